@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listen addresses: ``80``, ``"192.0.2.1:80"``, ``"[2001:db8::1]:80"``."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_ADDRESS_AND_PORT = re.compile(r"(?:(?P<v4>[0-9.]+|\*)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]+)\Z", re.ASCII)
+_HIGHEST_PORT = 65535
+ANY = "*"
+
+
+class ListenerError(ValueError):
+    """A listen address that httpd cannot use; the text is for the user."""
+
+
+class Listener(NamedTuple):
+    """One socket that httpd listens on."""
+
+    address: str  # "*" or an IP address without brackets
+    port: int
+
+    @property
+    def directive(self) -> str:
+        """The argument of httpd's Listen."""
+        if self.address == ANY:
+            return str(self.port)
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    def overlaps(self, other: Listener) -> bool:
+        """Whether the kernel would refuse to bind both (an address of all interfaces takes the port on each)."""
+        return self.port == other.port and (ANY in (self.address, other.address) or self.address == other.address)
+
+
+def _address(text: str) -> str:
+    if text == ANY:
+        return ANY
+    address = ipaddress.ip_address(text)
+    return ANY if address.is_unspecified else str(address)
+
+
+def parse(entry: int | str, key: str = "httpd_listen") -> Listener:
+    """Read one listen address. Raises ListenerError with a sentence that names ``key``."""
+    refusal = ListenerError(
+        f"{key} contains {entry!r}, which is no listen address; "
+        'write a port (80), "address:port" ("192.0.2.1:80") or "[IPv6 address]:port".'
+    )
+    text = str(entry)
+    if isinstance(entry, bool):
+        raise refusal
+    match = _ADDRESS_AND_PORT.match(text)
+    try:
+        address = _address(match.group("v4") or match.group("v6")) if match else ANY
+        port = int(match.group("port")) if match else int(text)
+    except ValueError:
+        raise refusal from None
+    if not 0 < port <= _HIGHEST_PORT or (not match and not text.isascii()):
+        raise refusal
+    return Listener(address, port)
+
+
+def listeners(listen: Iterable[int | str], private_port: int) -> list[Listener]:
+    """All sockets of httpd: those of ``listen``, and the private one on loopback, which comes last.
+
+    Raises ListenerError for an entry that is no listen address, and for two that take the same port and address.
+    """
+    found: list[Listener] = []
+    private = Listener("127.0.0.1", parse(private_port, "httpd_private_port").port)
+    for listener in [*(parse(entry) for entry in listen), private]:
+        for earlier in found:
+            if listener.overlaps(earlier):
+                name = "httpd_private_port" if listener is private else "httpd_listen"
+                raise ListenerError(
+                    f"{name} takes {listener.directive}, which httpd_listen already has as {earlier.directive}; "
+                    "remove one of them or choose another port."
+                )
+        found.append(listener)
+    return found
