@@ -1,0 +1,210 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: a set of configuration files goes live together, or not at all."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: httpd_config
+short_description: Put a set of httpd configuration files live together, or not at all
+version_added: 0.1.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - Compares the complete set of files of one owner with the host. Without a difference nothing happens.
+  - Otherwise the change is made in a copy of the server root, which httpd itself tests (C(apache2ctl -t)).
+    Only when the test passes, each file is renamed into place; when it fails, the live files stay as they are and
+    the error shows httpd's own message.
+  - Files which the owner had put in place and no longer lists are removed; a file of the distribution that was taken
+    over gets its original back.
+  - Files of others are never touched. One that stands where the owner wants to write is refused, unless O(files[].adopt) is set.
+  - The action which httpd needs to serve the change is returned and recorded for M(modwsgi.deploy.httpd_service).
+options:
+  owner:
+    description: Whose set this is, usually the role's name. Each owner has a manifest of its own.
+    type: str
+    required: true
+  instance:
+    description: The httpd instance.
+    type: str
+    default: apache2
+  files:
+    description: The owner's complete set.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Absolute, or relative to the server root (C(/etc/apache2)). Missing parent directories are created.
+        type: path
+        required: true
+      content:
+        description: The file's text. Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory) is needed.
+        type: str
+      link:
+        description: The target of a symbolic link, as it is written into the link.
+        type: str
+      absent:
+        description: The path must not exist.
+        type: bool
+        default: false
+      directory:
+        description: The path is a directory with the given owner and mode.
+        type: bool
+        default: false
+      mode:
+        description: Permissions of a file (default V(0644)) or a directory (default V(0755)), octal.
+        type: str
+      owner:
+        description: The user who owns the file or directory.
+        type: str
+        default: root
+      group:
+        description: The group that owns the file or directory.
+        type: str
+        default: root
+      optional:
+        description: A link whose target does not exist is left out instead of refused.
+        type: bool
+        default: false
+      adopt:
+        description: Take over (or remove) a file which others have put there, usually the distribution. The original is kept.
+        type: bool
+        default: false
+      action:
+        description:
+          - What httpd needs to serve a change of this file.
+          - Default V(reload) for files and links below the server root, V(none) for others and for directories.
+        type: str
+        choices: [none, reload, restart]
+      sensitive:
+        description: The content is not shown in a diff.
+        type: bool
+        default: false
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the changes, also on a host without httpd; httpd's own test is not run.
+  diff_mode:
+    support: full
+notes:
+  - Changes the host only as root.
+"""
+
+EXAMPLES = r"""
+- name: The configuration of the example role is live
+  modwsgi.deploy.httpd_config:
+    owner: example
+    files:
+      - path: conf-available/example.conf
+        content: |
+          ServerSignature Off
+      - path: conf-enabled/example.conf
+        link: ../conf-available/example.conf
+      - path: mods-enabled/headers.load
+        link: ../mods-available/headers.load
+        action: restart
+      - path: sites-enabled/000-default.conf
+        absent: true
+        adopt: true
+      - path: /run/example
+        directory: true
+        mode: "0750"
+        group: www-data
+  become: true
+  notify: modwsgi.deploy.httpd configuration changed
+"""
+
+RETURN = r"""
+action:
+  description: What httpd needs to serve the change; also that of an earlier run which was aborted before it.
+  returned: success
+  type: str
+  sample: reload
+changes:
+  description: One line for each change.
+  returned: success
+  type: list
+  elements: str
+  sample: ["write /etc/apache2/conf-available/example.conf"]
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
+    Transaction,
+    TransactionError,
+    locked,
+)
+
+FILE_OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str"},
+    "link": {"type": "str"},
+    "absent": {"type": "bool", "default": False},
+    "directory": {"type": "bool", "default": False},
+    "mode": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "optional": {"type": "bool", "default": False},
+    "adopt": {"type": "bool", "default": False},
+    "action": {"type": "str", "choices": ["none", "reload", "restart"]},
+    "sensitive": {"type": "bool", "default": False},
+}
+
+
+def run(owner: str, name: str, files: list[dict[str, Any]], check_mode: bool) -> dict[str, Any]:
+    """Do what the module promises; returns its result."""
+    described = instance(name)
+    if check_mode:
+        return _result(Transaction(described, owner, files, predict=True))
+    with locked(described):
+        transaction = Transaction(described, owner, files, predict=False)
+        result = _result(transaction)
+        _go_live(transaction)
+    return result
+
+
+def _result(transaction: Transaction) -> dict[str, Any]:
+    pending = httpd_pending.read(transaction.instance)
+    return {
+        "changed": bool(transaction.changes) or pending != httpd_pending.NONE,
+        "action": httpd_pending.strongest(transaction.action, pending),
+        "changes": [change.describe() for change in transaction.changes],
+        "diff": transaction.diff(),
+    }
+
+
+def _go_live(transaction: Transaction) -> None:
+    if not transaction.changes:
+        transaction.save_manifest()
+        return
+    transaction.test()
+    httpd_pending.add(transaction.instance, transaction.action)
+    transaction.apply()
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "owner": {"type": "str", "required": True},
+            "instance": {"type": "str", "default": "apache2"},
+            "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
+        },
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    try:
+        result = run(parameters["owner"], parameters["instance"], parameters["files"], module.check_mode)
+    except (TransactionError, UnknownInstanceError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The configuration cannot be put in place: {error}; become root, or correct the host.")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
