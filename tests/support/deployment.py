@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run of the real site.yml against the scenario's inventory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How a run ended."""
+
+    status: int
+    output: str
+
+    def recap(self, host: str) -> dict[str, int]:
+        """The counts of one host: ok, changed, failed..."""
+        line = re.search(rf"^{re.escape(host)}\s+:(.*)$", self.output, re.MULTILINE)
+        assert line, f"no recap of {host}:\n{self.output}"
+        return {key: int(number) for key, number in re.findall(r"(\w+)=(\d+)", line[1])}
+
+    @property
+    def message(self) -> str:
+        """The output as one line with single spaces: a sentence is found however the callback wrapped it."""
+        return " ".join(self.output.replace("''", "'").split())
+
+
+def deploy(*arguments: str, variables: Mapping[str, Any] | None = None) -> Deployment:
+    """Run site.yml on the scenario's hosts; the variables win over the inventory's, and may hold templates."""
+    # The scenario's own hosts and variables, and how the lab reaches them.
+    folders = (os.environ["MOLECULE_SCENARIO_DIRECTORY"], os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+    with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="extra-vars-") as file:
+        json.dump(variables or {}, file)
+        file.flush()
+        command = ["ansible-playbook", "site.yml", "--extra-vars", f"@{file.name}", *arguments]
+        for folder in folders:
+            command += ["--inventory", f"{folder}/inventory"]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+    return Deployment(done.returncode, done.stdout + done.stderr)
