@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the roles need to know about a host, read once and without a change."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import service_manager
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import Listener
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import (
+    children,
+    httpd_main_process,
+    listening_sockets,
+    pids,
+    program_name,
+    sockets_of,
+)
+
+# The supported distributions: codename -> release and version of the distribution's own Python.
+DISTRIBUTIONS = {
+    "debian": {
+        "bullseye": {"release": "11", "python_version": "3.9"},
+        "bookworm": {"release": "12", "python_version": "3.11"},
+        "trixie": {"release": "13", "python_version": "3.13"},
+        "forky": {"release": "14", "python_version": "3.14"},
+    }
+}
+MEBIBYTE = 1024 * 1024
+
+
+class HostError(Exception):
+    """A host that cannot become what is asked for; the text is for the user."""
+
+
+def os_release(text: str) -> dict[str, str]:
+    """The fields of /etc/os-release."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+
+
+def distribution(fields: Mapping[str, str]) -> dict[str, str]:
+    """Distribution, codename, release and its Python. Raises HostError when it is not supported."""
+    name, codename = fields.get("ID", ""), fields.get("VERSION_CODENAME", "")
+    found = DISTRIBUTIONS.get(name, {}).get(codename)
+    if not found:
+        supported = ", ".join(
+            f"{family.capitalize()} {entry['release']} ({code})"
+            for family, releases in DISTRIBUTIONS.items()
+            for code, entry in releases.items()
+        )
+        shown = fields.get("PRETTY_NAME") or name or "an unknown system"
+        raise HostError(f"The host runs {shown}, which is not supported; use one of {supported}.")
+    return {"distribution": name, "codename": codename, **found}
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def memory_mebibytes() -> int:
+    """The memory of the host, or of the control group that bounds it."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        limit = "max"
+    return min(total, int(limit) if limit.isdigit() else total) // MEBIBYTE
+
+
+def describe() -> dict[str, Any]:
+    """The host as the fact ``httpd_host`` has it. Raises HostError when its distribution is not supported."""
+    text = Path("/etc/os-release").read_text(encoding="utf-8")
+    return {
+        **distribution(os_release(text)),
+        "architecture": platform.machine(),
+        "service_manager": service_manager(),
+        "cores": cores(),
+        "memory_mebibytes": memory_mebibytes(),
+    }
+
+
+def missing_packages(names: Iterable[str]) -> list[str]:
+    """Which packages are not installed."""
+    names = list(names)
+    if not names:
+        return []
+    found = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *names],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # it names there the packages it has never heard of
+        check=False,
+    )
+    installed = {line.split()[0] for line in found.stdout.decode().splitlines() if line.endswith(" installed")}
+    return [name for name in names if name not in installed]
+
+
+def refuse_taken_ports(instance: Mapping[str, str], wanted: Iterable[Listener], host: str) -> None:
+    """Raises HostError when another program than this instance listens where httpd is to listen."""
+    listening = listening_sockets()
+    taken = {inode: (mine, theirs) for inode, theirs in listening.items() for mine in wanted if mine.overlaps(theirs)}
+    main = httpd_main_process(instance)
+    ours = {main.pid, *(child.pid for child in children(main.pid))} if main else set()
+    for pid in ours:
+        for inode in sockets_of(pid):
+            taken.pop(inode, None)
+    if not taken:
+        return
+    inode, (mine, _) = min(taken.items())
+    raise HostError(
+        f"Port {mine.port} of {host} is in use by {_holder(inode)}, so httpd cannot listen on {mine.directive}; "
+        "stop that program, or choose another port (httpd_listen, httpd_private_port)."
+    )
+
+
+def _holder(inode: int) -> str:
+    for pid in sorted(pids()):
+        if inode in sockets_of(pid):
+            return f"{program_name(pid)} (pid {pid})"
+    return "a program that this user may not see"

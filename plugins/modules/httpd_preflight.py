@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: httpd_preflight
+short_description: Check that a host can serve, and describe it
+version_added: 0.1.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - Reads only. Fails with one sentence when the distribution is not supported, or when another program listens where
+    httpd is to listen.
+  - Returns what the roles need to know about the host, so that no facts have to be gathered.
+options:
+  instance:
+    description: The httpd instance.
+    type: str
+    default: apache2
+  host:
+    description: How the host is called in an error.
+    type: str
+    required: true
+  listen:
+    description: Where httpd is to listen; a port, C(address:port) or C([IPv6 address]:port).
+    type: list
+    elements: str
+    required: true
+  private_port:
+    description: The port on loopback for the server's status and probes.
+    type: int
+    required: true
+  packages:
+    description: Packages that the role needs.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description: It never changes anything.
+  diff_mode:
+    support: none
+notes:
+  - Without root the program that holds a port cannot be told, and httpd's own listeners look like others'.
+"""
+
+EXAMPLES = r"""
+- name: The host can serve
+  modwsgi.deploy.httpd_preflight:
+    host: "{{ inventory_hostname }}"
+    listen: [80]
+    private_port: 8079
+    packages: [apache2]
+  become: true
+  register: preflight
+"""
+
+RETURN = r"""
+host:
+  description: The host.
+  returned: success
+  type: dict
+  sample:
+    distribution: debian
+    codename: bookworm
+    release: "12"
+    python_version: "3.11"
+    architecture: x86_64
+    service_manager: systemd
+    cores: 2
+    memory_mebibytes: 2048
+missing_packages:
+  description: Those of O(packages) that are not installed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_hosts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import ListenerError, listeners
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "default": "apache2"},
+            "host": {"type": "str", "required": True},
+            "listen": {"type": "list", "elements": "str", "required": True},
+            "private_port": {"type": "int", "required": True},
+            "packages": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    try:
+        described = instance(parameters["instance"])
+        wanted = listeners(parameters["listen"], parameters["private_port"])
+        host = httpd_hosts.describe()
+        httpd_hosts.refuse_taken_ports(described, wanted, parameters["host"])
+    except (httpd_hosts.HostError, ListenerError, UnknownInstanceError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, host=host, missing_packages=httpd_hosts.missing_packages(parameters["packages"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: httpd_service
+short_description: Bring httpd into a state, and wait until it is really there
+version_added: 0.1.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - Starts, stops, reloads or restarts an httpd instance, through systemd where it is the service manager, else through the init
+    script and the distribution's control program.
+  - Returns only when the state is reached. After a reload that is when every child that accepts connections has the new configuration.
+  - A systemd unit whose files have changed is read again first.
+options:
+  instance:
+    description: The httpd instance.
+    type: str
+    default: apache2
+  state:
+    description:
+      - V(started) - httpd runs.
+      - V(stopped) - httpd does not run; requests in flight were finished within the configured time.
+      - V(applied) - the action that M(modwsgi.deploy.httpd_config) has left is done; a server that does not run is started.
+    type: str
+    choices: [started, stopped, applied]
+  enabled:
+    description: Whether httpd starts at boot.
+    type: bool
+attributes:
+  check_mode:
+    support: full
+    description: Predicts the change, also on a host without httpd.
+  diff_mode:
+    support: none
+notes:
+  - Needs root.
+"""
+
+EXAMPLES = r"""
+- name: The server runs, now and after a boot
+  modwsgi.deploy.httpd_service:
+    state: started
+    enabled: true
+  become: true
+
+- name: The server serves its current configuration
+  modwsgi.deploy.httpd_service:
+    state: applied
+  become: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done (in check mode, would be done), in this order.
+  returned: success
+  type: list
+  elements: str
+  sample: [refresh, enable, start]
+pid:
+  description: The pid of httpd's parent process; 0 when it does not run.
+  returned: success
+  type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError, Service, manager_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+
+
+def needed(service: Service, state: str | None, enabled: bool | None) -> list[str]:
+    """What has to be done for the wanted state, in this order."""
+    manager = service.manager
+    if not manager.installed():  # in check mode on a fresh host; else the steps say what is missing
+        return [step for step, wanted in (("enable", enabled), ("start", state in ("started", "applied"))) if wanted]
+    steps = ["refresh"] if manager.stale() else []
+    if enabled is not None and manager.enabled() != enabled:
+        steps.append("enable" if enabled else "disable")
+    running = service.main() is not None
+    if state == "stopped" and running:
+        steps.append("stop")
+    elif state in ("started", "applied") and not running:
+        steps.append("start")
+    elif state == "applied" and httpd_pending.read(service.instance) != httpd_pending.NONE:
+        steps.append(httpd_pending.read(service.instance))
+    return steps
+
+
+def perform(service: Service, step: str) -> None:
+    """Do one step."""
+    steps = {
+        "refresh": service.manager.refresh,
+        "enable": lambda: service.manager.enable(True),
+        "disable": lambda: service.manager.enable(False),
+        "start": service.start,
+        "stop": service.stop,
+        "reload": service.reload,
+        "restart": service.restart,
+    }
+    steps[step]()
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "default": "apache2"},
+            "state": {"type": "str", "choices": ["started", "stopped", "applied"]},
+            "enabled": {"type": "bool"},
+        },
+        required_one_of=[("state", "enabled")],
+        supports_check_mode=True,
+    )
+    try:
+        described = instance(module.params["instance"])
+        service = Service(described, manager_of(described))
+        steps = needed(service, module.params["state"], module.params["enabled"])
+        for step in [] if module.check_mode else steps:
+            perform(service, step)
+        running = service.main()
+    except (ControlError, UnknownInstanceError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(steps), actions=steps, pid=running.pid if running else 0)
+
+
+if __name__ == "__main__":
+    main()
