@@ -31,8 +31,8 @@ class Deployment:
 
     @property
     def message(self) -> str:
-        """The output as one line with single spaces: a sentence is found however the callback wrapped it."""
-        return " ".join(self.output.replace("''", "'").split())
+        """The output with the quotes of its JSON undone, so that a sentence reads as the user sees it."""
+        return self.output.replace('\\"', '"')
 
 
 def deploy(*arguments: str, variables: Mapping[str, Any] | None = None) -> Deployment:
@@ -48,7 +48,8 @@ def deploy(*arguments: str, variables: Mapping[str, Any] | None = None) -> Deplo
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"},
+            # JSON: a sentence stays on one line.
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
             capture_output=True,
             text=True,
             timeout=600,

@@ -59,7 +59,7 @@ def test_other_prefixes_are_none_of_the_role_s_business(roles: Path) -> None:
         (
             "httpd",
             ["httpd_zzz", "httpd_module", "httpd_hosts"],
-            "Variables httpd_hosts (did you mean httpd_host?), httpd_module (did you mean httpd_modules?) and httpd_zzz ",
+            "Variables httpd_hosts (did you mean httpd_host?), httpd_module (did you mean httpd_modules?) and ",
         ),
         (
             "wsgi_app",

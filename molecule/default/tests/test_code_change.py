@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new release takes over without a request lost, whatever is in flight."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from support.deployment import ROOT, deploy
+from support.managed_host import ManagedHost
+from support.site import Site
+
+SLOW = "/stream?chunks=6&interval=1"
+"""Takes 5 s, longer than httpd lets a daemon process live at a reload (3 s)."""
+
+
+@dataclass
+class Visitors:
+    """Clients that ask again and again, and note each answer that is not what it should be."""
+
+    site: Site
+    answered: int = 0
+    failures: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def come(self, path: str, lines: int) -> None:
+        """Ask until told to stop; every answer must be whole."""
+        site = Site(self.site.address, self.site.host_name)
+        while not self.stop.is_set():
+            try:
+                answer = site.get(path)
+            except requests.RequestException as error:
+                self.failures.append(f"{path}: {error}")
+                continue
+            if answer.status_code != 200 or len(answer.text.splitlines()) != lines:
+                self.failures.append(f"{path}: {answer.status_code} {answer.text[:200]}")
+            self.answered += 1
+
+
+@contextmanager
+def visitors(site: Site) -> Iterator[Visitors]:
+    """A stream of short requests and two of slow ones, as long as the block runs."""
+    clients = Visitors(site)
+    threads = [threading.Thread(target=clients.come, args=work) for work in [("/healthz", 1), (SLOW, 6), (SLOW, 6)]]
+    for thread in threads:
+        thread.start()
+    try:
+        yield clients
+    finally:
+        clients.stop.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.fixture(name="changed_copy")
+def fixture_changed_copy(tmp_path: Path) -> Path:
+    """The Flask example with one changed file."""
+    copy = tmp_path / "flask"
+    shutil.copytree(ROOT / "examples" / "flask", copy)
+    api = copy / "catalog" / "api.py"
+    release = f'\n\n@blueprint.get("/release")\ndef release() -> str:\n    return "{os.urandom(8).hex()}"\n'
+    api.write_text(api.read_text() + release)
+    return copy
+
+
+def test_a_code_change_loses_no_request(machine: ManagedHost, flask: Site, changed_copy: Path) -> None:
+    expected = (changed_copy / "catalog" / "api.py").read_text().rsplit('"', 2)[1]
+    before = {process.pid for process in machine.daemon_processes("flask")}
+    untouched = {process.pid for process in machine.daemon_processes("django")}
+    with visitors(flask) as clients:
+        done = deploy("--limit", machine.container, variables={"flask_directory": str(changed_copy)})
+        assert done.status == 0, done.output
+        assert flask.get("/release").text == expected, "the new release serves as soon as the play has ended"
+    assert clients.failures == []
+    assert clients.answered > 20
+    assert before.isdisjoint(process.pid for process in machine.daemon_processes("flask")), "the old processes are gone"
+    assert untouched == {process.pid for process in machine.daemon_processes("django")}, "the neighbour noticed nothing"

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`systemctl stop` ends everything quickly and by itself; a start serves again."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from collections.abc import Iterator
+
+import pytest
+from support.managed_host import ManagedHost
+from support.site import Site
+
+LIMIT = 2.0
+"""Seconds that a stop may take; measured 0.1 to 0.2 (Debian 12, Apache 2.4, 2026-11)."""
+
+KILLED = re.compile(
+    r"AH0004[56]|SIGKILL|timed out|Killing process|still did not exit|core dump|Segmentation", re.IGNORECASE
+)
+
+# Runs the stop between two readings of one clock, on the host: what the container engine adds is not httpd's.
+STOP = """
+import json, subprocess, time
+begun = time.monotonic()
+done = subprocess.run(["systemctl", "stop", "apache2"], capture_output=True, text=True)
+print(json.dumps({"seconds": time.monotonic() - begun, "status": done.returncode, "errors": done.stderr}))
+"""
+
+
+@contextlib.contextmanager
+def idle_connections(address: str, host_name: str, number: int) -> Iterator[list[socket.socket]]:
+    """Connections that were answered once and then say nothing, as browsers leave them behind."""
+    with contextlib.ExitStack() as stack:
+        connections = []
+        for _ in range(number):
+            connection = stack.enter_context(socket.create_connection((address, 80), timeout=10))
+            connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host_name}\r\n\r\n".encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            connections.append(connection)
+        yield connections
+
+
+@pytest.fixture(name="stopped")
+def fixture_stopped(machine: ManagedHost, django: Site) -> Iterator[dict[str, object]]:
+    """The service stopped with 20 idle connections open; started again afterwards."""
+    cursor = machine.run("journalctl", "--show-cursor", "-n", "0").split("cursor: ")[-1].strip()
+    log_size = int(machine.run("stat", "-c", "%s", "/var/log/apache2/error.log"))
+    with idle_connections(machine.address(), django.host_name, 20):
+        outcome = machine.python(STOP)
+        outcome["journal"] = machine.run("journalctl", "--after-cursor", cursor, "--no-pager")
+        outcome["error_log"] = machine.run("tail", "-c", f"+{log_size + 1}", "/var/log/apache2/error.log")
+        yield outcome
+    machine.run("systemctl", "start", "apache2")
+    django.wait_until_it_answers()
+
+
+def test_stop_is_quick_clean_and_complete(machine: ManagedHost, stopped: dict[str, object]) -> None:
+    assert stopped["status"] == 0, stopped["errors"]
+    assert float(str(stopped["seconds"])) < LIMIT
+    shown = machine.run("systemctl", "show", "apache2", "-p", "ActiveState,Result,ExecMainCode,ExecMainStatus")
+    assert set(shown.split()) == {"ActiveState=inactive", "Result=success", "ExecMainCode=1", "ExecMainStatus=0"}
+    assert machine.processes("apache2") == []
+    assert machine.processes("(wsgi:") == []
+    assert "Stopped apache2.service" in str(stopped["journal"]), "the journal tells about the stop"
+    assert not KILLED.search(f"{stopped['journal']}{stopped['error_log']}"), stopped
+
+
+def test_a_start_serves_again(machine: ManagedHost, sites: list[Site], stopped: dict[str, object]) -> None:
+    assert stopped["status"] == 0
+    assert not any(site.answers() for site in sites)
+    machine.run("systemctl", "start", "apache2")
+    for site in sites:
+        site.wait_until_it_answers()

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each kind of bad input is refused in one sentence that names the place, and nothing on the host changes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.deployment import Deployment, deploy
+from support.managed_host import ManagedHost
+from support.site import Site
+from support.snapshot import differences, snapshot
+
+HOST = "refusals-debian12"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One defect, as variables that win over the good ones, and the sentence that it must bring."""
+
+    defect: str
+    variables: dict[str, Any]
+    sentence: str
+    """`...` stands for any text."""
+    blog: dict[str, Any] = field(default_factory=dict)
+    """Keys of the application `blog` which replace the good ones."""
+
+    def pattern(self) -> re.Pattern[str]:
+        """The sentence as it is looked for."""
+        return re.compile(".*?".join(map(re.escape, self.sentence.split("..."))))
+
+    def extra_variables(self) -> dict[str, Any]:
+        """What the playbook gets."""
+        if not self.blog:
+            return self.variables
+        return {**self.variables, "spoilt": self.blog, "wsgi_apps": "{{ [shop, blog | combine(spoilt)] }}"}
+
+
+# A Python as it is without --enable-shared: the host's own, which answers differently about itself in this one point.
+# Building such a Python takes minutes and proves nothing more: the role asks the interpreter, and believes it.
+STATIC_PYTHON = "/opt/static/bin/python3.11"
+STATIC_PYTHON_SCRIPT = """#!/bin/sh
+# The role asks `PYTHON -I -c QUESTION`.
+exec /usr/bin/python3 -I -c 'import sys, sysconfig
+value = sysconfig.get_config_var
+sysconfig.get_config_var = lambda name: 0 if name == "Py_ENABLE_SHARED" else value(name)
+exec(sys.argv[1])' "$3"
+"""
+
+# On the control node: a source distribution that is not the published one.
+SPOILT_SOURCE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "mod_wsgi-6.1.1.tar.gz")
+
+REFUSALS = [
+    Refusal(
+        "a Python that is not on the host",
+        {"mod_wsgi_python": "3.12"},
+        f'Python 3.12 is not on host {HOST}: Debian 12 offers 3.11, so set mod_wsgi_python: "3.11", '
+        "or install Python 3.12 and give the path of its interpreter.",
+    ),
+    Refusal(
+        "an interpreter that does not exist",
+        {"mod_wsgi_python": "/opt/python/bin/python3.11"},
+        f"mod_wsgi_python names /opt/python/bin/python3.11 on host {HOST}, which does not exist; "
+        "install that Python or correct the path.",
+    ),
+    Refusal(
+        "an interpreter without a shared libpython",
+        {"mod_wsgi_python": STATIC_PYTHON},
+        f"on host {HOST} (Python 3.11.2) has no shared libpython, which httpd has to load; "
+        "rebuild it with --enable-shared, or name another interpreter in mod_wsgi_python.",
+    ),
+    Refusal(
+        "a Python that the module does not support",
+        {"mod_wsgi_python": "3.9"},
+        f"mod_wsgi 6.1.1 supports Python 3.10 to 3.14, and host {HOST} is to use 3.9; set mod_wsgi_version to one of "
+        "5.0.2, 4.9.4, or choose another Python in mod_wsgi_python.",
+    ),
+    Refusal(
+        "a known-bad version",
+        {"mod_wsgi_version": "4.9.1"},
+        f"mod_wsgi 4.9.1 (mod_wsgi_version of host {HOST}) is known to be bad: CVE-2022-2255: ...; "
+        "use 6.1.1, or insist with mod_wsgi_allow_known_bad: ['4.9.1'].",
+    ),
+    Refusal(
+        "a source distribution with another checksum",
+        {"mod_wsgi_source": str(SPOILT_SOURCE)},
+        f"Checksum mismatch for mod_wsgi_source {SPOILT_SOURCE} of host {HOST}: expected a42d11ba..., got ...; "
+        "get the right file, or give its checksum in mod_wsgi_source_sha256.",
+    ),
+    Refusal(
+        "a checksum that is not the published one",
+        {"mod_wsgi_source_sha256": "0" * 64},
+        f"Checksum mismatch for the published source of mod_wsgi 6.1.1 on host {HOST}: expected {'0' * 64} "
+        "(mod_wsgi_source_sha256), got ... (the published one); correct or remove mod_wsgi_source_sha256",
+    ),
+    Refusal("a misspelt key of an application", {}, "TBD", blog={"scirpt": "wsgi.py"}),
+    Refusal("a value of the wrong type", {}, "TBD", blog={"threads": "many"}),
+    Refusal(
+        "an unknown httpd variable",
+        {"httpd_lisen": [80]},
+        "Variable httpd_lisen (did you mean httpd_listen?) is not known to the role modwsgi.deploy.httpd; "
+        "correct the spelling or remove it (docs/variables.md lists the known names).",
+    ),
+    Refusal(
+        "an unknown mod_wsgi variable",
+        {"mod_wsgi_pyhton": "3.11"},
+        "Variable mod_wsgi_pyhton (did you mean mod_wsgi_python?) is not known to the role modwsgi.deploy.mod_wsgi; "
+        "correct the spelling or remove it (docs/variables.md lists the known names).",
+    ),
+    Refusal(
+        "an unknown wsgi variable",
+        {"wsgi_aps": []},
+        "Variable wsgi_aps (did you mean wsgi_apps?) is not known to the role modwsgi.deploy.wsgi_app; "
+        "correct the spelling or remove it (docs/variables.md lists the known names).",
+    ),
+    Refusal(
+        "two applications with one name",
+        {},
+        "wsgi_apps: application 'shop', key name: 2 applications have this name; give each its own.",
+        blog={"name": "shop"},
+    ),
+    Refusal(
+        "two applications with one server name and port",
+        {},
+        "wsgi_apps: application 'blog', key server_name: shop.example on port 80 is already the application 'shop'; "
+        "change the name or the port of one.",
+        blog={"server_name": "shop.example"},
+    ),
+    Refusal(
+        "a WSGI script that is not in the source",
+        {},
+        "wsgi_apps: application 'blog', key script: 'application.py' is not in the source .../applications/blog; "
+        "correct the path or add the file.",
+        blog={"script": "application.py"},
+    ),
+    Refusal(
+        "a newline in a server name",
+        {},
+        "wsgi_apps: application 'blog', key server_name: the value 'blog.example...' holds a newline, a NUL or another "
+        "control character; remove it.",
+        blog={"server_name": "blog.example\nServerAlias evil.example"},
+    ),
+    Refusal(
+        "a NUL byte in a folder of static files",
+        {},
+        "wsgi_apps: application 'blog', key static[0].directory: the value ... holds a newline, a NUL or another "
+        "control character; remove it.",
+        blog={"static": [{"url": "/static/", "directory": "static\0files"}]},
+    ),
+    Refusal(
+        "a NUL byte in an environment variable",
+        {},
+        "wsgi_apps: application 'blog', key environment.SECRET: the value holds a NUL byte, which no environment "
+        "variable can; remove it.",
+        blog={"environment": {"SECRET": "a\0b"}},
+    ),
+    Refusal("requirements that do not install", {}, "TBD", blog={"requirements": "impossible.txt"}),
+    Refusal("a port that is in use", {"httpd_listen": [80, 8090]}, "TBD"),
+]
+
+
+@pytest.fixture(name="prepared", scope="module", autouse=True)
+def fixture_prepared(machine: ManagedHost) -> Iterator[None]:
+    """The odd files, and a stranger who listens on port 8090."""
+    machine.run("install", "-D", "-m", "0755", "/dev/stdin", STATIC_PYTHON, text=STATIC_PYTHON_SCRIPT)
+    SPOILT_SOURCE.write_bytes(b"not the published source")
+    machine.run("systemd-run", "--unit=stranger", "/usr/bin/python3", "-m", "http.server", "8090")
+    yield
+    machine.run("systemctl", "stop", "stranger")
+
+
+def last_task(run: Deployment) -> str:
+    """For the report of a failed test: the end of the output."""
+    return run.output[-3000:]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.defect)
+def test_bad_input_is_refused_and_nothing_changes(
+    machine: ManagedHost, shop: Site, blog: Site, refusal: Refusal
+) -> None:
+    before = snapshot(machine)
+    run = deploy(variables=refusal.extra_variables())
+    assert run.status != 0, f"{refusal.defect} was accepted"
+    assert refusal.pattern().search(run.message), f"expected: {refusal.sentence}\nfound: {last_task(run)}"
+    assert run.recap(HOST)["failed"] == 1
+    assert "Traceback" not in run.output
+    assert differences(before, snapshot(machine)) == {}
+    assert shop.answers()
+    assert blog.answers()
+
+
+def test_refusals_leave_nothing_behind_for_the_next_run() -> None:
+    run = deploy()
+    assert run.status == 0, last_task(run)
+    assert run.recap(HOST)["changed"] == 0, last_task(run)
+
+
+@pytest.fixture(name="repair")
+def fixture_repair(shop: Site, blog: Site) -> Iterator[None]:
+    """Afterwards a plain run of the good configuration repairs what is broken."""
+    yield
+    run = deploy()
+    assert run.status == 0, last_task(run)
+    assert shop.answers()
+    assert blog.answers()
+
+
+@pytest.mark.usefixtures("repair")
+def test_an_application_that_cannot_be_imported_shows_its_traceback_and_the_other_serves(shop: Site) -> None:
+    broken = {"source": {"directory": "{{ applications_directory }}/broken"}}
+    run = deploy(variables=Refusal("", {}, "", blog=broken).extra_variables())
+    assert run.status != 0
+    assert "TBD" in run.message
+    assert "Traceback (most recent call last)" in run.message
+    assert "RuntimeError: the database of the blog is not configured" in run.message
+    assert shop.answers()
