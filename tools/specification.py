@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.common.yaml import yaml_load
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
@@ -161,7 +163,7 @@ def uncommented_defaults(text: str) -> Iterator[str]:
     previous = ""
     for line in text.splitlines():
         name = re.match(r"(\w+)\s*:", line)
-        if name and not re.match(r"#+\s*\w", previous):
+        if name and not re.match(r"#.*\w", previous):
             yield f"{name[1]}: has no comment above it in defaults/main.yml"
         previous = line
 
@@ -204,8 +206,8 @@ def paragraphs(description: str | list[str] | None) -> list[str]:
 
 
 def code(value: object) -> str:
-    """A value as inline code, written as in YAML."""
-    if isinstance(value, str) and value:
+    """A value as inline code, written as in YAML: with quotes where it would be a number otherwise."""
+    if isinstance(value, str) and (is_template(value) or isinstance(yaml_load(value), str)):
         return f"`{' '.join(value.split())}`"
     return f"`{json.dumps(value, ensure_ascii=False)}`"
 

@@ -196,6 +196,21 @@ def test_the_document_says_what_a_reader_needs(repository: Repository) -> None:
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("6.1.1", "`6.1.1`"),
+        ("3.11", '`"3.11"`'),
+        ("", '`""`'),
+        ("yes", '`"yes"`'),
+        ([80], "`[80]`"),
+        (False, "`false`"),
+    ],
+)
+def test_values_are_shown_as_yaml_wants_them(value: Any, shown: str) -> None:
+    assert tool.code(value) == shown
+
+
 def test_a_missing_specification_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(["--check"], tmp_path) == 1
     assert "declares no argument_specs" in capsys.readouterr().err
