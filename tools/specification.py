@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_load
+from yaml import YAMLError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.specification import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.specification import (  # noqa: E402
     COLLECTION,
     RoleSpecification,
     SpecificationError,
@@ -186,8 +187,8 @@ PREFACE = f"""\
 <!-- Made from roles/*/meta/argument_specs.yml: edit those, then {REFRESH}. -->
 # Variables
 
-Everything that can be set, role by role, and what the roles publish for others to read. A name that begins like one of
-these and is not among them is refused, with the closest known name in the message, so a typing error cannot pass for a setting.
+Everything that can be set, role by role, and what the roles publish for others to read. A name that begins like these
+and is not among them is refused, with the closest known name in the message: a typing error cannot pass for a setting.
 """
 
 
@@ -205,10 +206,18 @@ def paragraphs(description: str | list[str] | None) -> list[str]:
     return [plain(" ".join(item.split())) for item in items]
 
 
+def is_plain_text(value: object) -> bool:
+    """Whether a value is a string which YAML reads as one without quotes."""
+    try:
+        return isinstance(value, str) and (is_template(value) or isinstance(yaml_load(value), str))
+    except YAMLError:
+        return False
+
+
 def code(value: object) -> str:
     """A value as inline code, written as in YAML: with quotes where it would be a number otherwise."""
-    if isinstance(value, str) and (is_template(value) or isinstance(yaml_load(value), str)):
-        return f"`{' '.join(value.split())}`"
+    if is_plain_text(value):
+        return f"`{' '.join(str(value).split())}`"
     return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 

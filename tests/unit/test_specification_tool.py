@@ -203,6 +203,7 @@ def test_the_document_says_what_a_reader_needs(repository: Repository) -> None:
         ("3.11", '`"3.11"`'),
         ("", '`""`'),
         ("yes", '`"yes"`'),
+        ("*", '`"*"`'),
         ([80], "`[80]`"),
         (False, "`false`"),
     ],
