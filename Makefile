@@ -1,0 +1,65 @@
+# `make help` lists the commands. Each starts what it needs, and does only what is left to do.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+# Hosts to deploy to; empty for a container on this machine.
+INVENTORY ?=
+# Where `make deploy` publishes that container's port 80 on 127.0.0.1.
+LOCAL_PORT ?= 8080
+# Further arguments for ansible-playbook, for example ARGUMENTS="--check --diff".
+ARGUMENTS ?=
+# One Molecule scenario; empty for all.
+SCENARIO ?=
+
+LAB := $(PYTHON) tools/lab.py
+SOURCES := tools tests molecule plugins
+export PATH := $(CURDIR)/.lab/venv/bin:$(PATH)
+export LOCAL_PORT
+# Also keeps Molecule from advising another place for the scenarios.
+export MOLECULE_GLOB := molecule/*/molecule.yml
+export MOLECULE_COMMAND_BORDERS := 0
+
+.PHONY: help
+help: ## List the commands
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | column -t -s @
+
+.PHONY: deploy
+deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_PORT=), or deploy to the hosts of INVENTORY=
+	@if [[ -n "$(INVENTORY)" ]]; then
+	  $(LAB) up --tools-only
+	  ansible-playbook --inventory "$(INVENTORY)" $(ARGUMENTS) site.yml
+	else
+	  $(LAB) up
+	  ansible-playbook --inventory inventory/local $(ARGUMENTS) molecule/shared/create.yml site.yml
+	  echo "The Django example answers on http://127.0.0.1:$(LOCAL_PORT)/"
+	fi
+
+.PHONY: test
+test: check molecule ## Prove everything: the checks, then all Molecule scenarios
+
+.PHONY: molecule
+molecule: ## Run the Molecule scenarios, or the one of SCENARIO=
+	@$(LAB) up
+	if [[ -n "$(SCENARIO)" ]]; then molecule test --scenario-name "$(SCENARIO)"; else molecule test --all; fi
+
+.PHONY: check
+check: ## The fast part: lint, types, unit tests, documentation drift, packing
+	@$(LAB) up --tools-only
+	$(PYTHON) tools/check.py
+
+.PHONY: bench-deploy
+bench-deploy: ## Measure a cold deployment, one without changes, and one with a changed file
+	@$(LAB) up
+	$(PYTHON) tools/bench_deploy.py
+
+.PHONY: lock
+lock: ## Pin the newest tools that requirements-dev.in allows
+	@$(LAB) lock
+
+.PHONY: clean
+clean: ## Remove what these commands made: hosts, images, the engine if the lab started it, .lab/
+	@$(LAB) clean

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of the lab."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tools.laboratory import engine, environment, hosts, images, machine
+from tools.laboratory.console import Console, LabError
+from tools.laboratory.state import Lab
+from tools.laboratory.suites import DEFAULT_SUITE, SUITES
+
+_CACHES = (".ansible", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; 0 when it did its work, 1 with one sentence on standard error when it could not."""
+    options = _parser().parse_args(arguments)
+    lab = Lab(Path(__file__).resolve().parents[2])
+    try:
+        options.command(lab, Console(), options)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tools/lab.py",
+        description="Sets up, in .lab/ and in a Docker engine, what deploying and testing on this machine needs. "
+        "Every command can be given again: it does what is left to do.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="tools, collections, engine and test host images are there")
+    up.add_argument(
+        "--suite",
+        action="append",
+        choices=SUITES,
+        help=f"test host image to have (default {DEFAULT_SUITE}); repeatable",
+    )
+    up.add_argument("--tools-only", action="store_true", help="no engine and no image: the hosts are real ones")
+    up.set_defaults(command=_up)
+
+    image = commands.add_parser("image", help="print the name of a suite's test host image, which is made if need be")
+    image.add_argument("suite", choices=SUITES)
+    image.set_defaults(command=_image)
+
+    host = commands.add_parser("host", help="make or remove single test hosts")
+    actions = host.add_subparsers(required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a host (container with systemd) and start it")
+    create.add_argument("name", help="name of the container; `ansible_connection: community.docker.docker` reaches it")
+    create.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES)
+    create.add_argument(
+        "--publish", action="append", default=[], metavar="ADDRESS:PORT:PORT", help="as `docker run --publish`"
+    )
+    create.set_defaults(command=_create_host)
+    destroy = actions.add_parser("destroy", help="remove hosts of this clone")
+    destroy.add_argument("name", nargs="+")
+    destroy.set_defaults(command=_destroy_hosts)
+
+    commands.add_parser("suites", help="list the Debian suites").set_defaults(command=_suites)
+    commands.add_parser("status", help="tell what is there").set_defaults(command=_status)
+    commands.add_parser("down", help="remove all hosts of this clone; keep tools, images and engine").set_defaults(
+        command=_down
+    )
+    commands.add_parser("clean", help="remove everything that the lab of this clone made, and only that").set_defaults(
+        command=_clean
+    )
+    return parser
+
+
+def _up(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    suites = [] if options.tools_only else (options.suite or [DEFAULT_SUITE])
+    with lab.locked(), ThreadPoolExecutor() as pool:
+        # Both parts wait for the network and for one core each most of the time.
+        jobs = [pool.submit(environment.ensure, lab, console), pool.submit(_ensure_images, lab, console, suites)]
+    errors = [error for job in jobs if (error := job.exception())]
+    if errors:
+        raise errors[0]
+    if console.spoke:
+        console.report("ready")
+
+
+def _ensure_images(lab: Lab, console: Console, suites: Sequence[str]) -> None:
+    if suites:
+        machine.require_program(lab, console, "ssh-keygen", "openssh-client")
+        engine.ensure(lab, console)
+    for suite in suites:
+        images.ensure(lab, console, SUITES[suite])
+
+
+def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    with lab.locked():
+        engine.ensure(lab, console)
+        print(images.ensure(lab, console, SUITES[options.suite]))
+
+
+def _create_host(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    _up(lab, console, argparse.Namespace(tools_only=False, suite=[options.suite]))
+    hosts.create(lab, options.name, options.suite, options.publish)
+
+
+def _destroy_hosts(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    foreign = set(options.name) - set(hosts.names(lab))
+    if foreign:
+        raise LabError(f"This clone has no host {', '.join(sorted(foreign))}: `tools/lab.py status` lists its hosts.")
+    hosts.destroy(console, options.name)
+
+
+def _suites(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    for suite in SUITES.values():
+        print(f"{suite.name:10} Debian {suite.version}{' (default)' if suite.name == DEFAULT_SUITE else ''}")
+
+
+def _status(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    answers = engine.answers()
+    certificates = machine.trusted_certificates()
+    made = [
+        name for name, suite in SUITES.items() if answers and images.exists(images.host_image(lab, suite, certificates))
+    ]
+    rows = {
+        "tools": str(lab.environment) if lab.recall("environment") else "not installed",
+        "collections": str(lab.collections) if lab.recall("collections") else "not installed",
+        "engine": ("started by this lab" if lab.recall("engine") else "found") if answers else "none answers",
+        "images": ", ".join(made) or "none",
+        "hosts": (", ".join(hosts.names(lab)) if answers else "") or "none",
+        "packages": ", ".join(lab.recall("packages", [])) or "none installed by this lab",
+    }
+    for name, value in rows.items():
+        print(f"{name:12} {value}")
+
+
+def _down(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    if engine.answers():
+        hosts.destroy(console, hosts.names(lab))
+
+
+def _clean(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    if lab.recall("engine") and not engine.answers():
+        engine.ensure(lab, console)  # only a running engine can remove what it keeps
+    if engine.answers():
+        hosts.destroy(console, hosts.names(lab))
+        images.remove(lab, console)
+        engine.stop(lab, console)
+    packages = lab.recall("packages", [])
+    if packages:
+        console.report(
+            f"Debian packages that the lab installed are left: `apt-get purge {' '.join(packages)}` removes them"
+        )
+    _remove_files(lab)
+
+
+def _remove_files(lab: Lab) -> None:
+    for folder in (*_CACHES, ".lab"):
+        shutil.rmtree(lab.repository / folder, ignore_errors=True)
+    for archive in lab.repository.glob("modwsgi-deploy-*.tar.gz"):
+        archive.unlink()
+    for cache in lab.repository.rglob("__pycache__"):
+        shutil.rmtree(cache, ignore_errors=True)

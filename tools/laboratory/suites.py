@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian suites that a test host can be made of: the one place that lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: What every test host has beyond a minimal Debian.
+PACKAGES = (
+    "ca-certificates",
+    "iproute2",
+    "openssh-server",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+)
+
+DEFAULT_SUITE = "bookworm"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A Debian release, by code name."""
+
+    name: str
+    #: Release number; the next release after the newest one for testing.
+    version: str
+    #: Settings for apt, in its own syntax; they stay in the image.
+    apt_options: tuple[str, ...] = ()
+
+    @property
+    def pulled_image(self) -> str:
+        """The public image of this suite."""
+        return f"debian:{self.name}-slim"
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite("bullseye", "11"),
+        Suite("bookworm", "12"),
+        Suite("trixie", "13"),
+        # The index of a suite in the making can be past its date.
+        Suite("forky", "14", apt_options=('Acquire::Check-Valid-Until "false";',)),
+    )
+}
