@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filters of the role mod_wsgi: the decisions that are made on the control node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_plan
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError
+
+
+def mod_wsgi_settings_problems(settings: Mapping[str, Any]) -> list[str]:
+    """Sentences about what is wrong with the settings; see module_utils/mod_wsgi_plan.py."""
+    return mod_wsgi_plan.settings_problems(settings)
+
+
+def mod_wsgi_plan_of(inspection: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the role will do on the host that was inspected."""
+    return mod_wsgi_plan.plan(settings, inspection)
+
+
+def mod_wsgi_builder(key: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
+    """The host that builds the wheel of a key; ``variable`` holds the plan in each host's variables."""
+    plans = {host: hostvars[host].get(variable, {}) for host in hosts if host in hostvars}
+    return mod_wsgi_plan.builder(key, plans, plans)
+
+
+def mod_wsgi_cached_wheel(path: str) -> str:
+    """SHA-256 of a verified wheel on the control node, "" when it is not there."""
+    try:
+        return mod_wsgi_plan.cached_wheel(path)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def mod_wsgi_record(
+    inspection: Mapping[str, Any], settings: Mapping[str, Any], plan: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The description of the planned installation."""
+    return mod_wsgi_plan.record(settings, inspection, plan)
+
+
+def mod_wsgi_files(installation: Mapping[str, Any], instance: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The files for the configuration transaction.
+
+    Raises AnsibleFilterError when a path cannot stand in httpd's configuration.
+    """
+    try:
+        return mod_wsgi_plan.files(installation, instance)
+    except QuotingError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """The filters by name."""
+        return {
+            "mod_wsgi_settings_problems": mod_wsgi_settings_problems,
+            "mod_wsgi_plan": mod_wsgi_plan_of,
+            "mod_wsgi_builder": mod_wsgi_builder,
+            "mod_wsgi_cached_wheel": mod_wsgi_cached_wheel,
+            "mod_wsgi_record": mod_wsgi_record,
+            "mod_wsgi_files": mod_wsgi_files,
+        }

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build a wheel of mod_wsgi from its source distribution, on the managed host."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from zipfile import ZipFile
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import (
+    InstallationError,
+    linked_pythons,
+    sha256_of,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import BUILD_REQUIREMENTS
+
+# pip 23 writes "Expected sha256 ..." and "Got ..." on lines of their own.
+_EXPECTED = re.compile(r"Expected sha256\s+([0-9a-f]{64})")
+_GOT = re.compile(r"Got\s+([0-9a-f]{64})")
+
+
+class BuildError(InstallationError):
+    """The build failed; ``log`` is what the tools wrote."""
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+
+def hash_mismatch(log: str) -> tuple[str, str] | None:
+    """The expected and the found SHA-256, when pip refused a download for its checksum."""
+    expected, got = _EXPECTED.search(log), _GOT.search(log)
+    return (expected.group(1), got.group(1)) if expected and got else None
+
+
+def build_environment(extra: dict[str, str]) -> dict[str, str]:
+    """Environment of the tools: the host's pip configuration holds, prompts and update checks do not."""
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        # httpd's own compiler; an interpreter may name one that is on its builder's machine only.
+        "CC": "gcc",
+        **{key: str(value) for key, value in extra.items()},
+    }
+    # Neither the caller's virtual environment nor its search path belongs in the build.
+    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+        environment.pop(name, None)
+    return environment
+
+
+def _run(command: list[str], environment: dict[str, str], directory: Path) -> tuple[int, str]:
+    result = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        cwd=directory,
+        errors="replace",
+    )
+    return result.returncode, result.stdout
+
+
+def _last_error(log: str) -> str:
+    """The line of a build's log that says most: the first error of the compiler or of pip, else the last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    for line in lines:
+        if re.search(r"\b(fatal )?error:|^ERROR: |Error: ", line):
+            return line
+    return lines[-1] if lines else "no output"
+
+
+def _requirement(version: str, sha256: str, source: str) -> str:
+    if source:
+        found = sha256_of(source)
+        if found != sha256:
+            raise BuildError(
+                f"Checksum mismatch for {os.path.basename(source)}: expected {sha256}, got {found}; "
+                "get the right source distribution."
+            )
+        return f"mod_wsgi @ {Path(source).as_uri()} --hash=sha256:{sha256}"
+    return f"mod_wsgi=={version} --hash=sha256:{sha256}"
+
+
+def verify_wheel(wheel: Path, python: str) -> None:
+    """Raise BuildError unless the one compiled module in a wheel is linked with the Python's shared library."""
+    with ZipFile(wheel) as archive:
+        modules = [name for name in archive.namelist() if name.endswith(".so")]
+        linked = linked_pythons(b"".join(archive.read(name) for name in modules))
+    if len(modules) != 1 or linked != {python}:
+        raise BuildError(
+            f"The built wheel {wheel.name} holds {len(modules)} compiled modules linked with libpython "
+            f"{', '.join(sorted(linked)) or 'none'}, not one linked with {python}; report this with the build's log."
+        )
+
+
+def build_wheel(
+    executable: str,
+    python: str,
+    version: str,
+    sha256: str,
+    source: str,
+    directory: Path,
+    destination: Path,
+    extra_environment: dict[str, str],
+    host: str,
+) -> tuple[Path, str]:
+    """Build the wheel and put it, with its checksum beside it, into ``destination``.
+
+    executable: the target interpreter. python: its version, "3.11". sha256: of the source distribution.
+    source: path of the source distribution; "" lets pip download it by name and version. directory: where to build;
+    the linker writes it into the module as a place to look for libraries, so only root may write there and it must be
+    the same every time.
+
+    Returns the wheel's path and its SHA-256. Raises BuildError; nothing is left in ``directory``.
+    """
+    environment = build_environment(extra_environment)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700, parents=True)
+    try:
+        tools, output = directory / "tools", directory / "wheels"
+        build_requirements, requirements = directory / "build-requirements.txt", directory / "requirements.txt"
+        build_requirements.write_text("\n".join(BUILD_REQUIREMENTS) + "\n", encoding="utf-8")
+        requirements.write_text(_requirement(version, sha256, source) + "\n", encoding="utf-8")
+        environment["TMPDIR"] = str(directory)
+        pip = [str(tools / "bin" / "python"), "-I", "-m", "pip"]
+        steps = [
+            ([executable, "-I", "-m", "venv", str(tools)], "the build environment could not be made"),
+            (
+                [*pip, "install", "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(build_requirements)],
+                "the build tools could not be installed from the package index",
+            ),
+            (
+                # fmt: skip
+                [*pip, "wheel", "--no-cache-dir", "--no-build-isolation", "--no-deps", "--no-binary", ":all:",
+                 "--require-hashes", "--wheel-dir", str(output), "-r", str(requirements)],
+                "the source distribution could not be built",
+            ),
+        ]  # fmt: skip
+        log = ""
+        for command, failure in steps:
+            code, text = _run(command, environment, directory)
+            log += text
+            if not code:
+                continue
+            mismatch = hash_mismatch(text)
+            if mismatch:
+                raise BuildError(
+                    f"Checksum mismatch for the download of mod_wsgi {version} on host {host}: expected {mismatch[0]}, "
+                    f"got {mismatch[1]}; find out what the package index delivers before you go on.",
+                    log,
+                )
+            raise BuildError(
+                f"mod_wsgi {version} was not built for Python {python} on host {host}, since {failure}: "
+                f"{_last_error(text)}",
+                log,
+            )
+        (wheel,) = output.glob("mod_wsgi-*.whl")
+        verify_wheel(wheel, python)
+        destination.mkdir(mode=0o755, parents=True, exist_ok=True)
+        final = destination / wheel.name
+        checksum = sha256_of(wheel)
+        shutil.move(str(wheel), final)
+        final.chmod(0o644)
+        Path(f"{final}.sha256").write_text(f"{checksum}  {final.name}\n", encoding="utf-8")
+        return final, checksum
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

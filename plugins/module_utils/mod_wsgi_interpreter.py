@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find a Python interpreter on the managed host and judge whether httpd can embed it.
+
+Runs under the host's own python3 (3.9 or later); the interpreter in question is asked by running it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sysconfig
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import DISTRIBUTIONS, Distribution
+
+# What the interpreter says about itself. It must run on any Python 3, so no newer syntax. The marker
+# separates the answer from what a wrapper script (pyenv's shim, for example) may print.
+MARKER = "modwsgi-interpreter:"
+QUESTION = """
+import json, os, sys, sysconfig
+value = sysconfig.get_config_var
+try:
+    import ensurepip, venv
+    environments = True
+except ImportError:
+    environments = False
+print(%r + json.dumps({
+    "implementation": sys.implementation.name,
+    "version": list(sys.version_info[:3]),
+    "executable": sys.executable,
+    "prefix": sys.base_prefix,
+    "shared": bool(value("Py_ENABLE_SHARED")),
+    "free_threaded": bool(value("Py_GIL_DISABLED")),
+    "library_directory": value("LIBDIR") or "",
+    "library": value("INSTSONAME") or value("LDLIBRARY") or "",
+    "extension_suffix": value("EXT_SUFFIX"),
+    "include": sysconfig.get_path("include"),
+    "standard_library": os.path.dirname(os.__file__),
+    "environments": environments,
+}))
+""" % MARKER
+
+SECONDS_TO_ANSWER = 30
+
+
+class InterpreterError(Exception):
+    """The interpreter cannot be used; the text is one sentence for the user."""
+
+
+def identify_distribution(os_release: str, host: str) -> str:
+    """The key in DISTRIBUTIONS for the text of /etc/os-release.
+
+    Raises InterpreterError when the collection does not support that distribution.
+    """
+    values = dict(re.findall(r'^([A-Z_]+)="?(.*?)"?$', os_release, re.MULTILINE))
+    version = values.get("VERSION_ID", "")
+    # A release that is still in the making (forky) has a code name and no number.
+    name = values.get("ID", "") + (version or "-" + values.get("VERSION_CODENAME", ""))
+    if name not in DISTRIBUTIONS:
+        supported = ", ".join(distribution.title for distribution in DISTRIBUTIONS.values())
+        raise InterpreterError(
+            f"Host {host} runs {values.get('PRETTY_NAME', name)}, which modwsgi.deploy does not support; "
+            f"use one of {supported}."
+        )
+    return name
+
+
+def ask(path: str, host: str) -> dict[str, Any]:
+    """Run an interpreter and return its answers (the keys of QUESTION).
+
+    Raises InterpreterError when it does not run or is no Python 3.
+    """
+    wanted = f"mod_wsgi_python names {path} on host {host}"
+    if not os.path.exists(path):
+        raise InterpreterError(f"{wanted}, which does not exist; install that Python or correct the path.")
+    if os.path.isdir(path) or not os.access(path, os.X_OK):
+        raise InterpreterError(f"{wanted}, which is not an executable file; name the interpreter itself.")
+    try:
+        # -I: neither the environment nor the working directory may change the answer.
+        answer = subprocess.run(
+            [path, "-I", "-c", QUESTION],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_TO_ANSWER,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InterpreterError(f"{wanted}, which does not run ({error}); name a working Python.") from error
+    found = answer.stdout.rpartition(MARKER)[2] if MARKER in answer.stdout else ""
+    if not found:
+        reason = (answer.stderr.strip() or answer.stdout.strip() or f"exit status {answer.returncode}").splitlines()[-1]
+        raise InterpreterError(f"{wanted}, which does not answer as a Python 3 ({reason}); name a working Python.")
+    return json.loads(found)
+
+
+def locate(python: str, distribution: Distribution, host: str) -> str:
+    """The path to ask for a wanted Python (a version "3.11", or a path); "" when the distribution has yet to install it.
+
+    Raises InterpreterError when a version is on the host in neither of the usual places, nor the distribution's own.
+    """
+    if python.startswith("/"):
+        return python
+    for directory in ("/usr/bin", "/usr/local/bin"):
+        path = f"{directory}/python{python}"
+        if os.path.exists(path):
+            return path
+    if python == distribution.python:
+        return ""
+    raise InterpreterError(
+        f"Python {python} is not on host {host}: {distribution.title} offers {distribution.python}, so set "
+        f'mod_wsgi_python: "{distribution.python}", or install Python {python} and give the path of its interpreter.'
+    )
+
+
+def base_executable(answer: dict[str, Any]) -> str:
+    """The interpreter itself, when what was asked is a link, a wrapper or a virtual environment's."""
+    version = "{}.{}".format(*answer["version"])
+    own = os.path.join(answer["prefix"], "bin", f"python{version}")
+    return own if os.path.exists(own) else os.path.realpath(answer["executable"])
+
+
+def find_library(answer: dict[str, Any]) -> str:
+    """Path of the shared libpython, "" when there is none."""
+    if ".so" not in answer["library"]:
+        return ""
+    # A relocated build (uv's, for example) names the folder of the machine that built it.
+    for directory in (answer["library_directory"], os.path.join(answer["prefix"], "lib")):
+        path = os.path.join(directory, answer["library"])
+        if os.path.exists(path):
+            return path
+    return ""
+
+
+def closed_directory(path: str) -> tuple[str, str]:
+    """The first folder on the way to a path that not everyone may enter, and its mode; ("", "") when all are open.
+
+    The daemon processes run as the applications' users, who must be able to read the interpreter.
+    """
+    path = os.path.realpath(path)
+    current = "/"
+    for part in path.split("/")[1:]:
+        current = os.path.join(current, part)
+        status = os.stat(current)
+        needed = stat.S_IXOTH if stat.S_ISDIR(status.st_mode) else stat.S_IROTH
+        if not status.st_mode & needed:
+            return current, f"{stat.S_IMODE(status.st_mode):04o}"
+    return "", ""
+
+
+def check(answer: dict[str, Any], python: str, from_distribution: bool, host: str) -> None:
+    """Raise InterpreterError when httpd cannot embed the interpreter that gave this answer."""
+    version = "{}.{}.{}".format(*answer["version"])
+    executable = answer["executable"]
+    if answer["implementation"] != "cpython":
+        raise InterpreterError(
+            f"{executable} on host {host} is {answer['implementation']}, which mod_wsgi cannot embed; "
+            "name a CPython in mod_wsgi_python."
+        )
+    if not python.startswith("/") and python != "{}.{}".format(*answer["version"]):
+        raise InterpreterError(
+            f"{executable} on host {host} is Python {version}, not {python}; "
+            "give the path of the right interpreter in mod_wsgi_python."
+        )
+    if answer["free_threaded"]:
+        raise InterpreterError(
+            f"{executable} on host {host} is a free-threaded build of Python {version}, which mod_wsgi does not support; "
+            "name a build with the global interpreter lock in mod_wsgi_python."
+        )
+    if not answer["shared"] or (not from_distribution and not find_library(answer)):
+        raise InterpreterError(
+            f"{executable} on host {host} (Python {version}) has no shared libpython, which httpd has to load; "
+            "rebuild it with --enable-shared, or name another interpreter in mod_wsgi_python."
+        )
+    if not from_distribution and not answer["environments"]:
+        raise InterpreterError(
+            f"{executable} on host {host} (Python {version}) lacks its modules venv and ensurepip, which the "
+            "installation needs; install them, or name another interpreter in mod_wsgi_python."
+        )
+    for path in (base_executable(answer), answer["standard_library"], find_library(answer)):
+        directory, mode = closed_directory(path) if path else ("", "")
+        if directory:
+            raise InterpreterError(
+                f"{path} on host {host} cannot be read by the daemon processes' users, since {directory} has "
+                f"mode {mode}; install that Python in a folder that is open to all (/opt, for example)."
+            )
+
+
+def describe(answer: dict[str, Any], from_distribution: bool) -> dict[str, Any]:
+    """The public description of an interpreter: the value of ``mod_wsgi_interpreter``."""
+    version = "{}.{}".format(*answer["version"])
+    library = find_library(answer)
+    if not library and from_distribution:  # its package libpython3.X is installed later
+        library = os.path.join(answer["library_directory"], answer["library"])
+    return {
+        "executable": base_executable(answer),
+        "version": version,
+        "full_version": "{}.{}.{}".format(*answer["version"]),
+        "prefix": answer["prefix"],
+        "abi": "cp" + version.replace(".", ""),
+        "libpython": library,
+        "extension_suffix": answer["extension_suffix"],
+        "headers": os.path.exists(os.path.join(answer["include"], "Python.h")),
+        "installed": True,
+        "from_distribution": from_distribution,
+    }
+
+
+def predict(distribution: Distribution) -> dict[str, Any]:
+    """The description of the distribution's Python where its package has yet to be installed."""
+    multiarch = sysconfig.get_config_var("MULTIARCH") or ""
+    version = distribution.python
+    abi = "cp" + version.replace(".", "")
+    return {
+        "executable": f"/usr/bin/python{version}",
+        "version": version,
+        "full_version": version,
+        "prefix": "/usr",
+        "abi": abi,
+        "libpython": f"/usr/lib/{multiarch}/libpython{version}.so.1.0",
+        "extension_suffix": f".cpython-{abi[2:]}-{multiarch}.so",
+        "headers": False,
+        "installed": False,
+        "from_distribution": True,
+    }
+
+
+def examine(python: str, distribution: Distribution, host: str) -> dict[str, Any]:
+    """Find, check and describe the interpreter that ``mod_wsgi_python`` names.
+
+    Raises InterpreterError when it cannot be used.
+    """
+    path = locate(python, distribution, host)
+    if not path:
+        return predict(distribution)
+    answer = ask(path, host)
+    # Debian never has another Python of the same minor version under /usr.
+    from_distribution = answer["prefix"] == "/usr" and "{}.{}".format(*answer["version"]) == distribution.python
+    check(answer, python, from_distribution, host)
+    return describe(answer, from_distribution)

@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decide on the control node what a host needs: pure functions of the settings, the version table and what the host said.
+
+``settings`` are the role's variables without their prefix: host, python, version, install_method, source,
+source_sha256, wheel, wheel_cache, allow_known_bad. ``inspection`` is what the module
+``modwsgi.deploy.mod_wsgi_interpreter`` returned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import sha256_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import (
+    DEFAULT_VERSION,
+    DISTRIBUTIONS,
+    MODULE_VERSIONS,
+    build_packages,
+    packaged_module,
+    supports_python,
+    version_key,
+    versions_for,
+)
+
+ROOT = "/opt/mod_wsgi"
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_PYTHON = re.compile(r"3\.\d+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl
+_WHEEL = re.compile(r"mod_wsgi-(?P<version>[^-]+)-(?P<abi>cp\d+)-(?P=abi)-linux_(?P<architecture>\w+)\.whl")
+
+# Python 3.1 to 3.5 are long gone: such a number is an unquoted 3.10 to 3.50 that YAML has read as a number.
+_LOWEST_MINOR = 6
+
+
+def _join(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def expected_sha256(settings: Mapping[str, Any]) -> str:
+    """The checksum that the source distribution must have: the user's, else the table's, else ""."""
+    known = MODULE_VERSIONS.get(settings["version"])
+    return settings["source_sha256"].lower() or (known.sha256 if known else "")
+
+
+def _python_problems(settings: Mapping[str, Any]) -> list[str]:
+    python, host, version = settings["python"], settings["host"], settings["version"]
+    if python.startswith("/"):
+        return []
+    if not _PYTHON.fullmatch(python):
+        return [
+            f'mod_wsgi_python of host {host} is "{python}"; give a version such as "3.11", or the absolute path '
+            "of an interpreter."
+        ]
+    if version_key(python)[1] < _LOWEST_MINOR:
+        return [
+            f"mod_wsgi_python of host {host} is {python}, which no mod_wsgi here supports; when {python}0 is meant, "
+            f'put it in quotes in the inventory: "{python}0".'
+        ]
+    return python_range_problems(settings, version, python)
+
+
+def python_range_problems(settings: Mapping[str, Any], version: str, python: str) -> list[str]:
+    """A sentence when the module version does not support the Python."""
+    if supports_python(version, python):
+        return []
+    known = MODULE_VERSIONS[version]
+    others = versions_for(python)
+    advice = f"set mod_wsgi_version to one of {_join(others)}, or choose" if others else "choose"
+    return [
+        f"mod_wsgi {version} supports Python {known.first_python} to {known.last_python}, and host "
+        f"{settings['host']} is to use {python}; {advice} another Python in mod_wsgi_python."
+    ]
+
+
+def _known_bad_problems(settings: Mapping[str, Any]) -> list[str]:
+    version = settings["version"]
+    known = MODULE_VERSIONS.get(version)
+    if known is None or not known.known_bad or version in settings["allow_known_bad"]:
+        return []
+    return [
+        f"mod_wsgi {version} (mod_wsgi_version of host {settings['host']}) is known to be bad: {known.known_bad}; "
+        f"use {DEFAULT_VERSION}, or insist with mod_wsgi_allow_known_bad: ['{version}']."
+    ]
+
+
+def _source_problems(settings: Mapping[str, Any]) -> list[str]:
+    version, host, source, given = (settings[key] for key in ("version", "host", "source", "source_sha256"))
+    known = MODULE_VERSIONS.get(version)
+    if given and not _SHA256.fullmatch(given.lower()):
+        return [f"mod_wsgi_source_sha256 of host {host} is not a SHA-256; give 64 hexadecimal digits."]
+    expected = expected_sha256(settings)
+    if not expected:
+        return [
+            f"No checksum is known for mod_wsgi {version} (mod_wsgi_version of host {host}); verify its source "
+            f"distribution and give its checksum in mod_wsgi_source_sha256, or use {DEFAULT_VERSION}."
+        ]
+    if not source:
+        if known and known.sha256 and given and given.lower() != known.sha256:
+            return [
+                f"Checksum mismatch for the published source of mod_wsgi {version} on host {host}: expected "
+                f"{given.lower()} (mod_wsgi_source_sha256), got {known.sha256} (the published one); correct or "
+                "remove mod_wsgi_source_sha256, or give your own source in mod_wsgi_source."
+            ]
+        return []
+    if not os.path.isfile(source):
+        return [f"mod_wsgi_source of host {host} names {source}, which is not a file on the control node; correct it."]
+    if not source.endswith(".tar.gz"):
+        return [f"mod_wsgi_source of host {host} names {source}; a source distribution's name ends with .tar.gz."]
+    found = sha256_of(source)
+    if found != expected:
+        return [
+            f"Checksum mismatch for mod_wsgi_source {source} of host {host}: expected {expected}, got {found}; "
+            "get the right file, or give its checksum in mod_wsgi_source_sha256."
+        ]
+    return []
+
+
+def _wheel_problems(settings: Mapping[str, Any]) -> list[str]:
+    wheel, host = settings["wheel"], settings["host"]
+    if not wheel:
+        return []
+    if not os.path.isfile(wheel):
+        return [f"mod_wsgi_wheel of host {host} names {wheel}, which is not a file on the control node; correct it."]
+    name = _WHEEL.fullmatch(os.path.basename(wheel))
+    if not name:
+        return [f"mod_wsgi_wheel of host {host} names {wheel}, which is no wheel of mod_wsgi for Linux; correct it."]
+    if name["version"] != settings["version"]:
+        return [
+            f"mod_wsgi_wheel of host {host} names {wheel}, which holds mod_wsgi {name['version']}, and "
+            f"mod_wsgi_version is {settings['version']}; make both the same."
+        ]
+    return []
+
+
+def settings_problems(settings: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the settings as far as the control node alone can tell; a sentence each."""
+    version, host, method = settings["version"], settings["host"], settings["install_method"]
+    if method == "package":
+        problems = []
+        if version != DEFAULT_VERSION:
+            packaged = {d.module_version for d in DISTRIBUTIONS.values() if d.module_version}
+            if version not in packaged:
+                problems.append(
+                    f"mod_wsgi_install_method of host {host} is package, and no supported distribution packages "
+                    f"mod_wsgi {version}; remove mod_wsgi_version, or use the method source."
+                )
+        python = settings["python"]
+        if not problems and not python.startswith("/"):
+            problems = [] if _PYTHON.fullmatch(python) else _python_problems(settings)
+    elif not _VERSION.fullmatch(version):
+        return [
+            f'mod_wsgi_version of host {host} is "{version}"; give one of {_join(versions_for("3.11"))}, for example.'
+        ]
+    else:
+        problems = _python_problems(settings) + _known_bad_problems(settings)
+        problems += _source_problems(settings) if method == "source" else _wheel_problems(settings)
+    if settings["wheel"] and method != "wheel":
+        problems.append(
+            f"mod_wsgi_wheel of host {host} is set, and mod_wsgi_install_method is {method}; "
+            "set mod_wsgi_install_method: wheel, or remove mod_wsgi_wheel."
+        )
+    if settings["source"] and method != "source":
+        problems.append(
+            f"mod_wsgi_source of host {host} is set, and mod_wsgi_install_method is {method}; "
+            "set mod_wsgi_install_method: source, or remove mod_wsgi_source."
+        )
+    return problems
+
+
+def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str:
+    """Name of the folder, in the wheel cache, of everything that a wheel depends on save its version.
+
+    A Python of the user's is named too, since its libpython's folder is written into the module, and so is
+    a source that is not the published one.
+    """
+    interpreter = inspection["interpreter"]
+    parts = [
+        inspection["distribution"],
+        inspection["architecture"],
+        f"mmn{inspection['httpd_api']}",
+        interpreter["abi"],
+    ]
+    if not interpreter["from_distribution"]:
+        parts.append(re.sub(r"\W+", "_", interpreter["prefix"].strip("/")))
+    known = MODULE_VERSIONS.get(settings["version"])
+    checksum = expected_sha256(settings)
+    if settings["install_method"] == "source" and checksum != (known.sha256 if known else ""):
+        parts.append(f"source_{checksum[:12]}")
+    return "-".join(parts)
+
+
+def wheel_name(version: str, inspection: Mapping[str, Any]) -> str:
+    """File name of the wheel that a build yields."""
+    abi = inspection["interpreter"]["abi"]
+    return f"mod_wsgi-{version}-{abi}-{abi}-linux_{inspection['architecture']}.whl"
+
+
+def read_checksum(path: str) -> str:
+    """The SHA-256 in a file as sha256sum writes it; "" when there is no such file or it holds none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = file.read().split(maxsplit=1)
+    except OSError:
+        return ""
+    return found[0] if found and _SHA256.fullmatch(found[0]) else ""
+
+
+def cached_wheel(path: str) -> str:
+    """The recorded SHA-256 of a wheel in the cache; "" when the wheel or its checksum is not there.
+
+    Raises ValueError with a sentence when the wheel is not what was recorded.
+    """
+    recorded = read_checksum(f"{path}.sha256")
+    if not recorded or not os.path.isfile(path):
+        return ""
+    found = sha256_of(path)
+    if found != recorded:
+        raise ValueError(
+            f"Checksum mismatch for the cached wheel {path}: expected {recorded}, got {found}; remove it and "
+            f"{path}.sha256, then run again."
+        )
+    return recorded
+
+
+def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
+    distribution = DISTRIBUTIONS[inspection["distribution"]]
+    interpreter, host = inspection["interpreter"], settings["host"]
+    problems = []
+    version = distribution.module_version
+    if not version:
+        problems.append(
+            f"mod_wsgi_install_method of host {host} is package, and what {distribution.title} packages has not been "
+            "verified; use the method source."
+        )
+    elif not interpreter["from_distribution"]:
+        problems.append(
+            f"mod_wsgi_install_method of host {host} is package, and {distribution.title} built its mod_wsgi {version} "
+            f"for its own Python {distribution.python}, not for {interpreter['executable']} ({interpreter['version']}); "
+            f'set mod_wsgi_python: "{distribution.python}", or use the method source.'
+        )
+    elif settings["version"] not in (DEFAULT_VERSION, version):
+        problems.append(
+            f"mod_wsgi_install_method of host {host} is package, and {distribution.title} packages mod_wsgi {version}, "
+            f"not {settings['version']}; remove mod_wsgi_version, or use the method source."
+        )
+    return {
+        "problems": problems,
+        "version": version,
+        "key": "",
+        "directory": "",
+        "express": "",
+        "module": packaged_module(interpreter["version"]),
+        "wheel": "",
+        "wheel_sha256": "",
+        "action": "install" if inspection["missing_packages"] else "none",
+    }
+
+
+def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
+    interpreter, host, version = inspection["interpreter"], settings["host"], settings["version"]
+    python = interpreter["version"]
+    problems = python_range_problems(settings, version, python)
+    key = wheel_key(settings, inspection)
+    name = wheel_name(version, inspection)
+    directory = f"{ROOT}/{version}-{interpreter['abi']}"
+    server = f"{directory}/lib/python{python}/site-packages/mod_wsgi/server"
+    module = f"{server}/mod_wsgi-py{python.replace('.', '')}{interpreter['extension_suffix']}"
+
+    wheel = settings["wheel"] or os.path.join(os.path.expanduser(settings["wheel_cache"]), key, name)
+    checksum = ""
+    try:
+        if not settings["wheel"]:
+            checksum = cached_wheel(wheel)
+        elif os.path.basename(wheel) != name:
+            problems.append(
+                f"mod_wsgi_wheel of host {host} names {wheel}, and the host needs {name}; give the wheel for its "
+                "Python and architecture."
+            )
+        else:
+            checksum = cached_wheel(wheel) or sha256_of(wheel)
+    except ValueError as error:
+        problems.append(str(error))
+
+    action = "install" if checksum else "build"
+    if _is_installed(settings, inspection, key, checksum):
+        action = "none"
+    elif action == "build" and not problems:
+        problems += _build_problems(settings, inspection, wheel)
+    return {
+        "problems": problems,
+        "version": version,
+        "key": key,
+        "directory": directory,
+        "express": f"{directory}/bin/mod_wsgi-express",
+        "module": module,
+        "wheel": wheel,
+        "wheel_sha256": checksum,
+        "source_sha256": expected_sha256(settings),
+        "build_packages": build_packages(python, interpreter["from_distribution"]),
+        "action": action,
+    }
+
+
+def _is_installed(settings: Mapping[str, Any], inspection: Mapping[str, Any], key: str, checksum: str) -> bool:
+    """Whether the host has this installation already, of this source (or this wheel), with all packages."""
+    record = inspection["installation"]
+    if not record or inspection["missing_packages"] or record.get("key") != key:
+        return False
+    if settings["wheel"]:
+        return record.get("wheel_sha256") == checksum
+    return record.get("interpreter", {}).get("prefix") == inspection["interpreter"]["prefix"]
+
+
+def _build_problems(settings: Mapping[str, Any], inspection: Mapping[str, Any], wheel: str) -> list[str]:
+    interpreter, host = inspection["interpreter"], settings["host"]
+    if settings["install_method"] == "wheel":
+        return [
+            f"mod_wsgi_install_method of host {host} is wheel, and there is no {wheel} (with its .sha256) on the control "
+            "node; build it once with the method source, or name a wheel in mod_wsgi_wheel."
+        ]
+    if not interpreter["from_distribution"] and not interpreter["headers"]:
+        return [
+            f"{interpreter['executable']} on host {host} (Python {interpreter['version']}) has no headers (Python.h), "
+            "which building mod_wsgi needs; install them, or supply a wheel in mod_wsgi_wheel."
+        ]
+    return []
+
+
+def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
+    """What the role will do on a host.
+
+    Returns problems (sentences; with any, nothing may be changed), version (the one that will serve), key (of the
+    wheel cache), directory, express and module (paths on the host), wheel (path on the control node),
+    wheel_sha256 ("" until it is built), action (none, install or build), and the settings it is made from.
+    """
+    make = _package_plan if settings["install_method"] == "package" else _wheel_plan
+    return {**make(settings, inspection), "settings": dict(settings)}
+
+
+def builder(key: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
+    """The host that builds the wheel of a key for all: the first of those that lack it; "" when none does."""
+    for host in hosts:
+        candidate = plans.get(host, {})
+        if candidate.get("action") == "build" and candidate.get("key") == key:
+            return host
+    return ""
+
+
+def record(settings: Mapping[str, Any], inspection: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of an installation: kept with it, and the larger part of the fact ``ansible_local.mod_wsgi``.
+
+    The same for every run that finds the installation in place, so it holds no time and no host.
+    """
+    interpreter = {key: value for key, value in inspection["interpreter"].items() if key not in ("headers", "installed")}
+    return {
+        "version": made["version"],
+        "install_method": settings["install_method"],
+        "interpreter": interpreter,
+        "module": made["module"],
+        "express": made["express"],
+        "httpd_api": inspection["httpd_api"],
+        "key": made["key"],
+    }
+
+
+_HEADER = "# Managed by Ansible (modwsgi.deploy.mod_wsgi): changes here are lost.\n"
+
+
+def _load_file(installation: Mapping[str, Any]) -> str:
+    interpreter = installation["interpreter"]
+    lines = [
+        # The new content makes the transaction restart httpd when a module was built anew at the same path.
+        f"# mod_wsgi {installation['version']} for Python {interpreter['version']}, "
+        f"wheel {installation.get('wheel_sha256') or 'none'}",
+        # Named in full, so that the dynamic linker takes no other libpython of the same name.
+        f"LoadFile {quote(interpreter['libpython'], 'mod_wsgi_interpreter.libpython')}",
+        f"LoadModule wsgi_module {quote(installation['module'], 'mod_wsgi module')}",
+    ]
+    return _HEADER + "\n".join(lines) + "\n"
+
+
+def _configuration_file(installation: Mapping[str, Any], instance: Mapping[str, str]) -> str:
+    lines = [
+        f"WSGIPythonHome {quote(installation['interpreter']['prefix'], 'mod_wsgi_interpreter.prefix')}",
+        f"WSGISocketPrefix {quote(instance['socket_directory'] + '/wsgi', 'socket_directory')}",
+        "# No application runs inside httpd's own processes.",
+        "WSGIRestrictEmbedded On",
+    ]
+    return _HEADER + "\n".join(lines) + "\n"
+
+
+def files(installation: Mapping[str, Any], instance: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The files of the role for the configuration transaction: module and settings, their links, the facts file.
+
+    Whatever loads the distribution's own module is taken away: httpd would take the first of two
+    modules of one name, and ignore the other with no more than a warning.
+    """
+    return [
+        {"path": "mods-available/modwsgi.load", "content": _load_file(installation), "action": "restart"},
+        {
+            "path": "mods-available/modwsgi.conf",
+            "content": _configuration_file(installation, instance),
+            "action": "restart",
+        },
+        {"path": "mods-enabled/modwsgi.load", "link": "../mods-available/modwsgi.load", "action": "restart"},
+        {"path": "mods-enabled/modwsgi.conf", "link": "../mods-available/modwsgi.conf", "action": "restart"},
+        {"path": "mods-enabled/wsgi.load", "absent": True, "adopt": True, "action": "restart"},
+        {"path": "mods-enabled/wsgi.conf", "absent": True, "adopt": True, "action": "restart"},
+        {
+            "path": "/etc/ansible/facts.d/mod_wsgi.fact",
+            "content": json.dumps(dict(installation), indent=2, sort_keys=True) + "\n",
+        },
+    ]

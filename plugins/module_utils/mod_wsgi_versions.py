@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known about the versions of mod_wsgi and about the distributions: data, and plain look-ups in it.
+
+The one place for checksums, supported Pythons, known-bad versions, and what each distribution packages.
+Checksums and the Python ranges of the versions that carry one were measured on Debian 12 (3.14: on forky),
+Apache 2.4, 2026-11; the other versions have the range of their line and no checksum, so that they
+install only with a checksum of the user's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_VERSION = "6.1.1"
+
+_CLIENT_ADDRESS = (
+    "CVE-2022-2255: a client can forge its address, since X-Client-IP from an untrusted proxy is passed to the application"
+)
+_LARGE_BODIES = "request bodies over 1 GiB crash it with Apache 2.4.54 or later (no CVE number was given)"
+_LOST_BODIES = (
+    "POST bodies are broken with WSGIScriptReloading Off and queue-timeout=0 (no CVE number was given), "
+    "and daemon mode does not work on 32-bit machines"
+)
+_DEAD_ON_32_BIT = "daemon mode does not work on 32-bit machines (no CVE number was given)"
+
+
+@dataclass(frozen=True)
+class ModuleVersion:
+    """One version of mod_wsgi."""
+
+    first_python: str
+    """Lowest supported Python, for example "3.8"."""
+    last_python: str
+    """Highest supported Python, inclusive."""
+    sha256: str = ""
+    """SHA-256 of the source distribution; "" when none has been verified."""
+    known_bad: str = ""
+    """Why it is refused unless the user insists by name; "" when nothing is known against it."""
+
+
+MODULE_VERSIONS: dict[str, ModuleVersion] = {
+    # PyFrameObject became opaque in Python 3.11: 4.9.0 does not compile there.
+    "4.9.0": ModuleVersion("3.8", "3.10", known_bad=f"{_CLIENT_ADDRESS}; and {_LARGE_BODIES}"),
+    "4.9.1": ModuleVersion(
+        "3.8",
+        "3.13",
+        sha256="44f91ef0c5859d0e121f70b2fff0807c7a0f528ec5b48ed72585d350e9b917e6",
+        known_bad=f"{_CLIENT_ADDRESS}; and {_LARGE_BODIES}",
+    ),
+    "4.9.2": ModuleVersion("3.8", "3.13", known_bad=f"{_CLIENT_ADDRESS}; and {_LARGE_BODIES}"),
+    "4.9.3": ModuleVersion("3.8", "3.13", known_bad=_LARGE_BODIES),
+    # PySys_AddWarnOption is gone in Python 3.14: the 4.9 line does not compile there.
+    "4.9.4": ModuleVersion("3.8", "3.13", sha256="8e762662ea5b01afc386bbcfbaa079748eb6203ab1d6d3a3dac9237f5666cfc9"),
+    "5.0.0": ModuleVersion("3.8", "3.14"),
+    "5.0.1": ModuleVersion("3.8", "3.14"),
+    "5.0.2": ModuleVersion("3.8", "3.14", sha256="6fe5557c3ef25c184c2c994905fe52be1c06ae5c46235ecafe558e84789e2159"),
+    "6.0.0": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
+    "6.0.1": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
+    "6.0.2": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
+    "6.0.3": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
+    "6.0.4": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
+    "6.0.5": ModuleVersion("3.10", "3.14", known_bad=_DEAD_ON_32_BIT),
+    "6.0.6": ModuleVersion("3.10", "3.14"),
+    "6.1.0": ModuleVersion("3.10", "3.14"),
+    "6.1.1": ModuleVersion("3.10", "3.14", sha256="a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e"),
+}
+
+# The build environment: setuptools alone builds each version above (it makes wheels by itself since 70.1),
+# and this is its last version that runs on Python 3.8. The checksum is the wheel's.
+BUILD_REQUIREMENTS = (
+    "setuptools==75.3.4 --hash=sha256:2dd50a7f42dddfa1d02a36f275dbe716f38ed250224f609d35fb60a09593d93e",
+)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What a distribution release brings."""
+
+    title: str
+    """Its name in sentences."""
+    python: str
+    """Version of its python3."""
+    module_version: str
+    """Version of its package libapache2-mod-wsgi-py3; "" when not verified."""
+    httpd_api: int = 20120211
+    """Major part of httpd's Module Magic Number: what a compiled module depends on."""
+
+
+DISTRIBUTIONS: dict[str, Distribution] = {
+    "debian11": Distribution("Debian 11", "3.9", ""),
+    "debian12": Distribution("Debian 12", "3.11", "4.9.4"),
+    "debian13": Distribution("Debian 13", "3.13", "5.0.2"),
+    "debian-forky": Distribution("Debian forky", "3.14", ""),
+}
+
+MODULE_PACKAGE = "libapache2-mod-wsgi-py3"
+HTTPD_PACKAGE = "apache2-bin"
+
+
+def runtime_packages(python: str) -> list[str]:
+    """Packages that serving and virtual environments need with the distribution's Python ("3.11")."""
+    return [f"python{python}", f"libpython{python}", f"python{python}-venv"]
+
+
+def build_packages(python: str, from_distribution: bool) -> list[str]:
+    """Packages that are needed only while the wheel is built; a Python of the user's brings its own headers."""
+    packages = ["apache2-dev", "gcc", "libc6-dev"]
+    return [*packages, f"python{python}-dev"] if from_distribution else packages
+
+
+def packaged_module(python: str) -> str:
+    """Path of the distribution's compiled module for a Python ("3.11")."""
+    return f"/usr/lib/apache2/modules/mod_wsgi.so-{python}"
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Sortable form of a dotted version: "3.10" is higher than "3.9"."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def supports_python(version: str, python: str) -> bool:
+    """Whether a module version supports a Python ("3.11"); True for a module version that the table lacks."""
+    known = MODULE_VERSIONS.get(version)
+    if known is None:
+        return True
+    return version_key(known.first_python) <= version_key(python) <= version_key(known.last_python)
+
+
+def versions_for(python: str) -> list[str]:
+    """Module versions that support a Python, carry a checksum and are not known to be bad; newest first."""
+    good = [name for name, known in MODULE_VERSIONS.items() if known.sha256 and not known.known_bad]
+    return sorted((name for name in good if supports_python(name, python)), key=version_key, reverse=True)

@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mod_wsgi_wheel
+short_description: Build a wheel of mod_wsgi for one Python
+version_added: 0.1.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - Builds a wheel from a source distribution whose SHA-256 is given, in a build environment that is pinned by SHA-256 too.
+  - Builds each time it is called; the caller knows whether a wheel is there already.
+  - The host's pip configuration holds (index, certificates, proxy).
+options:
+  executable:
+    description: The target interpreter.
+    type: path
+    required: true
+  python:
+    description: Version of the target interpreter, for example V(3.11).
+    type: str
+    required: true
+  version:
+    description: Version of mod_wsgi.
+    type: str
+    required: true
+  sha256:
+    description: SHA-256 of the source distribution.
+    type: str
+    required: true
+  source:
+    description: Source distribution on this host; without it pip downloads it by name and version.
+    type: path
+    default: ''
+  directory:
+    description: Folder to build in; emptied before and removed after. Only root may write to its parent.
+    type: path
+    default: /opt/mod_wsgi/.build
+  destination:
+    description: Folder for the wheel and its checksum file.
+    type: path
+    required: true
+  environment:
+    description: Environment variables for pip and the compiler, for example a proxy.
+    type: dict
+    default: {}
+  host:
+    description: Name of the host for messages.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    description: Predicts a change and builds nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Build the wheel
+  modwsgi.deploy.mod_wsgi_wheel:
+    executable: /usr/bin/python3.11
+    python: "3.11"
+    version: 6.1.1
+    sha256: a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e
+    destination: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311
+    host: "{{ inventory_hostname }}"
+"""
+
+RETURN = r"""
+wheel:
+  description: Path of the wheel.
+  returned: success, not in check mode
+  type: str
+wheel_sha256:
+  description: Its SHA-256.
+  returned: success, not in check mode
+  type: str
+log:
+  description: What pip and the compiler wrote.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+import os
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_build import BuildError, build_wheel
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "executable": {"type": "path", "required": True},
+            "python": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "sha256": {"type": "str", "required": True},
+            "source": {"type": "path", "default": ""},
+            "directory": {"type": "path", "default": "/opt/mod_wsgi/.build"},
+            "destination": {"type": "path", "required": True},
+            "environment": {"type": "dict", "default": {}},
+            "host": {"type": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=True)
+    # A strict umask of the connecting user must not hide the wheel from the others who are to read it.
+    os.umask(0o022)
+    parameters = module.params
+    try:
+        wheel, checksum = build_wheel(
+            executable=parameters["executable"],
+            python=parameters["python"],
+            version=parameters["version"],
+            sha256=parameters["sha256"],
+            source=parameters["source"],
+            directory=Path(parameters["directory"]),
+            destination=Path(parameters["destination"]),
+            extra_environment=parameters["environment"],
+            host=parameters["host"],
+        )
+    except BuildError as error:
+        module.fail_json(msg=str(error), log=error.log.splitlines())
+    module.exit_json(changed=True, wheel=str(wheel), wheel_sha256=checksum)
+
+
+if __name__ == "__main__":
+    main()
