@@ -12,13 +12,16 @@ INVENTORY ?=
 LOCAL_PORT ?= 8080
 # Further arguments for ansible-playbook, for example ARGUMENTS="--check --diff".
 ARGUMENTS ?=
-# One Molecule scenario; empty for all.
+# One Molecule scenario; empty for all. What to do with it: test, or create, converge, verify, destroy step by step.
 SCENARIO ?=
+ACTION ?= test
 
 LAB := $(PYTHON) tools/lab.py
 SOURCES := tools tests molecule plugins
 export PATH := $(CURDIR)/.lab/venv/bin:$(PATH)
 export LOCAL_PORT
+# Whatever Ansible and Molecule keep between runs belongs to this clone.
+export ANSIBLE_HOME := $(CURDIR)/.lab/ansible
 # Also keeps Molecule from advising another place for the scenarios.
 export MOLECULE_GLOB := molecule/*/molecule.yml
 export MOLECULE_COMMAND_BORDERS := 0
@@ -42,9 +45,9 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 test: check molecule ## Prove everything: the checks, then all Molecule scenarios
 
 .PHONY: molecule
-molecule: ## Run the Molecule scenarios, or the one of SCENARIO=
+molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: ACTION=converge, verify, destroy)
 	@$(LAB) up
-	if [[ -n "$(SCENARIO)" ]]; then molecule test --scenario-name "$(SCENARIO)"; else molecule test --all; fi
+	molecule $(ACTION) $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
 
 .PHONY: check
 check: ## The fast part: lint, types, unit tests, documentation drift, packing
