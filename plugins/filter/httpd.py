@@ -54,6 +54,41 @@ def listeners(listen: Iterable[int | str], private_port: int) -> list[dict[str, 
         raise AnsibleFilterError(str(error)) from error
 
 
+def module_files(wanted: Iterable[str], removed: Iterable[str], bare: Iterable[str]) -> list[dict[str, Any]]:
+    """The files of mods-enabled, for the module httpd_config.
+
+    ``removed`` modules are disabled unless they are wanted; ``bare`` ones go without the distribution's configuration.
+    """
+    wanted, bare = list(dict.fromkeys(wanted)), set(bare)
+    files: list[dict[str, Any]] = []
+    for name in wanted:
+        files.append(_enabled(name, "load"))
+        files.append(_disabled("mods", name, "conf") if name in bare else {**_enabled(name, "conf"), "optional": True})
+    for name in removed:
+        if name not in wanted:
+            files += [_disabled("mods", name, "load"), _disabled("mods", name, "conf")]
+    return files
+
+
+def removed_files(names: Iterable[str], kind: str) -> list[dict[str, Any]]:
+    """Files of the distribution that are not enabled (``kind``: conf or sites), for the module httpd_config."""
+    return [_disabled(kind, name, "conf") for name in names]
+
+
+def _enabled(name: str, suffix: str) -> dict[str, Any]:
+    # A module is loaded and unloaded safely only by a new process.
+    return {
+        "path": f"mods-enabled/{name}.{suffix}",
+        "link": f"../mods-available/{name}.{suffix}",
+        "action": "restart",
+    }
+
+
+def _disabled(kind: str, name: str, suffix: str) -> dict[str, Any]:
+    action = "restart" if kind == "mods" else "reload"
+    return {"path": f"{kind}-enabled/{name}.{suffix}", "absent": True, "adopt": True, "action": action}
+
+
 class FilterModule:
     """What Ansible looks for."""
 
@@ -64,4 +99,6 @@ class FilterModule:
             "httpd_quote": quote,
             "httpd_sizes": sizes,
             "httpd_listeners": listeners,
+            "httpd_module_files": module_files,
+            "httpd_removed_files": removed_files,
         }

@@ -17,6 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes imp
     Process,
     httpd_main_process,
     process,
+    runs,
     serving_children,
 )
 
@@ -266,7 +267,8 @@ class Service:
         try:
             step()
             said = ""
-            served = wait_until(lambda: self._serves(before) or self.main() is None, RELOAD_SECONDS)
+            # The pid file comes a moment after the start has returned, so only a missing process means failure.
+            served = wait_until(lambda: self._serves(before) or not runs(self.instance["binary"]), RELOAD_SECONDS)
         except ControlError as error:
             said, served = str(error), False
         if not served or not self._serves(before):

@@ -82,6 +82,11 @@ def httpd_main_process(instance: Mapping[str, str]) -> Process | None:
     return process(pid) if executable(pid) == instance["binary"] else None
 
 
+def runs(binary: str) -> bool:
+    """Whether any process runs this program."""
+    return any(executable(pid) == binary for pid in pids())
+
+
 def _address(hexadecimal: str) -> str:
     """An address as /proc/net/tcp has it: 32-bit words in the byte order of the host (little endian here)."""
     words = bytes.fromhex(hexadecimal)
