@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of wsgi_release that runs on the control node: digest, pack and transfer."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import (
+    Entry,
+    SourceError,
+    digest,
+    list_entries,
+    pack,
+)
+
+MODULE = "modwsgi.deploy.wsgi_release"
+
+
+class ActionModule(ActionBase):
+    """Ask the host which releases it lacks, and bring those."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module once, and a second time with archives when releases are missing."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        applications = [dict(application) for application in self._task.args.get("applications") or []]
+        listed = {a["name"]: self._examine(a) for a in applications if "directory" in a["source"]}
+        result.update(self._execute_module(MODULE, {"applications": applications}, task_vars=variables))
+        if result.get("failed") or self._task.check_mode or not result.get("missing"):
+            return result
+        lacking = [application for application in applications if application["name"] in result["missing"]]
+        try:
+            for application in lacking:
+                application["archive"] = self._transfer(application, listed[application["name"]])
+            second = self._execute_module(MODULE, {"applications": lacking}, task_vars=variables)
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        releases = {**result["releases"], **second.get("releases", {})}
+        result.update(second)
+        result["releases"] = releases
+        return result
+
+    def _examine(self, application: dict[str, Any]) -> list[Entry]:
+        """The entries of a source; its digest becomes part of the application."""
+        root = application["source"]["directory"]
+        exclude = [*application["source"]["exclude"], *filter(None, [application["static_root"]])]
+        try:
+            entries = list_entries(root, exclude)
+            application["digest"] = digest(root, entries)
+        except (SourceError, OSError) as error:
+            raise AnsibleActionFail(
+                f"wsgi_apps: application {application['name']!r}, key source.directory: {error}; correct {root}."
+            ) from error
+        return entries
+
+    def _transfer(self, application: dict[str, Any], entries: list[Entry]) -> str:
+        """Pack the source and put it into the remote temporary folder; its path there."""
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        name = f"{application['name']}.tar.gz"
+        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, name)
+        with tempfile.TemporaryDirectory(prefix="wsgi_release-") as folder:
+            archive = os.path.join(folder, name)
+            pack(application["source"]["directory"], entries, archive)
+            self._transfer_file(archive, remote)
+        return str(remote)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filters of the role wsgi_app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_sizing, wsgi_apps, wsgi_files
+
+
+def problems(applications: Sequence[Mapping[str, Any]], listen: Iterable[int | str]) -> list[str]:
+    """What is wrong with ``wsgi_apps``, one sentence each; empty when all is well."""
+    try:
+        return wsgi_apps.problems(applications, listen)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def _complete(
+    applications: Sequence[Mapping[str, Any]], listen: Iterable[int | str], host: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    try:
+        sizes = httpd_sizing.sizes(int(host["cores"]), int(host["memory_mebibytes"]), applications)
+        return wsgi_apps.normalise(applications, listen, sizes["applications"])
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def applications(
+    value: Sequence[Mapping[str, Any]], listen: Iterable[int | str], host: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """``wsgi_apps`` in its complete form, without the environment variables, ordered by name.
+
+    ``listen`` is ``httpd_listen`` and ``host`` the fact ``httpd_host``.
+    """
+    return wsgi_apps.without_environments(_complete(value, listen, host))
+
+
+def environments(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """The environment variables of each application, by its name."""
+    return {str(application["name"]): dict(application.get("environment") or {}) for application in value}
+
+
+def files(value: Sequence[Mapping[str, Any]], instance: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The files of the role for ``httpd_config``, from the complete applications."""
+    try:
+        return wsgi_files.files(value, instance)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """The filters by name."""
+        return {
+            "wsgi_apps": applications,
+            "wsgi_apps_problems": problems,
+            "wsgi_apps_environments": environments,
+            "wsgi_apps_files": files,
+        }

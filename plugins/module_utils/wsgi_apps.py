@@ -1,0 +1,508 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list `wsgi_apps`: what contradicts itself in it, and its complete form. Runs on the control node only.
+
+`problems` says, one sentence each, what is wrong with the list as the user wrote it; `normalise` gives the complete
+form of a list without problems: every default filled in, every path and size derived. The argument specification of
+the role has checked names and types of the keys before.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import ANY, Listener, parse
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import inside, layout
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import is_excluded
+
+DEFAULTS: dict[str, Any] = {
+    "script": "wsgi.py",
+    "callable": "application",
+    "python_path": [],
+    "requirements": "",
+    "environment": {},
+    "server_aliases": [],
+    "address": "*",
+    "port": 80,
+    "default_vhost": False,
+    # The timeouts are those which the maintainer of mod_wsgi chose for mod_wsgi-express.
+    "request_timeout": 60,
+    "startup_timeout": 15,
+    "deadlock_timeout": 60,
+    "graceful_timeout": 15,
+    "shutdown_timeout": 5,
+    "queue_timeout": 45,
+    "lang": "C.UTF-8",
+    "locale": "C.UTF-8",
+    "max_body_size": 100 * 1024 * 1024,
+    "static": [],
+    "static_root": "",
+    "release_commands": [],
+}
+"""Values of the keys that the user left out. meta/argument_specs.yml repeats them for the reader; a test compares."""
+
+SOURCE_DEFAULTS: dict[str, Any] = {"version": "HEAD", "exclude": []}
+STATIC_DEFAULTS: dict[str, Any] = {"cache_seconds": 3600}
+HEALTH_DEFAULTS: dict[str, Any] = {"path": "/healthz", "status": 200, "timeout": 30}
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
+RESERVED_NAMES = frozenset({"default", "httpd", "mod_wsgi", "private", "unknown-host"})
+"""Names that files and logs of the server itself carry."""
+
+ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OUR_VARIABLES = frozenset({"WSGI_APP", "WSGI_STATE_DIRECTORY", "WSGI_STATIC_ROOT"})
+HOST_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+HOST_NAME = re.compile(rf"{HOST_LABEL}(\.{HOST_LABEL})*")
+HOST_PATTERN = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")
+GIT_ADDRESS = re.compile(r"(https|ssh|git|file)://\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+:\S+|/\S*")
+GIT_VERSION = re.compile(r"(?!-)[A-Za-z0-9_./@^~-]+")
+URL_PATH = re.compile(r"/[^\s\x00-\x20\x7f?#\"\\]*")
+HEALTH_PATH = re.compile(r"/[\x21-\x7e]*")
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+POSITIVE = ("processes", "threads")
+SECONDS = (
+    "request_timeout",
+    "startup_timeout",
+    "deadlock_timeout",
+    "graceful_timeout",
+    "shutdown_timeout",
+    "queue_timeout",
+)
+
+Application = Mapping[str, Any]
+Listen = Sequence[Listener]
+Problems = Iterator[tuple[str, str]]
+"""Pairs of a key and what is wrong with it."""
+
+
+# ---------------------------------------------------------------- listen addresses
+
+
+def listens(listen: Listen, address: str, port: int) -> bool:
+    """Whether httpd listens where the application wants to be served."""
+    return any(port == there.port and (address == ANY or there.address in (ANY, address)) for there in listen)
+
+
+def local_address(listen: Listen, address: str, port: int) -> str:
+    """An address at which this very host reaches the application."""
+    if address != ANY:
+        return address
+    there = [listener.address for listener in listen if listener.port == port]
+    return "127.0.0.1" if ANY in there or not there else there[0]
+
+
+# ---------------------------------------------------------------- checks of one application
+
+
+def text_values(value: object, key: str) -> Iterator[tuple[str, str]]:
+    """Every string in a value, with the key that leads to it, e.g. ``static[0].url``."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from text_values(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from text_values(item, f"{key}[{index}]")
+
+
+def check_control_characters(application: Application) -> Problems:
+    """No value may end a line of a configuration file, or end a string early."""
+    for key, value in text_values({k: v for k, v in application.items() if k != "environment"}, ""):
+        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+            yield key, f"the value {value!r} holds a newline, a NUL or another control character; remove it"
+
+
+def check_name(application: Application) -> Problems:
+    """The name becomes part of paths, of an account and of a process title."""
+    name = str(application["name"])
+    if not NAME.fullmatch(name):
+        yield (
+            "name",
+            f"{name!r} is not usable; begin with a lower-case letter and use at most 25 of a-z, 0-9, '-' and '_'",
+        )
+    elif name in RESERVED_NAMES:
+        yield "name", f"{name!r} is reserved for the server's own files; choose another name"
+
+
+def check_accounts(application: Application) -> Problems:
+    """The daemon never runs as root."""
+    for key in ("user", "group"):
+        value = application.get(key)
+        if value is None:
+            continue
+        if value == "root":
+            yield key, "an application must not run as root; leave the key out to get an account of its own"
+        elif not ACCOUNT.fullmatch(str(value)):
+            yield key, f"{value!r} is not the name of an account; use at most 32 of a-z, 0-9, '-' and '_'"
+
+
+def check_server_names(application: Application) -> Problems:
+    """Names that a Host header can carry."""
+    server_name = str(application.get("server_name", ""))
+    if not HOST_NAME.fullmatch(server_name) and not _is_address(server_name):
+        yield "server_name", f"{server_name!r} is not a host name; write it like shop.example.com (IDNs in xn-- form)"
+    for index, alias in enumerate(application.get("server_aliases") or []):
+        if not HOST_PATTERN.fullmatch(str(alias)) and not _is_address(str(alias)):
+            yield f"server_aliases[{index}]", f"{alias!r} is not a host name; write it like www.example.com"
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def check_numbers(application: Application) -> Problems:
+    """Ranges, which the argument specification cannot express."""
+    for key in POSITIVE:
+        if application.get(key) is not None and int(application[key]) < 1:
+            yield key, f"{application[key]} is too small; the least is 1"
+    for key in (*SECONDS, "max_body_size"):
+        if application.get(key) is not None and int(application[key]) < 0:
+            yield key, f"{application[key]} is negative; use 0 or more"
+    if not 1 <= int(application.get("port", DEFAULTS["port"])) <= 65535:
+        yield "port", f"{application['port']} is not a port; use 1 to 65535"
+    health = application.get("health") or {}
+    if not 100 <= int(health.get("status", HEALTH_DEFAULTS["status"])) <= 599:
+        yield "health.status", f"{health['status']} is not an HTTP status; use 100 to 599"
+    if int(health.get("timeout", HEALTH_DEFAULTS["timeout"])) < 1:
+        yield "health.timeout", f"{health['timeout']} is too short; the least is 1 (seconds)"
+
+
+def check_words(application: Application) -> Problems:
+    """Values with a grammar of their own."""
+    function = str(application.get("callable", DEFAULTS["callable"]))
+    if not IDENTIFIER.fullmatch(function):
+        yield "callable", f"{function!r} is not a Python name; write it like application"
+    for key in ("lang", "locale"):
+        value = str(application.get(key, DEFAULTS[key]))
+        if not re.fullmatch(r"[A-Za-z0-9_.@-]+", value):
+            yield key, f"{value!r} is not the name of a locale; write it like C.UTF-8"
+    path = str((application.get("health") or {}).get("path", HEALTH_DEFAULTS["path"]))
+    if not HEALTH_PATH.fullmatch(path):
+        yield "health.path", f"{path!r} is not a path; begin with / and use printable ASCII without blanks"
+    address = str(application.get("address", DEFAULTS["address"]))
+    if address != "*" and not _is_address(address):
+        yield "address", f"{address!r} is neither * nor an IP address; use one of the two"
+
+
+def check_environment(application: Application) -> Problems:
+    """Names and values that a process can have. A value is never repeated in a message: it may be a secret."""
+    for name, value in (application.get("environment") or {}).items():
+        key = f"environment.{name}"
+        if not VARIABLE.fullmatch(str(name)):
+            yield key, "the name of an environment variable has letters, digits and '_' only; rename it"
+        elif name in OUR_VARIABLES:
+            yield key, "this variable is set by the role itself; remove it"
+        if not isinstance(value, str):
+            yield key, f"the value is of type {type(value).__name__} and must be a string; put it in quotes"
+        elif "\x00" in value:
+            yield key, "the value holds a NUL byte, which no environment variable can; remove it"
+
+
+def leaves(path: str) -> bool:
+    """Whether a path that is meant to be relative to a folder is absolute or climbs out of it."""
+    return path.startswith("/") or ".." in path.split("/")
+
+
+def relative_paths(application: Application) -> Iterator[tuple[str, str]]:
+    """Keys whose value is a path below the application's source."""
+    for key in ("script", "requirements", "static_root"):
+        if application.get(key):
+            yield key, str(application[key])
+    for index, path in enumerate(application.get("python_path") or []):
+        yield f"python_path[{index}]", str(path)
+    for index, static in enumerate(application.get("static") or []):
+        if not str(static["directory"]).startswith("/"):
+            yield f"static[{index}].directory", str(static["directory"])
+
+
+def check_relative_paths(application: Application) -> Problems:
+    """Nothing may lead out of the release."""
+    for key, path in relative_paths(application):
+        if leaves(path):
+            yield key, f"{path!r} leads out of the source; give a path relative to it, without '..'"
+    if application.get("static_root") and os.path.normpath(str(application["static_root"])) == ".":
+        yield "static_root", "it must be a folder of its own below the source, e.g. staticfiles"
+
+
+def check_static(application: Application) -> Problems:
+    """What httpd serves itself."""
+    seen: set[str] = set()
+    for index, static in enumerate(application.get("static") or []):
+        url, directory = str(static["url"]), str(static["directory"])
+        if not URL_PATH.fullmatch(url):
+            yield f"static[{index}].url", f"{url!r} is not a URL path; begin with / and use neither blanks nor ? and #"
+        elif not url.strip("/"):
+            yield f"static[{index}].url", "'/' would hide the whole application; choose a path below it, e.g. /static/"
+        if url.rstrip("/") in seen:
+            yield f"static[{index}].url", f"{url!r} is there twice; remove one"
+        seen.add(url.rstrip("/"))
+        if os.path.normpath(directory) in (".", "/"):
+            yield f"static[{index}].directory", f"{directory!r} would publish everything; name the folder of static files"
+        elif directory.startswith("/") and ".." in directory.split("/"):
+            yield f"static[{index}].directory", f"{directory!r} holds '..'; write the path without it"
+        if int(static.get("cache_seconds", 0)) < 0:
+            yield f"static[{index}].cache_seconds", f"{static['cache_seconds']} is negative; use 0 or more"
+
+
+def check_commands(application: Application) -> Problems:
+    """Each command is a list of words, or a string that splits into one."""
+    for index, command in enumerate(application.get("release_commands") or []):
+        key = f"release_commands[{index}]"
+        try:
+            words = argument_list(command)
+        except ValueError as error:
+            yield key, f"{command!r} cannot be split into words ({error}); correct the quotes or write a list"
+            continue
+        if not words or not words[0]:
+            yield key, "the command is empty; remove it or name a program"
+
+
+def argument_list(command: str | Sequence[Any]) -> list[str]:
+    """A release command as a list of words; no shell is involved. Raises ValueError for unbalanced quotes."""
+    return shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+
+
+def check_source(application: Application) -> Problems:
+    """Exactly one source, and the files in it that other keys name."""
+    source = application.get("source") or {}
+    given = [key for key in ("directory", "git") if source.get(key)]
+    if len(given) != 1:
+        found = "both directory and git are" if given else "neither directory nor git is"
+        yield "source", f"{found} given; give exactly one of the two"
+    elif given == ["git"]:
+        yield from _check_git(source)
+    else:
+        yield from _check_directory(application, os.path.expanduser(str(source["directory"])))
+
+
+def _check_git(source: Mapping[str, Any]) -> Problems:
+    if not GIT_ADDRESS.fullmatch(str(source["git"])):
+        yield "source.git", f"{source['git']!r} is not a git address; use https://, ssh://, file:// or user@host:path"
+    version = str(source.get("version", SOURCE_DEFAULTS["version"]))
+    if not GIT_VERSION.fullmatch(version) or ".." in version:
+        yield "source.version", f"{version!r} is not a branch, a tag or a commit; correct it"
+
+
+def _check_directory(application: Application, directory: str) -> Problems:
+    if not os.path.isabs(directory):
+        yield "source.directory", f"{directory!r} is not absolute; write it like '{{{{ playbook_dir }}}}/{directory}'"
+        return
+    if not os.path.isdir(directory):
+        yield "source.directory", f"{directory} is not a folder on the control node; correct the path"
+        return
+    exclude = [str(pattern) for pattern in (application.get("source") or {}).get("exclude") or []]
+    wanted = [("script", str(application.get("script", DEFAULTS["script"])), os.path.isfile)]
+    if application.get("requirements"):
+        wanted.append(("requirements", str(application["requirements"]), os.path.isfile))
+    wanted += [(f"python_path[{i}]", str(p), os.path.isdir) for i, p in enumerate(application.get("python_path") or [])]
+    for key, path, exists in wanted:
+        if not leaves(path):
+            yield from _check_present(directory, key, path, exists, exclude)
+
+
+def _check_present(
+    directory: str, key: str, path: str, exists: Callable[[str], bool], exclude: Sequence[str]
+) -> Problems:
+    found = inside(directory, path)
+    if found is None:
+        yield key, f"{path!r} is a link that leads out of the source {directory}; put the file itself there"
+    elif not exists(found):
+        yield key, f"{path!r} is not in the source {directory}; correct the path or add the file"
+    elif is_excluded(os.path.normpath(path), exclude):
+        yield key, f"{path!r} is in the source, but an exclude pattern leaves it out; correct source.exclude"
+
+
+CHECKS: tuple[Callable[[Application], Problems], ...] = (
+    check_name,
+    check_accounts,
+    check_server_names,
+    check_numbers,
+    check_words,
+    check_environment,
+    check_relative_paths,
+    check_static,
+    check_commands,
+    check_source,
+)
+
+
+# ---------------------------------------------------------------- checks of the whole list
+
+
+def _sentence(name: object, key: str, text: str) -> str:
+    return f"wsgi_apps: application {str(name)!r}, key {key}: {text}."
+
+
+def application_problems(application: Application) -> list[str]:
+    """One sentence for each thing that is wrong with one application in itself."""
+    name = application.get("name", "?")
+    found = [_sentence(name, key, text) for key, text in check_control_characters(application)]
+    if found:  # the other checks would only repeat it
+        return found
+    return [_sentence(name, key, text) for check in CHECKS for key, text in check(application)]
+
+
+def duplicate_names(applications: Sequence[Application]) -> Iterator[str]:
+    """Two applications with one name."""
+    names = [application["name"] for application in applications]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield _sentence(name, "name", f"{names.count(name)} applications have this name; give each its own")
+
+
+def duplicate_hosts(applications: Sequence[Application]) -> Iterator[str]:
+    """Two applications that httpd could not tell apart."""
+    owners: dict[tuple[str, int, str], str] = {}
+    for application in applications:
+        address = str(application.get("address", DEFAULTS["address"]))
+        port = int(application.get("port", DEFAULTS["port"]))
+        names = [application["server_name"], *(application.get("server_aliases") or [])]
+        for host in dict.fromkeys(str(name).lower() for name in names):
+            owner = owners.setdefault((host, port, address), application["name"])
+            if owner != application["name"]:
+                yield _sentence(
+                    application["name"],
+                    "server_name",
+                    f"{host} on port {port} is already the application {owner!r}; change the name or the port of one",
+                )
+
+
+def duplicate_defaults(applications: Sequence[Application]) -> Iterator[str]:
+    """Two applications that both want to answer unknown host names of one port."""
+    owners: dict[int, str] = {}
+    for application in applications:
+        if boolean(application.get("default_vhost", False)):
+            port = int(application.get("port", DEFAULTS["port"]))
+            owner = owners.setdefault(port, application["name"])
+            if owner != application["name"]:
+                yield _sentence(
+                    application["name"],
+                    "default_vhost",
+                    f"the application {owner!r} is already the default of port {port}; only one can be",
+                )
+
+
+def silent_ports(applications: Sequence[Application], listen: Listen) -> Iterator[str]:
+    """Applications where httpd does not listen."""
+    there = ", ".join(listener.directive for listener in listen)
+    for application in applications:
+        address = str(application.get("address", DEFAULTS["address"]))
+        port = int(application.get("port", DEFAULTS["port"]))
+        if not listens(listen, address, port):
+            wanted = Listener(address, port).directive
+            yield _sentence(
+                application["name"],
+                "port",
+                f"httpd does not listen on {wanted}; add it to httpd_listen (now {there}) or change the port",
+            )
+
+
+def problems(applications: Sequence[Application], listen: Iterable[int | str]) -> list[str]:
+    """Everything that is wrong with `wsgi_apps`, one sentence each; empty when all is well."""
+    found = [sentence for application in applications for sentence in application_problems(application)]
+    if found:
+        return found
+    return [
+        *duplicate_names(applications),
+        *duplicate_hosts(applications),
+        *duplicate_defaults(applications),
+        *silent_ports(applications, [parse(entry) for entry in listen]),
+    ]
+
+
+# ---------------------------------------------------------------- the complete form
+
+INTEGERS = (*SECONDS, "port", "max_body_size")
+
+
+def normalise_static(static: Application, current: str) -> dict[str, Any]:
+    """One folder of static files, with its absolute path."""
+    complete = {**STATIC_DEFAULTS, **static}
+    return {
+        "url": "/" + str(complete["url"]).strip("/"),
+        "directory": os.path.normpath(os.path.join(current, str(complete["directory"]))),
+        "cache_seconds": int(complete["cache_seconds"]),
+    }
+
+
+def normalise_source(source: Application) -> dict[str, Any]:
+    """Either {directory, exclude} or {git, version, exclude}."""
+    complete = {**SOURCE_DEFAULTS, **source}
+    exclude = [str(pattern) for pattern in complete["exclude"] or []]
+    if complete.get("git"):
+        return {"git": str(complete["git"]), "version": str(complete["version"]), "exclude": exclude}
+    return {"directory": os.path.normpath(os.path.expanduser(str(complete["directory"]))), "exclude": exclude}
+
+
+def normalise_health(application: Application, listen: Listen) -> dict[str, Any]:
+    """The health check, with the address at which the host reaches its own application."""
+    complete = {**HEALTH_DEFAULTS, **(application.get("health") or {})}
+    port = int(application["port"])
+    host = str(application["server_name"])
+    return {
+        "path": str(complete["path"]),
+        "status": int(complete["status"]),
+        "timeout": int(complete["timeout"]),
+        "address": local_address(listen, str(application["address"]), port),
+        "port": port,
+        "host": host if port == 80 else f"{host}:{port}",
+    }
+
+
+def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """One application, complete. `sizes` has the computed processes, threads and listen_backlog for it."""
+    given = {key: value for key, value in application.items() if value is not None}
+    complete = {**DEFAULTS, **given}
+    name = str(complete["name"])
+    paths = layout(name)
+    account = f"wsgi-{name}"
+    return {
+        **complete,
+        **{key: int(complete[key]) for key in INTEGERS},
+        **{key: int(given.get(key, sizes[key])) for key in POSITIVE},
+        "listen_backlog": int(sizes["listen_backlog"]),
+        "default_vhost": boolean(complete["default_vhost"]),
+        "user": str(complete.get("user", account)),
+        "group": str(complete.get("group", complete.get("user", account))),
+        "source": normalise_source(complete["source"]),
+        "script": os.path.normpath(str(complete["script"])),
+        "requirements": os.path.normpath(str(complete["requirements"])) if complete["requirements"] else "",
+        "static_root": os.path.normpath(str(complete["static_root"])) if complete["static_root"] else "",
+        "python_path": [os.path.normpath(str(path)) for path in complete["python_path"]],
+        "static": [normalise_static(static, paths["current"]) for static in complete["static"]],
+        "release_commands": [argument_list(command) for command in complete["release_commands"]],
+        "health": normalise_health(complete, listen),
+        "paths": paths,
+    }
+
+
+def normalise(
+    applications: Sequence[Application], listen: Iterable[int | str], sizes: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """`wsgi_apps` in its complete form, ordered by name. `sizes` maps a name to its processes and threads.
+
+    Raises ValueError with the problems' sentences when there are any.
+    """
+    ports = list(listen)
+    found = problems(applications, ports)
+    if found:
+        raise ValueError(" ".join(found))
+    parsed = [parse(entry) for entry in ports]
+    complete = [normalise_one(application, parsed, sizes[application["name"]]) for application in applications]
+    return sorted(complete, key=lambda application: str(application["name"]))
+
+
+def without_environments(applications: Iterable[Application]) -> list[dict[str, Any]]:
+    """The applications as modules may log them: no environment variable, so no secret, is in there."""
+    return [{k: v for k, v in application.items() if k != "environment"} for application in applications]

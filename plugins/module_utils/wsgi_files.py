@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files outside of an application's own folders that make httpd serve it. Runs on the control node only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import LAUNCHER, LIBRARY, PROBE, RUNNER
+
+MODULE_UTILS = Path(__file__).resolve().parent
+ROLE = MODULE_UTILS.parents[1] / "roles" / "wsgi_app"
+
+File = dict[str, Any]
+"""One entry of the option `files` of the module httpd_config."""
+
+
+def templates() -> jinja2.Environment:
+    """The role's templates. They only lay out; each value that is a text goes through httpd's quoting."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROLE / "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - not HTML
+    )
+    environment.filters["quote"] = quote
+    return environment
+
+
+def listen(application: Mapping[str, Any]) -> str:
+    """The argument of VirtualHost."""
+    address = str(application["address"])
+    return f"[{address}]:{application['port']}" if ":" in address else f"{address}:{application['port']}"
+
+
+def vhost_name(application: Mapping[str, Any]) -> str:
+    """The vhost's file name. httpd reads them in order, and the first vhost of a port answers unknown names."""
+    if application["default_vhost"]:
+        return f"000-modwsgi-default-{application['name']}.conf"
+    return f"100-modwsgi-{application['name']}.conf"
+
+
+def helper_files() -> list[File]:
+    """The scripts that all applications share."""
+    return [
+        {"path": LAUNCHER, "content": (ROLE / "files" / "launcher.py").read_text(encoding="utf-8")},
+        {"path": PROBE, "content": (ROLE / "files" / "probe.py").read_text(encoding="utf-8")},
+        {"path": RUNNER, "content": (MODULE_UTILS / "wsgi_run.py").read_text(encoding="utf-8"), "mode": "0755"},
+    ]
+
+
+def application_files(
+    application: Mapping[str, Any], instance: Mapping[str, str], environment: jinja2.Environment
+) -> list[File]:
+    """The vhost of one application, its link, and its part of the private vhost."""
+    values = {
+        "application": application,
+        "paths": application["paths"],
+        "instance": instance,
+        "listen": listen(application),
+        "launcher": LAUNCHER,
+        "probe": PROBE,
+        "library": LIBRARY,
+    }
+    name = vhost_name(application)
+    return [
+        {
+            "path": f"{instance['private_include']}/{application['name']}.conf",
+            "content": environment.get_template("probe.conf.j2").render(values),
+        },
+        {
+            "path": f"sites-available/{name}",
+            "content": environment.get_template("vhost.conf.j2").render(values),
+        },
+        {"path": f"sites-enabled/{name}", "link": f"../sites-available/{name}"},
+    ]
+
+
+def files(applications: Iterable[Mapping[str, Any]], instance: Mapping[str, str]) -> list[File]:
+    """All files of the role, for one transaction.
+
+    Raises QuotingError for a value that httpd's configuration cannot carry.
+    """
+    environment = templates()
+    of_applications = [application_files(application, instance, environment) for application in applications]
+    return [*helper_files(), *(file for group in of_applications for file in group)]

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where one application's files are on the managed host: the only place that knows."""
+
+from __future__ import annotations
+
+import os.path
+from typing import Any
+
+CODE_ROOT = "/srv/wsgi"
+STATE_ROOT = "/var/lib/wsgi"
+CONFIGURATION_ROOT = "/etc/wsgi"
+LIBRARY = "/usr/local/lib/modwsgi"
+LAUNCHER = LIBRARY + "/launcher.py"
+PROBE = LIBRARY + "/probe.py"
+RUNNER = "/usr/local/bin/wsgi-run"
+
+
+def layout(name: str) -> dict[str, str]:
+    """Absolute paths of the application called `name`.
+
+    httpd's configuration names only the links `current` and `venv`, so that a new release needs no reload of httpd.
+    """
+    code = os.path.join(CODE_ROOT, name)
+    configuration = os.path.join(CONFIGURATION_ROOT, name)
+    return {
+        "code": code,
+        "releases": os.path.join(code, "releases"),
+        "venvs": os.path.join(code, "venvs"),
+        "repository": os.path.join(code, "repository.git"),
+        "current": os.path.join(code, "current"),
+        "venv": os.path.join(code, "venv"),
+        "deployment": os.path.join(code, "deployment.json"),
+        "state": os.path.join(STATE_ROOT, name),
+        "configuration": configuration,
+        "application": os.path.join(configuration, "application.json"),
+        "environment": os.path.join(configuration, "environment.json"),
+    }
+
+
+def inside(root: str, relative: str) -> str | None:
+    """The absolute path of `relative` below `root` with links resolved, or None when it leads out of `root`."""
+    real_root = os.path.realpath(root)
+    path = os.path.realpath(os.path.join(real_root, relative))
+    return path if path == real_root or path.startswith(real_root + os.sep) else None
+
+
+def index_by_name(applications: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The applications, each under its name."""
+    return {application["name"]: application for application in applications}

@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Run a command as a WSGI application runs: its account, environment variables, virtual environment and folder.
+
+The role wsgi_app installs this very file as /usr/local/bin/wsgi-run, and its release commands go through the same
+functions. It needs nothing but Python's standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import grp
+import json
+import os
+import pwd
+import re
+import sys
+from typing import NoReturn
+
+CONFIGURATION_ROOT = "/etc/wsgi"
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
+UMASK = 0o022
+"""As the daemon processes have it: httpd may have to read what the application writes."""
+
+INHERITED = ("TERM", "COLUMNS", "LINES", "TZ", "http_proxy", "https_proxy", "no_proxy")
+"""What a command takes over from the caller's environment: how its terminal is and how the network is reached."""
+
+
+class RunError(Exception):
+    """The command cannot be run; the text is one sentence for the operator."""
+
+
+def environment(
+    application: dict, variables: dict[str, str], release: str, venv: str, inherited: dict[str, str]
+) -> dict[str, str]:
+    """All environment variables of a command.
+
+    `application` is the content of application.json, `variables` that of environment.json.
+    """
+    complete = {key: inherited[key] for key in INHERITED if key in inherited}
+    complete.update(
+        LANG=application["lang"],
+        LC_ALL=application["locale"],
+        HOME=application["state"],
+        USER=application["user"],
+        LOGNAME=application["user"],
+        SHELL="/bin/sh",
+        VIRTUAL_ENV=venv,
+        PATH=os.pathsep.join([venv + "/bin", "/usr/local/bin", "/usr/bin", "/bin"]),
+        PYTHONPATH=os.pathsep.join(os.path.join(release, path) for path in application["python_path"]),
+        PYTHONDONTWRITEBYTECODE="1",
+        WSGI_APP=application["name"],
+        WSGI_STATE_DIRECTORY=application["state"],
+    )
+    if not complete["PYTHONPATH"]:
+        del complete["PYTHONPATH"]
+    if application["static_root"]:
+        complete["WSGI_STATIC_ROOT"] = os.path.join(release, application["static_root"])
+    complete.update(variables)
+    return complete
+
+
+def become(user: str, group: str) -> None:
+    """Give up all rights but those of the account, for good.
+
+    Raises RunError when the account does not exist, or is not the caller's and the caller is not root.
+    """
+    try:
+        uid, gid = pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise RunError(f"The account {user}:{group} does not exist on this host; deploy the application first.") from None
+    if os.geteuid() != 0:
+        if os.geteuid() != uid:
+            raise RunError(f"Only root and {user} may do this; call it with sudo.")
+        return
+    os.initgroups(user, gid)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def execute(application: dict, variables: dict[str, str], release: str, venv: str, command: list[str]) -> NoReturn:
+    """Replace this process by the command. Raises RunError when that is not possible."""
+    complete = environment(application, variables, release, venv, dict(os.environ))
+    become(application["user"], application["group"])
+    os.umask(UMASK)
+    try:
+        os.chdir(release)
+        os.execvpe(command[0], command, complete)
+    except OSError as error:
+        if error.errno == errno.ENOENT and os.path.isdir(release):
+            raise RunError(f"There is no program {command[0]} in the virtual environment or on the PATH.") from None
+        raise RunError(f"{command[0]} cannot be run in {release}: {error.strerror}.") from None
+
+
+def _load(path: str, name: str) -> dict:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = json.load(stream)
+    except FileNotFoundError:
+        known = ", ".join(sorted(os.listdir(CONFIGURATION_ROOT))) if os.path.isdir(CONFIGURATION_ROOT) else ""
+        raise RunError(f"There is no application {name} on this host (there is: {known or 'none'}).") from None
+    except PermissionError:
+        raise RunError(f"Only root and the account of {name} may do this; call it with sudo.") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged; deploy the application again.")
+    return content
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """The command line of wsgi-run."""
+    parser = argparse.ArgumentParser(
+        prog="wsgi-run",
+        description="Run a command as the WSGI application APP runs: its account, environment variables, virtual "
+        "environment and current release.",
+        epilog="Example: wsgi-run shop python manage.py showmigrations",
+    )
+    parser.add_argument("app", metavar="APP", help="name of the application, as in wsgi_apps")
+    parser.add_argument("command", metavar="COMMAND", help="program to run; that of the virtual environment comes first")
+    parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="passed on as they are")
+    options = parser.parse_args(arguments)
+    try:
+        if not NAME.fullmatch(options.app):
+            raise RunError(f"{options.app!r} is not the name of an application.")
+        folder = os.path.join(CONFIGURATION_ROOT, options.app)
+        application = _load(os.path.join(folder, "application.json"), options.app)
+        variables = _load(os.path.join(folder, "environment.json"), options.app)
+        release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])
+        execute(application, variables, release, venv, [options.command, *options.arguments])
+    except RunError as error:
+        print(f"wsgi-run: {error}", file=sys.stderr)
+        sys.exit(125)  # as env(1) and chroot(1): the tool itself failed, not the command
+
+
+if __name__ == "__main__":
+    main()

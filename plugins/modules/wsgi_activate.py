@@ -1,0 +1,187 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Replace the daemon processes that still run an earlier deployment, and remove old releases."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: wsgi_activate
+short_description: Let the daemon processes of WSGI applications run what was switched to
+version_added: 0.1.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - Sends SIGUSR1 to the daemon processes that M(modwsgi.deploy.wsgi_switch) recorded, where a reload of httpd has not
+    replaced them already. They finish their requests while their successors serve; no request is lost.
+  - Waits until they are gone and their successors are there. A run that was cut off before is caught up with.
+  - Then removes releases and virtual environments beyond O(keep_releases), never the current ones.
+options:
+  applications:
+    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
+    type: list
+    elements: dict
+    required: true
+  pid_file:
+    description: File in which httpd keeps its pid.
+    type: path
+    required: true
+  keep_releases:
+    description: How many releases of each application stay on the host, the current one included.
+    type: int
+    default: 3
+attributes:
+  check_mode:
+    description: Predicts.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: The daemon processes run the current releases
+  modwsgi.deploy.wsgi_activate:
+    applications: "{{ applications }}"
+    pid_file: /run/apache2/apache2.pid
+"""
+
+RETURN = r"""
+restarted:
+  description: The pids that were replaced, by application.
+  returned: success
+  type: dict
+removed:
+  description: Folders of old releases and virtual environments that were removed.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+import pwd
+import shutil
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_daemon import (
+    Process,
+    alive,
+    ask_to_restart,
+    httpd_pid,
+    processes,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import read_record, write_record
+
+POLL_SECONDS = 0.05
+MARGIN_SECONDS = 10
+"""Beyond mod_wsgi's own limits, for a loaded host."""
+
+
+class Group:
+    """The daemon process group of one application."""
+
+    def __init__(self, application: dict, parent: int) -> None:
+        self.application = application
+        self.parent = parent
+        self.path = application["paths"]["deployment"]
+        self.record = read_record(self.path)
+        self.stale = [Process(*entry) for entry in self.record.get("stale_processes", [])]
+        self.limit = application["graceful_timeout"] + application["shutdown_timeout"] + MARGIN_SECONDS
+
+    def left(self) -> list:
+        """Processes of the earlier deployment that still run."""
+        return [process for process in self.stale if alive(process)]
+
+    def successors(self) -> list:
+        """Processes that are not of the earlier deployment."""
+        uid = pwd.getpwnam(self.application["user"]).pw_uid
+        return [p for p in processes(self.parent, self.application["name"], uid) if p not in self.stale]
+
+    def replaced(self) -> bool:
+        """Whether only successors run, all of them."""
+        return not self.left() and len(self.successors()) >= self.application["processes"]
+
+    def problem(self) -> str:
+        """Why it is not replaced, in one sentence."""
+        pids = ", ".join(str(process.pid) for process in self.left())
+        name = self.application["name"]
+        if pids:
+            return f"Daemon processes {pids} of {name} did not end within {self.limit} s of SIGUSR1; look at its error log."
+        return (
+            f"httpd started {len(self.successors())} of {self.application['processes']} daemon processes of {name} within "
+            f"{self.limit} s; look at its error log."
+        )
+
+    def finish(self) -> None:
+        """Note that nothing is left to do."""
+        write_record(self.path, {**self.record, "stale_processes": []})
+
+
+def replace(groups: list) -> list:
+    """Ask all groups to restart and wait for each; the problems, empty when all went well."""
+    for group in groups:
+        for process in group.left():
+            ask_to_restart(process)
+    began = time.monotonic()
+    waiting = list(groups)
+    problems = []
+    while waiting:
+        for group in list(waiting):
+            if group.replaced():
+                group.finish()
+                waiting.remove(group)
+            elif time.monotonic() - began > group.limit:
+                problems.append(group.problem())
+                waiting.remove(group)
+        if waiting:
+            time.sleep(POLL_SECONDS)
+    return problems
+
+
+def superfluous(application: dict, keep: int) -> list:
+    """Folders of releases and virtual environments that neither the current nor the kept deployments use."""
+    paths = application["paths"]
+    history = read_record(paths["deployment"]).get("history", [])
+    kept: list = []
+    for entry in history:
+        if entry["release"] not in kept:
+            kept.append(entry["release"])
+    releases = set(kept[:keep])
+    venvs = {entry["venv"] for entry in history if entry["release"] in releases}
+    in_use = {os.path.realpath(paths["current"]), os.path.realpath(paths["venv"])}
+    found = []
+    for folder, names in ((paths["releases"], releases), (paths["venvs"], venvs)):
+        if history and os.path.isdir(folder):
+            candidates = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name not in names)
+            found += [path for path in candidates if os.path.realpath(path) not in in_use]
+    return found
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "applications": {"type": "list", "elements": "dict", "required": True},
+            "pid_file": {"type": "path", "required": True},
+            "keep_releases": {"type": "int", "default": 3},
+        },
+        supports_check_mode=True,
+    )
+    applications = module.params["applications"]
+    parent = httpd_pid(module.params["pid_file"])
+    groups = [Group(application, parent) for application in applications] if parent else []
+    groups = [group for group in groups if group.stale]
+    restarted = {group.application["name"]: [process.pid for process in group.left()] for group in groups}
+    restarted = {name: pids for name, pids in restarted.items() if pids}
+    if not module.check_mode:
+        problems = replace(groups)
+        if problems:
+            module.fail_json(msg=" ".join(problems), restarted=restarted)
+    removed = []
+    for application in applications:
+        removed += superfluous(application, module.params["keep_releases"])
+    if not module.check_mode:
+        for path in removed:
+            shutil.rmtree(path)
+    module.exit_json(changed=bool(restarted or removed), restarted=restarted, removed=removed)
+
+
+if __name__ == "__main__":
+    main()

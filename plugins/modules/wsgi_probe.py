@@ -1,0 +1,260 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Prove by requests that WSGI applications run where they were meant to, and that they are healthy."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: wsgi_probe
+short_description: Prove that WSGI applications run on the right Python and are healthy
+version_added: 0.1.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - Asks inside each application's daemon process group, over the private listener, which Python, virtual environment,
+    mod_wsgi, groups and release answer, and compares. A configuration test cannot see a wrong Python.
+  - Then asks each application's health path through its own vhost.
+  - All applications are asked, and all failures are reported; that of an application comes with its own traceback
+    from its error log.
+  - Changes nothing.
+options:
+  applications:
+    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
+    type: list
+    elements: dict
+    required: true
+  private_port:
+    description: Port of the private listener on 127.0.0.1.
+    type: int
+    required: true
+  python_version:
+    description: The complete version of Python that has to answer, for example V(3.11.2).
+    type: str
+    required: true
+  mod_wsgi_version:
+    description: The version of mod_wsgi that has to answer; not compared when left out.
+    type: str
+  log_directory:
+    description: Folder of httpd's logs.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Asks nothing, since what would answer is not the predicted state.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: The applications run on the right Python and are healthy
+  modwsgi.deploy.wsgi_probe:
+    applications: "{{ applications }}"
+    private_port: 8079
+    python_version: "3.11.2"
+    mod_wsgi_version: "6.1.1"
+    log_directory: /var/log/apache2
+"""
+
+RETURN = r"""
+applications:
+  description: >-
+    For each application what its daemon process group answered (C(probe)), the status of its health path (C(status)) and the
+    seconds until the answer (C(seconds)).
+  returned: always
+  type: dict
+"""
+
+import http.client
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_log import LogTail, traceback, without_prefix
+
+PROBE_TIMEOUT = 20
+"""Seconds until a daemon process group has to answer the probe: longer than a Python needs to start on a loaded host."""
+
+RETRY_SECONDS = 0.2
+NOT_YET = (502, 503, 504)
+"""What httpd answers while a daemon process group starts."""
+
+LAST_LINES = 12
+BODY_LENGTH = 200
+
+
+class ProbeError(Exception):
+    """An application is not as it should be; the text is one sentence, and evidence may follow."""
+
+
+def get(address: str, port: int, path: str, host: str, timeout: float) -> tuple:
+    """One request; status and body. Raises OSError or http.client.HTTPException."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("GET", path, headers={"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def get_until(address: str, port: int, path: str, host: str, timeout: float) -> tuple:
+    """Repeat a request until an application answers it; the last status and body, or the last error.
+
+    A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        left = max(deadline - time.monotonic(), 0.1)
+        try:
+            status, body = get(address, port, path, host, left)
+            if status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
+                return status, body
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() + RETRY_SECONDS >= deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
+
+
+def version(parts: list) -> str:
+    """A version as people write it."""
+    return ".".join(str(part) for part in parts[:3])
+
+
+def mismatches(answer: dict, expected: dict) -> list:
+    """What of a probe's answer is not as expected, in words that name both sides."""
+    found = {
+        "Python": version(answer["version_info"]),
+        "virtual environment": answer["prefix"],
+        "mod_wsgi": version(answer["mod_wsgi_version"]),
+        "daemon process group": answer["process_group"],
+        "application group": answer["application_group"] or "%{GLOBAL}",
+        "release": answer["release"],
+    }
+    return [
+        f"{what} is {found[what]} and should be {value}"
+        for what, value in expected.items()
+        if value is not None and found[what] != value
+    ]
+
+
+def expectation(application: dict, parameters: dict) -> dict:
+    """What the probe has to answer."""
+    paths = application["paths"]
+    return {
+        "Python": parameters["python_version"],
+        "virtual environment": paths["venv"],
+        "mod_wsgi": parameters["mod_wsgi_version"],
+        "daemon process group": application["name"],
+        "application group": "%{GLOBAL}",
+        "release": os.path.realpath(paths["current"]),
+    }
+
+
+class Check:
+    """Probe and health check of one application."""
+
+    def __init__(self, application: dict, parameters: dict) -> None:
+        self.application = application
+        self.name = application["name"]
+        self.parameters = parameters
+        folder = parameters["log_directory"]
+        self.logs = [LogTail(os.path.join(folder, f"{self.name}-error.log")), LogTail(os.path.join(folder, "error.log"))]
+        self.result: dict = {}
+        self.problem = ""
+
+    def run(self) -> None:
+        """Ask both; the problem is kept, since other applications are asked too."""
+        try:
+            self.result["probe"] = self.probe()
+            self.health()
+        except ProbeError as error:
+            self.problem = str(error)
+
+    def probe(self) -> dict:
+        """Ask the daemon process group about itself."""
+        port = self.parameters["private_port"]
+        path = f"/probe/{self.name}"
+        try:
+            status, body = get_until("127.0.0.1", port, path, f"127.0.0.1:{port}", PROBE_TIMEOUT)
+        except (OSError, http.client.HTTPException) as error:
+            raise ProbeError(
+                f"The daemon processes of {self.name} gave no answer within {PROBE_TIMEOUT} s ({describe(error)}); "
+                f"see {self.logs[0].path}.{self.evidence()}"
+            ) from error
+        if status != 200:
+            raise ProbeError(
+                f"The probe of {self.name} got status {status} from http://127.0.0.1:{port}{path}; "
+                f"see {self.logs[1].path}.{self.evidence()}"
+            )
+        answer = json.loads(body)
+        wrong = mismatches(answer, expectation(self.application, self.parameters))
+        if wrong:
+            raise ProbeError(f"{self.name} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again.")
+        return answer
+
+    def health(self) -> None:
+        """Ask the application whether it is well."""
+        health = self.application["health"]
+        where = f"http://{health['host']}{health['path']}"
+        began = time.monotonic()
+        try:
+            status, body = get_until(
+                health["address"], health["port"], health["path"], health["host"], health["timeout"]
+            )
+        except (OSError, http.client.HTTPException) as error:
+            raise ProbeError(
+                f"The application {self.name} gave no answer to {where} within {health['timeout']} s ({describe(error)}); "
+                f"see {self.logs[0].path}.{self.evidence()}"
+            ) from error
+        self.result.update(status=status, seconds=round(time.monotonic() - began, 3))
+        if status != health["status"]:
+            start = " ".join(body.decode("utf-8", "replace").split())[:BODY_LENGTH]
+            raise ProbeError(
+                f"The application {self.name} answered {where} with status {status} instead of {health['status']} "
+                f"({start!r}); see {self.logs[0].path}.{self.evidence()}"
+            )
+
+    def evidence(self) -> str:
+        """The application's traceback, or else the last lines of its log, written since the check began."""
+        for log in self.logs:
+            found = traceback(log.read())
+            if found:
+                return "\n" + "\n".join(found)
+        lines = [without_prefix(line) for log in self.logs for line in log.read()][-LAST_LINES:]
+        return "\nLast lines of the error log:\n" + "\n".join(lines) if lines else ""
+
+
+def describe(error: Exception) -> str:
+    """An exception in words."""
+    if isinstance(error, TimeoutError):
+        return "the request hangs"
+    return str(error) or type(error).__name__
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "applications": {"type": "list", "elements": "dict", "required": True},
+            "private_port": {"type": "int", "required": True},
+            "python_version": {"type": "str", "required": True},
+            "mod_wsgi_version": {"type": "str"},
+            "log_directory": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode or not module.params["applications"]:
+        module.exit_json(changed=False, applications={})
+    checks = [Check(application, module.params) for application in module.params["applications"]]
+    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        list(pool.map(Check.run, checks))
+    results = {check.name: check.result for check in checks}
+    problems = [check.problem for check in checks if check.problem]
+    if problems:
+        module.fail_json(msg="\n".join(problems), applications=results)
+    module.exit_json(changed=False, applications=results)
+
+
+if __name__ == "__main__":
+    main()

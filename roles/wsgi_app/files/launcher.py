@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The WSGI script that httpd loads for every application; it loads the application's own script.
+
+The name of the daemon process group is the name of the application. Its environment variables are set before any of
+its code is imported. When they cannot be read, nothing is imported: an application that starts without its
+settings may fall back to unsafe ones.
+
+Installed by the role wsgi_app; changes are overwritten.
+"""
+
+import functools
+import json
+import os
+import sys
+import types
+
+import mod_wsgi
+
+CONFIGURATION_ROOT = "/etc/wsgi"
+
+
+def load(name, file):
+    """The content of one of the application's two configuration files."""
+    path = os.path.join(CONFIGURATION_ROOT, name, file)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError) as error:
+        raise RuntimeError(
+            "The application %s is not started, because %s cannot be read (%s); deploy it again." % (name, path, error)
+        ) from None
+
+
+def set_environment(application, variables, release):
+    """Make the variables part of os.environ."""
+    os.environ.update(
+        HOME=application["state"],
+        USER=application["user"],
+        LOGNAME=application["user"],
+        WSGI_APP=application["name"],
+        WSGI_STATE_DIRECTORY=application["state"],
+    )
+    if application["static_root"]:
+        os.environ["WSGI_STATIC_ROOT"] = os.path.join(release, application["static_root"])
+    os.environ.update(variables)
+
+
+def set_module_path(application, release):
+    """Let imports find this release and this virtual environment, also after the links lead to newer ones.
+
+    A process that finishes its last requests may still import something.
+    """
+    link = application["venv"] + os.sep
+    folders = [os.path.realpath(path) if path.startswith(link) else path for path in sys.path]
+    first = [release] + [os.path.join(release, path) for path in application["python_path"]]
+    sys.path[:] = first + [path for path in folders if path not in first]
+
+
+def load_script(application, release):
+    """The WSGI callable of the application's own script; tracebacks show the real file."""
+    path = os.path.join(release, application["script"])
+    with open(path, "rb") as stream:
+        code = compile(stream.read(), path, "exec")
+    module = types.ModuleType("wsgi_script")
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    exec(code, module.__dict__)  # noqa: S102 - this is what a WSGI script is for
+    try:
+        return functools.reduce(getattr, application["callable"].split("."), module)
+    except AttributeError:
+        raise RuntimeError(
+            "The script %s has no %s; set `callable` to the name of its WSGI application."
+            % (path, application["callable"])
+        ) from None
+
+
+def start():
+    """The WSGI callable of the application which this daemon process group is for."""
+    name = mod_wsgi.process_group
+    application = load(name, "application.json")
+    variables = load(name, "environment.json")
+    release = os.path.realpath(application["current"])
+    os.chdir(release)
+    set_environment(application, variables, release)
+    set_module_path(application, release)
+    return load_script(application, release)
+
+
+application = start()
