@@ -159,8 +159,12 @@ def settings_problems(settings: Mapping[str, Any]) -> list[str]:
             f'mod_wsgi_version of host {host} is "{version}"; give one of {_join(versions_for("3.11"))}, for example.'
         ]
     else:
-        problems = _python_problems(settings) + _known_bad_problems(settings)
-        problems += _source_problems(settings) if method == "source" else _wheel_problems(settings)
+        # The first one only: to mend it often means another version, and the rest is about this one.
+        problems = (
+            _python_problems(settings)
+            or _known_bad_problems(settings)
+            or (_source_problems(settings) if method == "source" else _wheel_problems(settings))
+        )
     if settings["wheel"] and method != "wheel":
         problems.append(
             f"mod_wsgi_wheel of host {host} is set, and mod_wsgi_install_method is {method}; "
@@ -260,6 +264,7 @@ def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) ->
         "wheel": "",
         "wheel_sha256": "",
         "action": "install" if inspection["missing_packages"] else "none",
+        "installation": {},
     }
 
 
@@ -305,6 +310,7 @@ def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> d
         "source_sha256": expected_sha256(settings),
         "build_packages": build_packages(python, interpreter["from_distribution"]),
         "action": action,
+        "installation": inspection["installation"] if action == "none" else {},
     }
 
 
@@ -338,7 +344,8 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
 
     Returns problems (sentences; with any, nothing may be changed), version (the one that will serve), key (of the
     wheel cache), directory, express and module (paths on the host), wheel (path on the control node),
-    wheel_sha256 ("" until it is built), action (none, install or build), and the settings it is made from.
+    wheel_sha256 ("" until it is built), action (none, install or build), installation (the record of the one that is
+    there, empty when there is none or the distribution's package serves), and the settings it is made from.
     """
     make = _package_plan if settings["install_method"] == "package" else _wheel_plan
     return {**make(settings, inspection), "settings": dict(settings)}

@@ -13,15 +13,12 @@ from dataclasses import dataclass
 
 DEFAULT_VERSION = "6.1.1"
 
-_CLIENT_ADDRESS = (
-    "CVE-2022-2255: a client can forge its address, since X-Client-IP from an untrusted proxy is passed to the application"
+_FORGED_ADDRESS = (
+    "CVE-2022-2255: it passes X-Client-IP from an untrusted proxy to the application, so a client can forge its address"
 )
-_LARGE_BODIES = "request bodies over 1 GiB crash it with Apache 2.4.54 or later (no CVE number was given)"
-_LOST_BODIES = (
-    "POST bodies are broken with WSGIScriptReloading Off and queue-timeout=0 (no CVE number was given), "
-    "and daemon mode does not work on 32-bit machines"
-)
-_DEAD_ON_32_BIT = "daemon mode does not work on 32-bit machines (no CVE number was given)"
+_LARGE_BODIES = "request bodies over 1 GiB crash it with Apache 2.4.54 or later"
+_DEAD_ON_32_BIT = "daemon mode does not work on 32-bit machines"
+_LOST_BODIES = f"POST bodies are broken with WSGIScriptReloading Off and queue-timeout=0, and {_DEAD_ON_32_BIT}"
 
 
 @dataclass(frozen=True)
@@ -40,14 +37,14 @@ class ModuleVersion:
 
 MODULE_VERSIONS: dict[str, ModuleVersion] = {
     # PyFrameObject became opaque in Python 3.11: 4.9.0 does not compile there.
-    "4.9.0": ModuleVersion("3.8", "3.10", known_bad=f"{_CLIENT_ADDRESS}; and {_LARGE_BODIES}"),
+    "4.9.0": ModuleVersion("3.8", "3.10", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}"),
     "4.9.1": ModuleVersion(
         "3.8",
         "3.13",
         sha256="44f91ef0c5859d0e121f70b2fff0807c7a0f528ec5b48ed72585d350e9b917e6",
-        known_bad=f"{_CLIENT_ADDRESS}; and {_LARGE_BODIES}",
+        known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}",
     ),
-    "4.9.2": ModuleVersion("3.8", "3.13", known_bad=f"{_CLIENT_ADDRESS}; and {_LARGE_BODIES}"),
+    "4.9.2": ModuleVersion("3.8", "3.13", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}"),
     "4.9.3": ModuleVersion("3.8", "3.13", known_bad=_LARGE_BODIES),
     # PySys_AddWarnOption is gone in Python 3.14: the 4.9 line does not compile there.
     "4.9.4": ModuleVersion("3.8", "3.13", sha256="8e762662ea5b01afc386bbcfbaa079748eb6203ab1d6d3a3dac9237f5666cfc9"),
