@@ -42,7 +42,11 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check molecule ## Prove everything: the checks, then all Molecule scenarios
+test: check examples molecule ## Prove everything: the checks, the examples' own tests, then all Molecule scenarios
+
+.PHONY: examples
+examples: ## Run the examples' own tests
+	@$(PYTHON) examples/run_tests.py
 
 .PHONY: molecule
 molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: ACTION=converge, verify, destroy)

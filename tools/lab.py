@@ -14,7 +14,7 @@ if __name__ == "__main__":
             "lab: " + sys.executable + " is Python " + sys.version.split()[0] + ", and 3.11 or newer is needed: "
             "install it and run `make PYTHON=python3.11 ...`."
         )
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))  # noqa: PTH120
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from tools.laboratory.cli import main
 
     sys.exit(main(sys.argv[1:]))

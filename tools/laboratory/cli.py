@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tools.laboratory import engine, environment, hosts, images, machine
 from tools.laboratory.console import Console, LabError
+from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
 from tools.laboratory.suites import DEFAULT_SUITE, SUITES
 
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="remove all hosts of this clone; keep tools, images and engine").set_defaults(
         command=_down
     )
+    commands.add_parser("lock", help="pin the newest tools that requirements-dev.in allows").set_defaults(command=_lock)
     commands.add_parser("clean", help="remove everything that the lab of this clone made, and only that").set_defaults(
         command=_clean
     )
@@ -138,6 +140,10 @@ def _status(lab: Lab, console: Console, options: argparse.Namespace) -> None:  #
     }
     for name, value in rows.items():
         print(f"{name:12} {value}")
+
+
+def _lock(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    lock(lab, console)
 
 
 def _down(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001

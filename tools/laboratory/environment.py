@@ -66,7 +66,7 @@ def _install_environment(lab: Lab, console: Console) -> None:
         )
         pip: Command = [lab.environment / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
         # What is never imported need not be compiled; the rest is at its first use.
-        options = [
+        options: Command = [
             "--require-hashes",
             "--no-deps",
             "--no-compile",
@@ -104,7 +104,7 @@ def _unpack_from_package(lab: Lab) -> None:
             "--disable-pip-version-check",
             "download",
         ]
-        options = [
+        options: Command = [
             "--require-hashes",
             "--no-deps",
             "--dest",
