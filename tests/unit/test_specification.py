@@ -69,10 +69,9 @@ def test_other_prefixes_are_none_of_the_role_s_business(roles: Path) -> None:
     ],
 )
 def test_unknown_names_are_refused_in_one_sentence(roles: Path, role: str, names: list[str], beginning: str) -> None:
-    with pytest.raises(AnsibleFilterError) as error:
-        unknown_variables(names, role=role, roles_directory=roles)
-    assert str(error.value).startswith(beginning)
-    assert str(error.value).endswith("(docs/variables.md lists the known names).")
+    (sentence,) = unknown_variables(names, role=role, roles_directory=roles)
+    assert sentence.startswith(beginning)
+    assert sentence.endswith("(docs/variables.md lists the known names).")
 
 
 def test_the_shared_prefix_alone_makes_no_likeness() -> None:
@@ -83,6 +82,11 @@ def test_the_shared_prefix_alone_makes_no_likeness() -> None:
 def test_a_role_without_specification_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SpecificationError, match=r"ghost/meta/argument_specs.yml declares no argument_specs"):
         load_role(tmp_path / "ghost")
+
+
+def test_the_filter_names_a_role_without_specification(tmp_path: Path) -> None:
+    with pytest.raises(AnsibleFilterError, match="declares no argument_specs"):
+        unknown_variables(["ghost_x"], role="ghost", roles_directory=tmp_path)
 
 
 def test_a_declaration_that_is_not_a_mapping_is_an_error(roles: Path) -> None:
