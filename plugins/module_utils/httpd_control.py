@@ -18,7 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes imp
     httpd_main_process,
     process,
     runs,
-    serving_children,
+    serving,
 )
 
 SYSTEMD, SYSVINIT, NO_MANAGER = "systemd", "sysvinit", "none"
@@ -170,7 +170,10 @@ class SystemdManager(Manager):
 
     def stale(self) -> bool:
         """Whether the unit's files are newer than what systemd has read."""
-        return self._property("NeedDaemonReload") == "yes"
+        # systemd itself does not notice the first file in a new drop-in directory.
+        files = {str(file) for file in Path(self.instance["unit_drop_in_directory"]).glob("*.conf")}
+        known = set(self._property("DropInPaths").split())
+        return self._property("NeedDaemonReload") == "yes" or not files <= known
 
     def refresh(self) -> None:
         """Let systemd read the units again."""
@@ -227,18 +230,18 @@ class Service:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
-        self._attempt("start", self.manager.start, set())
+        self._attempt("start", self.manager.start, frozenset())
         httpd_pending.clear(self.instance)
 
     def restart(self) -> None:
         """Stop it gracefully, start it again, and wait until it accepts connections."""
-        self._attempt("restart", self.manager.restart, set())
+        self._attempt("restart", self.manager.restart, frozenset())
         httpd_pending.clear(self.instance)
 
     def reload(self) -> None:
         """Let it read its configuration, and wait until only children with the new one accept connections."""
         main = self.main()
-        before = serving_children(main) if main else set()
+        before = serving(main).children if main else frozenset()
         self._attempt("reload", self.manager.reload, before)
         httpd_pending.clear(self.instance)
 
@@ -261,7 +264,7 @@ class Service:
             self.reload()
         return action
 
-    def _attempt(self, name: str, step: Callable[[], None], before: set[Process]) -> None:
+    def _attempt(self, name: str, step: Callable[[], None], before: frozenset[Process]) -> None:
         began = time.time()
         offset = self._log_size()
         try:
@@ -275,10 +278,13 @@ class Service:
             reason = self._reason(said, began, offset)
             raise ControlError(f"httpd did not {name}: {reason}; correct that and run the play again.")
 
-    def _serves(self, before: set[Process]) -> bool:
+    def _serves(self, before: frozenset[Process]) -> bool:
+        """Whether connections are accepted, and by none of the earlier children (which httpd tells first)."""
         main = self.main()
-        serving = serving_children(main) if main else set()
-        return bool(serving) and not serving & before
+        if main is None:
+            return False
+        now, exact = serving(main)
+        return bool(now - before) and not (exact and now & before)
 
     def _log_size(self) -> int:
         try:

@@ -108,7 +108,7 @@ def refuse_taken_ports(instance: Mapping[str, str], wanted: Iterable[Listener], 
     main = httpd_main_process(instance)
     ours = {main.pid, *(child.pid for child in children(main.pid))} if main else set()
     for pid in ours:
-        for inode in sockets_of(pid):
+        for inode in sockets_of(pid) or ():
             taken.pop(inode, None)
     if not taken:
         return
@@ -121,6 +121,6 @@ def refuse_taken_ports(instance: Mapping[str, str], wanted: Iterable[Listener], 
 
 def _holder(inode: int) -> str:
     for pid in sorted(pids()):
-        if inode in sockets_of(pid):
+        if inode in (sockets_of(pid) or ()):
             return f"{program_name(pid)} (pid {pid})"
-    return "a program that this user may not see"
+    return "a program that cannot be named from here"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -53,13 +52,13 @@ def children(pid: int) -> set[Process]:
 
 def pids() -> Iterator[int]:
     """All pids of this host."""
-    return (int(entry) for entry in os.listdir(PROC) if entry.isdigit())
+    return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 
 
 def executable(pid: int) -> str:
     """The path of a process's program; empty when it is gone or may not be read."""
     try:
-        path = os.readlink(PROC / str(pid) / "exe")
+        path = str((PROC / str(pid) / "exe").readlink())
     except OSError:
         return ""
     return path.replace(" (deleted)", "")  # a package upgrade replaces the file
@@ -112,26 +111,53 @@ def listening_sockets() -> dict[int, Listener]:
     return found
 
 
-def sockets_of(pid: int) -> set[int]:
-    """The inodes of a process's sockets; empty when it is gone or may not be read."""
+def sockets_of(pid: int) -> set[int] | None:
+    """The inodes of a process's sockets; None when it is gone or may not be read.
+
+    Root may read other users' processes only with CAP_SYS_PTRACE, which containers lack.
+    """
     found = set()
     try:
-        descriptors = os.listdir(PROC / str(pid) / "fd")
+        for descriptor in (PROC / str(pid) / "fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    found.add(int(target[8:-1]))
     except OSError:
-        return found
-    for descriptor in descriptors:
-        with suppress(OSError):
-            target = os.readlink(PROC / str(pid) / "fd" / descriptor)
-            if target.startswith("socket:["):
-                found.add(int(target[8:-1]))
+        return None
     return found
 
 
-def serving_children(main: Process) -> set[Process]:
-    """The children of httpd that accept connections now.
+def _is_daemon_process(pid: int) -> bool:
+    """Whether a child of httpd is a mod_wsgi daemon process, by the name that its option display-name gives it."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().startswith(b"(wsgi:")
+    except OSError:
+        return False
+
+
+class Serving(NamedTuple):
+    """The children of httpd that accept connections."""
+
+    children: frozenset[Process]
+    # False: their sockets may not be read, so a child that finishes its last requests may be among them.
+    exact: bool
+
+
+def serving(main: Process) -> Serving:
+    """Who accepts connections now.
 
     A child that got the graceful signal closes its listening sockets and finishes what it has; mod_wsgi's daemon
     processes hold none.
     """
     listening = set(listening_sockets())
-    return {child for child in children(main.pid) if listening & sockets_of(child.pid)}
+    found, exact = set(), True
+    for child in children(main.pid):
+        sockets = sockets_of(child.pid)
+        if sockets is None:
+            exact = False
+            if not _is_daemon_process(child.pid):
+                found.add(child)
+        elif listening & sockets:
+            found.add(child)
+    return Serving(frozenset(found), exact)
