@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tools.laboratory import machine
 from tools.laboratory.console import Console, LabError
-from tools.laboratory.process import last_words, process_name, run, start_time
+from tools.laboratory.process import last_words, run, runs, start_time
 from tools.laboratory.state import Lab
 
 _START_TIMEOUT = 60.0  # seconds until a started engine answers
@@ -140,7 +140,7 @@ def remove_stale_pid_files(daemon: Daemon) -> None:
             pid = int(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             pid = 0
-        if process_name(pid) != name:
+        if not runs(pid, name):
             file.unlink(missing_ok=True)
 
 

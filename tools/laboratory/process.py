@@ -57,12 +57,13 @@ def last_words(output: str, lines: int = 3) -> str:
     return " / ".join(said[-lines:]) or "it said nothing"
 
 
-def process_name(pid: int) -> str | None:
-    """The name of a running process (Linux), or None."""
+def runs(pid: int, name: str) -> bool:
+    """Whether a process of that number and name runs (Linux); the remains of one, not yet waited for, do not."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+        found = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
     except OSError:
-        return None
+        return False
+    return found == name and start_time(pid) is not None
 
 
 def start_time(pid: int) -> int | None:
