@@ -209,10 +209,9 @@ class Check:
             ) from error
         self.result.update(status=status, seconds=round(time.monotonic() - began, 3))
         if status != health["status"]:
-            start = " ".join(body.decode("utf-8", "replace").split())[:BODY_LENGTH]
             raise ProbeError(
-                f"The application {self.name} answered {where} with status {status} instead of {health['status']} "
-                f"({start!r}); see {self.logs[0].path}.{self.evidence()}"
+                f"The application {self.name} answered {where} with status {status} instead of {health['status']}"
+                f"{excerpt(body)}; see {self.logs[0].path}.{self.evidence()}"
             )
 
     def evidence(self) -> str:
@@ -223,6 +222,12 @@ class Check:
                 return "\n" + "\n".join(found)
         lines = [without_prefix(line) for log in self.logs for line in log.read()][-LAST_LINES:]
         return "\nLast lines of the error log:\n" + "\n".join(lines) if lines else ""
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of an answer, for a message; nothing of a page made for browsers."""
+    text = " ".join(body.decode("utf-8", "replace").split())
+    return "" if not text or text.startswith("<") else f" ({text[:BODY_LENGTH]})"
 
 
 def describe(error: Exception) -> str:
