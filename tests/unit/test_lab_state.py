@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the lab remembers, and how it knows its processes again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.laboratory.console import LabError
+from tools.laboratory.engine import Daemon, remove_stale_pid_files
+from tools.laboratory.process import last_words, require, run, runs, start_time
+from tools.laboratory.state import Lab, content_hash
+
+
+def test_memory_outlives_the_process_and_forgets_what_is_none(tmp_path: Path) -> None:
+    Lab(tmp_path).remember("engine", {"pid": 1})
+    Lab(tmp_path).add("images", ["b"])
+    Lab(tmp_path).add("images", ["a", "b"])
+    assert Lab(tmp_path).recall("engine") == {"pid": 1}
+    assert Lab(tmp_path).recall("images") == ["a", "b"]
+    Lab(tmp_path).remember("engine", None)
+    assert Lab(tmp_path).recall("engine", "gone") == "gone"
+
+
+def test_content_hash_sees_where_one_text_ends() -> None:
+    assert content_hash(["ab", "c"]) != content_hash(["a", "bc"])
+    assert content_hash(["ab", b"c"]) == content_hash([b"ab", "c"])
+
+
+def test_a_program_that_is_missing_or_hangs_is_a_failure() -> None:
+    assert run(["no-such-program"]).returncode == 127
+    assert run(["sleep", "10"], timeout=0.1).returncode == 124
+
+
+def test_a_failure_is_told_with_the_programs_last_words() -> None:
+    with pytest.raises(LabError, match=r"^It failed: second / third$"):
+        require(run(["sh", "-c", "echo; echo second >&2; echo third >&2; exit 3"]), "It failed")
+    assert last_words("a\nb\nc\nd\n\n", lines=2) == "c / d"
+
+
+def test_a_process_is_known_by_its_number_and_start_time() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert start_time(child.pid) is not None
+        assert runs(child.pid, "sleep")
+        assert not runs(child.pid, "dockerd")
+    finally:
+        child.kill()
+    # Not waited for yet: only its remains are there.
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert start_time(child.pid) is None
+    assert not runs(child.pid, "sleep")
+    child.wait()
+
+
+@pytest.mark.parametrize("content", [str(os.getpid()), "999999999", "", "garbage"])
+def test_pid_files_of_a_killed_engine_are_removed(tmp_path: Path, content: str) -> None:
+    """The number can be of a process that is another one by now: this one."""
+    daemon = Daemon(runtime=tmp_path)
+    for file in daemon.pid_files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    remove_stale_pid_files(daemon)
+    assert [file for file in daemon.pid_files if file.exists()] == []
+
+
+def test_the_pid_file_of_a_running_engine_is_left(tmp_path: Path) -> None:
+    sleeper = tmp_path / "dockerd"
+    shutil.copy("/bin/sleep", sleeper)
+    child = subprocess.Popen([sleeper, "60"])
+    try:
+        (tmp_path / "docker.pid").write_text(f"{child.pid}\n")
+        remove_stale_pid_files(Daemon(runtime=tmp_path))
+        assert (tmp_path / "docker.pid").exists()
+    finally:
+        child.kill()
+        child.wait()
