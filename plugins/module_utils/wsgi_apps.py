@@ -249,7 +249,10 @@ def check_static(application: Application) -> Problems:
             yield f"static[{index}].url", f"{url!r} is there twice; remove one"
         seen.add(url.rstrip("/"))
         if os.path.normpath(directory) in (".", "/"):
-            yield f"static[{index}].directory", f"{directory!r} would publish everything; name the folder of static files"
+            yield (
+                f"static[{index}].directory",
+                f"{directory!r} would publish everything; name the folder of static files",
+            )
         elif directory.startswith("/") and ".." in directory.split("/"):
             yield f"static[{index}].directory", f"{directory!r} holds '..'; write the path without it"
         if int(static.get("cache_seconds", 0)) < 0:

@@ -31,7 +31,7 @@ def httpd_pid(pid_file: str) -> int | None:
 
 
 def parse_stat(text: str) -> tuple[int, int]:
-    """Parent pid and start time from /proc/PID/stat (proc(5)); the name in it may hold anything but ends at the last )."""
+    """Parent pid and start time from /proc/PID/stat (proc(5)); the name in it ends at the last parenthesis."""
     fields = text.rpartition(")")[2].split()
     return int(fields[1]), int(fields[19])
 

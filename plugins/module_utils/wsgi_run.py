@@ -69,7 +69,9 @@ def become(user: str, group: str) -> None:
     try:
         uid, gid = pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
     except KeyError:
-        raise RunError(f"The account {user}:{group} does not exist on this host; deploy the application first.") from None
+        raise RunError(
+            f"The account {user}:{group} does not exist on this host; deploy the application first."
+        ) from None
     if os.geteuid() != 0:
         if os.geteuid() != uid:
             raise RunError(f"Only root and {user} may do this; call it with sudo.")
@@ -116,7 +118,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         epilog="Example: wsgi-run shop python manage.py showmigrations",
     )
     parser.add_argument("app", metavar="APP", help="name of the application, as in wsgi_apps")
-    parser.add_argument("command", metavar="COMMAND", help="program to run; that of the virtual environment comes first")
+    parser.add_argument(
+        "command", metavar="COMMAND", help="program to run; that of the virtual environment comes first"
+    )
     parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="passed on as they are")
     options = parser.parse_args(arguments)
     try:

@@ -161,7 +161,9 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, e
     if name == "." or member.type in (tarfile.XGLTYPE, tarfile.XHDTYPE) or is_excluded(name, exclude):
         return
     path = os.path.join(target, name)
-    if os.path.realpath(os.path.dirname(path)) != os.path.join(os.path.realpath(target), os.path.dirname(name)).rstrip("/"):
+    if os.path.realpath(os.path.dirname(path)) != os.path.join(os.path.realpath(target), os.path.dirname(name)).rstrip(
+        "/"
+    ):
         raise SourceError(f"the archive writes {name} through a link")
     if member.isdir():
         os.makedirs(path, mode=0o755, exist_ok=True)

@@ -134,7 +134,9 @@ class Accounts:
                 return
         uid, gid = user_id(user), group_id(group)
         if uid is None or gid is None:
-            self.module.fail_json(msg=f"The account {user}:{group} for {path} was not created; look at the host's logs.")
+            self.module.fail_json(
+                msg=f"The account {user}:{group} for {path} was not created; look at the host's logs."
+            )
         os.chown(path, uid, gid)
         os.chmod(path, mode)
 

@@ -103,10 +103,13 @@ class Group:
         pids = ", ".join(str(process.pid) for process in self.left())
         name = self.application["name"]
         if pids:
-            return f"Daemon processes {pids} of {name} did not end within {self.limit} s of SIGUSR1; look at its error log."
+            return (
+                f"Daemon processes {pids} of {name} did not end within {self.limit} s of SIGUSR1; "
+                "look at the application's error log."
+            )
         return (
-            f"httpd started {len(self.successors())} of {self.application['processes']} daemon processes of {name} within "
-            f"{self.limit} s; look at its error log."
+            f"httpd started {len(self.successors())} of {self.application['processes']} daemon processes of {name} "
+            f"within {self.limit} s; look at the application's error log."
         )
 
     def finish(self) -> None:

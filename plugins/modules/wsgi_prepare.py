@@ -151,8 +151,8 @@ def run_commands(application: dict, variables: dict, release: str, venv: str) ->
                 end = f"exit status {status}" if status > 0 else f"signal {-status}"
                 tail = output_tail(output, variables)
                 raise PreparationError(
-                    f"wsgi_apps: application {application['name']!r}, key release_commands: {shlex.join(command)} ended "
-                    f"with {end}; what was deployed before is untouched. Its last lines:\n{tail or '(no output)'}"
+                    f"wsgi_apps: application {application['name']!r}, key release_commands: {shlex.join(command)} "
+                    f"ended with {end}; what was deployed before is untouched. Its last lines:\n{tail or '(no output)'}"
                 )
     finally:
         if static_root:

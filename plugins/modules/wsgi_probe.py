@@ -57,8 +57,8 @@ EXAMPLES = r"""
 RETURN = r"""
 applications:
   description: >-
-    For each application what its daemon process group answered (C(probe)), the status of its health path (C(status)) and the
-    seconds until the answer (C(seconds)).
+    For each application what its daemon process group answered (C(probe)), the status of its health path (C(status))
+    and the seconds until the answer (C(seconds)).
   returned: always
   type: dict
 """
@@ -73,7 +73,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_log import LogTail, traceback, without_prefix
 
 PROBE_TIMEOUT = 20
-"""Seconds until a daemon process group has to answer the probe: longer than a Python needs to start on a loaded host."""
+"""Seconds until a daemon process group has to answer the probe: more than a Python needs to start on a busy host."""
 
 RETRY_SECONDS = 0.2
 NOT_YET = (502, 503, 504)
@@ -159,7 +159,10 @@ class Check:
         self.name = application["name"]
         self.parameters = parameters
         folder = parameters["log_directory"]
-        self.logs = [LogTail(os.path.join(folder, f"{self.name}-error.log")), LogTail(os.path.join(folder, "error.log"))]
+        self.logs = [
+            LogTail(os.path.join(folder, f"{self.name}-error.log")),
+            LogTail(os.path.join(folder, "error.log")),
+        ]
         self.result: dict = {}
         self.problem = ""
 
@@ -190,7 +193,9 @@ class Check:
         answer = json.loads(body)
         wrong = mismatches(answer, expectation(self.application, self.parameters))
         if wrong:
-            raise ProbeError(f"{self.name} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again.")
+            raise ProbeError(
+                f"{self.name} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again."
+            )
         return answer
 
     def health(self) -> None:
@@ -204,8 +209,8 @@ class Check:
             )
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
-                f"The application {self.name} gave no answer to {where} within {health['timeout']} s ({describe(error)}); "
-                f"see {self.logs[0].path}.{self.evidence()}"
+                f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
+                f"({describe(error)}); see {self.logs[0].path}.{self.evidence()}"
             ) from error
         self.result.update(status=status, seconds=round(time.monotonic() - began, 3))
         if status != health["status"]:

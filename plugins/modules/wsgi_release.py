@@ -39,7 +39,8 @@ EXAMPLES = r"""
 RETURN = r"""
 releases:
   description: >-
-    For each application its release as C(id), C(path) and C(changed). In check mode C(id) is empty where it cannot be known.
+    For each application its release as C(id), C(path) and C(changed). In check mode C(id) is empty where it cannot be
+    known.
   returned: success
   type: dict
 missing:
@@ -55,9 +56,9 @@ import subprocess
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import fingerprint
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import inside
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import SourceError, unpack
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import fingerprint
 
 COMMIT_LENGTH = 40
 # No question on a terminal that nobody watches, and no transport that runs commands (ext::).
@@ -77,7 +78,9 @@ def install(stream, path: str, application: dict) -> None:
         check_files(partial, application)
         os.rename(partial, path)
     except SourceError as error:
-        raise ReleaseError(f"wsgi_apps: application {application['name']!r}, key source: {error}; correct it.") from error
+        raise ReleaseError(
+            f"wsgi_apps: application {application['name']!r}, key source: {error}; correct it."
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -129,7 +132,12 @@ class Git:
         """The commit that the version means now; the repository is asked unless the version is a commit."""
         if len(self.version) == COMMIT_LENGTH and set(self.version) <= set("0123456789abcdef"):
             return self.version
-        references = [self.version, f"refs/tags/{self.version}^{{}}", f"refs/heads/{self.version}", f"refs/tags/{self.version}"]
+        references = [
+            self.version,
+            f"refs/tags/{self.version}^{{}}",
+            f"refs/heads/{self.version}",
+            f"refs/tags/{self.version}",
+        ]
         listing = self._git("ls-remote", "--", self.address, *references)
         found = {name: commit for commit, _, name in (line.partition("\t") for line in listing.splitlines())}
         for reference in (references[1], references[2], references[3], self.version):
@@ -145,15 +153,21 @@ class Git:
         if not os.path.isdir(self.repository):
             self._git("init", "--quiet", "--bare", self.repository)
         there = f"--git-dir={self.repository}"
-        self._git(there, "fetch", "--quiet", "--prune", self.address, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        self._git(
+            there, "fetch", "--quiet", "--prune", self.address, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
+        )
         with tempfile.TemporaryFile() as archive:
             result = subprocess.run(
-                ["git", there, "archive", "--format=tar", commit], stdout=archive, stderr=subprocess.PIPE, text=True, check=False
+                ["git", there, "archive", "--format=tar", commit],
+                stdout=archive,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
             )
             if result.returncode != 0:
                 raise ReleaseError(
-                    f"wsgi_apps: application {self.application['name']!r}, key source.version: the commit {commit} cannot be "
-                    f"exported from {self.address} ({' '.join(result.stderr.split())}); correct the version."
+                    f"wsgi_apps: application {self.application['name']!r}, key source.version: the commit {commit} "
+                    f"cannot be exported from {self.address} ({' '.join(result.stderr.split())}); correct the version."
                 )
             archive.seek(0)
             install(archive, path, self.application)

@@ -120,9 +120,7 @@ class Switch:
         self.variables = variables
         self.release, self.venv = parameters["releases"][name], parameters["venvs"][name]
         self.pid_file = parameters["pid_file"]
-        self.deployment = wanted(
-            application, variables, self.release["id"], self.venv["id"], parameters["launcher"]
-        )
+        self.deployment = wanted(application, variables, self.release["id"], self.venv["id"], parameters["launcher"])
         self.record = read_record(self.paths["deployment"])
         group = application["group"]
         self.files = [

@@ -88,7 +88,6 @@ def start():
     return load_script(application, release)
 
 
-
 def with_traceback(function):
     """The same function; an exception that leaves it is logged with its traceback.
 
