@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_ADDRESS_AND_PORT = re.compile(r"(?:(?P<v4>[0-9.]+|\*)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]+)\Z", re.ASCII)
+_LISTEN = re.compile(r"(?:(?:(?P<v4>[0-9.]+|\*)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):)?(?P<port>[0-9]{1,5})\Z", re.ASCII)
 _HIGHEST_PORT = 65535
 ANY = "*"
 
@@ -48,16 +48,15 @@ def parse(entry: int | str, key: str = "httpd_listen") -> Listener:
         f"{key} contains {entry!r}, which is no listen address; "
         'write a port (80), "address:port" ("192.0.2.1:80") or "[IPv6 address]:port".'
     )
-    text = str(entry)
-    if isinstance(entry, bool):
+    match = _LISTEN.match("" if isinstance(entry, bool) else str(entry))
+    if not match:
         raise refusal
-    match = _ADDRESS_AND_PORT.match(text)
     try:
-        address = _address(match.group("v4") or match.group("v6")) if match else ANY
-        port = int(match.group("port")) if match else int(text)
+        address = _address(match.group("v4") or match.group("v6") or ANY)
     except ValueError:
         raise refusal from None
-    if not 0 < port <= _HIGHEST_PORT or (not match and not text.isascii()):
+    port = int(match.group("port"))
+    if not 0 < port <= _HIGHEST_PORT:
         raise refusal
     return Listener(address, port)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 # What httpd reads back unchanged without quotes, wherever it stands on the line.
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@,+*=%~-]+\Z", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@,+*=%{}~-]+\Z", re.ASCII)
 
 # A line break would begin a directive of its own, NUL ends httpd's string; the others have no place in a
 # configuration file and show up as nothing on a terminal. A tab is harmless within quotes.

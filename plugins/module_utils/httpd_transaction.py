@@ -119,7 +119,7 @@ class Manifest:
 
 def desired_file(entry: Mapping[str, Any], server_root: str) -> Desired:
     """Read one entry of the module's parameter ``files``. Raises TransactionError when it is contradictory."""
-    path = os.path.normpath(os.path.join(server_root, entry["path"]))
+    path = os.path.normpath(Path(server_root) / entry["path"])
     kinds = [kind for kind in KINDS if entry.get(kind) not in (None, False)]
     if len(kinds) != 1:
         raise TransactionError(f"The entry {path} needs exactly one of {', '.join(KINDS)}; correct the task.")
@@ -157,7 +157,7 @@ def look(path: str) -> Found:
         return Found(ABSENT)
     mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode):
-        return Found(LINK, target=os.readlink(path))
+        return Found(LINK, target=str(Path(path).readlink()))
     if stat.S_ISREG(status.st_mode):
         return Found(CONTENT, Path(path).read_bytes(), "", mode, status.st_uid, status.st_gid)
     if stat.S_ISDIR(status.st_mode):
@@ -167,7 +167,7 @@ def look(path: str) -> Found:
 
 def write_atomically(path: Path, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
     """Write a file beside the path and rename it into place."""
-    os.replace(write_beside(path, content, mode, uid, gid), path)
+    Path(write_beside(path, content, mode, uid, gid)).replace(path)
 
 
 def write_beside(path: Path, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> str:
@@ -183,8 +183,7 @@ def write_beside(path: Path, content: bytes, mode: int, uid: int = -1, gid: int 
 def beside(path: Path, make: Callable[[str], None]) -> str:
     """Make something beside the path that a rename puts into place. Returns its name."""
     name = str(path.with_name(f".{path.name}.new"))
-    if os.path.lexists(name):
-        os.unlink(name)
+    Path(name).unlink(missing_ok=True)
     make(name)
     return name
 
@@ -198,7 +197,7 @@ def copy(source: str, destination: str) -> None:
 
 def original_name(path: str) -> str:
     """How the kept original of a path is called in the state directory."""
-    return f"{os.path.basename(path)}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    return f"{Path(path).name}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
 
 
 @contextmanager
@@ -206,7 +205,7 @@ def locked(instance: Mapping[str, str]) -> Iterator[None]:
     """Two runs on one host wait for each other."""
     state = Path(instance["state_directory"])
     state.mkdir(parents=True, exist_ok=True, mode=0o755)
-    with open(state / "lock", "w", encoding="ascii") as lock:
+    with (state / "lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -238,7 +237,7 @@ class Transaction:
         self.root = instance["server_root"]
         self.state = Path(instance["state_directory"])
         self.manifest = Manifest.load(self.state / "manifests" / f"{owner}.json")
-        self.fresh = not os.path.isdir(self.root)
+        self.fresh = not Path(self.root).is_dir()
         self.desired = self._only_once(desired_file(entry, self.root) for entry in files)
         self.changes = self._plan()
 
@@ -300,11 +299,11 @@ class Transaction:
             yield Change(entry, found)
 
     def _has_target(self, entry: Desired) -> bool:
-        target = os.path.normpath(os.path.join(os.path.dirname(entry.path), entry.target))
+        target = os.path.normpath(Path(entry.path).parent / entry.target)
         wanted = self.desired.get(target)
         if wanted:
             return wanted.kind != ABSENT
-        return os.path.exists(target) or (self.predict and self.fresh)
+        return Path(target).exists() or (self.predict and self.fresh)
 
     def _refuse_foreign(self, entry: Desired, found: Found) -> None:
         if found.kind == ABSENT or entry.path in self.manifest.entries:
@@ -347,7 +346,7 @@ class Transaction:
             return  # others have put something there since
         if entry["original"] and os.path.lexists(self._originals / entry["original"]):
             yield Change(removal, found, entry["original"])
-        elif found.kind != DIRECTORY or not os.listdir(path):
+        elif found.kind != DIRECTORY or not any(Path(path).iterdir()):
             yield Change(removal, found)
 
     # Testing: on a copy.
@@ -382,7 +381,7 @@ class Transaction:
             shutil.rmtree(stale)
         outer = tempfile.mkdtemp(prefix=prefix, dir=root.parent)
         try:
-            staged = os.path.join(outer, root.name)
+            staged = str(Path(outer) / root.name)
             shutil.copytree(root, staged, symlinks=True)
             self._keep_to(staged)
             yield staged
@@ -393,23 +392,25 @@ class Transaction:
         """Let what names the server root by its absolute path mean the copy."""
         for directory, directories, names in os.walk(staged):
             for name in names + directories:
-                path = os.path.join(directory, name)
-                if os.path.islink(path) and is_below(os.readlink(path), self.root):
-                    target = staged + os.readlink(path)[len(self.root) :]
-                    os.unlink(path)
-                    os.symlink(target, path)
+                path = Path(directory) / name
+                if path.is_symlink() and is_below(str(path.readlink()), self.root):
+                    target = staged + str(path.readlink())[len(self.root) :]
+                    path.unlink()
+                    path.symlink_to(target)
         main = Path(staged, "apache2.conf")
         if main.exists():
             text = main.read_bytes()
             pattern = rb'^([ \t]*ServerRoot[ \t]+"?)' + re.escape(self.root.encode()) + rb"(?=[\"/ \t\r\n])"
-            main.write_bytes(re.sub(pattern, lambda match: match[1] + staged.encode(), text, flags=re.M | re.I))
+            main.write_bytes(
+                re.sub(pattern, lambda match: match[1] + staged.encode(), text, flags=re.MULTILINE | re.IGNORECASE)
+            )
 
     def _test_message(self, root: str) -> str:
         """What httpd says against the configuration in a server root; empty when it is fine."""
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C",
-            "APACHE_ENVVARS": os.path.join(root, os.path.basename(self.instance["environment_file"])),
+            "APACHE_ENVVARS": str(Path(root) / Path(self.instance["environment_file"]).name),
         }
         try:
             result = subprocess.run(
@@ -485,7 +486,7 @@ class Transaction:
         if change.original:
             return beside(path, lambda name: copy(str(self._originals / change.original), name))
         if entry.kind == LINK:
-            return beside(path, lambda name: os.symlink(entry.target, name))
+            return beside(path, lambda name: Path(name).symlink_to(entry.target))
         owners = (user_id(entry.owner, entry.path), group_id(entry.group, entry.path))
         if entry.kind == DIRECTORY:
             path.mkdir(exist_ok=True)
@@ -497,7 +498,7 @@ class Transaction:
     @staticmethod
     def _commit(change: Change, path: Path, name: str) -> None:
         if name:
-            os.replace(name, path)
+            Path(name).replace(path)
         elif change.desired.kind == ABSENT:
             remove(path)
 

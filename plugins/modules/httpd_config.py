@@ -1,6 +1,5 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: a set of configuration files goes live together, or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +15,8 @@ description:
     the error shows httpd's own message.
   - Files which the owner had put in place and no longer lists are removed; a file of the distribution that was taken
     over gets its original back.
-  - Files of others are never touched. One that stands where the owner wants to write is refused, unless O(files[].adopt) is set.
+  - Files of others are never touched. One that stands where the owner wants to write is refused, unless
+    O(files[].adopt) is set.
   - The action which httpd needs to serve the change is returned and recorded for M(modwsgi.deploy.httpd_service).
 options:
   owner:
@@ -38,7 +38,9 @@ options:
         type: path
         required: true
       content:
-        description: The file's text. Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory) is needed.
+        description:
+          - The file's text.
+          - Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory) is needed.
         type: str
       link:
         description: The target of a symbolic link, as it is written into the link.
@@ -67,7 +69,9 @@ options:
         type: bool
         default: false
       adopt:
-        description: Take over (or remove) a file which others have put there, usually the distribution. The original is kept.
+        description:
+          - Take over (or remove) a file which others have put there, usually the distribution.
+          - The original is kept, and comes back when the owner no longer lists the path.
         type: bool
         default: false
       action:

@@ -9,9 +9,10 @@ short_description: Bring httpd into a state, and wait until it is really there
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - Starts, stops, reloads or restarts an httpd instance, through systemd where it is the service manager, else through the init
-    script and the distribution's control program.
-  - Returns only when the state is reached. After a reload that is when every child that accepts connections has the new configuration.
+  - Starts, stops, reloads or restarts an httpd instance, through systemd where it is the service manager, else through
+    the init script and the distribution's control program.
+  - Returns only when the state is reached. After a reload that is when the children that accept connections have the
+    new configuration.
   - A systemd unit whose files have changed is read again first.
 options:
   instance:
@@ -22,7 +23,8 @@ options:
     description:
       - V(started) - httpd runs.
       - V(stopped) - httpd does not run; requests in flight were finished within the configured time.
-      - V(applied) - the action that M(modwsgi.deploy.httpd_config) has left is done; a server that does not run is started.
+      - V(applied) - the action that M(modwsgi.deploy.httpd_config) has left is done; a server that does not run is
+        started.
     type: str
     choices: [started, stopped, applied]
   enabled:

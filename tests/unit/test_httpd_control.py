@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A state is reached before the service reports it, and a failure carries its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_control, httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError, Manager, Service
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import Process, Serving
+from ansible_collections.modwsgi.deploy.plugins.modules import httpd_service
+
+
+class FakeManager(Manager):
+    """Plays httpd: a parent process and generations of children."""
+
+    def __init__(self, described: dict[str, str]) -> None:
+        super().__init__(described)
+        self.main: Process | None = None
+        self.children: frozenset[Process] = frozenset()
+        self.generation = 0
+        self.steps: list[str] = []
+        self.failure = ""
+        self.boots = False
+
+    def installed(self) -> bool:
+        return True
+
+    def enabled(self) -> bool:
+        return self.boots
+
+    def enable(self, wanted: bool) -> None:
+        self.steps.append("enable" if wanted else "disable")
+        self.boots = wanted
+
+    def _next_generation(self) -> None:
+        self.generation += 1
+        self.children = frozenset({Process(100 + self.generation, self.generation)})
+
+    def start(self) -> None:
+        self.steps.append("start")
+        if self.failure:
+            with Path(self.instance["error_log"]).open("a") as log:
+                log.write(self.failure + "\n")
+            raise ControlError("Job for apache2.service failed.")
+        self._next_generation()
+        self.main = Process(10 + self.generation, self.generation)
+
+    def stop(self) -> None:
+        self.steps.append("stop")
+        self.main, self.children = None, frozenset()
+
+    def reload(self) -> None:
+        self.steps.append("reload")
+        self._next_generation()
+
+
+@pytest.fixture(name="manager")
+def fixture_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeManager:
+    described = {**instance(), "error_log": str(tmp_path / "error.log"), "state_directory": str(tmp_path / "state")}
+    manager = FakeManager(described)
+    monkeypatch.setattr(httpd_control, "httpd_main_process", lambda _: manager.main)
+    monkeypatch.setattr(httpd_pending, "httpd_main_process", lambda _: manager.main)
+    monkeypatch.setattr(httpd_control, "serving", lambda _: Serving(manager.children, True))
+    monkeypatch.setattr(httpd_control, "runs", lambda _: manager.main is not None)
+    monkeypatch.setattr(httpd_control, "RELOAD_SECONDS", 0.3)
+    return manager
+
+
+@pytest.fixture(name="service")
+def fixture_service(manager: FakeManager) -> Service:
+    return Service(manager.instance, manager)
+
+
+def bring(service: Service, state: str | None, enabled: bool | None = None) -> list[str]:
+    steps = httpd_service.needed(service, state, enabled)
+    for step in steps:
+        httpd_service.perform(service, step)
+    return steps
+
+
+def test_started_and_enabled_happens_once(service: Service) -> None:
+    assert bring(service, "started", True) == ["enable", "start"]
+    assert bring(service, "started", True) == []
+
+
+def test_applied_starts_a_server_that_does_not_run(service: Service) -> None:
+    assert bring(service, "applied") == ["start"]
+    assert bring(service, "applied") == []
+
+
+def test_stopped_stops_once(service: Service) -> None:
+    bring(service, "started")
+    assert bring(service, "stopped") == ["stop"]
+    assert bring(service, "stopped") == []
+
+
+def test_applied_does_the_pending_action_once(service: Service) -> None:
+    bring(service, "started")
+    httpd_pending.add(service.instance, "reload")
+    assert bring(service, "applied") == ["reload"]
+    assert bring(service, "applied") == []
+
+
+def test_a_restart_makes_a_reload_unnecessary(service: Service, manager: FakeManager) -> None:
+    bring(service, "started")
+    httpd_pending.add(service.instance, "restart")
+    httpd_pending.add(service.instance, "reload")
+    manager.steps.clear()
+    assert bring(service, "applied") == ["restart"]
+    assert manager.steps == ["stop", "start"]
+    assert bring(service, "applied") == []
+
+
+def test_a_restart_by_others_makes_the_pending_action_unnecessary(service: Service, manager: FakeManager) -> None:
+    bring(service, "started")
+    httpd_pending.add(service.instance, "restart")
+    manager.stop()
+    manager.start()
+    assert bring(service, "applied") == []
+
+
+def test_a_reload_whose_old_children_go_on_serving_is_a_failure(
+    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(service, "started")
+    httpd_pending.add(service.instance, "reload")
+    monkeypatch.setattr(manager, "reload", lambda: None)
+    with pytest.raises(ControlError, match=r"^httpd did not reload: "):
+        bring(service, "applied")
+    assert httpd_pending.read(service.instance) == "reload"
+
+
+def test_a_failed_start_says_why(service: Service, manager: FakeManager) -> None:
+    Path(manager.instance["error_log"]).write_text("an old line\n")
+    manager.failure = "(98)Address already in use: AH00072: make_sock: could not bind to address [::]:80"
+    with pytest.raises(ControlError) as failure:
+        bring(service, "started")
+    assert str(failure.value) == f"httpd did not start: {manager.failure}; correct that and run the play again."
+
+
+def test_check_mode_on_a_fresh_host_predicts_the_start(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeManager, "installed", lambda _: False)
+    assert httpd_service.needed(service, "started", True) == ["enable", "start"]
+    assert httpd_service.needed(service, "stopped", None) == []
+
+
+def test_the_telling_lines_of_a_journal_are_kept_once() -> None:
+    journal = """Starting apache2.service - The Apache HTTP Server...
+AH00526: Syntax error on line 3 of /etc/apache2/ports.conf:
+Port must be specified
+AH00526: Syntax error on line 3 of /etc/apache2/ports.conf:
+Action 'start' failed.
+The Apache error log may have more information.
+apache2.service: Control process exited, code=exited, status=1/FAILURE
+Failed to start apache2.service - The Apache HTTP Server.
+"""
+    assert httpd_control.relevant_lines(journal) == [
+        "AH00526: Syntax error on line 3 of /etc/apache2/ports.conf:",
+        "Port must be specified",
+    ]

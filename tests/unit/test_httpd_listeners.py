@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listen addresses are read, and contradictions refused."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import (
+    Listener,
+    ListenerError,
+    listeners,
+    parse,
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "address", "port", "directive"),
+    [
+        (80, "*", 80, "80"),
+        ("8080", "*", 8080, "8080"),
+        ("*:80", "*", 80, "80"),
+        ("0.0.0.0:80", "*", 80, "80"),
+        ("[::]:80", "*", 80, "80"),
+        ("192.0.2.1:8080", "192.0.2.1", 8080, "192.0.2.1:8080"),
+        ("[2001:DB8::1]:443", "2001:db8::1", 443, "[2001:db8::1]:443"),
+    ],
+)
+def test_a_listen_address_is_read(entry: int | str, address: str, port: int, directive: str) -> None:
+    listener = parse(entry)
+    assert listener == Listener(address, port)
+    assert listener.directive == directive
+
+
+@pytest.mark.parametrize(
+    "entry", [0, 65536, -1, True, "", "http", "80 81", "80\n", "1.2.3:80", "::1:80", "[::1]", "host:80", "٨٠", "8_0"]
+)
+def test_what_is_no_listen_address_is_refused_by_name(entry: int | str) -> None:
+    with pytest.raises(ListenerError, match=r"^httpd_listen contains .* which is no listen address; write "):
+        parse(entry)
+
+
+def test_the_private_listener_comes_last() -> None:
+    assert listeners([80, "192.0.2.1:81"], 8079)[-1] == Listener("127.0.0.1", 8079)
+
+
+@pytest.mark.parametrize(
+    ("listen", "private", "name"),
+    [
+        ([80, 80], 8079, "httpd_listen"),
+        ([80, "192.0.2.1:80"], 8079, "httpd_listen"),
+        ([8079], 8079, "httpd_private_port"),
+    ],
+)
+def test_two_listeners_on_one_port_are_refused(listen: list[int | str], private: int, name: str) -> None:
+    with pytest.raises(ListenerError, match=f"^{name} takes .* which httpd_listen already has as "):
+        listeners(listen, private)
+
+
+def test_one_port_on_two_addresses_is_fine() -> None:
+    assert len(listeners(["192.0.2.1:80", "192.0.2.2:80"], 8079)) == 3

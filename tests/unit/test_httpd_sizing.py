@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sizes follow from cores, memory and applications, and never contradict each other."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import SizingError, sizes
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_an_ordinary_host_answers_a_thousand_connections() -> None:
+    assert sizes(cores=2, memory_mebibytes=2048)["max_request_workers"] >= 1000
+
+
+def test_a_small_host_gets_fewer_workers() -> None:
+    assert sizes(cores=1, memory_mebibytes=256)["max_request_workers"] < sizes(1, 1024)["max_request_workers"]
+
+
+@given(
+    cores=st.integers(1, 512),
+    memory=st.integers(64, 4_000_000),
+    applications=st.integers(0, 40),
+    threads=st.none() | st.integers(1, 512),
+)
+def test_sizes_are_consistent(cores: int, memory: int, applications: int, threads: int | None) -> None:
+    found = sizes(cores, memory, [{"name": f"app{i}"} for i in range(applications)], {"threads_per_child": threads})
+    assert found["server_limit"] * found["threads_per_child"] == found["max_request_workers"]
+    assert 1 <= found["start_servers"] <= found["server_limit"]
+    assert found["min_spare_threads"] <= found["max_spare_threads"] <= found["max_request_workers"]
+    assert len(found["applications"]) == applications
+    for application in found["applications"].values():
+        assert 2 <= application["processes"] <= 8
+        assert application["listen_backlog"] > found["max_request_workers"] or threads
+
+
+def test_processes_follow_the_cores_within_the_memory() -> None:
+    def processes(cores: int, memory: int, count: int) -> int:
+        return sizes(cores, memory, [{"name": str(i)} for i in range(count)])["applications"]["0"]["processes"]
+
+    assert processes(4, 16384, 1) == 4
+    assert processes(4, 1024, 1) == 4
+    assert processes(4, 1024, 2) == 2
+    assert processes(64, 262144, 1) == 8
+
+
+def test_every_result_can_be_overridden() -> None:
+    wanted = {
+        "max_request_workers": 300,
+        "threads_per_child": 30,
+        "start_servers": 3,
+        "min_spare_threads": 11,
+        "max_spare_threads": 222,
+        "listen_backlog": 77,
+    }
+    found = sizes(2, 2048, [{"name": "shop", "processes": 3, "threads": 1}, {"name": "blog"}], wanted)
+    assert {key: found[key] for key in wanted} == wanted
+    assert found["server_limit"] == 10
+    assert found["applications"]["shop"]["processes"] == 3
+    assert found["applications"]["shop"]["threads"] == 1
+    assert found["applications"]["blog"]["threads"] == 15
+
+
+@pytest.mark.parametrize("workers", [32, 100])
+def test_workers_that_do_not_fit_the_threads_are_refused(workers: int) -> None:
+    with pytest.raises(SizingError, match=r"^httpd_max_request_workers \(\d+\) must be a multiple of"):
+        sizes(2, 2048, overrides={"max_request_workers": workers})
+
+
+def test_a_host_without_cores_is_refused() -> None:
+    with pytest.raises(SizingError):
+        sizes(0, 2048)

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A set of files goes live together or not at all, and nothing of others is touched."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending, httpd_processes
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import Transaction, TransactionError
+from ansible_collections.modwsgi.deploy.plugins.modules import httpd_config
+
+# Refuses a server root that has BROKEN in an enabled file, as httpd would: with the file's path and a status.
+CONTROL = """#!/bin/sh
+root="$2"
+file=$(grep -l -r BROKEN "$root"/conf-enabled/ "$root"/apache2.conf 2>/dev/null | head -n 1)
+for link in "$root"/conf-enabled/*; do
+    [ -e "$link" ] && grep -q BROKEN "$link" && file="$link"
+done
+[ -z "$file" ] && { echo "Syntax OK"; exit 0; }
+echo "AH00526: Syntax error on line 1 of $file:"
+echo "Invalid command 'BROKEN'"
+echo "Action '-d $root -t' failed."
+exit 1
+"""
+
+
+class Host:
+    """A host in a folder."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = directory / "etc" / "apache2"
+        for name in ("conf-available", "conf-enabled", "mods-available", "mods-enabled"):
+            (self.root / name).mkdir(parents=True)
+        (self.root / "apache2.conf").write_text("Include conf-enabled/*.conf\n")
+        (self.root / "mods-available" / "alias.load").write_text("LoadModule alias\n")
+        self.control = directory / "control"
+        self.control.write_text(CONTROL)
+        self.control.chmod(0o755)
+        self.instance = {
+            **instance(),
+            "server_root": str(self.root),
+            "control": str(self.control),
+            "pid_file": str(directory / "pid"),
+            "state_directory": str(directory / "state"),
+        }
+        self.directory = directory
+        monkeypatch.setattr(httpd_config, "instance", lambda _: self.instance)
+
+    def run(self, *files: dict[str, Any], owner: str = "httpd", check: bool = False) -> dict[str, Any]:
+        mine = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
+        return httpd_config.run(owner, "apache2", [{**mine, **entry} for entry in files], check)
+
+    def tree(self) -> dict[str, str]:
+        """Everything below etc."""
+        found = {}
+        for path in sorted((self.directory / "etc").rglob("*")):
+            if path.is_symlink():
+                found[str(path)] = f"-> {path.readlink()}"
+            else:
+                found[str(path)] = path.read_text() if path.is_file() else "/"
+        return found
+
+    def runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let httpd run: this process plays it."""
+        Path(self.instance["pid_file"]).write_text(str(os.getpid()))
+        self.instance["binary"] = httpd_processes.executable(os.getpid())
+        monkeypatch.setattr(httpd_config, "instance", lambda _: self.instance)
+
+
+@pytest.fixture(name="host")
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, monkeypatch)
+
+
+A = {"path": "conf-available/a.conf", "content": "A 1\n"}
+A_LINK = {"path": "conf-enabled/a.conf", "link": "../conf-available/a.conf"}
+
+
+def test_the_first_run_puts_everything_in_place_and_the_second_changes_nothing(host: Host) -> None:
+    outside = {"path": str(host.directory / "etc/tmpfiles.d/x.conf"), "content": "d\n", "mode": "0600"}
+    first = host.run(A, A_LINK, outside)
+    assert (first["changed"], first["action"]) == (True, "reload")
+    assert (host.root / "conf-enabled/a.conf").read_text() == "A 1\n"
+    assert Path(outside["path"]).stat().st_mode & 0o777 == 0o600
+    before = host.tree()
+    second = host.run(A, A_LINK, outside)
+    assert (second["changed"], second["action"], second["changes"], second["diff"]) == (False, "none", [], [])
+    assert host.tree() == before
+
+
+def test_a_configuration_that_httpd_refuses_leaves_the_live_tree_untouched(host: Host) -> None:
+    host.run(A, A_LINK)
+    before = host.tree()
+    with pytest.raises(TransactionError) as refusal:
+        host.run({**A, "content": "BROKEN\n"}, A_LINK, {"path": "conf-available/b.conf", "content": "B\n"})
+    assert host.tree() == before
+    assert str(refusal.value) == (
+        "httpd refuses the configuration of httpd, so nothing was changed: AH00526: Syntax error on line 1 of "
+        f"{host.root}/conf-enabled/a.conf: Invalid command 'BROKEN'"
+    )
+    assert host.run(A, A_LINK)["changed"] is False
+
+
+def test_a_live_configuration_that_was_broken_before_is_named(host: Host) -> None:
+    (host.root / "conf-enabled/theirs.conf").write_text("BROKEN\n")
+    with pytest.raises(TransactionError, match="the live configuration does not pass the test either"):
+        host.run(A)
+
+
+def test_a_staged_copy_that_an_aborted_run_has_left_is_removed(host: Host) -> None:
+    stale = host.root.parent / ".apache2.staged-old"
+    stale.mkdir()
+    host.run(A)
+    assert not stale.exists()
+
+
+def test_a_server_root_named_in_the_main_file_does_not_bypass_the_test(host: Host) -> None:
+    host.control.write_text(
+        '#!/bin/sh\ngrep -q "ServerRoot \\"$2\\"" "$2/apache2.conf" && exit 0\necho "tested the live tree"; exit 1\n'
+    )
+    (host.root / "apache2.conf").write_text(f'ServerRoot "{host.root}"\n')
+    host.run(A)
+    assert (host.root / "apache2.conf").read_text() == f'ServerRoot "{host.root}"\n'
+
+
+def test_check_mode_predicts_and_writes_nothing(host: Host) -> None:
+    before = host.tree()
+    predicted = host.run(A, A_LINK, check=True)
+    assert host.tree() == before
+    assert not Path(host.instance["state_directory"]).exists()
+    done = host.run(A, A_LINK)
+    assert {key: predicted[key] for key in ("changed", "action", "changes", "diff")} == {
+        key: done[key] for key in ("changed", "action", "changes", "diff")
+    }
+
+
+def test_check_mode_works_on_a_host_without_httpd_and_without_the_user(host: Host) -> None:
+    host.instance["server_root"] = str(host.directory / "nothing")
+    host.instance["control"] = str(host.directory / "nowhere")
+    module = {"path": "mods-enabled/alias.load", "link": "../mods-available/alias.load"}
+    result = host.run({**A, "owner": "not-created-yet"}, module, check=True)
+    assert result["changed"] is True
+
+
+def test_without_httpd_the_configuration_is_refused(host: Host) -> None:
+    host.instance["control"] = str(host.directory / "nowhere")
+    with pytest.raises(TransactionError, match="install the web server first"):
+        host.run(A)
+
+
+def test_the_diff_shows_both_sides_but_no_secret(host: Host) -> None:
+    host.run(A, {"path": "conf-available/s.conf", "content": "secret 1\n"})
+    diff = host.run(
+        {**A, "content": "A 2\n"}, {"path": "conf-available/s.conf", "content": "secret 2\n", "sensitive": True}
+    )["diff"]
+    assert (diff[0]["before"], diff[0]["after"]) == ("A 1\n", "A 2\n")
+    assert "secret" not in json.dumps(diff[1])
+
+
+def test_what_the_owner_no_longer_lists_is_removed(host: Host) -> None:
+    host.run(A, A_LINK, {"path": "conf-available/b.conf", "content": "B\n"})
+    result = host.run({"path": "conf-available/b.conf", "content": "B\n"})
+    assert result["changed"] is True
+    assert result["action"] == "reload"
+    assert not os.path.lexists(host.root / "conf-enabled/a.conf")
+    assert not (host.root / "conf-available/a.conf").exists()
+    assert (host.root / "conf-available/b.conf").exists()
+
+
+def test_a_foreign_file_is_refused_and_stays(host: Host) -> None:
+    foreign = host.root / "conf-available/a.conf"
+    foreign.write_text("theirs\n")
+    with pytest.raises(TransactionError, match=r"a\.conf exists already and was not written by httpd"):
+        host.run(A)
+    assert foreign.read_text() == "theirs\n"
+
+
+def test_a_foreign_file_is_not_removed_either(host: Host) -> None:
+    foreign = host.root / "conf-enabled/theirs.conf"
+    foreign.write_text("theirs\n")
+    with pytest.raises(TransactionError, match="exists already"):
+        host.run({"path": "conf-enabled/theirs.conf", "absent": True})
+    assert foreign.read_text() == "theirs\n"
+
+
+def test_a_file_of_the_distribution_is_adopted_and_comes_back(host: Host) -> None:
+    ports = host.root / "ports.conf"
+    ports.write_text("Listen 80\n")
+    ports.chmod(0o640)
+    default = host.root / "conf-enabled/security.conf"
+    default.symlink_to("../conf-available/security.conf")
+    mine = {"path": "ports.conf", "content": "Listen 81\n", "adopt": True}
+    gone = {"path": "conf-enabled/security.conf", "absent": True, "adopt": True}
+    host.run(mine, gone)
+    assert ports.read_text() == "Listen 81\n"
+    assert not default.is_symlink()
+    host.run({**mine, "content": "Listen 82\n"}, gone)
+    assert host.run()["changed"] is True
+    assert ports.read_text() == "Listen 80\n"
+    assert ports.stat().st_mode & 0o777 == 0o640
+    assert str(default.readlink()) == "../conf-available/security.conf"
+    assert host.run()["changed"] is False
+
+
+def test_what_others_put_where_the_owner_had_removed_something_stays(host: Host) -> None:
+    path = host.root / "conf-enabled/security.conf"
+    path.write_text("distribution\n")
+    host.run({"path": "conf-enabled/security.conf", "absent": True, "adopt": True})
+    path.write_text("theirs\n")
+    assert host.run()["changed"] is False
+    assert path.read_text() == "theirs\n"
+
+
+def test_a_path_belongs_to_one_owner(host: Host) -> None:
+    host.run(A)
+    with pytest.raises(TransactionError, match=r"already belongs to the owner httpd, so mod_wsgi cannot write it"):
+        host.run(A, owner="mod_wsgi")
+    host.run({"path": "conf-available/b.conf", "content": "B\n"}, owner="mod_wsgi")
+    assert (host.root / "conf-available/a.conf").exists()
+
+
+def test_a_link_without_a_target_is_refused_or_left_out(host: Host) -> None:
+    load = {"path": "mods-enabled/alias.load", "link": "../mods-available/alias.load"}
+    conf = {"path": "mods-enabled/alias.conf", "link": "../mods-available/alias.conf"}
+    with pytest.raises(TransactionError, match="which does not exist; correct the name"):
+        host.run(load, conf)
+    assert host.run(load, {**conf, "optional": True})["changes"] == [
+        f"link {host.root}/mods-enabled/alias.load -> ../mods-available/alias.load"
+    ]
+    assert host.run(load, {**conf, "optional": True})["changed"] is False
+
+
+def test_a_directory_is_made_and_only_an_empty_one_is_removed(host: Host) -> None:
+    entry = {"path": str(host.directory / "etc/run"), "directory": True, "mode": "0711"}
+    assert host.run(entry)["action"] == "none"
+    assert Path(entry["path"]).stat().st_mode & 0o777 == 0o711
+    assert host.run(entry)["changed"] is False
+    (Path(entry["path"]) / "theirs").write_text("")
+    assert host.run()["changed"] is False
+    assert (Path(entry["path"]) / "theirs").exists()
+
+
+def test_mode_alone_is_a_change(host: Host) -> None:
+    host.run(A)
+    assert host.run({**A, "mode": "0600"})["changed"] is True
+    assert (host.root / "conf-available/a.conf").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"path": "x"}, "needs exactly one of"),
+        ({"path": "x", "content": "", "absent": True}, "needs exactly one of"),
+        ({"path": "x", "content": "", "mode": "rw"}, "is not octal"),
+        ({"path": "x", "content": "", "owner": "no-such-user"}, "The user no-such-user, who is to own"),
+    ],
+)
+def test_a_contradictory_entry_is_refused(host: Host, entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(TransactionError, match=message):
+        host.run(entry)
+
+
+def test_a_path_listed_twice_is_refused(host: Host) -> None:
+    with pytest.raises(TransactionError, match="is listed twice"):
+        host.run(A, {**A, "path": "conf-available/../conf-available/a.conf"})
+
+
+def test_the_strongest_action_wins(host: Host) -> None:
+    other = {"path": "conf-available/b.conf", "content": "B\n", "action": "restart"}
+    assert host.run(A, other)["action"] == "restart"
+    assert host.run({**A, "content": "A 2\n"}, other)["action"] == "reload"
+
+
+def test_the_action_of_an_aborted_run_is_reported_until_it_is_done(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.runs(monkeypatch)
+    host.run({**A, "action": "restart"})
+    host.run({**A, "content": "A 2\n"})
+    again = host.run({**A, "content": "A 2\n"})
+    assert (again["changed"], again["action"], again["changes"]) == (True, "restart", [])
+    httpd_pending.clear(host.instance)
+    assert host.run({**A, "content": "A 2\n"})["changed"] is False
+
+
+def test_a_server_that_was_started_since_needs_no_action(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.runs(monkeypatch)
+    host.run(A)
+    Path(host.instance["pid_file"]).unlink()
+    assert host.run(A)["changed"] is False
+
+
+def test_a_damaged_manifest_is_named(host: Host) -> None:
+    host.run(A)
+    manifest = Path(host.instance["state_directory"]) / "manifests/httpd.json"
+    manifest.write_text("{")
+    with pytest.raises(TransactionError, match=r"httpd\.json is damaged"):
+        host.run(A)
+
+
+def test_a_lost_manifest_is_found_again(host: Host) -> None:
+    host.run(A, A_LINK)
+    (Path(host.instance["state_directory"]) / "manifests/httpd.json").unlink()
+    assert host.run(A, A_LINK)["changed"] is False
+    assert host.run()["changed"] is True
+    assert not (host.root / "conf-available/a.conf").exists()
+
+
+def test_nothing_is_left_beside_the_files(host: Host) -> None:
+    host.run(A, A_LINK)
+    host.run({**A, "content": "A 2\n"}, A_LINK)
+    assert not [path for path in host.tree() if Path(path).name.startswith(".")]
+
+
+def test_planning_alone_reads_only(host: Host) -> None:
+    before = host.tree()
+    Transaction(host.instance, "httpd", [A], predict=True)
+    assert host.tree() == before
