@@ -82,7 +82,7 @@ def _requirement(version: str, sha256: str, source: str) -> str:
         found = sha256_of(source)
         if found != sha256:
             raise BuildError(
-                f"Checksum mismatch for {os.path.basename(source)}: expected {sha256}, got {found}; "
+                f"Checksum mismatch for {Path(source).name}: expected {sha256}, got {found}; "
                 "get the right source distribution."
             )
         return f"mod_wsgi @ {Path(source).as_uri()} --hash=sha256:{sha256}"
@@ -102,6 +102,7 @@ def verify_wheel(wheel: Path, python: str) -> None:
 
 
 def build_wheel(
+    *,
     executable: str,
     python: str,
     version: str,
@@ -131,19 +132,14 @@ def build_wheel(
         requirements.write_text(_requirement(version, sha256, source) + "\n", encoding="utf-8")
         environment["TMPDIR"] = str(directory)
         pip = [str(tools / "bin" / "python"), "-I", "-m", "pip"]
+        pinned = ["--require-hashes", "--no-deps", "--no-cache-dir"]
+        from_wheels = [*pip, "install", *pinned, "--only-binary", ":all:", "-r", str(build_requirements)]
+        from_source = [*pip, "wheel", *pinned, "--no-binary", ":all:", "--no-build-isolation", "-r", str(requirements)]
         steps = [
             ([executable, "-I", "-m", "venv", str(tools)], "the build environment could not be made"),
-            (
-                [*pip, "install", "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(build_requirements)],
-                "the build tools could not be installed from the package index",
-            ),
-            (
-                # fmt: skip
-                [*pip, "wheel", "--no-cache-dir", "--no-build-isolation", "--no-deps", "--no-binary", ":all:",
-                 "--require-hashes", "--wheel-dir", str(output), "-r", str(requirements)],
-                "the source distribution could not be built",
-            ),
-        ]  # fmt: skip
+            (from_wheels, "the build tools could not be installed from the package index"),
+            ([*from_source, "--wheel-dir", str(output)], "the source distribution could not be built"),
+        ]
         log = ""
         for command, failure in steps:
             code, text = _run(command, environment, directory)

@@ -24,7 +24,7 @@ class InstallationError(Exception):
 def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
@@ -36,7 +36,7 @@ def read_record(directory: str | Path) -> dict[str, Any]:
         record = json.loads(Path(directory, RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    if not isinstance(record, dict) or not os.path.isfile(record.get("module", "")):
+    if not isinstance(record, dict) or not Path(record.get("module", "")).is_file():
         return {}
     return record
 

@@ -12,6 +12,7 @@ import re
 import stat
 import subprocess
 import sysconfig
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import DISTRIBUTIONS, Distribution
@@ -19,7 +20,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
 # What the interpreter says about itself. It must run on any Python 3, so no newer syntax. The marker
 # separates the answer from what a wrapper script (pyenv's shim, for example) may print.
 MARKER = "modwsgi-interpreter:"
-QUESTION = """
+QUESTION = f"""
 import json, os, sys, sysconfig
 value = sysconfig.get_config_var
 try:
@@ -27,21 +28,21 @@ try:
     environments = True
 except ImportError:
     environments = False
-print(%r + json.dumps({
-    "implementation": sys.implementation.name,
-    "version": list(sys.version_info[:3]),
-    "executable": sys.executable,
-    "prefix": sys.base_prefix,
-    "shared": bool(value("Py_ENABLE_SHARED")),
-    "free_threaded": bool(value("Py_GIL_DISABLED")),
-    "library_directory": value("LIBDIR") or "",
-    "library": value("INSTSONAME") or value("LDLIBRARY") or "",
-    "extension_suffix": value("EXT_SUFFIX"),
-    "include": sysconfig.get_path("include"),
-    "standard_library": os.path.dirname(os.__file__),
-    "environments": environments,
-}))
-""" % MARKER
+print("{MARKER}" + json.dumps(dict(
+    implementation=sys.implementation.name,
+    version=list(sys.version_info[:3]),
+    executable=sys.executable,
+    prefix=sys.base_prefix,
+    shared=bool(value("Py_ENABLE_SHARED")),
+    free_threaded=bool(value("Py_GIL_DISABLED")),
+    library_directory=value("LIBDIR") or "",
+    library=value("INSTSONAME") or value("LDLIBRARY") or "",
+    extension_suffix=value("EXT_SUFFIX"),
+    include=sysconfig.get_path("include"),
+    standard_library=os.path.dirname(os.__file__),
+    environments=environments,
+)))
+"""
 
 SECONDS_TO_ANSWER = 30
 
@@ -74,9 +75,9 @@ def ask(path: str, host: str) -> dict[str, Any]:
     Raises InterpreterError when it does not run or is no Python 3.
     """
     wanted = f"mod_wsgi_python names {path} on host {host}"
-    if not os.path.exists(path):
+    if not Path(path).exists():
         raise InterpreterError(f"{wanted}, which does not exist; install that Python or correct the path.")
-    if os.path.isdir(path) or not os.access(path, os.X_OK):
+    if Path(path).is_dir() or not os.access(path, os.X_OK):
         raise InterpreterError(f"{wanted}, which is not an executable file; name the interpreter itself.")
     try:
         # -I: neither the environment nor the working directory may change the answer.
@@ -98,16 +99,16 @@ def ask(path: str, host: str) -> dict[str, Any]:
 
 
 def locate(python: str, distribution: Distribution, host: str) -> str:
-    """The path to ask for a wanted Python (a version "3.11", or a path); "" when the distribution has yet to install it.
+    """The path to ask for a wanted Python ("3.11", or a path); "" when it is the distribution's and not installed yet.
 
     Raises InterpreterError when a version is on the host in neither of the usual places, nor the distribution's own.
     """
     if python.startswith("/"):
         return python
     for directory in ("/usr/bin", "/usr/local/bin"):
-        path = f"{directory}/python{python}"
-        if os.path.exists(path):
-            return path
+        path = Path(directory, f"python{python}")
+        if path.exists():
+            return str(path)
     if python == distribution.python:
         return ""
     raise InterpreterError(
@@ -118,9 +119,8 @@ def locate(python: str, distribution: Distribution, host: str) -> str:
 
 def base_executable(answer: dict[str, Any]) -> str:
     """The interpreter itself, when what was asked is a link, a wrapper or a virtual environment's."""
-    version = "{}.{}".format(*answer["version"])
-    own = os.path.join(answer["prefix"], "bin", f"python{version}")
-    return own if os.path.exists(own) else os.path.realpath(answer["executable"])
+    own = Path(answer["prefix"], "bin", "python{}.{}".format(*answer["version"]))
+    return str(own if own.exists() else Path(answer["executable"]).resolve())
 
 
 def find_library(answer: dict[str, Any]) -> str:
@@ -128,10 +128,10 @@ def find_library(answer: dict[str, Any]) -> str:
     if ".so" not in answer["library"]:
         return ""
     # A relocated build (uv's, for example) names the folder of the machine that built it.
-    for directory in (answer["library_directory"], os.path.join(answer["prefix"], "lib")):
-        path = os.path.join(directory, answer["library"])
-        if os.path.exists(path):
-            return path
+    for directory in (answer["library_directory"], f"{answer['prefix']}/lib"):
+        path = Path(directory, answer["library"])
+        if path.exists():
+            return str(path)
     return ""
 
 
@@ -140,14 +140,12 @@ def closed_directory(path: str) -> tuple[str, str]:
 
     The daemon processes run as the applications' users, who must be able to read the interpreter.
     """
-    path = os.path.realpath(path)
-    current = "/"
-    for part in path.split("/")[1:]:
-        current = os.path.join(current, part)
-        status = os.stat(current)
-        needed = stat.S_IXOTH if stat.S_ISDIR(status.st_mode) else stat.S_IROTH
-        if not status.st_mode & needed:
-            return current, f"{stat.S_IMODE(status.st_mode):04o}"
+    resolved = Path(path).resolve()
+    for current in [*reversed(resolved.parents), resolved]:
+        mode = current.stat().st_mode
+        needed = stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
+        if not mode & needed:
+            return str(current), f"{stat.S_IMODE(mode):04o}"
     return "", ""
 
 
@@ -167,8 +165,8 @@ def check(answer: dict[str, Any], python: str, from_distribution: bool, host: st
         )
     if answer["free_threaded"]:
         raise InterpreterError(
-            f"{executable} on host {host} is a free-threaded build of Python {version}, which mod_wsgi does not support; "
-            "name a build with the global interpreter lock in mod_wsgi_python."
+            f"{executable} on host {host} is a free-threaded build of Python {version}, which mod_wsgi "
+            "does not support; name a build with the global interpreter lock in mod_wsgi_python."
         )
     if not answer["shared"] or (not from_distribution and not find_library(answer)):
         raise InterpreterError(
@@ -194,7 +192,7 @@ def describe(answer: dict[str, Any], from_distribution: bool) -> dict[str, Any]:
     version = "{}.{}".format(*answer["version"])
     library = find_library(answer)
     if not library and from_distribution:  # its package libpython3.X is installed later
-        library = os.path.join(answer["library_directory"], answer["library"])
+        library = f"{answer['library_directory']}/{answer['library']}"
     return {
         "executable": base_executable(answer),
         "version": version,
@@ -203,7 +201,7 @@ def describe(answer: dict[str, Any], from_distribution: bool) -> dict[str, Any]:
         "abi": "cp" + version.replace(".", ""),
         "libpython": library,
         "extension_suffix": answer["extension_suffix"],
-        "headers": os.path.exists(os.path.join(answer["include"], "Python.h")),
+        "headers": Path(answer["include"], "Python.h").exists(),
         "installed": True,
         "from_distribution": from_distribution,
     }

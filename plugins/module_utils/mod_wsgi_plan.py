@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decide on the control node what a host needs: pure functions of the settings, the version table and what the host said.
+"""Decide on the control node what a host needs, from the settings, the version table and what the host said.
 
 ``settings`` are the role's variables without their prefix: host, python, version, install_method, source,
 source_sha256, wheel, wheel_cache, allow_known_bad. ``inspection`` is what the module
@@ -9,9 +9,9 @@ source_sha256, wheel, wheel_cache, allow_known_bad. ``inspection`` is what the m
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
@@ -20,6 +20,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
     DEFAULT_VERSION,
     DISTRIBUTIONS,
     MODULE_VERSIONS,
+    Distribution,
     build_packages,
     packaged_module,
     supports_python,
@@ -39,143 +40,141 @@ _WHEEL = re.compile(r"mod_wsgi-(?P<version>[^-]+)-(?P<abi>cp\d+)-(?P=abi)-linux_
 _LOWEST_MINOR = 6
 
 
-def _join(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"
-
-
 def expected_sha256(settings: Mapping[str, Any]) -> str:
     """The checksum that the source distribution must have: the user's, else the table's, else ""."""
     known = MODULE_VERSIONS.get(settings["version"])
     return settings["source_sha256"].lower() or (known.sha256 if known else "")
 
 
-def _python_problems(settings: Mapping[str, Any]) -> list[str]:
-    python, host, version = settings["python"], settings["host"], settings["version"]
+def local_path(path: str) -> str:
+    """A path of the control node in full; relative ones count from the folder that ansible-playbook runs in."""
+    return str(Path(path).expanduser().absolute()) if path else ""
+
+
+def _python_problem(settings: Mapping[str, Any]) -> str:
+    python, host = settings["python"], settings["host"]
     if python.startswith("/"):
-        return []
+        return ""
     if not _PYTHON.fullmatch(python):
-        return [
+        return (
             f'mod_wsgi_python of host {host} is "{python}"; give a version such as "3.11", or the absolute path '
             "of an interpreter."
-        ]
+        )
     if version_key(python)[1] < _LOWEST_MINOR:
-        return [
+        return (
             f"mod_wsgi_python of host {host} is {python}, which no mod_wsgi here supports; when {python}0 is meant, "
             f'put it in quotes in the inventory: "{python}0".'
-        ]
-    return python_range_problems(settings, version, python)
+        )
+    return ""
 
 
-def python_range_problems(settings: Mapping[str, Any], version: str, python: str) -> list[str]:
-    """A sentence when the module version does not support the Python."""
-    if supports_python(version, python):
-        return []
-    known = MODULE_VERSIONS[version]
-    others = versions_for(python)
-    advice = f"set mod_wsgi_version to one of {_join(others)}, or choose" if others else "choose"
-    return [
+def _range_problem(settings: Mapping[str, Any], python: str) -> str:
+    version = settings["version"]
+    if python.startswith("/") or supports_python(version, python):
+        return ""
+    known, others = MODULE_VERSIONS[version], versions_for(python)
+    advice = f"set mod_wsgi_version to one of {', '.join(others)}, or choose" if others else "choose"
+    return (
         f"mod_wsgi {version} supports Python {known.first_python} to {known.last_python}, and host "
         f"{settings['host']} is to use {python}; {advice} another Python in mod_wsgi_python."
-    ]
+    )
 
 
-def _known_bad_problems(settings: Mapping[str, Any]) -> list[str]:
-    version = settings["version"]
+def _version_problem(settings: Mapping[str, Any]) -> str:
+    version, host = settings["version"], settings["host"]
+    if not _VERSION.fullmatch(version):
+        return f'mod_wsgi_version of host {host} is "{version}"; give a version such as "{DEFAULT_VERSION}".'
     known = MODULE_VERSIONS.get(version)
     if known is None or not known.known_bad or version in settings["allow_known_bad"]:
-        return []
-    return [
-        f"mod_wsgi {version} (mod_wsgi_version of host {settings['host']}) is known to be bad: {known.known_bad}; "
+        return ""
+    return (
+        f"mod_wsgi {version} (mod_wsgi_version of host {host}) is known to be bad: {known.known_bad}; "
         f"use {DEFAULT_VERSION}, or insist with mod_wsgi_allow_known_bad: ['{version}']."
-    ]
+    )
 
 
-def _source_problems(settings: Mapping[str, Any]) -> list[str]:
-    version, host, source, given = (settings[key] for key in ("version", "host", "source", "source_sha256"))
+def _checksum_problem(settings: Mapping[str, Any]) -> str:
+    version, host, given = settings["version"], settings["host"], settings["source_sha256"].lower()
     known = MODULE_VERSIONS.get(version)
-    if given and not _SHA256.fullmatch(given.lower()):
-        return [f"mod_wsgi_source_sha256 of host {host} is not a SHA-256; give 64 hexadecimal digits."]
-    expected = expected_sha256(settings)
-    if not expected:
-        return [
+    if given and not _SHA256.fullmatch(given):
+        return f"mod_wsgi_source_sha256 of host {host} is not a SHA-256; give 64 hexadecimal digits."
+    if not expected_sha256(settings):
+        return (
             f"No checksum is known for mod_wsgi {version} (mod_wsgi_version of host {host}); verify its source "
             f"distribution and give its checksum in mod_wsgi_source_sha256, or use {DEFAULT_VERSION}."
-        ]
+        )
+    if given and not settings["source"] and known and known.sha256 and given != known.sha256:
+        return (
+            f"Checksum mismatch for the published source of mod_wsgi {version} on host {host}: expected {given} "
+            f"(mod_wsgi_source_sha256), got {known.sha256} (the published one); correct or remove "
+            "mod_wsgi_source_sha256, or give your own source in mod_wsgi_source."
+        )
+    return ""
+
+
+def _source_problem(settings: Mapping[str, Any]) -> str:
+    source, host = local_path(settings["source"]), settings["host"]
     if not source:
-        if known and known.sha256 and given and given.lower() != known.sha256:
-            return [
-                f"Checksum mismatch for the published source of mod_wsgi {version} on host {host}: expected "
-                f"{given.lower()} (mod_wsgi_source_sha256), got {known.sha256} (the published one); correct or "
-                "remove mod_wsgi_source_sha256, or give your own source in mod_wsgi_source."
-            ]
-        return []
-    if not os.path.isfile(source):
-        return [f"mod_wsgi_source of host {host} names {source}, which is not a file on the control node; correct it."]
-    if not source.endswith(".tar.gz"):
-        return [f"mod_wsgi_source of host {host} names {source}; a source distribution's name ends with .tar.gz."]
-    found = sha256_of(source)
-    if found != expected:
-        return [
-            f"Checksum mismatch for mod_wsgi_source {source} of host {host}: expected {expected}, got {found}; "
-            "get the right file, or give its checksum in mod_wsgi_source_sha256."
-        ]
-    return []
+        return ""
+    if not source.endswith(".tar.gz") or not Path(source).is_file():
+        return (
+            f"mod_wsgi_source of host {host} names {source}, which is no .tar.gz file on the control node; correct it."
+        )
+    expected, found = expected_sha256(settings), sha256_of(source)
+    if found == expected:
+        return ""
+    return (
+        f"Checksum mismatch for mod_wsgi_source {source} of host {host}: expected {expected}, got {found}; "
+        "get the right file, or give its checksum in mod_wsgi_source_sha256."
+    )
 
 
-def _wheel_problems(settings: Mapping[str, Any]) -> list[str]:
-    wheel, host = settings["wheel"], settings["host"]
+def _wheel_problem(settings: Mapping[str, Any]) -> str:
+    wheel, host = local_path(settings["wheel"]), settings["host"]
     if not wheel:
-        return []
-    if not os.path.isfile(wheel):
-        return [f"mod_wsgi_wheel of host {host} names {wheel}, which is not a file on the control node; correct it."]
-    name = _WHEEL.fullmatch(os.path.basename(wheel))
-    if not name:
-        return [f"mod_wsgi_wheel of host {host} names {wheel}, which is no wheel of mod_wsgi for Linux; correct it."]
-    if name["version"] != settings["version"]:
-        return [
-            f"mod_wsgi_wheel of host {host} names {wheel}, which holds mod_wsgi {name['version']}, and "
-            f"mod_wsgi_version is {settings['version']}; make both the same."
-        ]
-    return []
+        return ""
+    name = _WHEEL.fullmatch(Path(wheel).name)
+    if not name or not Path(wheel).is_file():
+        return f"mod_wsgi_wheel of host {host} names {wheel}, which is no wheel of mod_wsgi for Linux; correct it."
+    if name["version"] == settings["version"]:
+        return ""
+    return (
+        f"mod_wsgi_wheel of host {host} names {wheel}, which holds mod_wsgi {name['version']}, and mod_wsgi_version "
+        f"is {settings['version']}; make both the same."
+    )
+
+
+def _method_problem(settings: Mapping[str, Any]) -> str:
+    method = settings["install_method"]
+    for option, its_method in (("wheel", "wheel"), ("source", "source"), ("source_sha256", "source")):
+        if settings[option] and method != its_method:
+            return (
+                f"mod_wsgi_{option} of host {settings['host']} is set, and mod_wsgi_install_method is {method}; "
+                f"set mod_wsgi_install_method: {its_method}, or remove mod_wsgi_{option}."
+            )
+    return ""
+
+
+def _artefact_problem(settings: Mapping[str, Any]) -> str:
+    if settings["install_method"] == "wheel":
+        return _wheel_problem(settings)
+    return _checksum_problem(settings) or _source_problem(settings)
 
 
 def settings_problems(settings: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the settings as far as the control node alone can tell; a sentence each."""
-    version, host, method = settings["version"], settings["host"], settings["install_method"]
-    if method == "package":
-        problems = []
-        if version != DEFAULT_VERSION:
-            packaged = {d.module_version for d in DISTRIBUTIONS.values() if d.module_version}
-            if version not in packaged:
-                problems.append(
-                    f"mod_wsgi_install_method of host {host} is package, and no supported distribution packages "
-                    f"mod_wsgi {version}; remove mod_wsgi_version, or use the method source."
-                )
-        python = settings["python"]
-        if not problems and not python.startswith("/"):
-            problems = [] if _PYTHON.fullmatch(python) else _python_problems(settings)
-    elif not _VERSION.fullmatch(version):
-        return [
-            f'mod_wsgi_version of host {host} is "{version}"; give one of {_join(versions_for("3.11"))}, for example.'
-        ]
-    else:
-        # The first one only: to mend it often means another version, and the rest is about this one.
-        problems = (
-            _python_problems(settings)
-            or _known_bad_problems(settings)
-            or (_source_problems(settings) if method == "source" else _wheel_problems(settings))
+    """What is wrong with the settings as far as the control node alone can tell; a sentence each.
+
+    Of those about the version only the first: to mend it often means another version.
+    """
+    problem = _python_problem(settings)
+    if settings["install_method"] != "package":  # there the distribution decides the version, see _package_plan
+        problem = (
+            problem
+            or _version_problem(settings)
+            or _range_problem(settings, settings["python"])
+            or _artefact_problem(settings)
         )
-    if settings["wheel"] and method != "wheel":
-        problems.append(
-            f"mod_wsgi_wheel of host {host} is set, and mod_wsgi_install_method is {method}; "
-            "set mod_wsgi_install_method: wheel, or remove mod_wsgi_wheel."
-        )
-    if settings["source"] and method != "source":
-        problems.append(
-            f"mod_wsgi_source of host {host} is set, and mod_wsgi_install_method is {method}; "
-            "set mod_wsgi_install_method: source, or remove mod_wsgi_source."
-        )
-    return problems
+    return [sentence for sentence in (_method_problem(settings), problem) if sentence]
 
 
 def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str:
@@ -209,8 +208,7 @@ def wheel_name(version: str, inspection: Mapping[str, Any]) -> str:
 def read_checksum(path: str) -> str:
     """The SHA-256 in a file as sha256sum writes it; "" when there is no such file or it holds none."""
     try:
-        with open(path, encoding="utf-8") as file:
-            found = file.read().split(maxsplit=1)
+        found = Path(path).read_text(encoding="utf-8").split(maxsplit=1)
     except OSError:
         return ""
     return found[0] if found and _SHA256.fullmatch(found[0]) else ""
@@ -222,7 +220,7 @@ def cached_wheel(path: str) -> str:
     Raises ValueError with a sentence when the wheel is not what was recorded.
     """
     recorded = read_checksum(f"{path}.sha256")
-    if not recorded or not os.path.isfile(path):
+    if not recorded or not Path(path).is_file():
         return ""
     found = sha256_of(path)
     if found != recorded:
@@ -233,34 +231,34 @@ def cached_wheel(path: str) -> str:
     return recorded
 
 
-def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
-    distribution = DISTRIBUTIONS[inspection["distribution"]]
-    interpreter, host = inspection["interpreter"], settings["host"]
-    problems = []
-    version = distribution.module_version
-    if not version:
-        problems.append(
-            f"mod_wsgi_install_method of host {host} is package, and what {distribution.title} packages has not been "
-            "verified; use the method source."
-        )
-    elif not interpreter["from_distribution"]:
-        problems.append(
-            f"mod_wsgi_install_method of host {host} is package, and {distribution.title} built its mod_wsgi {version} "
-            f"for its own Python {distribution.python}, not for {interpreter['executable']} ({interpreter['version']}); "
+def _package_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any], distribution: Distribution) -> str:
+    interpreter, wanted = inspection["interpreter"], settings["version"]
+    asked = f"mod_wsgi_install_method of host {settings['host']} is package, and {distribution.title}"
+    if not distribution.module_version:
+        return f"{asked}'s package has not been verified; use the method source."
+    if not interpreter["from_distribution"]:
+        return (
+            f"{asked} built its mod_wsgi {distribution.module_version} for its own Python {distribution.python}, "
+            f"not for {interpreter['executable']} ({interpreter['version']}); "
             f'set mod_wsgi_python: "{distribution.python}", or use the method source.'
         )
-    elif settings["version"] not in (DEFAULT_VERSION, version):
-        problems.append(
-            f"mod_wsgi_install_method of host {host} is package, and {distribution.title} packages mod_wsgi {version}, "
-            f"not {settings['version']}; remove mod_wsgi_version, or use the method source."
+    if wanted not in (DEFAULT_VERSION, distribution.module_version):
+        return (
+            f"{asked} packages mod_wsgi {distribution.module_version}, not {wanted}; remove mod_wsgi_version, "
+            "or use the method source."
         )
+    return ""
+
+
+def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
+    distribution = DISTRIBUTIONS[inspection["distribution"]]
     return {
-        "problems": problems,
-        "version": version,
+        "problem": _package_problem(settings, inspection, distribution),
+        "version": distribution.module_version,
         "key": "",
         "directory": "",
         "express": "",
-        "module": packaged_module(interpreter["version"]),
+        "module": packaged_module(inspection["interpreter"]["version"]),
         "wheel": "",
         "wheel_sha256": "",
         "action": "install" if inspection["missing_packages"] else "none",
@@ -268,45 +266,67 @@ def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) ->
     }
 
 
-def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
-    interpreter, host, version = inspection["interpreter"], settings["host"], settings["version"]
-    python = interpreter["version"]
-    problems = python_range_problems(settings, version, python)
-    key = wheel_key(settings, inspection)
-    name = wheel_name(version, inspection)
-    directory = f"{ROOT}/{version}-{interpreter['abi']}"
-    server = f"{directory}/lib/python{python}/site-packages/mod_wsgi/server"
-    module = f"{server}/mod_wsgi-py{python.replace('.', '')}{interpreter['extension_suffix']}"
-
-    wheel = settings["wheel"] or os.path.join(os.path.expanduser(settings["wheel_cache"]), key, name)
-    checksum = ""
+def _find_wheel(settings: Mapping[str, Any], key: str, name: str) -> tuple[str, str, str]:
+    """Path of the wheel on the control node, its SHA-256 ("" when it is not there), and what is wrong with it."""
+    own = local_path(settings["wheel"])
+    path = own or local_path(str(Path(settings["wheel_cache"], key, name)))
+    if own and Path(own).name != name:
+        problem = f"mod_wsgi_wheel of host {settings['host']} names {own}, and the host needs {name}; give that one."
+        return path, "", problem
     try:
-        if not settings["wheel"]:
-            checksum = cached_wheel(wheel)
-        elif os.path.basename(wheel) != name:
-            problems.append(
-                f"mod_wsgi_wheel of host {host} names {wheel}, and the host needs {name}; give the wheel for its "
-                "Python and architecture."
-            )
-        else:
-            checksum = cached_wheel(wheel) or sha256_of(wheel)
+        return path, cached_wheel(path) or (sha256_of(own) if own else ""), ""
     except ValueError as error:
-        problems.append(str(error))
+        return path, "", str(error)
+
+
+def _is_installed(settings: Mapping[str, Any], inspection: Mapping[str, Any], key: str, checksum: str) -> bool:
+    """Whether the host has this installation already, of this source (or this wheel), with all packages."""
+    installation = inspection["installation"]
+    if not installation or inspection["missing_packages"] or installation.get("key") != key:
+        return False
+    return not settings["wheel"] or installation.get("wheel_sha256") == checksum
+
+
+def _build_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any], wheel: str) -> str:
+    interpreter, host = inspection["interpreter"], settings["host"]
+    if settings["install_method"] == "wheel":
+        return (
+            f"mod_wsgi_install_method of host {host} is wheel, and there is no {wheel} (with its .sha256) on the "
+            "control node; build it once with the method source, or name a wheel in mod_wsgi_wheel."
+        )
+    if not interpreter["from_distribution"] and not interpreter["headers"]:
+        return (
+            f"{interpreter['executable']} on host {host} (Python {interpreter['version']}) has no headers (Python.h), "
+            "which building mod_wsgi needs; install them, or supply a wheel in mod_wsgi_wheel."
+        )
+    return ""
+
+
+def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
+    interpreter, version = inspection["interpreter"], settings["version"]
+    python = interpreter["version"]
+    key = wheel_key(settings, inspection)
+    wheel, checksum, problem = _find_wheel(settings, key, wheel_name(version, inspection))
+    problem = _range_problem(settings, python) or problem
 
     action = "install" if checksum else "build"
     if _is_installed(settings, inspection, key, checksum):
         action = "none"
-    elif action == "build" and not problems:
-        problems += _build_problems(settings, inspection, wheel)
+    elif action == "build":
+        problem = problem or _build_problem(settings, inspection, wheel)
+
+    directory = f"{ROOT}/{version}-{interpreter['abi']}"
+    server = f"{directory}/lib/python{python}/site-packages/mod_wsgi/server"
     return {
-        "problems": problems,
+        "problem": problem,
         "version": version,
         "key": key,
         "directory": directory,
         "express": f"{directory}/bin/mod_wsgi-express",
-        "module": module,
+        "module": f"{server}/mod_wsgi-py{python.replace('.', '')}{interpreter['extension_suffix']}",
         "wheel": wheel,
         "wheel_sha256": checksum,
+        "source": local_path(settings["source"]),
         "source_sha256": expected_sha256(settings),
         "build_packages": build_packages(python, interpreter["from_distribution"]),
         "action": action,
@@ -314,38 +334,14 @@ def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> d
     }
 
 
-def _is_installed(settings: Mapping[str, Any], inspection: Mapping[str, Any], key: str, checksum: str) -> bool:
-    """Whether the host has this installation already, of this source (or this wheel), with all packages."""
-    record = inspection["installation"]
-    if not record or inspection["missing_packages"] or record.get("key") != key:
-        return False
-    if settings["wheel"]:
-        return record.get("wheel_sha256") == checksum
-    return record.get("interpreter", {}).get("prefix") == inspection["interpreter"]["prefix"]
-
-
-def _build_problems(settings: Mapping[str, Any], inspection: Mapping[str, Any], wheel: str) -> list[str]:
-    interpreter, host = inspection["interpreter"], settings["host"]
-    if settings["install_method"] == "wheel":
-        return [
-            f"mod_wsgi_install_method of host {host} is wheel, and there is no {wheel} (with its .sha256) on the control "
-            "node; build it once with the method source, or name a wheel in mod_wsgi_wheel."
-        ]
-    if not interpreter["from_distribution"] and not interpreter["headers"]:
-        return [
-            f"{interpreter['executable']} on host {host} (Python {interpreter['version']}) has no headers (Python.h), "
-            "which building mod_wsgi needs; install them, or supply a wheel in mod_wsgi_wheel."
-        ]
-    return []
-
-
 def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
     """What the role will do on a host.
 
-    Returns problems (sentences; with any, nothing may be changed), version (the one that will serve), key (of the
-    wheel cache), directory, express and module (paths on the host), wheel (path on the control node),
-    wheel_sha256 ("" until it is built), action (none, install or build), installation (the record of the one that is
-    there, empty when there is none or the distribution's package serves), and the settings it is made from.
+    Returns: problem (a sentence; if not "", nothing may be changed); version (the one that will serve); key (folder in
+    the wheel cache); directory, express and module (paths on the host); wheel (path on the control node) and
+    wheel_sha256 ("" until it is built); source and source_sha256; build_packages; action (none, install or build);
+    installation (record of the one that is there, empty when there is none or the distribution's package serves);
+    settings (those it is made from).
     """
     make = _package_plan if settings["install_method"] == "package" else _wheel_plan
     return {**make(settings, inspection), "settings": dict(settings)}
@@ -361,11 +357,12 @@ def builder(key: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any
 
 
 def record(settings: Mapping[str, Any], inspection: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of an installation: kept with it, and the larger part of the fact ``ansible_local.mod_wsgi``.
+    """The record of an installation: kept with it, and written to the host's facts (``ansible_local.mod_wsgi``).
 
     The same for every run that finds the installation in place, so it holds no time and no host.
     """
-    interpreter = {key: value for key, value in inspection["interpreter"].items() if key not in ("headers", "installed")}
+    passing = ("headers", "installed")
+    interpreter = {key: value for key, value in inspection["interpreter"].items() if key not in passing}
     return {
         "version": made["version"],
         "install_method": settings["install_method"],
@@ -384,8 +381,10 @@ def _load_file(installation: Mapping[str, Any]) -> str:
     interpreter = installation["interpreter"]
     lines = [
         # The new content makes the transaction restart httpd when a module was built anew at the same path.
-        f"# mod_wsgi {installation['version']} for Python {interpreter['version']}, "
-        f"wheel {installation.get('wheel_sha256') or 'none'}",
+        (
+            f"# mod_wsgi {installation['version']} for Python {interpreter['version']}, "
+            f"wheel {installation.get('wheel_sha256') or 'none'}"
+        ),
         # Named in full, so that the dynamic linker takes no other libpython of the same name.
         f"LoadFile {quote(interpreter['libpython'], 'mod_wsgi_interpreter.libpython')}",
         f"LoadModule wsgi_module {quote(installation['module'], 'mod_wsgi module')}",

@@ -10,7 +10,7 @@ short_description: Install a wheel of mod_wsgi under a folder of its own
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - Makes a virtual environment of the target Python with the wheel in it, so that the module and mod_wsgi-express are usable.
+  - Makes a virtual environment of the target Python with the wheel in it; module and mod_wsgi-express are usable.
   - The installation is whole or not at all; an interrupted one is made anew.
   - Verifies that the compiled module on disk belongs to the target Python.
 options:

@@ -1,7 +1,5 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Examine the Python interpreter that mod_wsgi is to be built for, and what of mod_wsgi is installed."""
-
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -89,10 +87,10 @@ build_tools_recorded:
   type: bool
 """
 
-import os
 import platform
 import re
 import subprocess
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import read_record
@@ -121,8 +119,7 @@ def installed_packages(names: list[str]) -> dict[str, str]:
 def examine_host(parameters: dict) -> dict:
     """Everything that the module returns; raises InterpreterError."""
     host = parameters["host"]
-    with open("/etc/os-release", encoding="utf-8") as file:
-        distribution_name = identify_distribution(file.read(), host)
+    distribution_name = identify_distribution(Path("/etc/os-release").read_text(encoding="utf-8"), host)
     distribution = DISTRIBUTIONS[distribution_name]
     interpreter = examine(parameters["python"], distribution, host)
 
@@ -132,7 +129,7 @@ def examine_host(parameters: dict) -> dict:
     installed = installed_packages([HTTPD_PACKAGE, *needed])
     httpd_api = re.search(r"apache2-api-(\d+)", installed.get(HTTPD_PACKAGE, ""))
 
-    directory = os.path.join(parameters["root"], f"{parameters['version']}-{interpreter['abi']}")
+    directory = Path(parameters["root"], f"{parameters['version']}-{interpreter['abi']}")
     return {
         "interpreter": interpreter,
         "distribution": distribution_name,
@@ -140,11 +137,12 @@ def examine_host(parameters: dict) -> dict:
         "httpd_api": int(httpd_api.group(1)) if httpd_api else distribution.httpd_api,
         "missing_packages": [name for name in needed if name not in installed],
         "installation": read_record(directory),
-        "build_tools_recorded": os.path.exists(parameters["build_record"]),
+        "build_tools_recorded": Path(parameters["build_record"]).exists(),
     }
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "python": {"type": "str", "required": True},

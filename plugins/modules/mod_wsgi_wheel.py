@@ -10,7 +10,7 @@ short_description: Build a wheel of mod_wsgi for one Python
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - Builds a wheel from a source distribution whose SHA-256 is given, in a build environment that is pinned by SHA-256 too.
+  - Builds a wheel from a source distribution whose SHA-256 is given, in a build environment that is pinned likewise.
   - Builds each time it is called; the caller knows whether a wheel is there already.
   - The host's pip configuration holds (index, certificates, proxy).
 options:

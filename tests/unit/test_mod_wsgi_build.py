@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The build: what pip says becomes one sentence, and nothing is left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from zipfile import ZipFile
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_build
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_build import BuildError
+
+EXPECTED, GOT = "a" * 64, "b" * 64
+MISMATCH = f"""ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.
+    mod_wsgi==6.1.1 from somewhere:
+        Expected sha256 {EXPECTED}
+             Got        {GOT}
+"""
+
+
+class Tools:
+    """Stands for pip and venv: answers each command in turn, and writes the wheel where pip would."""
+
+    def __init__(self, answers, linked="3.11"):
+        self.answers, self.linked, self.calls = answers, linked, []
+
+    def __call__(self, command, environment, directory):
+        self.calls.append((command, environment))
+        if "--wheel-dir" in command:
+            (directory / "wheels").mkdir()
+            with ZipFile(directory / "wheels" / "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl", "w") as archive:
+                archive.writestr("mod_wsgi/server/mod_wsgi.so", f"libpython{self.linked}.so.1.0")
+            self.requirement = (directory / "requirements.txt").read_text(encoding="utf-8")
+        return self.answers[len(self.calls) - 1]
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    def run(tools, **changes):
+        monkeypatch.setattr(mod_wsgi_build, "_run", tools)
+        parameters = {
+            "executable": "/usr/bin/python3.11",
+            "python": "3.11",
+            "version": "6.1.1",
+            "sha256": EXPECTED,
+            "source": "",
+            "directory": tmp_path / "build",
+            "destination": tmp_path / "out",
+            "extra_environment": {},
+            "host": "web1",
+        }
+        try:
+            return mod_wsgi_build.build_wheel(**{**parameters, **changes})
+        finally:
+            assert not (tmp_path / "build").exists()
+
+    return run
+
+
+def test_the_wheel_and_its_checksum_are_left(build, tmp_path):
+    tools = Tools([(0, ""), (0, ""), (0, "")])
+
+    wheel, checksum = build(tools)
+
+    assert wheel == tmp_path / "out" / "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
+    assert checksum == hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert wheel.with_name(f"{wheel.name}.sha256").read_text(encoding="utf-8") == f"{checksum}  {wheel.name}\n"
+    assert tools.requirement == f"mod_wsgi==6.1.1 --hash=sha256:{EXPECTED}\n"
+    assert all("--require-hashes" in command for command, _ in tools.calls[1:])
+
+
+def test_a_source_on_the_host_is_verified_and_used(build, tmp_path):
+    source = tmp_path / "mod_wsgi-6.1.1.tar.gz"
+    source.write_bytes(b"source")
+    tools = Tools([(0, ""), (0, ""), (0, "")])
+
+    build(tools, source=str(source), sha256=hashlib.sha256(b"source").hexdigest())
+
+    assert tools.requirement.startswith(f"mod_wsgi @ file://{source} --hash=sha256:")
+
+
+def test_a_source_of_another_content_is_refused_before_anything_runs(build, tmp_path):
+    source = tmp_path / "mod_wsgi-6.1.1.tar.gz"
+    source.write_bytes(b"another")
+    tools = Tools([])
+
+    with pytest.raises(BuildError, match=f"Checksum mismatch.*expected {EXPECTED}, got "):
+        build(tools, source=str(source))
+
+    assert tools.calls == []
+
+
+def test_a_download_of_another_content_is_told_with_both_checksums(build, tmp_path):
+    with pytest.raises(BuildError, match=f"host web1: expected {EXPECTED}, got {GOT}") as raised:
+        build(Tools([(0, ""), (0, ""), (1, MISMATCH)]))
+
+    assert "THESE PACKAGES DO NOT MATCH" in raised.value.log
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_compilers_error_is_in_the_sentence(build):
+    log = "gcc -c wsgi.c\n  wsgi.c:3:1: error: unknown type name 'PyFrameObject'\nnote: this is from a subprocess\n"
+    with pytest.raises(BuildError, match=r"not built for Python 3\.11 on host web1.*error: unknown type name"):
+        build(Tools([(0, ""), (0, ""), (1, log)]))
+
+
+def test_an_index_that_does_not_answer_is_told(build):
+    log = "WARNING: Retrying\nERROR: No matching distribution found for setuptools==75.3.4\n"
+    with pytest.raises(BuildError, match="from the package index: ERROR: No matching distribution"):
+        build(Tools([(0, ""), (1, log)]))
+
+
+def test_a_module_for_another_python_is_refused(build, tmp_path):
+    with pytest.raises(BuildError, match=r"linked with libpython 3\.12, not one linked with 3\.11"):
+        build(Tools([(0, ""), (0, ""), (0, "")], linked="3.12"))
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_callers_environment_does_not_reach_the_build(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    monkeypatch.setenv("VIRTUAL_ENV", "/elsewhere")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
+
+    environment = mod_wsgi_build.build_environment({"https_proxy": "http://proxy.example:3128"})
+
+    assert "PYTHONPATH" not in environment
+    assert "VIRTUAL_ENV" not in environment
+    assert environment["PIP_INDEX_URL"] == "https://index.example/simple"  # the host's own configuration holds
+    assert environment["https_proxy"] == "http://proxy.example:3128"
+
+
+def test_tools_really_run(tmp_path):
+    code, log = mod_wsgi_build._run([sys.executable, "-c", "print('built')"], {}, tmp_path)
+    assert (code, log) == (0, "built\n")

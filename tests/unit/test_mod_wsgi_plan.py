@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the role decides on the control node: refusals, the wheel's key, and what is to be done."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.modwsgi.deploy.plugins.filter import mod_wsgi as filters
+from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_plan
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import MODULE_VERSIONS
+
+PUBLISHED = MODULE_VERSIONS["6.1.1"].sha256
+WHEEL = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
+KEY = "debian12-x86_64-mmn20120211-cp311"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return {
+        "host": "web1",
+        "python": "3.11",
+        "version": "6.1.1",
+        "install_method": "source",
+        "source": "",
+        "source_sha256": "",
+        "wheel": "",
+        "wheel_cache": str(tmp_path / "wheels"),
+        "allow_known_bad": [],
+    }
+
+
+@pytest.fixture
+def inspection():
+    return {
+        "interpreter": {
+            "executable": "/usr/bin/python3.11",
+            "version": "3.11",
+            "full_version": "3.11.2",
+            "prefix": "/usr",
+            "abi": "cp311",
+            "libpython": "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
+            "extension_suffix": ".cpython-311-x86_64-linux-gnu.so",
+            "headers": False,
+            "installed": True,
+            "from_distribution": True,
+        },
+        "distribution": "debian12",
+        "architecture": "x86_64",
+        "httpd_api": 20120211,
+        "missing_packages": [],
+        "installation": {},
+        "build_tools_recorded": False,
+    }
+
+
+@pytest.fixture
+def own_python(inspection):
+    inspection["interpreter"].update(
+        executable="/opt/python/3.11/bin/python3.11", prefix="/opt/python/3.11", from_distribution=False, headers=True
+    )
+    return inspection
+
+
+def the_problem(settings, **changes):
+    """The one sentence about changed settings, which must name the host and say what to do."""
+    (problem,) = mod_wsgi_plan.settings_problems({**settings, **changes})
+    assert "web1" in problem
+    assert problem.endswith(".")
+    assert ";" in problem
+    return problem
+
+
+def put_wheel(settings, key=KEY, name=WHEEL, content=b"a wheel"):
+    folder = mod_wsgi_plan.Path(settings["wheel_cache"], key)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    checksum = hashlib.sha256(content).hexdigest()
+    (folder / f"{name}.sha256").write_text(f"{checksum}  {name}\n", encoding="utf-8")
+    return folder / name, checksum
+
+
+class TestSettings:
+    def test_the_defaults_are_accepted(self, settings):
+        assert mod_wsgi_plan.settings_problems(settings) == []
+
+    @pytest.mark.parametrize("version", ["4.9.4", "5.0.2"])
+    def test_the_legacy_lines_are_accepted(self, settings, version):
+        assert mod_wsgi_plan.settings_problems({**settings, "version": version}) == []
+
+    def test_an_interpreter_path_is_accepted(self, settings):
+        assert mod_wsgi_plan.settings_problems({**settings, "python": "/opt/python/bin/python3"}) == []
+
+    @pytest.mark.parametrize("python", ["python3", "3.11.2", "3", "311", "bin/python", ""])
+    def test_what_is_neither_version_nor_path(self, settings, python):
+        assert f'mod_wsgi_python of host web1 is "{python}"' in the_problem(settings, python=python)
+
+    def test_an_unquoted_3_10(self, settings):
+        assert 'put it in quotes in the inventory: "3.10"' in the_problem(settings, python="3.1")
+
+    def test_a_python_that_the_version_does_not_support(self, settings):
+        problem = the_problem(settings, python="3.9")
+        assert "mod_wsgi 6.1.1 supports Python 3.10 to 3.14" in problem
+        assert "5.0.2, 4.9.4" in problem
+
+    def test_a_version_without_form(self, settings):
+        assert 'mod_wsgi_version of host web1 is "six"' in the_problem(settings, version="six")
+
+    def test_a_known_bad_version(self, settings):
+        problem = the_problem(settings, version="4.9.1")
+        assert "CVE-2022-2255" in problem
+        assert "mod_wsgi_allow_known_bad: ['4.9.1']" in problem
+
+    def test_a_known_bad_version_by_name(self, settings):
+        assert mod_wsgi_plan.settings_problems({**settings, "version": "4.9.1", "allow_known_bad": ["4.9.1"]}) == []
+
+    def test_insisting_on_another_version_does_not_count(self, settings):
+        assert "known to be bad" in the_problem(settings, version="4.9.1", allow_known_bad=["6.0.0"])
+
+    @pytest.mark.parametrize("version", ["5.0.1", "6.2.0"])
+    def test_no_checksum_is_known(self, settings, version):
+        assert f"No checksum is known for mod_wsgi {version}" in the_problem(settings, version=version)
+
+    @pytest.mark.parametrize("version", ["5.0.1", "6.2.0"])
+    def test_the_user_gives_the_checksum(self, settings, version):
+        assert mod_wsgi_plan.settings_problems({**settings, "version": version, "source_sha256": "a" * 64}) == []
+
+    def test_something_that_is_no_checksum(self, settings):
+        assert "is not a SHA-256" in the_problem(settings, source_sha256="abc")
+
+    def test_a_checksum_that_is_not_the_published_one(self, settings):
+        problem = the_problem(settings, source_sha256="a" * 64)
+        assert f"expected {'a' * 64}" in problem
+        assert f"got {PUBLISHED}" in problem
+
+    def test_the_published_checksum_in_capitals(self, settings):
+        assert mod_wsgi_plan.settings_problems({**settings, "source_sha256": PUBLISHED.upper()}) == []
+
+    def test_a_source_that_is_not_there(self, settings):
+        assert "no .tar.gz file" in the_problem(settings, source="/nowhere/mod_wsgi-6.1.1.tar.gz")
+
+    def test_a_source_of_another_content(self, settings, tmp_path):
+        source = tmp_path / "mod_wsgi-6.1.1.tar.gz"
+        source.write_bytes(b"something else")
+        problem = the_problem(settings, source=str(source))
+        assert f"expected {PUBLISHED}" in problem
+        assert f"got {hashlib.sha256(b'something else').hexdigest()}" in problem
+
+    def test_a_source_of_the_users_with_its_checksum(self, settings, tmp_path):
+        source = tmp_path / "mod_wsgi-6.1.1.tar.gz"
+        source.write_bytes(b"patched")
+        checksum = hashlib.sha256(b"patched").hexdigest()
+        assert mod_wsgi_plan.settings_problems({**settings, "source": str(source), "source_sha256": checksum}) == []
+
+    @pytest.mark.parametrize(
+        ("option", "method"), [("wheel", "source"), ("source", "wheel"), ("source_sha256", "package")]
+    )
+    def test_an_option_of_another_method(self, settings, option, method):
+        problems = mod_wsgi_plan.settings_problems({**settings, option: "/x", "install_method": method})
+        assert f"mod_wsgi_{option} of host web1 is set, and mod_wsgi_install_method is {method}" in problems[0]
+
+    def test_a_wheel_of_another_version(self, settings, tmp_path):
+        wheel = tmp_path / "mod_wsgi-4.9.4-cp311-cp311-linux_x86_64.whl"
+        wheel.touch()
+        assert "holds mod_wsgi 4.9.4" in the_problem(settings, wheel=str(wheel), install_method="wheel")
+
+    def test_a_wheel_of_something_else(self, settings, tmp_path):
+        wheel = tmp_path / "flask-3.0.0-py3-none-any.whl"
+        wheel.touch()
+        assert "no wheel of mod_wsgi" in the_problem(settings, wheel=str(wheel), install_method="wheel")
+
+
+class TestPlan:
+    def test_a_fresh_host_builds(self, settings, inspection):
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        assert plan["problem"] == ""
+        assert plan["action"] == "build"
+        assert plan["key"] == KEY
+        assert plan["directory"] == "/opt/mod_wsgi/6.1.1-cp311"
+        assert plan["express"] == "/opt/mod_wsgi/6.1.1-cp311/bin/mod_wsgi-express"
+        assert plan["module"] == (
+            "/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi/server/"
+            "mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so"
+        )
+        assert plan["source_sha256"] == PUBLISHED
+
+    def test_a_kept_wheel_is_used(self, settings, inspection):
+        wheel, checksum = put_wheel(settings)
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        assert (plan["action"], plan["wheel"], plan["wheel_sha256"]) == ("install", str(wheel), checksum)
+
+    def test_a_wheel_without_its_checksum_counts_as_absent(self, settings, inspection):
+        wheel, _ = put_wheel(settings)
+        wheel.with_name(f"{wheel.name}.sha256").unlink()
+        assert mod_wsgi_plan.plan(settings, inspection)["action"] == "build"
+
+    def test_a_kept_wheel_that_was_changed_is_refused(self, settings, inspection):
+        wheel, checksum = put_wheel(settings)
+        wheel.write_bytes(b"changed")
+        problem = mod_wsgi_plan.plan(settings, inspection)["problem"]
+        assert f"expected {checksum}" in problem
+        assert str(wheel) in problem
+
+    def test_an_installed_module_needs_nothing(self, settings, inspection):
+        inspection["installation"] = {"key": KEY, "version": "6.1.1"}
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        assert (plan["action"], plan["installation"]) == ("none", inspection["installation"])
+
+    def test_a_missing_package_is_installed(self, settings, inspection):
+        put_wheel(settings)
+        inspection.update(installation={"key": KEY}, missing_packages=["libpython3.11"])
+        assert mod_wsgi_plan.plan(settings, inspection)["action"] == "install"
+
+    def test_another_python_of_the_same_abi_is_installed_anew(self, settings, own_python):
+        own_python["installation"] = {"key": KEY}
+        plan = mod_wsgi_plan.plan(settings, own_python)
+        assert (plan["action"], plan["key"]) == ("build", f"{KEY}-opt_python_3_11")
+
+    def test_another_source_has_a_key_of_its_own(self, settings, inspection):
+        plan = mod_wsgi_plan.plan({**settings, "source_sha256": "b" * 64, "source": "mod_wsgi.tar.gz"}, inspection)
+        assert plan["key"] == f"{KEY}-source_{'b' * 12}"
+
+    def test_a_path_is_held_to_the_range_too(self, settings, inspection):
+        inspection["interpreter"]["version"] = "3.9"
+        problem = mod_wsgi_plan.plan({**settings, "python": "/opt/bin/python3"}, inspection)["problem"]
+        assert "mod_wsgi 6.1.1 supports Python 3.10 to 3.14, and host web1 is to use 3.9" in problem
+
+    def test_a_build_needs_headers(self, settings, own_python):
+        own_python["interpreter"]["headers"] = False
+        assert "has no headers (Python.h)" in mod_wsgi_plan.plan(settings, own_python)["problem"]
+
+    def test_a_kept_wheel_needs_no_headers(self, settings, own_python):
+        own_python["interpreter"]["headers"] = False
+        put_wheel(settings, key=f"{KEY}-opt_python_3_11")
+        assert mod_wsgi_plan.plan(settings, own_python)["problem"] == ""
+
+    def test_the_method_wheel_never_builds(self, settings, inspection):
+        problem = mod_wsgi_plan.plan({**settings, "install_method": "wheel"}, inspection)["problem"]
+        assert "mod_wsgi_install_method of host web1 is wheel, and there is no " in problem
+
+    def test_a_wheel_of_the_users(self, settings, inspection, tmp_path):
+        wheel = tmp_path / WHEEL
+        wheel.write_bytes(b"own")
+        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
+        assert (plan["action"], plan["wheel_sha256"]) == ("install", hashlib.sha256(b"own").hexdigest())
+
+    def test_a_changed_wheel_of_the_users_is_installed_anew(self, settings, inspection, tmp_path):
+        wheel = tmp_path / WHEEL
+        wheel.write_bytes(b"new")
+        inspection["installation"] = {"key": KEY, "wheel_sha256": hashlib.sha256(b"old").hexdigest()}
+        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
+        assert plan["action"] == "install"
+
+    def test_a_wheel_for_another_python(self, settings, inspection, tmp_path):
+        wheel = tmp_path / WHEEL.replace("311", "312")
+        wheel.touch()
+        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
+        assert f"the host needs {WHEEL}" in plan["problem"]
+
+
+class TestPackage:
+    @pytest.fixture(autouse=True)
+    def method(self, settings):
+        settings["install_method"] = "package"
+
+    def test_the_distribution_decides_the_version(self, settings, inspection):
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        assert plan["problem"] == ""
+        assert (plan["version"], plan["module"]) == ("4.9.4", "/usr/lib/apache2/modules/mod_wsgi.so-3.11")
+
+    def test_an_installation_of_another_method_does_not_count(self, settings, inspection):
+        inspection["installation"] = {"key": KEY, "version": "6.1.1"}
+        assert mod_wsgi_plan.plan(settings, inspection)["installation"] == {}
+
+    def test_another_version_is_refused(self, settings, inspection):
+        problem = mod_wsgi_plan.plan({**settings, "version": "5.0.2"}, inspection)["problem"]
+        assert "Debian 12 packages mod_wsgi 4.9.4, not 5.0.2" in problem
+
+    def test_another_python_is_refused(self, settings, own_python):
+        problem = mod_wsgi_plan.plan(settings, own_python)["problem"]
+        assert "for its own Python 3.11, not for /opt/python/3.11/bin/python3.11" in problem
+
+    def test_what_has_not_been_verified_is_refused(self, settings, inspection):
+        inspection["distribution"] = "debian11"
+        assert "has not been verified" in mod_wsgi_plan.plan(settings, inspection)["problem"]
+
+
+class TestBuilder:
+    @pytest.fixture
+    def plans(self):
+        build, other = {"action": "build", "key": "a"}, {"action": "build", "key": "b"}
+        return {"web1": {"action": "none", "key": "a"}, "web2": build, "web3": other, "web4": build}
+
+    def test_the_first_that_lacks_the_wheel_builds_for_all_of_its_key(self, plans):
+        assert mod_wsgi_plan.builder("a", plans, plans) == "web2"
+        assert mod_wsgi_plan.builder("b", plans, plans) == "web3"
+
+    def test_nobody_builds_what_nobody_lacks(self, plans):
+        assert mod_wsgi_plan.builder("c", plans, plans) == ""
+
+    def test_hosts_without_a_plan_are_passed_over(self, plans):
+        hostvars = {name: {"plan": plan} for name, plan in plans.items()} | {"web0": {}}
+        assert filters.mod_wsgi_builder("a", ["web0", *plans], hostvars, "plan") == "web2"
+
+
+class TestFiles:
+    @pytest.fixture
+    def installation(self, settings, inspection):
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        return mod_wsgi_plan.record(settings, inspection, plan) | {"wheel_sha256": "c" * 64}
+
+    @pytest.fixture
+    def files(self, installation):
+        return {file["path"]: file for file in mod_wsgi_plan.files(installation, instance())}
+
+    def test_the_libpython_is_loaded_before_the_module(self, files):
+        content = files["mods-available/modwsgi.load"]["content"]
+        library = content.index("LoadFile /usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0")
+        assert library < content.index("LoadModule wsgi_module /opt/mod_wsgi/6.1.1-cp311/")
+
+    def test_another_wheel_at_the_same_path_changes_the_file(self, files, installation):
+        other = mod_wsgi_plan.files(installation | {"wheel_sha256": "d" * 64}, instance())
+        assert other[0]["content"] != files["mods-available/modwsgi.load"]["content"]
+
+    def test_the_settings(self, files):
+        lines = files["mods-available/modwsgi.conf"]["content"].splitlines()
+        assert {"WSGIPythonHome /usr", "WSGISocketPrefix /run/wsgi/wsgi", "WSGIRestrictEmbedded On"} <= set(lines)
+
+    def test_the_distributions_own_module_is_not_loaded_beside_it(self, files):
+        assert files["mods-enabled/wsgi.load"]["absent"]
+        assert files["mods-enabled/wsgi.conf"]["absent"]
+
+    def test_all_of_it_in_httpd_needs_a_restart(self, files):
+        assert {file.get("action") for path, file in files.items() if path.startswith("mods-")} == {"restart"}
+
+    def test_the_facts_are_the_installation(self, files, installation):
+        assert json.loads(files["/etc/ansible/facts.d/mod_wsgi.fact"]["content"]) == installation
+
+    def test_the_facts_do_not_change_with_what_passes(self, settings, inspection, installation):
+        later = copy.deepcopy(inspection)
+        later["interpreter"].update(headers=True, installed=False)
+        plan = mod_wsgi_plan.plan(settings, later)
+        assert mod_wsgi_plan.record(settings, later, plan) | {"wheel_sha256": "c" * 64} == installation
+
+    def test_a_path_with_a_space_is_quoted(self, installation):
+        installation["interpreter"]["prefix"] = "/opt/my python"
+        assert 'WSGIPythonHome "/opt/my python"' in mod_wsgi_plan.files(installation, instance())[1]["content"]
+
+    def test_a_path_that_httpd_cannot_carry_is_refused(self, installation):
+        installation["interpreter"]["prefix"] = "/opt/my\npython"
+        with pytest.raises(AnsibleFilterError, match=r"mod_wsgi_interpreter\.prefix"):
+            filters.mod_wsgi_files(installation, instance())
+
+
+def test_the_cache_filter_refuses_a_changed_wheel(settings):
+    wheel, _ = put_wheel(settings)
+    wheel.write_bytes(b"changed")
+    with pytest.raises(AnsibleFilterError, match="Checksum mismatch for the cached wheel"):
+        filters.mod_wsgi_cached_wheel(str(wheel))
+
+
+@pytest.mark.parametrize("content", ["", "not a checksum\n"])
+def test_a_checksum_file_without_a_checksum(tmp_path, content):
+    path = tmp_path / "wheel.sha256"
+    path.write_text(content, encoding="utf-8")
+    assert mod_wsgi_plan.read_checksum(str(path)) == ""
