@@ -49,7 +49,7 @@ def deploy(*arguments: str, variables: Mapping[str, Any] | None = None) -> Deplo
             command,
             cwd=ROOT,
             # JSON: a sentence stays on one line.
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
             capture_output=True,
             text=True,
             timeout=600,

@@ -47,16 +47,16 @@ class Site:
         fields = {**data, "csrfmiddlewaretoken": token[1]}
         return self.request("POST", path, data=fields, allow_redirects=False, **options)
 
-    def answers(self, path: str = "/healthz") -> bool:
-        """Whether the path answers 200 now."""
+    def health(self) -> int | str:
+        """The status of the health path, or why there is none; never raises, so that it can be asked again."""
         try:
-            return self.get(path, timeout=5).status_code == 200
-        except requests.RequestException:
-            return False
+            return self.get("/healthz", timeout=5).status_code
+        except requests.RequestException as error:
+            return str(error)
 
     def wait_until_it_answers(self, deadline: float = 30.0) -> None:
         """Return as soon as the health path answers 200."""
-        wait_for(self.answers, f"{self.host_name} answers /healthz with 200", deadline)
+        wait_for(lambda: self.health() == 200, f"{self.host_name} answers /healthz with 200", deadline)
 
 
 def accepts_connections(address: str, port: int) -> bool:

@@ -68,7 +68,7 @@ def test_stop_is_quick_clean_and_complete(machine: ManagedHost, stopped: dict[st
 
 def test_a_start_serves_again(machine: ManagedHost, sites: list[Site], stopped: dict[str, object]) -> None:
     assert stopped["status"] == 0
-    assert not any(site.answers() for site in sites)
+    assert not any(site.health() == 200 for site in sites)
     machine.run("systemctl", "start", "apache2")
     for site in sites:
         site.wait_until_it_answers()
