@@ -159,6 +159,12 @@ def build_wheel(
                 log,
             )
         (wheel,) = output.glob("mod_wsgi-*.whl")
+        if not wheel.name.startswith(f"mod_wsgi-{version}-"):
+            raise BuildError(
+                f"The source distribution yielded {wheel.name} on host {host}, and mod_wsgi_version is {version}; "
+                "make both the same.",
+                log,
+            )
         verify_wheel(wheel, python)
         destination.mkdir(mode=0o755, parents=True, exist_ok=True)
         final = destination / wheel.name

@@ -118,6 +118,11 @@ def test_a_module_for_another_python_is_refused(build, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_source_of_another_version_is_refused(build):
+    with pytest.raises(BuildError, match=r"yielded mod_wsgi-6\.1\.1-.*mod_wsgi_version is 5\.0\.2"):
+        build(Tools([(0, ""), (0, ""), (0, "")]), version="5.0.2")
+
+
 def test_the_callers_environment_does_not_reach_the_build(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     monkeypatch.setenv("VIRTUAL_ENV", "/elsewhere")
