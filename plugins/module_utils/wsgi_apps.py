@@ -293,6 +293,11 @@ def check_source(application: Application) -> Problems:
 def _check_git(source: Mapping[str, Any]) -> Problems:
     if not GIT_ADDRESS.fullmatch(str(source["git"])):
         yield "source.git", f"{source['git']!r} is not a git address; use https://, ssh://, file:// or user@host:path"
+    elif re.match(r"[a-z]+://[^/@]*:[^/@]*@", str(source["git"])):
+        yield (
+            "source.git",
+            "the address holds a password, which logs would show; give the host an SSH key or a git credential store",
+        )
     version = str(source.get("version", SOURCE_DEFAULTS["version"]))
     if not GIT_VERSION.fullmatch(version) or ".." in version:
         yield "source.version", f"{version!r} is not a branch, a tag or a commit; correct it"
@@ -310,9 +315,18 @@ def _check_directory(application: Application, directory: str) -> Problems:
     if application.get("requirements"):
         wanted.append(("requirements", str(application["requirements"]), os.path.isfile))
     wanted += [(f"python_path[{i}]", str(p), os.path.isdir) for i, p in enumerate(application.get("python_path") or [])]
+    for index, static in enumerate(application.get("static") or []):
+        path = str(static["directory"])
+        if not path.startswith("/") and not below(path, str(application.get("static_root") or "")):
+            wanted.append((f"static[{index}].directory", path, os.path.isdir))
     for key, path, exists in wanted:
         if not leaves(path):
             yield from _check_present(directory, key, path, exists, exclude)
+
+
+def below(path: str, folder: str) -> bool:
+    """Whether a relative path is a folder or below it; nothing is below the empty name."""
+    return bool(folder) and (os.path.normpath(path) + "/").startswith(os.path.normpath(folder) + "/")
 
 
 def _check_present(

@@ -39,11 +39,16 @@ changes:
   returned: success
   type: list
   elements: str
+git:
+  description: Whether git is installed.
+  returned: success
+  type: bool
 """
 
 import grp
 import os
 import pwd
+import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
@@ -156,7 +161,8 @@ def main() -> None:
         accounts.ensure_account(application)
         for folder in folders(application):
             accounts.ensure_folder(*folder)
-    module.exit_json(changed=bool(accounts.changes), changes=accounts.changes)
+    git = bool(shutil.which("git"))
+    module.exit_json(changed=bool(accounts.changes), changes=accounts.changes, git=git)
 
 
 if __name__ == "__main__":

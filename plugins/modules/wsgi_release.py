@@ -90,16 +90,27 @@ def exclude(application: dict) -> list:
     return application["source"]["exclude"] + ([application["static_root"]] if application["static_root"] else [])
 
 
+def named_files(application: dict) -> list:
+    """What an application says is in its source, as (key, relative path, test)."""
+    found = [(key, application[key], os.path.isfile) for key in ("script", "requirements") if application[key]]
+    current = application["paths"]["current"] + os.sep
+    made = os.path.join(current, application["static_root"]) + os.sep if application["static_root"] else None
+    for index, static in enumerate(application["static"]):
+        directory = static["directory"] + os.sep
+        if directory.startswith(current) and not (made and directory.startswith(made)):
+            found.append((f"static[{index}].directory", directory[len(current) : -1], os.path.isdir))
+    return found
+
+
 def check_files(release: str, application: dict) -> None:
-    """Raise ReleaseError when a file that the application names is not in its release."""
-    for key in ("script", "requirements"):
-        if application[key]:
-            path = inside(release, application[key])
-            if path is None or not os.path.isfile(path):
-                raise ReleaseError(
-                    f"wsgi_apps: application {application['name']!r}, key {key}: {application[key]!r} is not in the "
-                    "source; correct the path or add the file."
-                )
+    """Raise ReleaseError when something that the application names is not in its release."""
+    for key, relative, exists in named_files(application):
+        path = inside(release, relative)
+        if path is None or not exists(path):
+            raise ReleaseError(
+                f"wsgi_apps: application {application['name']!r}, key {key}: {relative!r} is not in the source; "
+                "correct the path or add it."
+            )
 
 
 class Git:
@@ -111,7 +122,7 @@ class Git:
         self.address = application["source"]["git"]
         self.version = application["source"]["version"]
 
-    def _git(self, *arguments: str) -> str:
+    def _git(self, action: str, *arguments: str) -> str:
         result = subprocess.run(
             ["git", *arguments],
             env={**os.environ, **GIT_ENVIRONMENT},
@@ -123,7 +134,7 @@ class Git:
         if result.returncode != 0:
             message = " ".join(result.stderr.split()) or f"exit status {result.returncode}"
             raise ReleaseError(
-                f"wsgi_apps: application {self.application['name']!r}, key source: git {arguments[-1]!r} failed for "
+                f"wsgi_apps: application {self.application['name']!r}, key source: {action} failed for "
                 f"{self.address} ({message}); correct the address, the version or the host's access."
             )
         return result.stdout
@@ -138,7 +149,7 @@ class Git:
             f"refs/heads/{self.version}",
             f"refs/tags/{self.version}",
         ]
-        listing = self._git("ls-remote", "--", self.address, *references)
+        listing = self._git("git ls-remote", "ls-remote", "--", self.address, *references)
         found = {name: commit for commit, _, name in (line.partition("\t") for line in listing.splitlines())}
         for reference in (references[1], references[2], references[3], self.version):
             if reference in found:
@@ -151,10 +162,17 @@ class Git:
     def export(self, commit: str, path: str) -> None:
         """Make the release of a commit."""
         if not os.path.isdir(self.repository):
-            self._git("init", "--quiet", "--bare", self.repository)
+            self._git("git init", "init", "--quiet", "--bare", self.repository)
         there = f"--git-dir={self.repository}"
         self._git(
-            there, "fetch", "--quiet", "--prune", self.address, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
+            "git fetch",
+            there,
+            "fetch",
+            "--quiet",
+            "--prune",
+            self.address,
+            "+refs/heads/*:refs/heads/*",
+            "+refs/tags/*:refs/tags/*",
         )
         with tempfile.TemporaryFile() as archive:
             result = subprocess.run(
@@ -178,7 +196,10 @@ def release_of_git(application: dict, check_mode: bool) -> dict:
     if shutil.which("git") is None:
         if check_mode:
             return {"id": "", "path": "", "changed": True}
-        raise ReleaseError(f"wsgi_apps: application {application['name']!r}, key source.git: install git on the host.")
+        raise ReleaseError(
+            f"wsgi_apps: application {application['name']!r}, key source.git: git is not installed on the host; "
+            "install it."
+        )
     git = Git(application)
     commit = git.resolve()
     patterns = exclude(application)

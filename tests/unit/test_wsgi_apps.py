@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with `wsgi_apps` is said in one sentence; what is right gets its complete form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_apps
+
+ROLE = Path(__file__).parents[2] / "roles" / "wsgi_app"
+SIZES = {"processes": 2, "threads": 15, "listen_backlog": 2048}
+
+
+@pytest.fixture(name="source")
+def fixture_source(tmp_path: Path) -> Path:
+    source = tmp_path / "shop"
+    (source / "assets").mkdir(parents=True)
+    (source / "wsgi.py").write_text("")
+    (source / "requirements.txt").write_text("")
+    (tmp_path / "outside.py").write_text("")
+    (source / "link.py").symlink_to("../outside.py")
+    return source
+
+
+@pytest.fixture(name="shop")
+def fixture_shop(source: Path) -> dict[str, Any]:
+    return {"name": "shop", "source": {"directory": str(source)}, "server_name": "shop.example.com"}
+
+
+def found(application: dict[str, Any], listen: list[Any] | None = None) -> list[str]:
+    return wsgi_apps.problems([application], [80] if listen is None else listen)
+
+
+def test_a_plain_application_has_no_problem(shop: dict[str, Any]) -> None:
+    assert found(shop) == []
+
+
+def test_many_keys_have_no_problem(shop: dict[str, Any]) -> None:
+    shop |= {
+        "requirements": "requirements.txt",
+        "python_path": ["assets"],
+        "environment": {"KEY": "line 1\nline 2"},
+        "server_aliases": ["*.example.org", "192.0.2.1"],
+        "static": [{"url": "/static/", "directory": "made/css"}, {"url": "/assets", "directory": "assets"}],
+        "static_root": "made",
+        "release_commands": ["python manage.py migrate", ["echo", "a b"]],
+        "address": "127.0.0.1",
+        "port": "8080",
+        "health": {"path": "/ping?full=1", "status": 204},
+    }
+    assert found(shop, [80, "127.0.0.1:8080"]) == []
+
+
+CASES: list[tuple[dict[str, Any], str, str]] = [
+    ({"name": "Shop"}, "name", "'Shop' is not usable"),
+    ({"name": "a" * 26}, "name", "is not usable"),
+    ({"name": "shop\n"}, "name", "holds a newline, a NUL"),
+    ({"name": "default"}, "name", "'default' is reserved"),
+    ({"user": "root"}, "user", "must not run as root"),
+    ({"group": "a b"}, "group", "is not the name of an account"),
+    ({"server_name": "shop example"}, "server_name", "is not a host name"),
+    ({"server_name": "shop.example\nInclude /etc/shadow"}, "server_name", "holds a newline, a NUL"),
+    ({"server_name": "*.example.com"}, "server_name", "is not a host name"),
+    ({"server_aliases": ["ok.example", "-bad"]}, "server_aliases[1]", "is not a host name"),
+    ({"processes": 0}, "processes", "the least is 1"),
+    ({"threads": -1}, "threads", "the least is 1"),
+    ({"request_timeout": -1}, "request_timeout", "is negative"),
+    ({"max_body_size": -1}, "max_body_size", "is negative"),
+    ({"port": 70000}, "port", "is not a port"),
+    ({"port": 8080}, "port", "httpd does not listen on 8080; add it to httpd_listen (now 80)"),
+    ({"address": "localhost"}, "address", "is neither * nor an IP address"),
+    ({"callable": "app()"}, "callable", "is not a Python name"),
+    ({"lang": "C UTF"}, "lang", "is not the name of a locale"),
+    ({"health": {"path": "healthz"}}, "health.path", "is not a path"),
+    ({"health": {"status": 20}}, "health.status", "is not an HTTP status"),
+    ({"health": {"timeout": 0}}, "health.timeout", "is too short"),
+    ({"environment": {"A-B": "x"}}, "environment.A-B", "letters, digits and '_' only"),
+    ({"environment": {"A": 5}}, "environment.A", "is of type int and must be a string"),
+    ({"environment": {"A": "a\0b"}}, "environment.A", "holds a NUL byte"),
+    ({"environment": {"WSGI_STATIC_ROOT": "/x"}}, "environment.WSGI_STATIC_ROOT", "set by the role itself"),
+    ({"script": "/etc/passwd"}, "script", "leads out of the source"),
+    ({"script": "../outside.py"}, "script", "leads out of the source"),
+    ({"script": "link.py"}, "script", "is a link that leads out of the source"),
+    ({"script": "app.py"}, "script", "'app.py' is not in the source"),
+    ({"script": "assets"}, "script", "is not in the source"),
+    ({"requirements": "dev.txt"}, "requirements", "'dev.txt' is not in the source"),
+    ({"python_path": ["lib"]}, "python_path[0]", "'lib' is not in the source"),
+    ({"static_root": "."}, "static_root", "a folder of its own"),
+    ({"static": [{"url": "static", "directory": "assets"}]}, "static[0].url", "is not a URL path"),
+    ({"static": [{"url": '/a"b', "directory": "assets"}]}, "static[0].url", "is not a URL path"),
+    ({"static": [{"url": "/", "directory": "assets"}]}, "static[0].url", "would hide the whole application"),
+    ({"static": [{"url": "/a", "directory": "."}]}, "static[0].directory", "would publish everything"),
+    ({"static": [{"url": "/a", "directory": "../x"}]}, "static[0].directory", "leads out of the source"),
+    ({"static": [{"url": "/a", "directory": "/srv/../etc"}]}, "static[0].directory", "holds '..'"),
+    ({"static": [{"url": "/a", "directory": "nope"}]}, "static[0].directory", "'nope' is not in the source"),
+    ({"static": [{"url": "/a", "directory": "as\0sets"}]}, "static[0].directory", "holds a newline, a NUL"),
+    (
+        {"static": [{"url": "/a", "directory": "assets"}, {"url": "/a/", "directory": "assets"}]},
+        "static[1].url",
+        "is there twice",
+    ),
+    (
+        {"static": [{"url": "/a", "directory": "assets", "cache_seconds": -1}]},
+        "static[0].cache_seconds",
+        "is negative",
+    ),
+    ({"release_commands": ["echo 'x"]}, "release_commands[0]", "cannot be split into words"),
+    ({"release_commands": [[]]}, "release_commands[0]", "the command is empty"),
+    ({"source": {}}, "source", "neither directory nor git is given"),
+    ({"source": {"directory": "/a", "git": "https://b"}}, "source", "both directory and git are given"),
+    ({"source": {"directory": "shop"}}, "source.directory", "is not absolute"),
+    ({"source": {"directory": "/does/not/exist"}}, "source.directory", "is not a folder on the control node"),
+    ({"source": {"git": "ext::sh -c id"}}, "source.git", "is not a git address"),
+    ({"source": {"git": "--upload-pack=id"}}, "source.git", "is not a git address"),
+    ({"source": {"git": "https://u:secret@git.example/x"}}, "source.git", "the address holds a password"),
+    ({"source": {"git": "https://git.example/x", "version": "--all"}}, "source.version", "is not a branch, a tag"),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "text"), CASES)
+def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], key: str, text: str) -> None:
+    (sentence,) = found({**shop, **change})
+    name = change.get("name", "shop")
+    assert sentence.startswith(f"wsgi_apps: application {name!r}, key {key}: ")
+    assert text in sentence
+    assert sentence.endswith(".")
+    assert "secret" not in sentence
+
+
+def test_a_script_that_is_excluded_is_missed(shop: dict[str, Any]) -> None:
+    shop["source"]["exclude"] = ["*.py"]
+    (sentence,) = found(shop)
+    assert "key script: 'wsgi.py' is in the source, but an exclude pattern leaves it out" in sentence
+
+
+def test_two_applications_with_one_name(shop: dict[str, Any]) -> None:
+    other = {**shop, "server_name": "other.example.com"}
+    assert wsgi_apps.problems([shop, other], [80]) == [
+        "wsgi_apps: application 'shop', key name: 2 applications have this name; give each its own."
+    ]
+
+
+def test_two_applications_with_one_host_name(shop: dict[str, Any]) -> None:
+    other = {**shop, "name": "blog", "server_name": "blog.example.com", "server_aliases": ["SHOP.example.com"]}
+    (sentence,) = wsgi_apps.problems([shop, other], [80])
+    assert "'blog', key server_name: shop.example.com on port 80 is already the application 'shop'" in sentence
+    assert wsgi_apps.problems([shop, {**other, "port": 8080}], [80, 8080]) == []
+
+
+def test_two_default_applications_on_one_port(shop: dict[str, Any]) -> None:
+    shop["default_vhost"] = True
+    other = {**shop, "name": "blog", "server_name": "blog.example.com"}
+    (sentence,) = wsgi_apps.problems([shop, other], [80])
+    assert "'blog', key default_vhost: the application 'shop' is already the default of port 80" in sentence
+    assert wsgi_apps.problems([shop, {**other, "port": 8080}], [80, 8080]) == []
+
+
+def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:
+    shop |= {
+        "release_commands": ["python manage.py 'a b'"],
+        "static": [{"url": "/static/", "directory": "assets/"}],
+        "environment": {"KEY": "secret"},
+    }
+    (complete,) = wsgi_apps.normalise([shop], [80], {"shop": SIZES})
+    assert complete["user"] == complete["group"] == "wsgi-shop"
+    assert (complete["processes"], complete["threads"], complete["listen_backlog"]) == (2, 15, 2048)
+    assert complete["release_commands"] == [["python", "manage.py", "a b"]]
+    assert complete["static"] == [
+        {"url": "/static", "directory": "/srv/wsgi/shop/current/assets", "cache_seconds": 3600}
+    ]
+    assert complete["source"] == {"directory": str(source), "exclude": []}
+    assert complete["health"] == {
+        "path": "/healthz",
+        "status": 200,
+        "timeout": 30,
+        "address": "127.0.0.1",
+        "port": 80,
+        "host": "shop.example.com",
+    }
+    assert "environment" not in wsgi_apps.without_environments([complete])[0]
+
+
+def test_what_the_user_sets_wins_over_what_is_computed(shop: dict[str, Any]) -> None:
+    shop |= {"processes": "5", "threads": 1, "user": "deploy", "port": 8080, "address": "::1"}
+    (complete,) = wsgi_apps.normalise([shop], ["[::1]:8080"], {"shop": SIZES})
+    assert (complete["processes"], complete["threads"]) == (5, 1)
+    assert (complete["user"], complete["group"]) == ("deploy", "deploy")
+    assert (complete["health"]["address"], complete["health"]["host"]) == ("::1", "shop.example.com:8080")
+
+
+def test_health_is_asked_where_httpd_listens(shop: dict[str, Any]) -> None:
+    (complete,) = wsgi_apps.normalise([shop], ["192.0.2.1:80"], {"shop": SIZES})
+    assert complete["health"]["address"] == "192.0.2.1"
+
+
+def test_a_list_with_problems_has_no_complete_form(shop: dict[str, Any]) -> None:
+    shop["port"] = 81
+    with pytest.raises(ValueError, match=re.escape("httpd does not listen on 81")):
+        wsgi_apps.normalise([shop], [80], {"shop": SIZES})
+
+
+def specified(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: option["default"] for name, option in options.items() if "default" in option}
+
+
+def test_the_argument_specification_repeats_the_defaults() -> None:
+    specification = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]
+    options = specification["options"]["wsgi_apps"]["options"]
+    assert specified(options) == {**wsgi_apps.DEFAULTS, "health": {}}
+    assert specified(options["source"]["options"]) == wsgi_apps.SOURCE_DEFAULTS
+    assert specified(options["static"]["options"]) == wsgi_apps.STATIC_DEFAULTS
+    assert specified(options["health"]["options"]) == wsgi_apps.HEALTH_DEFAULTS
