@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What httpd reads about an application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_apps, wsgi_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError
+
+
+@pytest.fixture(name="application")
+def fixture_application(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "wsgi.py").write_text("")
+    (tmp_path / "css files").mkdir()
+    raw = {
+        "name": "shop",
+        "source": {"directory": str(tmp_path)},
+        "server_name": "shop.example.com",
+        "server_aliases": ["*.shop.example.com"],
+        "static": [{"url": "/static/", "directory": "css files", "cache_seconds": 60}],
+        "graceful_timeout": 7,
+        "environment": {"KEY": "a secret"},
+    }
+    sizes = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
+    return wsgi_apps.normalise([raw], [80], sizes)[0]
+
+
+def contents(*applications: dict[str, Any]) -> dict[str, str]:
+    return {file["path"]: file.get("content", "") for file in wsgi_files.files(applications, instance())}
+
+
+def test_the_daemon_process_group(application: dict[str, Any]) -> None:
+    vhost = contents(application)["sites-available/100-modwsgi-shop.conf"]
+    (group,) = [line for line in vhost.replace("\\\n", "").splitlines() if line.startswith("WSGIDaemonProcess")]
+    assert group.split() == [
+        "WSGIDaemonProcess",
+        "shop",
+        "user=wsgi-shop",
+        "group=wsgi-shop",
+        "umask=0022",
+        "processes=3",
+        "threads=4",
+        "listen-backlog=100",
+        "display-name=(wsgi:shop)",
+        "python-home=/srv/wsgi/shop/venv",
+        "home=/srv/wsgi/shop/current",
+        "lang=C.UTF-8",
+        "locale=C.UTF-8",
+        "request-timeout=60",
+        "startup-timeout=15",
+        "deadlock-timeout=60",
+        "queue-timeout=45",
+        "graceful-timeout=7",
+        "shutdown-timeout=5",
+    ]
+
+
+def test_the_vhost(application: dict[str, Any]) -> None:
+    lines = [line.strip() for line in contents(application)["sites-available/100-modwsgi-shop.conf"].splitlines()]
+    assert "<VirtualHost *:80>" in lines
+    assert "ServerName shop.example.com" in lines
+    assert "ServerAlias *.shop.example.com" in lines
+    assert "ErrorLog /var/log/apache2/shop-error.log" in lines
+    script = "/usr/local/lib/modwsgi/launcher.py"
+    assert f"WSGIScriptAlias / {script} process-group=shop application-group=%{{GLOBAL}}" in lines
+    assert 'Alias /static "/srv/wsgi/shop/current/css files"' in lines
+    assert 'Header set Cache-Control "public, max-age=60"' in lines
+
+
+def test_no_secret_is_in_a_file(application: dict[str, Any]) -> None:
+    assert "a secret" not in str(contents(application))
+
+
+def test_an_address_of_version_6_is_in_brackets(application: dict[str, Any]) -> None:
+    vhost = contents({**application, "address": "::1"})["sites-available/100-modwsgi-shop.conf"]
+    assert "<VirtualHost [::1]:80>" in vhost
+
+
+def test_the_default_application_comes_first(application: dict[str, Any]) -> None:
+    paths = contents({**application, "default_vhost": True})
+    assert "sites-enabled/000-modwsgi-default-shop.conf" in paths
+    assert "sites-enabled/100-modwsgi-shop.conf" not in paths
+
+
+def test_helpers_are_there_without_any_application() -> None:
+    assert list(contents()) == [
+        "/usr/local/lib/modwsgi/launcher.py",
+        "/usr/local/lib/modwsgi/probe.py",
+        "/usr/local/bin/wsgi-run",
+    ]
+
+
+def test_a_value_that_httpd_cannot_carry_is_refused_once_more(application: dict[str, Any]) -> None:
+    with pytest.raises(QuotingError, match="a newline"):
+        contents({**application, "server_name": "shop\nInclude /etc/shadow"})

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launcher: environment before import, the real file in a traceback, and no start without settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+import traceback
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LAUNCHER = Path(__file__).parents[2] / "roles" / "wsgi_app" / "files" / "launcher.py"
+
+
+class Site:
+    """An application as it is on a host."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.release = root / "releases" / "1"
+        self.release.mkdir(parents=True)
+        (root / "current").symlink_to("releases/1")
+        (root / "etc" / "shop").mkdir(parents=True)
+        self.application: dict[str, Any] = {
+            "name": "shop",
+            "user": "wsgi-shop",
+            "script": "wsgi.py",
+            "callable": "application",
+            "python_path": ["lib"],
+            "static_root": "collected",
+            "state": "/var/lib/wsgi/shop",
+            "current": str(root / "current"),
+            "venv": str(root / "venv"),
+        }
+        self.variables: dict[str, str] | None = {"KEY": "value"}
+
+    def start(self, script: str) -> Any:
+        """Load the launcher as mod_wsgi does; what it gives to mod_wsgi."""
+        (self.release / self.application["script"]).write_text(script)
+        folder = self.root / "etc" / "shop"
+        (folder / "application.json").write_text(json.dumps(self.application))
+        if self.variables is not None:
+            (folder / "environment.json").write_text(json.dumps(self.variables))
+        path = self.root / "launcher.py"
+        path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
+        return runpy.run_path(str(path))["application"]
+
+
+@pytest.fixture(name="site")
+def fixture_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    module = types.ModuleType("mod_wsgi")
+    module.process_group = "shop"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mod_wsgi", module)
+    before, path, folder = dict(os.environ), list(sys.path), Path.cwd()
+    yield Site(tmp_path)
+    os.environ.clear()
+    os.environ.update(before)
+    sys.path[:] = path
+    os.chdir(folder)
+    sys.modules.pop("wsgi_script", None)
+
+
+def test_the_environment_is_there_when_the_script_is_imported(site: Site) -> None:
+    script = "import os\nseen = dict(os.environ)\ndef application(environ, start_response): return [seen]\n"
+    (seen,) = site.start(script)({}, None)
+    assert seen["KEY"] == "value"
+    assert seen["WSGI_STATIC_ROOT"] == str(site.release / "collected")
+    assert seen["HOME"] == seen["WSGI_STATE_DIRECTORY"] == "/var/lib/wsgi/shop"
+    assert seen["PATH"].startswith(f"{site.root}/venv/bin:")
+
+
+def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:
+    link = site.application["venv"]
+    (site.root / "venvs" / "1" / "lib").mkdir(parents=True)
+    Path(link).symlink_to("venvs/1")
+    sys.path.append(f"{link}/lib")
+    site.start("def application(e, s): pass\n")
+    assert sys.path[:2] == [str(site.release), str(site.release / "lib")]
+    assert str(site.root / "venvs" / "1" / "lib") in sys.path
+    assert not any(path.startswith(f"{link}/") for path in sys.path)
+
+
+def test_another_callable(site: Site) -> None:
+    site.application["callable"] = "factory.app"
+    site.application["script"] = "start.py"
+    script = "class factory:\n    @staticmethod\n    def app(environ, start_response): return [b'x']\n"
+    assert site.start(script)({}, None) == [b"x"]
+
+
+def test_a_callable_that_is_not_there_is_named(site: Site) -> None:
+    with pytest.raises(RuntimeError, match=r"wsgi.py has no application; set `callable`"):
+        site.start("app = 1\n")
+
+
+@pytest.mark.parametrize("damage", ["missing", "broken"])
+def test_without_its_environment_nothing_is_imported(site: Site, damage: str, tmp_path: Path) -> None:
+    site.variables = None
+    if damage == "broken":
+        (site.root / "etc" / "shop" / "environment.json").write_text("{")
+    with pytest.raises(RuntimeError, match=r"The application shop is not started, because .*environment.json cannot"):
+        site.start(f"open({str(tmp_path / 'imported')!r}, 'w')\n")
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_traceback_shows_the_script_s_own_file_and_line(site: Site) -> None:
+    with pytest.raises(ZeroDivisionError) as error:
+        site.start("x = 1\ny = 1 / 0\n")
+    frames = traceback.extract_tb(error.value.__traceback__)
+    assert (frames[-1].filename, frames[-1].lineno) == (str(site.release / "wsgi.py"), 2)
+
+
+def test_an_exception_of_a_request_keeps_its_traceback(site: Site) -> None:
+    application = site.start("def application(e, s):\n    raise KeyError('x')\n")
+    with pytest.raises(KeyError) as error:
+        application({}, None)
+    assert traceback.extract_tb(error.value.__traceback__)[-1].lineno == 2

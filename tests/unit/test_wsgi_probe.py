@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The probe names both sides of a difference, waits for a start, and never waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_probe
+
+ANSWER = {
+    "version_info": [3, 11, 2, "final", 0],
+    "prefix": "/srv/wsgi/shop/venv",
+    "mod_wsgi_version": [6, 1, 1],
+    "process_group": "shop",
+    "application_group": "",
+    "release": "/srv/wsgi/shop/releases/1",
+    "pid": 7,
+}
+EXPECTED = {
+    "Python": "3.11.2",
+    "virtual environment": "/srv/wsgi/shop/venv",
+    "mod_wsgi": "6.1.1",
+    "daemon process group": "shop",
+    "application group": "%{GLOBAL}",
+    "release": "/srv/wsgi/shop/releases/1",
+}
+
+
+def test_an_answer_as_expected() -> None:
+    assert wsgi_probe.mismatches(ANSWER, EXPECTED) == []
+    assert wsgi_probe.mismatches({**ANSWER, "mod_wsgi_version": [4, 9, 4]}, {**EXPECTED, "mod_wsgi": None}) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("version_info", [3, 12, 1, "final", 0], "Python is 3.12.1 and should be 3.11.2"),
+        ("prefix", "/usr", "virtual environment is /usr and should be /srv/wsgi/shop/venv"),
+        ("mod_wsgi_version", [4, 9, 4], "mod_wsgi is 4.9.4 and should be 6.1.1"),
+        ("process_group", "blog", "daemon process group is blog and should be shop"),
+        ("application_group", "x|", "application group is x| and should be %{GLOBAL}"),
+        ("release", "/old", "release is /old and should be /srv/wsgi/shop/releases/1"),
+    ],
+)
+def test_a_difference_names_both_sides(key: str, value: Any, sentence: str) -> None:
+    assert wsgi_probe.mismatches({**ANSWER, key: value}, EXPECTED) == [sentence]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the statuses in turn; 0 does not answer before the test is over."""
+
+    statuses: list[int]
+    over: threading.Event
+    hosts: list[str]
+
+    def do_GET(self) -> None:
+        self.hosts.append(self.headers["Host"])
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if status == 0:
+            self.over.wait()
+            return
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(b"body")
+
+    def log_message(self, *_arguments: object) -> None:
+        """Be silent."""
+
+
+@pytest.fixture(name="server")
+def fixture_server() -> Iterator[ThreadingHTTPServer]:
+    Handler.over = threading.Event()
+    Handler.hosts = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        Handler.over.set()
+        server.shutdown()
+
+
+def ask(server: ThreadingHTTPServer, statuses: list[int], timeout: float) -> tuple[int, bytes]:
+    Handler.statuses = statuses
+    return wsgi_probe.get_until("127.0.0.1", server.server_port, "/", "shop.example", timeout)
+
+
+def test_a_start_is_waited_for(server: ThreadingHTTPServer) -> None:
+    assert ask(server, [503, 502, 504, 200], 20) == (200, b"body")
+    assert Handler.hosts == ["shop.example"] * 4
+
+
+def test_a_definite_answer_is_not_waited_for(server: ThreadingHTTPServer) -> None:
+    assert ask(server, [500, 200], 20) == (500, b"body")
+
+
+def test_waiting_ends_with_the_deadline(server: ThreadingHTTPServer) -> None:
+    assert ask(server, [503], 0.5) == (503, b"body")
+
+
+def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer) -> None:
+    began = time.monotonic()
+    with pytest.raises(TimeoutError) as error:
+        ask(server, [0], 0.5)
+    assert time.monotonic() - began < 10
+    assert wsgi_probe.describe(error.value) == "the request hangs"
+
+
+def test_a_page_for_browsers_is_not_repeated_in_a_message() -> None:
+    assert wsgi_probe.excerpt(b"<!DOCTYPE html><p>Error") == ""
+    assert wsgi_probe.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
+    assert wsgi_probe.excerpt(b"") == ""
