@@ -46,7 +46,7 @@ FORBIDDEN = {
             r"galaxy[.]ansible[.]com",
         )
     ),
-    "a path of one machine": r"/root/[.]pyenv|/work/(?:main|shared)|/tmp/(?:scratch)",
+    "a path of one machine": r"/root/[.]\w|/home/\w+/|/Users/\w+/",
 }
 
 
@@ -119,6 +119,7 @@ CHECKS: dict[str, Check] = {
     "unit tests": program("pytest", "tests/unit"),
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
+    "versions": program("python", "tools/versions.py", "--check"),
     "yamllint": program("yamllint", "--strict", "."),
     "ruff check": program("ruff", "check", "--quiet", "--output-format=concise", "."),
     "ruff format": program("ruff", "format", "--check", "."),

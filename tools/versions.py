@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Make docs/versions.md from the version table of the roles, and say when it is out of date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "collections"))
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_versions as table  # noqa: E402
+
+DOCUMENT = Path("docs/versions.md")
+
+PREFACE = f"""<!-- Made by tools/versions.py from plugins/module_utils/mod_wsgi_versions.py: change that, then run tools/versions.py --write. -->
+# Versions
+
+Which mod_wsgi installs with which Python. `mod_wsgi_version` is {table.DEFAULT_VERSION} when nothing else is said.
+
+- **Pinned**: the SHA-256 of the source distribution is in the table, so `mod_wsgi_version` is all that is needed. The others install
+  with a checksum of yours (`mod_wsgi_source_sha256`).
+- **Known to be bad**: refused, unless `mod_wsgi_allow_known_bad` names the version.
+- The 4.x and 5.x lines get no corrections any more.
+"""
+
+
+def versions() -> list[str]:
+    """The rows on the versions of the module, newest first."""
+    names = sorted(table.MODULE_VERSIONS, key=table.version_key, reverse=True)
+    lines = ["| mod_wsgi | Python | Pinned | Known to be bad |", "|---|---|---|---|"]
+    for name in names:
+        known = table.MODULE_VERSIONS[name]
+        pinned = "yes" if known.sha256 else "no"
+        lines.append(f"| {name} | {known.first_python} – {known.last_python} | {pinned} | {known.known_bad} |")
+    return lines
+
+
+def distributions() -> list[str]:
+    """The rows on the distributions."""
+    lines = ["| Distribution | Its Python | Its own mod_wsgi | Pinned versions that fit its Python |", "|---|---|---|---|"]
+    for known in table.DISTRIBUTIONS.values():
+        fitting = ", ".join(table.versions_for(known.python))
+        lines.append(f"| {known.title} | {known.python} | {known.module_version or 'not verified'} | {fitting} |")
+    return lines
+
+
+def document() -> str:
+    """The text of docs/versions.md."""
+    return "\n".join([PREFACE, *versions(), "", "## Distributions", "", *distributions()]) + "\n"
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Run the command; the exit status is 1 when the document is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--check", action="store_true", help="compare, change nothing")
+    mode.add_argument("--write", action="store_true", help=f"write {DOCUMENT}")
+    chosen = parser.parse_args(arguments)
+    target = root / DOCUMENT
+    if chosen.write:
+        target.write_text(document(), encoding="utf-8")
+        return 0
+    if target.is_file() and target.read_text(encoding="utf-8") == document():
+        return 0
+    print(f"{DOCUMENT}: is not what the version table says; run tools/versions.py --write", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
