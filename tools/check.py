@@ -46,7 +46,7 @@ FORBIDDEN = {
             r"galaxy[.]ansible[.]com",
         )
     ),
-    "a path of one machine": r"/root/[.]\w|/home/\w+/|/Users/\w+/",
+    "a path of one machine": r"/root/[.]pyenv|/home/(?!deployer)\w+/|/Users/\w+/",
 }
 
 

@@ -15,13 +15,14 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_ver
 
 DOCUMENT = Path("docs/versions.md")
 
-PREFACE = f"""<!-- Made by tools/versions.py from plugins/module_utils/mod_wsgi_versions.py: change that, then run tools/versions.py --write. -->
+PREFACE = f"""\
+<!-- Made from plugins/module_utils/mod_wsgi_versions.py: change that, then run tools/versions.py --write. -->
 # Versions
 
 Which mod_wsgi installs with which Python. `mod_wsgi_version` is {table.DEFAULT_VERSION} when nothing else is said.
 
-- **Pinned**: the SHA-256 of the source distribution is in the table, so `mod_wsgi_version` is all that is needed. The others install
-  with a checksum of yours (`mod_wsgi_source_sha256`).
+- **Pinned**: the SHA-256 of the source distribution is in the table, so `mod_wsgi_version` is all that is needed. The
+  others install with a checksum of yours (`mod_wsgi_source_sha256`).
 - **Known to be bad**: refused, unless `mod_wsgi_allow_known_bad` names the version.
 - The 4.x and 5.x lines get no corrections any more.
 """
@@ -34,13 +35,16 @@ def versions() -> list[str]:
     for name in names:
         known = table.MODULE_VERSIONS[name]
         pinned = "yes" if known.sha256 else "no"
-        lines.append(f"| {name} | {known.first_python} – {known.last_python} | {pinned} | {known.known_bad} |")
+        lines.append(f"| {name} | {known.first_python} to {known.last_python} | {pinned} | {known.known_bad} |")
     return lines
 
 
 def distributions() -> list[str]:
     """The rows on the distributions."""
-    lines = ["| Distribution | Its Python | Its own mod_wsgi | Pinned versions that fit its Python |", "|---|---|---|---|"]
+    lines = [
+        "| Distribution | Its Python | Its own mod_wsgi | Pinned versions that fit its Python |",
+        "|---|---|---|---|",
+    ]
     for known in table.DISTRIBUTIONS.values():
         fitting = ", ".join(table.versions_for(known.python))
         lines.append(f"| {known.title} | {known.python} | {known.module_version or 'not verified'} | {fitting} |")
