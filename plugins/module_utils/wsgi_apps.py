@@ -113,9 +113,14 @@ def text_values(value: object, key: str) -> Iterator[tuple[str, str]]:
             yield from text_values(item, f"{key}[{index}]")
 
 
+NOT_CONFIGURATION = frozenset({"environment", "release_commands"})
+"""Keys of which nothing lands in httpd's configuration; they have checks of their own."""
+
+
 def check_control_characters(application: Application) -> Problems:
     """No value may end a line of a configuration file, or end a string early."""
-    for key, value in text_values({k: v for k, v in application.items() if k != "environment"}, ""):
+    configuration = {key: value for key, value in application.items() if key not in NOT_CONFIGURATION}
+    for key, value in text_values(configuration, ""):
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             yield key, f"the value {value!r} holds a newline, a NUL or another control character; remove it"
 
@@ -270,6 +275,8 @@ def check_commands(application: Application) -> Problems:
             continue
         if not words or not words[0]:
             yield key, "the command is empty; remove it or name a program"
+        elif any("\0" in word for word in words):
+            yield key, "the command holds a NUL byte, which no command can; remove it"
 
 
 def argument_list(command: str | Sequence[Any]) -> list[str]:

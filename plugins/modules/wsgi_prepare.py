@@ -67,7 +67,7 @@ import shlex
 import signal
 import stat
 import subprocess
-import sys
+import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_run
@@ -95,14 +95,29 @@ def give_tree(path: str, uid: int, gid: int, former: int) -> None:
     Works on open folders and follows no link, since the application's account can write there until it is done.
     """
     for _folder, folders, files, descriptor in os.fwalk(path, topdown=True, follow_symlinks=False):
-        found = os.fstat(descriptor)
-        if found.st_uid == former:
+        if os.fstat(descriptor).st_uid == former:
             os.fchown(descriptor, uid, gid)
             os.fchmod(descriptor, 0o755)
         for name in [*files, *folders]:
             entry = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            if entry.st_uid == former and not stat.S_ISDIR(entry.st_mode):
+            if entry.st_uid != former or stat.S_ISDIR(entry.st_mode):
+                continue
+            if stat.S_ISREG(entry.st_mode):
+                give_file(name, descriptor, uid, gid, former)
+            else:
                 os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
+
+
+def give_file(name: str, folder: int, uid: int, gid: int, former: int) -> None:
+    """Make a file belong to an account, and readable for httpd."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid == former and stat.S_ISREG(found.st_mode):
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & 0o755 | 0o444)
+    finally:
+        os.close(descriptor)
 
 
 def output_tail(output: str, variables: dict) -> str:
@@ -115,13 +130,20 @@ def output_tail(output: str, variables: dict) -> str:
 
 def run_as_application(application: dict, variables: dict, release: str, venv: str, command: list) -> tuple:
     """Run one command as wsgi-run does; its exit status and its output."""
-    read_end, write_end = os.pipe()
+    # A file and not a pipe: something that the command leaves running would keep a pipe open for ever.
+    with tempfile.TemporaryFile() as output:
+        status = _fork(application, variables, release, venv, command, output.fileno())
+        output.seek(0)
+        return status, output.read().decode("utf-8", "replace")
+
+
+def _fork(application: dict, variables: dict, release: str, venv: str, command: list, output: int) -> int:
+    """Run a command in a process of its own; its exit status, or the negative number of the signal that ended it."""
     pid = os.fork()
     if pid == 0:
         try:
-            os.close(read_end)
             null = os.open(os.devnull, os.O_RDONLY)
-            for source, target in ((null, 0), (write_end, 1), (write_end, 2)):
+            for source, target in ((null, 0), (output, 1), (output, 2)):
                 os.dup2(source, target)
             os.setsid()
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -130,11 +152,7 @@ def run_as_application(application: dict, variables: dict, release: str, venv: s
             os.write(2, f"{error}\n".encode())
         finally:
             os._exit(125)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as stream:
-        output = stream.read().decode("utf-8", "replace")
-    status = os.waitpid(pid, 0)[1]
-    return (os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)), output
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def run_commands(application: dict, variables: dict, release: str, venv: str) -> None:
@@ -181,7 +199,6 @@ def main() -> None:
         supports_check_mode=True,
     )
     os.umask(0o022)
-    sys.stdout.flush()
     ran = {}
     try:
         environments = decode_environments(module.params["environments"])
