@@ -39,8 +39,11 @@ def test_the_loaded_module_is_ours_and_not_the_distribution_s(machine: ManagedHo
     assert "libapache2-mod-wsgi-py3" not in machine.installed_packages()
 
 
-def test_express_is_usable(machine: ManagedHost) -> None:
-    assert machine.run(f"{PREFIX}/bin/mod_wsgi-express", "version").strip() == MODULE_VERSION
+def test_express_is_usable_and_means_the_same_module(machine: ManagedHost) -> None:
+    location = machine.run(f"{PREFIX}/bin/mod_wsgi-express", "module-location").strip()
+    assert f"LoadModule wsgi_module {location}" in machine.run("cat", "/etc/apache2/mods-enabled/modwsgi.load").replace(
+        '"', ""
+    )
 
 
 def test_the_fact_tells_later_plays_what_is_installed(machine: ManagedHost) -> None:

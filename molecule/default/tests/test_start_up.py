@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from support.managed_host import ManagedHost
 from testinfra.host import Host
 
@@ -27,11 +29,9 @@ def test_the_parent_is_root_and_the_workers_are_not(machine: ManagedHost) -> Non
 
 
 def test_each_application_has_one_daemon_group(machine: ManagedHost, application: str) -> None:
-    enabled = machine.run("sh", "-c", "cat /etc/apache2/sites-enabled/*.conf")
-    directives = [line.split() for line in enabled.splitlines() if line.split()[:1] == ["WSGIDaemonProcess"]]
-    (own,) = [words for words in directives if words[1].strip('"') == application]
-    options = dict(word.strip('"').split("=", 1) for word in own[2:])
-    assert len(machine.daemon_processes(application)) == int(options["processes"])
+    enabled = machine.run("sh", "-c", "cat /etc/apache2/sites-enabled/*.conf").replace("\\\n", " ")
+    (processes,) = re.findall(rf"^WSGIDaemonProcess {application} .*\bprocesses=(\d+)", enabled, re.MULTILINE)
+    assert len(machine.daemon_processes(application)) == int(processes)
 
 
 def test_daemon_processes_run_as_the_application_s_own_user(machine: ManagedHost, application: str) -> None:
