@@ -66,6 +66,10 @@ switched:
   description: The parts that changed, by application.
   returned: success
   type: dict
+activation:
+  description: Whether M(modwsgi.deploy.wsgi_activate) has something to do, from this run or from an earlier one.
+  returned: success
+  type: bool
 """
 
 import grp
@@ -179,12 +183,14 @@ def main() -> None:
     os.umask(0o022)
     switched = {}
     diff = []
+    activation = False
     try:
         environments = decode_environments(module.params["environments"])
         for application in module.params["applications"]:
             name = application["name"]
             switch = Switch(application, environments.get(name, {}), module.params)
             changes = switch.changes()
+            activation = activation or bool(changes or switch.record.get("stale_processes"))
             if not changes:
                 continue
             switched[name] = changes
@@ -202,7 +208,7 @@ def main() -> None:
                 switch.perform()
     except (ValueError, OSError) as error:
         module.fail_json(msg=f"The switch to the new release failed: {error}.")
-    module.exit_json(changed=bool(switched), switched=switched, diff=diff)
+    module.exit_json(changed=bool(switched), switched=switched, activation=activation, diff=diff)
 
 
 if __name__ == "__main__":
