@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tools.laboratory.process import require, run
 from tools.laboratory.state import Lab
 
 _LOCK_TIMEOUT = "120"  # seconds to wait for another package manager
+_one_installation = threading.Lock()  # apt-get does not wait for another one that fetches package lists
 _CERTIFICATE_FOLDERS = (Path("/usr/local/share/ca-certificates"), Path("/etc/pki/ca-trust/source/anchors"))
 
 
@@ -52,18 +54,22 @@ def install_packages(lab: Lab, console: Console, packages: Sequence[str]) -> Non
     Raises:
         LabError: apt-get failed.
     """
-    missing = [package for package in packages if not installed(package)]
-    if not missing:
-        return
-    with console.step(f"Debian packages {' '.join(missing)}"):
-        # With RUNLEVEL=1 no package starts its service where there is no systemd: the lab starts what it can stop.
-        environment = {"DEBIAN_FRONTEND": "noninteractive"} | ({} if has_systemd() else {"RUNLEVEL": "1"})
-        install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
-        install += ["-o", f"DPkg::Lock::Timeout={_LOCK_TIMEOUT}", *missing]
-        if run(install, environment=environment).returncode != 0:
-            require(run(["apt-get", "update", "--quiet"]), "The package lists cannot be fetched with `apt-get update`")
-            require(run(install, environment=environment), f"`{' '.join(install)}` failed")
-    lab.add("packages", missing)
+    with _one_installation:
+        missing = [package for package in packages if not installed(package)]
+        if missing:
+            with console.step(f"Debian packages {' '.join(missing)}"):
+                _install(missing)
+            lab.add("packages", missing)
+
+
+def _install(packages: Sequence[str]) -> None:
+    # With RUNLEVEL=1 no package starts its service where there is no systemd: the lab starts what it can stop.
+    environment = {"DEBIAN_FRONTEND": "noninteractive"} | ({} if has_systemd() else {"RUNLEVEL": "1"})
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
+    install += ["-o", f"DPkg::Lock::Timeout={_LOCK_TIMEOUT}", *packages]
+    if run(install, environment=environment).returncode != 0:
+        require(run(["apt-get", "update", "--quiet"]), "The package lists cannot be fetched with `apt-get update`")
+        require(run(install, environment=environment), f"`{' '.join(install)}` failed")
 
 
 def require_program(lab: Lab, console: Console, program: str, package: str) -> None:
