@@ -80,6 +80,7 @@ def test_an_interrupted_installation_is_made_anew(tmp_path, directory, record):
 
     assert installations.read_record(directory) == record
     assert not (directory / "without-record").exists()
+    assert not (directory / "rest").exists()
     assert not partial.exists()
 
 
