@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make docs/versions.md from the version table of the roles, and say when it is out of date."""
+"""Make docs/versions.md from the tables of the roles, and say when it is out of date."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions as distribution_table  # noqa: E402
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_versions as table  # noqa: E402
 
 DOCUMENT = Path("docs/versions.md")
 
 PREFACE = f"""\
-<!-- Made from plugins/module_utils/mod_wsgi_versions.py: change that, then run tools/versions.py --write. -->
+<!-- Made from mod_wsgi_versions.py and distributions.py in plugins/module_utils: see tools/versions.py. -->
 # Versions
 
 Which mod_wsgi installs with which Python. `mod_wsgi_version` is {table.DEFAULT_VERSION} when nothing else is said.
@@ -45,7 +46,7 @@ def distributions() -> list[str]:
         "| Distribution | Its Python | Its own mod_wsgi | Pinned versions that fit its Python |",
         "|---|---|---|---|",
     ]
-    for known in table.DISTRIBUTIONS.values():
+    for known in distribution_table.DISTRIBUTIONS.values():
         fitting = ", ".join(table.versions_for(known.python))
         lines.append(f"| {known.title} | {known.python} | {known.module_version or 'not verified'} | {fitting} |")
     return lines

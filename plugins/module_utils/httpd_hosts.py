@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import service_manager
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import Listener
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import (
@@ -21,15 +22,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes imp
     sockets_of,
 )
 
-# The supported distributions: codename -> release and version of the distribution's own Python.
-DISTRIBUTIONS = {
-    "debian": {
-        "bullseye": {"release": "11", "python_version": "3.9"},
-        "bookworm": {"release": "12", "python_version": "3.11"},
-        "trixie": {"release": "13", "python_version": "3.13"},
-        "forky": {"release": "14", "python_version": "3.14"},
-    }
-}
 MEBIBYTE = 1024 * 1024
 
 
@@ -37,25 +29,21 @@ class HostError(Exception):
     """A host that cannot become what is asked for; the text is for the user."""
 
 
-def os_release(text: str) -> dict[str, str]:
-    """The fields of /etc/os-release."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+def distribution(os_release: str, host: str) -> dict[str, str]:
+    """The part of the fact ``httpd_host`` that the text of /etc/os-release tells.
 
-
-def distribution(fields: Mapping[str, str]) -> dict[str, str]:
-    """Distribution, codename, release and its Python. Raises HostError when it is not supported."""
-    name, codename = fields.get("ID", ""), fields.get("VERSION_CODENAME", "")
-    found = DISTRIBUTIONS.get(name, {}).get(codename)
-    if not found:
-        supported = ", ".join(
-            f"{family.capitalize()} {entry['release']} ({code})"
-            for family, releases in DISTRIBUTIONS.items()
-            for code, entry in releases.items()
-        )
-        shown = fields.get("PRETTY_NAME") or name or "an unknown system"
-        raise HostError(f"The host runs {shown}, which is not supported; use one of {supported}.")
-    return {"distribution": name, "codename": codename, **found}
+    Raises HostError when the distribution is not supported.
+    """
+    try:
+        found = distributions.identify(os_release)
+    except distributions.UnsupportedDistributionError as error:
+        raise HostError(f"{host} {error}") from None
+    return {
+        "distribution": found.family,
+        "codename": found.codename,
+        "release": found.release,
+        "python_version": found.python,
+    }
 
 
 def cores() -> int:
@@ -73,11 +61,11 @@ def memory_mebibytes() -> int:
     return min(total, int(limit) if limit.isdigit() else total) // MEBIBYTE
 
 
-def describe() -> dict[str, Any]:
+def describe(host: str) -> dict[str, Any]:
     """The host as the fact ``httpd_host`` has it. Raises HostError when its distribution is not supported."""
     text = Path("/etc/os-release").read_text(encoding="utf-8")
     return {
-        **distribution(os_release(text)),
+        **distribution(text, host),
         "architecture": platform.machine(),
         "service_manager": service_manager(),
         "cores": cores(),

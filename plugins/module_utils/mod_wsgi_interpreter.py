@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 import subprocess
 import sysconfig
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import DISTRIBUTIONS, Distribution
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import Distribution
 
 # What the interpreter says about itself. It must run on any Python 3, so no newer syntax. The marker
 # separates the answer from what a wrapper script (pyenv's shim, for example) may print.
@@ -49,24 +48,6 @@ SECONDS_TO_ANSWER = 30
 
 class InterpreterError(Exception):
     """The interpreter cannot be used; the text is one sentence for the user."""
-
-
-def identify_distribution(os_release: str, host: str) -> str:
-    """The key in DISTRIBUTIONS for the text of /etc/os-release.
-
-    Raises InterpreterError when the collection does not support that distribution.
-    """
-    values = dict(re.findall(r'^([A-Z_]+)="?(.*?)"?$', os_release, re.MULTILINE))
-    version = values.get("VERSION_ID", "")
-    # A release that is still in the making (forky) has a code name and no number.
-    name = values.get("ID", "") + (version or "-" + values.get("VERSION_CODENAME", ""))
-    if name not in DISTRIBUTIONS:
-        supported = ", ".join(distribution.title for distribution in DISTRIBUTIONS.values())
-        raise InterpreterError(
-            f"Host {host} runs {values.get('PRETTY_NAME', name)}, which modwsgi.deploy does not support; "
-            f"use one of {supported}."
-        )
-    return name
 
 
 def ask(path: str, host: str) -> dict[str, Any]:

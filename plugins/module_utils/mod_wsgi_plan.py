@@ -14,13 +14,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS, Distribution
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import sha256_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import (
     DEFAULT_VERSION,
-    DISTRIBUTIONS,
     MODULE_VERSIONS,
-    Distribution,
     build_packages,
     packaged_module,
     supports_python,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known about the versions of mod_wsgi and about the distributions: data, and plain look-ups in it.
+"""What is known about the versions of mod_wsgi: data, and plain look-ups in it.
 
-The one place for checksums, supported Pythons, known-bad versions, and what each distribution packages.
+The one place for checksums, supported Pythons, known-bad versions and package names.
 Checksums and the Python ranges of the versions that carry one were measured on Debian 12 (3.14: on forky),
 Apache 2.4, 2026-11; the other versions have the range of their line and no checksum, so that they
 install only with a checksum of the user's.
@@ -68,27 +68,6 @@ BUILD_REQUIREMENTS = (
     "setuptools==75.3.4 --hash=sha256:2dd50a7f42dddfa1d02a36f275dbe716f38ed250224f609d35fb60a09593d93e",
 )
 
-
-@dataclass(frozen=True)
-class Distribution:
-    """What a distribution release brings."""
-
-    title: str
-    """Its name in sentences."""
-    python: str
-    """Version of its python3."""
-    module_version: str
-    """Version of its package libapache2-mod-wsgi-py3; "" when not verified."""
-    httpd_api: int = 20120211
-    """Major part of httpd's Module Magic Number: what a compiled module depends on."""
-
-
-DISTRIBUTIONS: dict[str, Distribution] = {
-    "debian11": Distribution("Debian 11", "3.9", ""),
-    "debian12": Distribution("Debian 12", "3.11", "4.9.4"),
-    "debian13": Distribution("Debian 13", "3.13", "5.0.2"),
-    "debian-forky": Distribution("Debian forky", "3.14", ""),
-}
 
 MODULE_PACKAGE = "libapache2-mod-wsgi-py3"
 HTTPD_PACKAGE = "apache2-bin"

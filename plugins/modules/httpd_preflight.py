@@ -99,7 +99,7 @@ def main() -> None:
     try:
         described = instance(parameters["instance"])
         wanted = listeners(parameters["listen"], parameters["private_port"])
-        host = httpd_hosts.describe()
+        host = httpd_hosts.describe(parameters["host"])
         httpd_hosts.refuse_taken_ports(described, wanted, parameters["host"])
     except (httpd_hosts.HostError, ListenerError, UnknownInstanceError, OSError) as error:
         module.fail_json(msg=str(error))

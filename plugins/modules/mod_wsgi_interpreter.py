@@ -93,14 +93,17 @@ import subprocess
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import (
+    Distribution,
+    UnsupportedDistributionError,
+    identify,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import read_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_interpreter import (
     InterpreterError,
     examine,
-    identify_distribution,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import (
-    DISTRIBUTIONS,
     HTTPD_PACKAGE,
     MODULE_PACKAGE,
     runtime_packages,
@@ -116,11 +119,18 @@ def installed_packages(names: list[str]) -> dict[str, str]:
     return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
 
 
+def distribution_of(host: str) -> Distribution:
+    """The distribution of this host; raises InterpreterError when it is not supported."""
+    try:
+        return identify(Path("/etc/os-release").read_text(encoding="utf-8"))
+    except UnsupportedDistributionError as error:
+        raise InterpreterError(f"{host} {error}") from None
+
+
 def examine_host(parameters: dict) -> dict:
     """Everything that the module returns; raises InterpreterError."""
     host = parameters["host"]
-    distribution_name = identify_distribution(Path("/etc/os-release").read_text(encoding="utf-8"), host)
-    distribution = DISTRIBUTIONS[distribution_name]
+    distribution = distribution_of(host)
     interpreter = examine(parameters["python"], distribution, host)
 
     needed = runtime_packages(interpreter["version"]) if interpreter["from_distribution"] else []
@@ -132,7 +142,7 @@ def examine_host(parameters: dict) -> dict:
     directory = Path(parameters["root"], f"{parameters['version']}-{interpreter['abi']}")
     return {
         "interpreter": interpreter,
-        "distribution": distribution_name,
+        "distribution": distribution.key,
         "architecture": platform.machine(),
         "httpd_api": int(httpd_api.group(1)) if httpd_api else distribution.httpd_api,
         "missing_packages": [name for name in needed if name not in installed],

@@ -17,7 +17,7 @@ BOOKWORM = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nVERSI
 
 
 def test_a_supported_distribution_is_known_by_its_codename() -> None:
-    assert httpd_hosts.distribution(httpd_hosts.os_release(BOOKWORM)) == {
+    assert httpd_hosts.distribution(BOOKWORM, "web1") == {
         "distribution": "debian",
         "codename": "bookworm",
         "release": "12",
@@ -33,8 +33,10 @@ def test_a_supported_distribution_is_known_by_its_codename() -> None:
     ],
 )
 def test_another_distribution_is_refused_with_the_list_of_supported_ones(text: str, shown: str) -> None:
-    with pytest.raises(httpd_hosts.HostError, match=rf"runs {shown}, which is not supported; use one of Debian 11 \("):
-        httpd_hosts.distribution(httpd_hosts.os_release(text))
+    with pytest.raises(
+        httpd_hosts.HostError, match=rf"^web1 runs {shown}, which is not supported; use one of Debian 11 \("
+    ):
+        httpd_hosts.distribution(text, "web1")
 
 
 @pytest.fixture(name="taken")

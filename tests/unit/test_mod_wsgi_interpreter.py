@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_interpreter as interpreters
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_interpreter import InterpreterError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import DISTRIBUTIONS
 
 DEBIAN_12 = DISTRIBUTIONS["debian12"]
 
@@ -59,24 +59,6 @@ def refusal(answer, python="/opt/python"):
     assert "web1" in sentence
     assert sentence.endswith(".")
     return sentence
-
-
-class TestDistribution:
-    @pytest.mark.parametrize(
-        ("text", "name"),
-        [
-            ('ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n', "debian12"),
-            ('ID=debian\nVERSION_ID="13"\n', "debian13"),
-            ("ID=debian\nVERSION_CODENAME=forky\n", "debian-forky"),
-        ],
-    )
-    def test_supported(self, text, name):
-        assert interpreters.identify_distribution(text, "web1") == name
-
-    def test_not_supported(self):
-        text = 'PRETTY_NAME="Fedora Linux 42"\nID=fedora\nVERSION_ID=42\n'
-        with pytest.raises(InterpreterError, match=r"Host web1 runs Fedora Linux 42.*use one of Debian 11, Debian 12"):
-            interpreters.identify_distribution(text, "web1")
 
 
 class TestAsk:

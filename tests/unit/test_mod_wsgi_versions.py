@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import (
     BUILD_REQUIREMENTS,
     DEFAULT_VERSION,
-    DISTRIBUTIONS,
     MODULE_VERSIONS,
     build_packages,
     runtime_packages,

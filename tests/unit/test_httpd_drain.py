@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stop waits for requests in flight, and for nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FILE = Path(__file__).resolve().parents[2] / "roles" / "httpd" / "files" / "drain.py"
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("drain", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+drain = load()
+
+# Stands for httpd: closes its listening socket at SIGWINCH, and the connection when it is told to by standard input.
+SERVER = """
+import signal, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+signal.signal(signal.SIGWINCH, lambda *_: listener.close())
+print(listener.getsockname()[1], flush=True)
+connection, _ = listener.accept()
+print("accepted", flush=True)
+sys.stdin.readline()
+connection.close()
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture(name="status_server")
+def fixture_status_server() -> Iterator[Callable[[str], int]]:
+    """Serve a text as /server-status?auto, and tell the port."""
+    servers = []
+
+    def serve(text: str) -> int:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200 if self.path == "/server-status?auto" else 404)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_port
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("text", "idle"),
+    [
+        ("BusyWorkers: 1\nIdleWorkers: 74\n", True),
+        ("BusyWorkers: 2\nIdleWorkers: 73\n", False),
+        ("BusyWorkers: 10\n", False),
+        ("", False),
+    ],
+)
+def test_a_server_is_idle_when_the_question_is_its_only_request(
+    status_server: Callable[[str], int], text: str, idle: bool
+) -> None:
+    assert drain.is_idle(status_server(text)) is idle
+
+
+def test_a_server_that_does_not_tell_counts_as_busy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert drain.is_idle(port) is False
+
+
+def test_open_connections_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port)):
+            assert server.stdout.readline() == "accepted\n"
+            looks = []
+
+            def look(_: float) -> None:
+                looks.append(drain.is_in_use({f"{port:04X}"}))
+                if len(looks) == 3:
+                    print(file=server.stdin, flush=True)
+
+            monkeypatch.setattr(drain.time, "sleep", look)
+            drain.finish(server.pid)
+        assert len(looks) >= 3, "it waited for the connection"
+        assert server.poll() is None, "it does not end the server itself"
+        server.communicate("\n")
+
+
+def test_a_server_that_has_ended_is_no_error() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    drain.finish(ended.pid)
+
+
+def test_the_signal_is_httpd_s_graceful_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    monkeypatch.setattr(drain.os, "kill", lambda pid, number: sent.append((pid, number)))
+    drain.finish(os.getpid())
+    assert sent == [(os.getpid(), signal.SIGWINCH)]
