@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.managed_host import ManagedHost
@@ -72,3 +73,14 @@ def test_a_start_serves_again(machine: ManagedHost, sites: list[Site], stopped: 
     machine.run("systemctl", "start", "apache2")
     for site in sites:
         site.wait_until_it_answers()
+
+
+def test_a_request_in_flight_is_finished_before_the_stop(machine: ManagedHost, flask: Site) -> None:
+    with ThreadPoolExecutor(1) as pool, flask.get("/stream?chunks=4&interval=0.5", stream=True) as answer:
+        assert answer.status_code == 200
+        stop = pool.submit(machine.python, STOP)
+        lines = list(answer.iter_lines())
+        assert stop.result()["status"] == 0
+    machine.run("systemctl", "start", "apache2")
+    flask.wait_until_it_answers()
+    assert len(lines) == 4

@@ -1,0 +1,85 @@
+#!/usr/bin/python3 -I
+# SPDX-License-Identifier: Apache-2.0
+"""Return when httpd has no request in flight and takes no new one: `drain.py PID PRIVATE_PORT`, for ExecStop.
+
+Whoever called it ends httpd by SIGTERM, which takes 0.2 s and would reset what is in flight. httpd's own graceful stop
+(SIGWINCH) looks once a second whether its children are gone, and they stay for 2 s more when a client with an idle
+connection does not close its side: 1.8 to 4.6 s (measured on Debian 12, Apache 2.4, 2026-11). So it is asked only of a
+server that is at work.
+
+Installed by the role httpd; changes are overwritten.
+"""
+
+import os
+import signal
+import sys
+import time
+import urllib.request
+
+# Connection states of the kernel's include/net/tcp_states.h. Once httpd has closed its side, a connection is in none
+# of these: what httpd has written is sent by the kernel, also after the end of the process.
+OPEN = {"01", "08"}  # TCP_ESTABLISHED, TCP_CLOSE_WAIT
+LISTENING = "0A"
+INTERVAL = 0.02  # seconds
+PATIENCE = 1.0  # seconds for the server's status; a server that is slower is at work
+
+
+def is_idle(private_port):
+    """Whether the server says that the request for its status is the only one in flight."""
+    url = "http://127.0.0.1:%d/server-status?auto" % private_port
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=PATIENCE) as answer:
+            return "BusyWorkers: 1" in answer.read().decode("ascii", "replace").splitlines()
+    except OSError:
+        return False
+
+
+def connections():
+    """(local port, state, inode) of each TCP socket of this network namespace."""
+    found = []
+    for table in ("tcp", "tcp6"):
+        try:
+            with open("/proc/net/" + table, encoding="ascii") as file:
+                rows = [line.split() for line in file.readlines()[1:]]
+        except OSError:
+            continue  # a kernel without IPv6
+        found += [(row[1].rpartition(":")[2], row[3], row[9]) for row in rows]
+    return found
+
+
+def sockets_of(pid):
+    """Inodes of a process's sockets; empty when it is gone."""
+    folder = "/proc/%d/fd" % pid
+    inodes = set()
+    try:
+        for descriptor in os.listdir(folder):
+            target = os.readlink(os.path.join(folder, descriptor))
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    except OSError:
+        return set()
+    return inodes
+
+
+def is_in_use(ports):
+    """Whether anything still waits for connections on these ports, or has one open."""
+    return any(port in ports and (state in OPEN or state == LISTENING) for port, state, _ in connections())
+
+
+def finish(pid):
+    """Let httpd finish what it has; its GracefulShutdownTimeout is the limit."""
+    own = sockets_of(pid)
+    ports = {port for port, state, inode in connections() if state == LISTENING and inode in own}
+    try:
+        os.kill(pid, signal.SIGWINCH)
+        while is_in_use(ports):
+            os.kill(pid, 0)
+            time.sleep(INTERVAL)
+    except ProcessLookupError:
+        pass  # it has ended by itself
+
+
+if __name__ == "__main__":
+    if not is_idle(int(sys.argv[2])):
+        finish(int(sys.argv[1]))
