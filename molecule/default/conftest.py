@@ -20,7 +20,7 @@ APPLICATIONS = ("django", "flask")
 @pytest.fixture(name="machine", scope="module")
 def fixture_machine(host: Host) -> ManagedHost:
     """The host container behind testinfra's host."""
-    return ManagedHost(container=host.backend.name)
+    return ManagedHost(container=host.backend.get_hostname())
 
 
 @pytest.fixture(name="django")

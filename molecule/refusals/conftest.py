@@ -18,7 +18,7 @@ from support.site import Site
 @pytest.fixture(name="machine", scope="module")
 def fixture_machine(host: Host) -> ManagedHost:
     """The host container behind testinfra's host."""
-    return ManagedHost(container=host.backend.name)
+    return ManagedHost(container=host.backend.get_hostname())
 
 
 @pytest.fixture(name="shop")
