@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import (
     httpd_quoting,
     httpd_sizing,
 )
+
+# What a2enmod, a2enconf and a2ensite take: one component of a path.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def instance(name: str) -> dict[str, str]:
@@ -60,6 +64,8 @@ def module_files(wanted: Iterable[str], removed: Iterable[str], bare: Iterable[s
     ``removed`` modules are disabled unless they are wanted; ``bare`` ones go without the distribution's configuration.
     """
     wanted, bare = list(dict.fromkeys(wanted)), set(bare)
+    removed = list(removed)
+    _check_names([*wanted, *removed], "httpd_modules, httpd_extra_modules or httpd_removed_modules", "rewrite")
     files: list[dict[str, Any]] = []
     for name in wanted:
         files.append(_enabled(name, "load"))
@@ -72,7 +78,19 @@ def module_files(wanted: Iterable[str], removed: Iterable[str], bare: Iterable[s
 
 def removed_files(names: Iterable[str], kind: str) -> list[dict[str, Any]]:
     """Files of the distribution that are not enabled (``kind``: conf or sites), for the module httpd_config."""
+    names = list(names)
+    key, example = {
+        "conf": ("httpd_removed_configurations", "charset"),
+        "sites": ("httpd_removed_sites", "000-default"),
+    }[kind]
+    _check_names(names, key, example)
     return [_disabled(kind, name, "conf") for name in names]
+
+
+def _check_names(names: Iterable[str], key: str, example: str) -> None:
+    for name in names:
+        if not NAME.fullmatch(str(name)):
+            raise AnsibleFilterError(f"{key} contains {name!r}, which cannot be a name there; write it like {example}.")
 
 
 def _enabled(name: str, suffix: str) -> dict[str, Any]:
