@@ -157,6 +157,23 @@ REFUSALS = [
         blog={"server_name": "blog.example\nServerAlias evil.example"},
     ),
     Refusal(
+        "a newline in the name of the server",
+        {"httpd_server_name": "www.example\\nServerTokens Full"},
+        "The value of httpd_server_name contains a newline; httpd's configuration cannot carry that, so remove it.",
+    ),
+    Refusal(
+        "the name of a module that leaves its folder",
+        {"httpd_extra_modules": ["../../../tmp/evil"]},
+        "httpd_modules, httpd_extra_modules or httpd_removed_modules contains '../../../tmp/evil', which cannot be a "
+        "name there; write it like rewrite.",
+    ),
+    Refusal(
+        "a module that is not on the host",
+        {"httpd_extra_modules": ["rewrit"]},
+        "The link /etc/apache2/mods-enabled/rewrit.load would lead to ../mods-available/rewrit.load, which does not exist; "
+        "correct the name or install the package that brings it.",
+    ),
+    Refusal(
         "a NUL byte in a folder of static files",
         {},
         "wsgi_apps: application 'blog', key static[0].directory: the value ... holds a newline, a NUL or another "
