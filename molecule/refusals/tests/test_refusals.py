@@ -158,7 +158,7 @@ REFUSALS = [
     ),
     Refusal(
         "a newline in the name of the server",
-        {"httpd_server_name": "www.example\\nServerTokens Full"},
+        {"httpd_server_name": "www.example\nServerTokens Full"},
         "The value of httpd_server_name contains a newline; httpd's configuration cannot carry that, so remove it.",
     ),
     Refusal(
@@ -168,10 +168,15 @@ REFUSALS = [
         "name there; write it like rewrite.",
     ),
     Refusal(
+        "the name of a site that leaves its folder",
+        {"httpd_removed_sites": ["../../passwd"]},
+        "httpd_removed_sites contains '../../passwd', which cannot be a name there; write it like 000-default.",
+    ),
+    Refusal(
         "a module that is not on the host",
         {"httpd_extra_modules": ["rewrit"]},
-        "The link /etc/apache2/mods-enabled/rewrit.load would lead to ../mods-available/rewrit.load, which does not exist; "
-        "correct the name or install the package that brings it.",
+        "The link /etc/apache2/mods-enabled/rewrit.load would lead to ../mods-available/rewrit.load, which does not "
+        "exist; correct the name or install the package that brings it.",
     ),
     Refusal(
         "a NUL byte in a folder of static files",
