@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,19 @@ def test_pid_files_of_a_killed_engine_are_removed(tmp_path: Path, content: str) 
     assert [file for file in daemon.pid_files if file.exists()] == []
 
 
+def await_name(pid: int, name: str) -> None:
+    """Popen returns when exec has closed its pipe, which is just before the kernel gives the process its new name."""
+    end = time.monotonic() + 10
+    while Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() != name:
+        assert time.monotonic() < end, f"the process {pid} is not called {name}"
+
+
 def test_the_pid_file_of_a_running_engine_is_left(tmp_path: Path) -> None:
     sleeper = tmp_path / "dockerd"
     shutil.copy("/bin/sleep", sleeper)
     child = subprocess.Popen([sleeper, "60"])
     try:
+        await_name(child.pid, "dockerd")
         (tmp_path / "docker.pid").write_text(f"{child.pid}\n")
         remove_stale_pid_files(Daemon(runtime=tmp_path))
         assert (tmp_path / "docker.pid").exists()
