@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import socket
-import struct
 import subprocess
 import time
 from collections.abc import Sequence
@@ -22,9 +19,6 @@ from tools.laboratory.state import Lab
 _START_TIMEOUT = 60.0  # seconds until a started engine answers
 _STOP_TIMEOUT = 60.0  # seconds until a stopped engine is gone
 _POLL_INTERVAL = 0.2  # seconds
-_ADDRESS_SET = "3"  # NET_ADDR_SET in the kernel's include/uapi/linux/netdevice.h
-_SIOCSIFHWADDR = 0x8924  # include/uapi/linux/sockios.h
-_ARPHRD_ETHER = 1  # include/uapi/linux/if_arp.h
 _PACKAGES = ("docker.io", "iptables")
 _ADVICE = (
     "install Docker (Debian's package is `docker.io`) and let this user use it, or run this as root on Debian or Ubuntu"
@@ -70,7 +64,6 @@ def ensure(lab: Lab, console: Console, daemon: Daemon = SYSTEM) -> None:
     """
     asked = _ask(daemon)
     if asked.returncode == 0:
-        keep_bridge_address()
         return
     if "permission denied" in asked.stderr.lower() and not machine.is_root():
         raise LabError(
@@ -85,26 +78,6 @@ def ensure(lab: Lab, console: Console, daemon: Daemon = SYSTEM) -> None:
     if not (machine.is_root() and machine.is_debian_family()):
         raise LabError(f"No Docker engine answers here: {_ADVICE}.")
     _set_up(lab, console, daemon)
-    keep_bridge_address()
-
-
-def keep_bridge_address(bridge: Path = Path("/sys/class/net/docker0")) -> None:
-    """Lets the engine's bridge keep the hardware address that it has.
-
-    Docker 20.10 leaves it to the kernel, which gives a bridge the lowest address of its ports: another one whenever a
-    container comes or goes. The other containers answer to the old one for some seconds, so requests to them and SSH
-    connections time out (measured on Debian 12, 2026-11). An address that was set once stays.
-    """
-    try:
-        if not machine.is_root() or (bridge / "addr_assign_type").read_text(encoding="ascii").strip() == _ADDRESS_SET:
-            return
-        address = bytes.fromhex((bridge / "address").read_text(encoding="ascii").strip().replace(":", ""))
-    except OSError:
-        return  # the engine is elsewhere, or has no bridge of this name
-    # struct ifreq: name of the interface, then struct sockaddr with the family and the address.
-    request = struct.pack("16sH14s", bridge.name.encode(), _ARPHRD_ETHER, address)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFHWADDR, request)
 
 
 def _set_up(lab: Lab, console: Console, daemon: Daemon) -> None:
