@@ -80,7 +80,9 @@ def test_a_request_in_flight_is_finished_before_the_stop(machine: ManagedHost, f
         assert answer.status_code == 200
         stop = pool.submit(machine.python, STOP)
         lines = list(answer.iter_lines())
-        assert stop.result()["status"] == 0
+        outcome = stop.result()
     machine.run("systemctl", "start", "apache2")
     flask.wait_until_it_answers()
     assert len(lines) == 4
+    assert outcome["status"] == 0, outcome
+    assert outcome["seconds"] > 0.5, "it waited for the request"

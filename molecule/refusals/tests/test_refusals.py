@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
-from support.site import Site
+from support.site import Site, accepts_connections
 from support.snapshot import differences, snapshot
+from support.waiting import wait_for
 
 HOST = "refusals-debian12"
 
@@ -213,7 +214,9 @@ def fixture_prepared(machine: ManagedHost) -> Iterator[None]:
     """The odd files, and a stranger who listens on port 8090."""
     machine.run("install", "-D", "-m", "0755", "/dev/stdin", STATIC_PYTHON, text=STATIC_PYTHON_SCRIPT)
     SPOILT_SOURCE.write_bytes(b"not the published source")
+    machine.attempt("systemctl", "stop", "stranger")  # of a run that was cut off
     machine.run("systemd-run", "--unit=stranger", "/usr/bin/python3", "-m", "http.server", "8090")
+    wait_for(lambda: accepts_connections(machine.address(), 8090), "the stranger listens")
     yield
     machine.run("systemctl", "stop", "stranger")
 
