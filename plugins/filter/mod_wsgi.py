@@ -21,10 +21,10 @@ def mod_wsgi_plan_of(inspection: Mapping[str, Any], settings: Mapping[str, Any])
     return mod_wsgi_plan.plan(settings, inspection)
 
 
-def mod_wsgi_builder(key: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
-    """The host that builds the wheel of a key; ``variable`` holds the plan in each host's variables."""
+def mod_wsgi_builder(wheel: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
+    """The host that builds a wheel; ``variable`` holds the plan in each host's variables."""
     plans = {host: hostvars[host].get(variable, {}) for host in hosts if host in hostvars}
-    return mod_wsgi_plan.builder(key, plans, plans)
+    return mod_wsgi_plan.builder(wheel, plans, plans)
 
 
 def mod_wsgi_cached_wheel(path: str) -> str:

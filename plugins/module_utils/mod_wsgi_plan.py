@@ -346,11 +346,11 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     return {**make(settings, inspection), "settings": dict(settings)}
 
 
-def builder(key: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
-    """The host that builds the wheel of a key for all: the first of those that lack it; "" when none does."""
+def builder(wheel: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
+    """The host that builds a wheel (its path in the cache) for all: the first that lacks it; "" when none does."""
     for host in hosts:
         candidate = plans.get(host, {})
-        if candidate.get("action") == "build" and candidate.get("key") == key:
+        if candidate.get("action") == "build" and candidate.get("wheel") == wheel:
             return host
     return ""
 

@@ -292,10 +292,12 @@ class TestPackage:
 class TestBuilder:
     @pytest.fixture
     def plans(self):
-        build, other = {"action": "build", "key": "a"}, {"action": "build", "key": "b"}
-        return {"web1": {"action": "none", "key": "a"}, "web2": build, "web3": other, "web4": build}
+        # One Python and one httpd, so one key; two versions of the module.
+        build = {"action": "build", "key": "k", "wheel": "a"}
+        other = {"action": "build", "key": "k", "wheel": "b"}
+        return {"web1": {"action": "none", "key": "k", "wheel": "a"}, "web2": build, "web3": other, "web4": build}
 
-    def test_the_first_that_lacks_the_wheel_builds_for_all_of_its_key(self, plans):
+    def test_the_first_that_lacks_a_wheel_builds_it_for_all(self, plans):
         assert mod_wsgi_plan.builder("a", plans, plans) == "web2"
         assert mod_wsgi_plan.builder("b", plans, plans) == "web3"
 
