@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Event MPM: threads in one child process. 64x16, 256x4 and 512x2 answered 1,000 connections alike (measured on
-# Debian 12, Apache 2.4, 2026-11); 64 keeps the damage of one lost child small and the number of processes low.
-THREADS_PER_CHILD = 64
-MAX_CHILDREN = 16
+# Event MPM: threads in one child process. 64x16, 128x8, 256x4 and 512x2 answered 1,000 connections alike (measured on
+# Debian 12, Apache 2.4, 2026-11); all children are started at once, so few of them.
+THREADS_PER_CHILD = 256
+MAX_CHILDREN = 4
 MIN_CHILDREN = 2
 # A host with less memory than this gets fewer children, in proportion.
 FULL_SIZE_MEMORY_MEBIBYTES = 512
@@ -54,10 +54,11 @@ def _server_sizes(memory_mebibytes: int, overrides: Mapping[str, int]) -> dict[s
         "max_request_workers": workers,
         "threads_per_child": threads,
         "server_limit": workers // threads,
-        "start_servers": min(2, workers // threads),
+        "start_servers": workers // threads,
+        # All children are there from the start, so nothing starts one but the loss of another.
         "min_spare_threads": min(threads, workers),
-        # Idle children below this are kept: a burst that comes back finds them, and an idle thread costs little.
-        "max_spare_threads": min(4 * threads, workers),
+        # Never more idle threads than this: no child is ended while httpd serves.
+        "max_spare_threads": workers,
         "listen_backlog": LISTEN_BACKLOG,
     }
     return {**sizes, **{key: overrides[key] for key in SERVER_KEYS if key in overrides}}
@@ -85,6 +86,10 @@ def sizes(
       that are to be answered: with httpd's default of 150, 663 of 1,000 connections to a blocking endpoint were never
       answered, with 1,024 all were, the slowest after 1.2 s (measured on Debian 12, Apache 2.4, 2026-11).
       A worker thread costs little resident memory; only a host below 512 MiB gets fewer.
+    - The number of httpd's children is fixed. When httpd has more idle threads than it wants, as after a burst, it ends
+      a child per second; such a child closes its idle connections only when their clients do, for up to 2 s, and no
+      longer hears that httpd stops: a stop then took 2.4 to 2.7 s, and takes 0.2 to 0.4 s with fixed children, also
+      right after a burst of 950 connections (measured as above).
     - A daemon process runs one thread of Python at a time, so processes follow the cores. At least 2, so that
       one goes on while the other one restarts; bounded by the memory which the applications share.
     - Threads wait for databases and other services: on a blocking endpoint the number of daemon threads decided the

@@ -46,16 +46,18 @@ sys.stdin.readline()
 
 
 @pytest.fixture(name="status_server")
-def fixture_status_server() -> Iterator[Callable[[str], int]]:
-    """Serve a text as /server-status?auto, and tell the port."""
+def fixture_status_server() -> Iterator[Callable[..., int]]:
+    """Serve texts as /server-status?auto, one after another and then the last one, and tell the port."""
     servers = []
 
-    def serve(text: str) -> int:
+    def serve(*texts: str) -> int:
+        waiting = list(texts)
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(200 if self.path == "/server-status?auto" else 404)
                 self.end_headers()
-                self.wfile.write(text.encode())
+                self.wfile.write((waiting.pop(0) if len(waiting) > 1 else waiting[0]).encode())
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -81,9 +83,13 @@ def fixture_status_server() -> Iterator[Callable[[str], int]]:
     ],
 )
 def test_a_server_is_idle_when_the_question_is_its_only_request(
-    status_server: Callable[[str], int], text: str, idle: bool
+    status_server: Callable[..., int], text: str, idle: bool
 ) -> None:
     assert drain.is_idle(status_server(text)) is idle
+
+
+def test_a_worker_that_still_writes_its_log_is_no_request(status_server: Callable[..., int]) -> None:
+    assert drain.is_idle(status_server("BusyWorkers: 2\n", "BusyWorkers: 3\n", "BusyWorkers: 1\n")) is True
 
 
 def test_a_server_that_does_not_tell_counts_as_busy() -> None:

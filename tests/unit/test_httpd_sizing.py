@@ -34,6 +34,13 @@ def test_sizes_are_consistent(cores: int, memory: int, applications: int, thread
         assert application["listen_backlog"] > found["max_request_workers"] or threads
 
 
+@given(memory=st.integers(64, 4_000_000), threads=st.none() | st.integers(1, 512))
+def test_no_child_is_started_or_ended_while_httpd_serves(memory: int, threads: int | None) -> None:
+    found = sizes(2, memory, overrides={"threads_per_child": threads})
+    assert found["start_servers"] == found["server_limit"]
+    assert found["max_spare_threads"] == found["max_request_workers"]
+
+
 def test_processes_follow_the_cores_within_the_memory() -> None:
     def processes(cores: int, memory: int, count: int) -> int:
         return sizes(cores, memory, [{"name": str(i)} for i in range(count)])["applications"]["0"]["processes"]

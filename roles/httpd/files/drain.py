@@ -22,17 +22,34 @@ OPEN = {"01", "08"}  # TCP_ESTABLISHED, TCP_CLOSE_WAIT
 LISTENING = "0A"
 INTERVAL = 0.02  # seconds
 PATIENCE = 1.0  # seconds for the server's status; a server that is slower is at work
+# seconds; a worker counts as busy for a moment after its answer, while it writes its line to the log
+SETTLING = 0.25
 
 
-def is_idle(private_port):
-    """Whether the server says that the request for its status is the only one in flight."""
+def busy_workers(private_port):
+    """How many of the server's workers have a request, the one for this number among them; None when it is not told."""
     url = "http://127.0.0.1:%d/server-status?auto" % private_port
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(url, timeout=PATIENCE) as answer:
-            return "BusyWorkers: 1" in answer.read().decode("ascii", "replace").splitlines()
+            lines = answer.read().decode("ascii", "replace").splitlines()
     except OSError:
-        return False
+        return None
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name == "BusyWorkers" and value.isdigit():
+            return int(value)
+    return None
+
+
+def is_idle(private_port):
+    """Whether the request for the server's status is the only one in flight, now or within a moment."""
+    end = time.monotonic() + SETTLING
+    while True:
+        workers = busy_workers(private_port)
+        if workers is None or workers == 1 or time.monotonic() >= end:
+            return workers == 1
+        time.sleep(INTERVAL)
 
 
 def connections():
