@@ -32,18 +32,22 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         applications = [dict(application) for application in self._task.args.get("applications") or []]
         listed = {a["name"]: self._examine(a) for a in applications if "directory" in a["source"]}
-        result.update(self._execute_module(MODULE, {"applications": applications}, task_vars=variables))
+        options = {"atexit_warnings": self._task.args.get("atexit_warnings", False)}
+        result.update(self._execute_module(MODULE, {**options, "applications": applications}, task_vars=variables))
         if result.get("failed") or self._task.check_mode or not result.get("missing"):
             return result
         lacking = [application for application in applications if application["name"] in result["missing"]]
         try:
             for application in lacking:
                 application["archive"] = self._transfer(application, listed[application["name"]])
-            second = self._execute_module(MODULE, {"applications": lacking}, task_vars=variables)
+            second = self._execute_module(MODULE, {**options, "applications": lacking}, task_vars=variables)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         releases = {**result["releases"], **second.get("releases", {})}
+        warnings = [*result.get("warnings", []), *second.get("warnings", [])]
         result.update(second)
+        if warnings:
+            result["warnings"] = warnings
         result["releases"] = releases
         return result
 

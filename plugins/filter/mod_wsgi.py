@@ -42,13 +42,15 @@ def mod_wsgi_record(
     return mod_wsgi_plan.record(settings, inspection, plan)
 
 
-def mod_wsgi_files(installation: Mapping[str, Any], instance: Mapping[str, str]) -> list[dict[str, Any]]:
+def mod_wsgi_files(
+    installation: Mapping[str, Any], instance: Mapping[str, str], destroy_interpreter: bool = True
+) -> list[dict[str, Any]]:
     """The files for the configuration transaction.
 
     Raises AnsibleFilterError when a path cannot stand in httpd's configuration.
     """
     try:
-        return mod_wsgi_plan.files(installation, instance)
+        return mod_wsgi_plan.files(installation, instance, destroy_interpreter)
     except QuotingError as error:
         raise AnsibleFilterError(str(error)) from error
 

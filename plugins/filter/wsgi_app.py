@@ -10,10 +10,15 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_sizing, wsgi_apps, wsgi_files
 
 
-def problems(applications: Sequence[Mapping[str, Any]], listen: Iterable[int | str]) -> list[str]:
-    """What is wrong with ``wsgi_apps``, one sentence each; empty when all is well."""
+def problems(
+    applications: Sequence[Mapping[str, Any]], listen: Iterable[int | str], environment: str = ""
+) -> list[str]:
+    """What is wrong with ``wsgi_apps``, one sentence each; empty when all is well.
+
+    ``listen`` is ``httpd_listen``, ``environment`` is ``wsgi_environment``.
+    """
     try:
-        return wsgi_apps.problems(applications, listen)
+        return wsgi_apps.problems(applications, listen, environment)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -2,7 +2,7 @@
 """Decide on the control node what a host needs, from the settings, the version table and what the host said.
 
 ``settings`` are the role's variables without their prefix: host, python, version, install_method, source,
-source_sha256, wheel, wheel_cache, allow_known_bad. ``inspection`` is what the module
+source_sha256, wheel, wheel_cache, allow_known_bad, destroy_interpreter. ``inspection`` is what the module
 ``modwsgi.deploy.mod_wsgi_interpreter`` returned.
 """
 
@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import sha256_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import (
     DEFAULT_VERSION,
+    FIRST_WITH_TOGGLE,
     MODULE_VERSIONS,
     build_packages,
     packaged_module,
@@ -89,6 +90,16 @@ def _version_problem(settings: Mapping[str, Any]) -> str:
     return (
         f"mod_wsgi {version} (mod_wsgi_version of host {host}) is known to be bad: {known.known_bad}; "
         f"use {DEFAULT_VERSION}, or insist with mod_wsgi_allow_known_bad: ['{version}']."
+    )
+
+
+def _toggle_problem(settings: Mapping[str, Any]) -> str:
+    version = settings["version"]
+    if settings["destroy_interpreter"] or version_key(version) >= version_key(FIRST_WITH_TOGGLE):
+        return ""
+    return (
+        f"mod_wsgi_destroy_interpreter of host {settings['host']} is false, which mod_wsgi {version} does not know; "
+        f"set mod_wsgi_version to {FIRST_WITH_TOGGLE} or later, or remove mod_wsgi_destroy_interpreter."
     )
 
 
@@ -171,6 +182,7 @@ def settings_problems(settings: Mapping[str, Any]) -> list[str]:
             problem
             or _version_problem(settings)
             or _range_problem(settings, settings["python"])
+            or _toggle_problem(settings)
             or _artefact_problem(settings)
         )
     return [sentence for sentence in (_method_problem(settings), problem) if sentence]
@@ -391,17 +403,22 @@ def _load_file(installation: Mapping[str, Any]) -> str:
     return _HEADER + "\n".join(lines) + "\n"
 
 
-def _configuration_file(installation: Mapping[str, Any], instance: Mapping[str, str]) -> str:
+def _configuration_file(installation: Mapping[str, Any], instance: Mapping[str, str], destroy_interpreter: bool) -> str:
+    # Named only when it is off: older modules do not know the directive, and On is what they do.
+    toggle = [] if destroy_interpreter else ["# Processes end without finalising Python.", "WSGIDestroyInterpreter Off"]
     lines = [
         f"WSGIPythonHome {quote(installation['interpreter']['prefix'], 'mod_wsgi_interpreter.prefix')}",
         f"WSGISocketPrefix {quote(instance['socket_directory'] + '/wsgi', 'socket_directory')}",
         "# No application runs inside httpd's own processes.",
         "WSGIRestrictEmbedded On",
+        *toggle,
     ]
     return _HEADER + "\n".join(lines) + "\n"
 
 
-def files(installation: Mapping[str, Any], instance: Mapping[str, str]) -> list[dict[str, Any]]:
+def files(
+    installation: Mapping[str, Any], instance: Mapping[str, str], destroy_interpreter: bool = True
+) -> list[dict[str, Any]]:
     """The files of the role for the configuration transaction: module and settings, their links, the facts file.
 
     Whatever loads the distribution's own module is taken away: httpd would take the first of two
@@ -411,7 +428,7 @@ def files(installation: Mapping[str, Any], instance: Mapping[str, str]) -> list[
         {"path": "mods-available/modwsgi.load", "content": _load_file(installation), "action": "restart"},
         {
             "path": "mods-available/modwsgi.conf",
-            "content": _configuration_file(installation, instance),
+            "content": _configuration_file(installation, instance, destroy_interpreter),
             "action": "restart",
         },
         {"path": "mods-enabled/modwsgi.load", "link": "../mods-available/modwsgi.load", "action": "restart"},

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 
 DEFAULT_VERSION = "6.1.1"
 
+# The release whose notes bring WSGIDestroyInterpreter (express: --orphan-interpreter) and a debugger with a keyboard.
+FIRST_WITH_TOGGLE = "4.9.1"
+FIRST_WITH_DEBUGGER = "4.9.1"
+
 _FORGED_ADDRESS = (
     "CVE-2022-2255: it passes X-Client-IP from an untrusted proxy to the application, so a client can forge its address"
 )

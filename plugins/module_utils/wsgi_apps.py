@@ -30,6 +30,9 @@ DEFAULTS: dict[str, Any] = {
     "address": "*",
     "port": 80,
     "default_vhost": False,
+    "application_group": "%{GLOBAL}",
+    "debug": False,
+    "debug_in_production": False,
     # The timeouts are those which the maintainer of mod_wsgi chose for mod_wsgi-express.
     "request_timeout": 60,
     "startup_timeout": 15,
@@ -65,6 +68,21 @@ GIT_VERSION = re.compile(r"(?!-)[A-Za-z0-9_./@^~-]+")
 URL_PATH = re.compile(r"/[^\s\x00-\x20\x7f?#\"\\]*")
 HEALTH_PATH = re.compile(r"/[\x21-\x7e]*")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+GROUP = re.compile(r"%\{GLOBAL\}|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+
+PRODUCTION = "production"
+"""The value of wsgi_environment in which nobody debugs by accident."""
+
+DEBUG_TIMEOUT = 3600
+"""Seconds for whatever has a limit in debug mode: somebody may be reading."""
+DEBUG_SETTINGS: dict[str, Any] = {
+    # None: the option is left out, since `processes=1` too would make wsgi.multiprocess true.
+    "processes": None,
+    "threads": 1,
+    **{f"{name}_timeout": DEBUG_TIMEOUT for name in ("request", "startup", "deadlock", "queue")},
+}
+"""What debug mode sets, whatever the application says for its ordinary life."""
 
 POSITIVE = ("processes", "threads")
 SECONDS = (
@@ -189,6 +207,9 @@ def check_words(application: Application) -> Problems:
     function = str(application.get("callable", DEFAULTS["callable"]))
     if not IDENTIFIER.fullmatch(function):
         yield "callable", f"{function!r} is not a Python name; write it like application"
+    group = str(application.get("application_group", DEFAULTS["application_group"]))
+    if not GROUP.fullmatch(group):
+        yield "application_group", f"{group!r} is not usable; use %{{GLOBAL}}, or a name of letters, digits, '_.:-'"
     for key in ("lang", "locale"):
         value = str(application.get(key, DEFAULTS[key]))
         if not re.fullmatch(r"[A-Za-z0-9_.@-]+", value):
@@ -432,8 +453,24 @@ def silent_ports(applications: Sequence[Application], listen: Listen) -> Iterato
             )
 
 
-def problems(applications: Sequence[Application], listen: Iterable[int | str]) -> list[str]:
-    """Everything that is wrong with `wsgi_apps`, one sentence each; empty when all is well."""
+def debugged_in_production(applications: Sequence[Application], environment: str) -> Iterator[str]:
+    """Applications in debug mode where the inventory says that it is production."""
+    for application in applications:
+        insists = boolean(application.get("debug_in_production", False))
+        if environment == PRODUCTION and boolean(application.get("debug", False)) and not insists:
+            yield _sentence(
+                application["name"],
+                "debug",
+                f"debug mode serves one request at a time and logs more, and wsgi_environment is {PRODUCTION}; "
+                "remove it, or insist with debug_in_production: true",
+            )
+
+
+def problems(applications: Sequence[Application], listen: Iterable[int | str], environment: str = "") -> list[str]:
+    """Everything that is wrong with `wsgi_apps`, one sentence each; empty when all is well.
+
+    ``environment`` is `wsgi_environment`: what kind of host the inventory says that it is.
+    """
     found = [sentence for application in applications for sentence in application_problems(application)]
     if found:
         return found
@@ -441,6 +478,7 @@ def problems(applications: Sequence[Application], listen: Iterable[int | str]) -
         *duplicate_names(applications),
         *duplicate_hosts(applications),
         *duplicate_defaults(applications),
+        *debugged_in_production(applications, environment),
         *silent_ports(applications, [parse(entry) for entry in listen]),
     ]
 
@@ -490,6 +528,7 @@ def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, 
     complete = {**DEFAULTS, **given}
     name = str(complete["name"])
     paths = layout(name)
+    debug = boolean(complete["debug"])
     account = f"wsgi-{name}"
     return {
         **complete,
@@ -497,6 +536,9 @@ def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, 
         **{key: int(given.get(key, sizes[key])) for key in POSITIVE},
         "listen_backlog": int(sizes["listen_backlog"]),
         "default_vhost": boolean(complete["default_vhost"]),
+        "debug": debug,
+        "debug_in_production": boolean(complete["debug_in_production"]),
+        **(DEBUG_SETTINGS if debug else {}),
         "user": str(complete.get("user", account)),
         "group": str(complete.get("group", complete.get("user", account))),
         "source": normalise_source(complete["source"]),

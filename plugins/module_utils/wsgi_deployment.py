@@ -22,7 +22,18 @@ PARTS = ("release", "venv", "environment", "commands", "application", "launcher"
 COMMAND_PARTS = ("release", "venv", "environment", "commands")
 """Parts whose change makes the release commands run again."""
 
-APPLICATION_KEYS = ("name", "user", "group", "script", "callable", "python_path", "static_root", "lang", "locale")
+APPLICATION_KEYS = (
+    "name",
+    "user",
+    "group",
+    "script",
+    "callable",
+    "python_path",
+    "static_root",
+    "lang",
+    "locale",
+    "debug",
+)
 """What the launcher and wsgi-run need to know of an application; none of it is secret."""
 
 HISTORY_LENGTH = 100

@@ -146,7 +146,7 @@ def expectation(application: dict, parameters: dict) -> dict:
         "virtual environment": paths["venv"],
         "mod_wsgi": parameters["mod_wsgi_version"],
         "daemon process group": application["name"],
-        "application group": "%{GLOBAL}",
+        "application group": application["application_group"],
         "release": os.path.realpath(paths["current"]),
     }
 

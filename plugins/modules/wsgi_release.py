@@ -24,6 +24,10 @@ options:
     type: list
     elements: dict
     required: true
+  atexit_warnings:
+    description: Whether to warn of code that registers handlers of C(atexit), by file and line.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Predicts; a git source is then resolved only where git is installed.
@@ -56,6 +60,7 @@ import subprocess
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_atexit import registrations, warning
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import fingerprint
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import inside
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import SourceError, unpack
@@ -221,10 +226,23 @@ def release_of_directory(application: dict, check_mode: bool) -> dict:
     return {"id": application["digest"], "path": path, "changed": changed}
 
 
+def warn_of_atexit(module: AnsibleModule, application: dict, release: str) -> None:
+    """Tell which handlers of a release will not run; a release that is not there yet has none to tell of."""
+    files = [
+        os.path.relpath(os.path.join(folder, name), release) for folder, _, names in os.walk(release) for name in names
+    ]
+    sentence = warning(application, registrations(release, files))
+    if sentence:
+        module.warn(sentence)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"applications": {"type": "list", "elements": "dict", "required": True}},
+        argument_spec={
+            "applications": {"type": "list", "elements": "dict", "required": True},
+            "atexit_warnings": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     os.umask(0o022)
@@ -235,6 +253,8 @@ def main() -> None:
             make = release_of_git if "git" in application["source"] else release_of_directory
             release = make(application, module.check_mode)
             releases[application["name"]] = release
+            if module.params["atexit_warnings"] and release["path"]:
+                warn_of_atexit(module, application, release["path"])
             if "git" not in application["source"] and not os.path.isdir(release["path"]):
                 missing.append(application["name"])
     except (ReleaseError, OSError) as error:

@@ -31,6 +31,7 @@ def settings(tmp_path):
         "wheel": "",
         "wheel_cache": str(tmp_path / "wheels"),
         "allow_known_bad": [],
+        "destroy_interpreter": True,
     }
 
 
@@ -128,6 +129,18 @@ class TestSettings:
     @pytest.mark.parametrize("version", ["5.0.1", "6.2.0"])
     def test_the_user_gives_the_checksum(self, settings, version):
         assert mod_wsgi_plan.settings_problems({**settings, "version": version, "source_sha256": "a" * 64}) == []
+
+    @pytest.mark.parametrize("version", ["4.9.4", "5.0.2", "6.1.1"])
+    def test_the_interpreter_may_be_kept(self, settings, version):
+        wanted = {**settings, "version": version, "destroy_interpreter": False}
+        assert mod_wsgi_plan.settings_problems(wanted) == []
+
+    def test_a_version_without_the_toggle(self, settings):
+        problem = the_problem(
+            settings, version="4.9.0", python="3.9", allow_known_bad=["4.9.0"], destroy_interpreter=False
+        )
+        assert "mod_wsgi_destroy_interpreter of host web1 is false, which mod_wsgi 4.9.0 does not know" in problem
+        assert "4.9.1 or later" in problem
 
     def test_something_that_is_no_checksum(self, settings):
         assert "is not a SHA-256" in the_problem(settings, source_sha256="abc")
@@ -327,6 +340,13 @@ class TestFiles:
     def test_another_wheel_at_the_same_path_changes_the_file(self, files, installation):
         other = mod_wsgi_plan.files(installation | {"wheel_sha256": "d" * 64}, instance())
         assert other[0]["content"] != files["mods-available/modwsgi.load"]["content"]
+
+    def test_the_interpreter_is_kept_only_where_it_is_asked_for(self, files, installation):
+        assert "WSGIDestroyInterpreter" not in str(files), "an older module does not know the directive"
+        kept = filters.mod_wsgi_files(installation, instance(), False)
+        (settings,) = [file for file in kept if file["path"] == "mods-available/modwsgi.conf"]
+        assert "\nWSGIDestroyInterpreter Off\n" in settings["content"]
+        assert settings["action"] == "restart"
 
     def test_the_settings(self, files):
         lines = files["mods-available/modwsgi.conf"]["content"].splitlines()

@@ -74,6 +74,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"port": 8080}, "port", "httpd does not listen on 8080; add it to httpd_listen (now 80)"),
     ({"address": "localhost"}, "address", "is neither * nor an IP address"),
     ({"callable": "app()"}, "callable", "is not a Python name"),
+    ({"application_group": "%{SERVER}"}, "application_group", "use %{GLOBAL}, or a name"),
+    ({"application_group": "a b"}, "application_group", "'a b' is not usable"),
     ({"lang": "C UTF"}, "lang", "is not the name of a locale"),
     ({"health": {"path": "healthz"}}, "health.path", "is not a path"),
     ({"health": {"status": 20}}, "health.status", "is not an HTTP status"),
@@ -158,6 +160,24 @@ def test_two_default_applications_on_one_port(shop: dict[str, Any]) -> None:
     (sentence,) = wsgi_apps.problems([shop, other], [80])
     assert "'blog', key default_vhost: the application 'shop' is already the default of port 80" in sentence
     assert wsgi_apps.problems([shop, {**other, "port": 8080}], [80, 8080]) == []
+
+
+def test_debug_mode_is_one_process_with_one_thread_and_patience(shop: dict[str, Any]) -> None:
+    shop |= {"debug": "yes", "processes": 4, "threads": 9, "request_timeout": 5}
+    (complete,) = wsgi_apps.normalise([shop], [80], {"shop": SIZES})
+    assert complete["debug"] is True
+    assert (complete["processes"], complete["threads"]) == (None, 1)
+    assert complete["request_timeout"] == complete["deadlock_timeout"] == wsgi_apps.DEBUG_TIMEOUT
+
+
+def test_debug_mode_is_refused_in_production_unless_somebody_insists(shop: dict[str, Any]) -> None:
+    shop["debug"] = True
+    assert wsgi_apps.problems([shop], [80]) == wsgi_apps.problems([shop], [80], "staging") == []
+    (sentence,) = wsgi_apps.problems([shop], [80], "production")
+    assert sentence.startswith("wsgi_apps: application 'shop', key debug: ")
+    assert "insist with debug_in_production: true" in sentence
+    assert wsgi_apps.problems([{**shop, "debug_in_production": True}], [80], "production") == []
+    assert wsgi_apps.problems([{**shop, "debug": False}], [80], "production") == []
 
 
 def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:

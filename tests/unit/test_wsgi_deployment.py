@@ -23,6 +23,7 @@ APPLICATION: dict[str, Any] = {
     "static_root": "",
     "lang": "C.UTF-8",
     "locale": "C.UTF-8",
+    "debug": False,
     "release_commands": [["true"]],
     "paths": layout("shop"),
 }

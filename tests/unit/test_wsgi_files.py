@@ -71,6 +71,38 @@ def test_the_vhost(application: dict[str, Any]) -> None:
     assert 'Header set Cache-Control "public, max-age=60"' in lines
 
 
+def vhost_of(application: dict[str, Any], **changes: Any) -> str:
+    """The text of the vhost of a changed application, continued lines joined."""
+    raw = {key: application[key] for key in ("name", "server_name")}
+    raw["source"] = {"directory": application["source"]["directory"]}
+    sizes = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
+    (complete,) = wsgi_apps.normalise([{**raw, **changes}], [80], sizes)
+    return contents(complete)["sites-available/100-modwsgi-shop.conf"].replace("\\\n", "")
+
+
+def test_debug_mode(application: dict[str, Any]) -> None:
+    ordinary, debug = vhost_of(application), vhost_of(application, debug=True)
+    (group,) = [line for line in debug.splitlines() if line.startswith("WSGIDaemonProcess")]
+    assert "processes=" not in group, "also processes=1 would make wsgi.multiprocess true"
+    assert {"threads=1", "request-timeout=3600", "socket-timeout=3600"} <= set(group.split())
+    lines = {line.strip() for line in debug.splitlines()}
+    wanted = {
+        "WSGIScriptReloading On",
+        "LogLevel wsgi:debug",
+        "WSGIRestrictStdin Off",
+        "WSGIRestrictStdout Off",
+        "Timeout 3600",
+    }
+    assert wanted <= lines
+    assert not wanted & {line.strip() for line in ordinary.splitlines()}
+
+
+def test_a_named_application_group(application: dict[str, Any]) -> None:
+    assert "process-group=shop application-group=sub" in vhost_of(application, application_group="sub")
+    named = contents({**application, "application_group": "sub"})
+    assert "WSGIApplicationGroup sub" in named["modwsgi-private.d/shop.conf"]
+
+
 def test_no_secret_is_in_a_file(application: dict[str, Any]) -> None:
     assert "a secret" not in str(contents(application))
 

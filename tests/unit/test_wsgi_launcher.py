@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Iterator
@@ -47,9 +49,13 @@ class Site:
         (folder / "application.json").write_text(json.dumps(self.application))
         if self.variables is not None:
             (folder / "environment.json").write_text(json.dumps(self.variables))
+        return runpy.run_path(str(self.launcher()))["application"]
+
+    def launcher(self) -> Path:
+        """The launcher, which reads this site's configuration."""
         path = self.root / "launcher.py"
         path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
-        return runpy.run_path(str(path))["application"]
+        return path
 
 
 @pytest.fixture(name="site")
@@ -120,3 +126,71 @@ def test_an_exception_of_a_request_keeps_its_traceback(site: Site) -> None:
     with pytest.raises(KeyError) as error:
         application({}, None)
     assert traceback.extract_tb(error.value.__traceback__)[-1].lineno == 2
+
+
+def module(name: str, path: Path) -> types.ModuleType:
+    """A loaded module of a file."""
+    path.write_text("")
+    loaded = types.ModuleType(name)
+    loaded.__file__ = str(path)
+    return loaded
+
+
+class Looks:
+    """Stands for the event that ends the watch: after each look at the files it lets something happen."""
+
+    def __init__(self, *happenings: Any) -> None:
+        self.happenings = list(happenings)
+
+    def wait(self, _seconds: float) -> bool:
+        if not self.happenings:
+            return True
+        self.happenings.pop(0)()
+        return False
+
+
+def signals_of(site: Site, monkeypatch: pytest.MonkeyPatch, *happenings: Any) -> list[int]:
+    """What the watch sends to its process."""
+    site.start("def application(e, s): pass\n")
+    launcher = runpy.run_path(str(site.launcher()))
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _pid, number: sent.append(number))
+    launcher["restart_when_changed"](str(site.release), Looks(*happenings))
+    return sent
+
+
+def test_debug_mode_follows_the_code(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = site.release / "views.py"
+    monkeypatch.setitem(sys.modules, "views", module("views", views))
+    assert signals_of(site, monkeypatch, lambda: None, lambda: os.utime(views, (1, 1)), lambda: None) == [signal.SIGINT]
+
+
+def test_debug_mode_sees_a_file_that_is_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = site.release / "views.py"
+    monkeypatch.setitem(sys.modules, "views", module("views", views))
+    assert signals_of(site, monkeypatch, views.unlink) == [signal.SIGINT]
+
+
+def test_debug_mode_minds_neither_new_modules_nor_others_files(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = site.root / "library.py"
+    monkeypatch.setitem(sys.modules, "library", module("library", outside))
+
+    def import_one() -> None:
+        monkeypatch.setitem(sys.modules, "late", module("late", site.release / "late.py"))
+
+    assert signals_of(site, monkeypatch, import_one, lambda: os.utime(outside, (1, 1)), lambda: None) == []
+
+
+def test_the_code_is_watched_in_debug_mode_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[Any] = []
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "subscribe_shutdown", handlers.append, raising=False)
+    site.start("def application(e, s): pass\n")
+    assert handlers == []
+    site.application["debug"] = True
+    site.start("def application(e, s): pass\n")
+    (stop,) = handlers
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "watch"]
+    assert thread.daemon, "it keeps no process from ending"
+    stop("process_stopping")
+    thread.join(5)
+    assert not thread.is_alive()

@@ -31,6 +31,7 @@ def application(*commands: str, user: str = "", **keys: Any) -> dict[str, Any]:
         "static_root": "",
         "lang": "C.UTF-8",
         "locale": "C.UTF-8",
+        "debug": False,
         "release_commands": [["sh", "-c", command] for command in commands],
         "paths": {**layout("shop"), "state": "/tmp"},
         **keys,

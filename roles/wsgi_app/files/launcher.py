@@ -11,12 +11,15 @@ Installed by the role wsgi_app; changes are overwritten.
 import functools
 import json
 import os
+import signal
 import sys
+import threading
 import types
 
 import mod_wsgi
 
 CONFIGURATION_ROOT = "/etc/wsgi"
+WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
 
 
 def load(name, file):
@@ -76,6 +79,37 @@ def load_script(application, release):
         ) from None
 
 
+def changes(release):
+    """When each Python file of the release that is loaded was changed last; the times grow with each look."""
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    times = {}
+    for path in files:
+        if path and path.startswith(release + os.sep):
+            try:
+                times[path] = os.stat(path).st_mtime_ns
+            except OSError:
+                times[path] = None  # it is gone, which is a change too
+    return times
+
+
+def restart_when_changed(release, stopped):
+    """End this process, which httpd replaces, as soon as one of the loaded files is not as it was when first seen."""
+    known = changes(release)
+    while not stopped.wait(WATCH_SECONDS):
+        now = changes(release)
+        if any(now.get(path) != time for path, time in known.items()):
+            os.kill(os.getpid(), signal.SIGINT)  # mod_wsgi: an orderly shutdown of a daemon process
+            return
+        known.update(now)
+
+
+def watch(release):
+    """Debug mode: let the process follow the code."""
+    stopped = threading.Event()
+    mod_wsgi.subscribe_shutdown(lambda *_, **__: stopped.set())
+    threading.Thread(target=restart_when_changed, args=(release, stopped), name="watch", daemon=True).start()
+
+
 def start():
     """The WSGI callable of the application which this daemon process group is for."""
     name = mod_wsgi.process_group
@@ -85,7 +119,10 @@ def start():
     os.chdir(release)
     set_environment(application, variables, release)
     set_module_path(application, release)
-    return load_script(application, release)
+    function = load_script(application, release)
+    if application.get("debug"):  # not in the file of an earlier version of the role
+        watch(release)
+    return function
 
 
 def with_traceback(function):
