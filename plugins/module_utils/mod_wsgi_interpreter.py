@@ -104,8 +104,21 @@ def base_executable(answer: dict[str, Any]) -> str:
     return str(own if own.exists() else Path(answer["executable"]).resolve())
 
 
+def distribution_library(version: str) -> str:
+    """Where Debian's package libpython3.X has the library of its Python ("3.11"), installed or not.
+
+    Debian 11's Python does not know: its LIBDIR is /usr/lib, and the library is in the folder of the architecture.
+    """
+    return f"/usr/lib/{_multiarch()}/libpython{version}.so.1.0"
+
+
+def _multiarch() -> str:
+    """Debian's name of the architecture, "x86_64-linux-gnu"."""
+    return sysconfig.get_config_var("MULTIARCH") or ""
+
+
 def find_library(answer: dict[str, Any]) -> str:
-    """Path of the shared libpython, "" when there is none."""
+    """Path of the shared libpython of a Python that is not the distribution's, "" when there is none."""
     if ".so" not in answer["library"]:
         return ""
     # A relocated build (uv's, for example) names the folder of the machine that built it.
@@ -149,7 +162,7 @@ def check(answer: dict[str, Any], python: str, from_distribution: bool, host: st
             f"{executable} on host {host} is a free-threaded build of Python {version}, which mod_wsgi "
             "does not support; name a build with the global interpreter lock in mod_wsgi_python."
         )
-    if not answer["shared"] or (not from_distribution and not find_library(answer)):
+    if not answer["shared"] or not (from_distribution or find_library(answer)):
         raise InterpreterError(
             f"{executable} on host {host} (Python {version}) has no shared libpython, which httpd has to load; "
             "rebuild it with --enable-shared, or name another interpreter in mod_wsgi_python."
@@ -159,7 +172,8 @@ def check(answer: dict[str, Any], python: str, from_distribution: bool, host: st
             f"{executable} on host {host} (Python {version}) lacks its modules venv and ensurepip, which the "
             "installation needs; install them, or name another interpreter in mod_wsgi_python."
         )
-    for path in (base_executable(answer), answer["standard_library"], find_library(answer)):
+    library = "" if from_distribution else find_library(answer)  # the distribution's may come later, and is open to all
+    for path in (base_executable(answer), answer["standard_library"], library):
         directory, mode = closed_directory(path) if path else ("", "")
         if directory:
             raise InterpreterError(
@@ -171,16 +185,13 @@ def check(answer: dict[str, Any], python: str, from_distribution: bool, host: st
 def describe(answer: dict[str, Any], from_distribution: bool) -> dict[str, Any]:
     """The public description of an interpreter: the value of ``mod_wsgi_interpreter``."""
     version = "{}.{}".format(*answer["version"])
-    library = find_library(answer)
-    if not library and from_distribution:  # its package libpython3.X is installed later
-        library = f"{answer['library_directory']}/{answer['library']}"
     return {
         "executable": base_executable(answer),
         "version": version,
         "full_version": "{}.{}.{}".format(*answer["version"]),
         "prefix": answer["prefix"],
         "abi": "cp" + version.replace(".", ""),
-        "libpython": library,
+        "libpython": distribution_library(version) if from_distribution else find_library(answer),
         "extension_suffix": answer["extension_suffix"],
         "headers": Path(answer["include"], "Python.h").exists(),
         "installed": True,
@@ -190,7 +201,6 @@ def describe(answer: dict[str, Any], from_distribution: bool) -> dict[str, Any]:
 
 def predict(distribution: Distribution) -> dict[str, Any]:
     """The description of the distribution's Python where its package has yet to be installed."""
-    multiarch = sysconfig.get_config_var("MULTIARCH") or ""
     version = distribution.python
     abi = "cp" + version.replace(".", "")
     return {
@@ -199,8 +209,8 @@ def predict(distribution: Distribution) -> dict[str, Any]:
         "full_version": version,
         "prefix": "/usr",
         "abi": abi,
-        "libpython": f"/usr/lib/{multiarch}/libpython{version}.so.1.0",
-        "extension_suffix": f".cpython-{abi[2:]}-{multiarch}.so",
+        "libpython": distribution_library(version),
+        "extension_suffix": f".cpython-{abi[2:]}-{_multiarch()}.so",
         "headers": False,
         "installed": False,
         "from_distribution": True,

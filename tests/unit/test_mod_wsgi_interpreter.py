@@ -188,6 +188,15 @@ class TestDescribe:
         library = interpreters.describe(answer, from_distribution=False)["libpython"]
         assert library == str(prefix / "lib/libpython3.12.so.1.0")
 
+    @pytest.mark.parametrize("directory", ["/usr/lib", "/usr/lib/x86_64-linux-gnu"])
+    def test_the_distributions_library_is_where_debian_has_it(self, monkeypatch, answer, directory):
+        """Debian 11's Python names /usr/lib, where its library is not."""
+        monkeypatch.setattr(interpreters.sysconfig, "get_config_var", {"MULTIARCH": "x86_64-linux-gnu"}.get)
+        answer.update(version=[3, 11, 2], prefix="/usr", library_directory=directory, library="libpython3.11.so.1.0")
+        described = interpreters.describe(answer, from_distribution=True)
+        assert described["libpython"] == "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0"
+        assert described["libpython"] == interpreters.predict(DEBIAN_12)["libpython"]
+
     def test_a_prediction_has_the_same_keys(self, answer):
         predicted = interpreters.predict(DEBIAN_12)
         assert predicted.keys() == interpreters.describe(answer, from_distribution=False).keys()
