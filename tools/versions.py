@@ -40,6 +40,22 @@ def versions() -> list[str]:
     return lines
 
 
+def reasons() -> list[str]:
+    """The rows on the Pythons that do not fit, the oldest limit first."""
+    found: dict[tuple[tuple[int, ...], str, str], list[str]] = {}
+    for name, known in table.MODULE_VERSIONS.items():
+        for limit, side, reason in (
+            (known.first_python, "older than", known.too_old),
+            (known.last_python, "newer than", known.too_new),
+        ):
+            key = (table.version_key(limit), f"{side} {limit}", reason)
+            found.setdefault(key, []).append(name)
+    lines = ["| Python | mod_wsgi | Why it does not fit |", "|---|---|---|"]
+    for (_, pythons, reason), names in sorted(found.items()):
+        lines.append(f"| {pythons} | {', '.join(sorted(names, key=table.version_key, reverse=True))} | {reason} |")
+    return lines
+
+
 def distributions() -> list[str]:
     """The rows on the distributions."""
     lines = [
@@ -54,7 +70,8 @@ def distributions() -> list[str]:
 
 def document() -> str:
     """The text of docs/versions.md."""
-    return "\n".join([PREFACE, *versions(), "", "## Distributions", "", *distributions()]) + "\n"
+    parts = [PREFACE, *versions(), "", "## Pythons that do not fit", "", *reasons()]
+    return "\n".join([*parts, "", "## Distributions", "", *distributions()]) + "\n"
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:

@@ -23,7 +23,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
     MODULE_VERSIONS,
     build_packages,
     packaged_module,
-    supports_python,
+    range_reason,
     version_key,
     versions_for,
 )
@@ -70,13 +70,14 @@ def _python_problem(settings: Mapping[str, Any]) -> str:
 
 def _range_problem(settings: Mapping[str, Any], python: str) -> str:
     version = settings["version"]
-    if python.startswith("/") or supports_python(version, python):
+    reason = "" if python.startswith("/") else range_reason(version, python)
+    if not reason:
         return ""
     known, others = MODULE_VERSIONS[version], versions_for(python)
     advice = f"set mod_wsgi_version to one of {', '.join(others)}, or choose" if others else "choose"
     return (
         f"mod_wsgi {version} supports Python {known.first_python} to {known.last_python}, and host "
-        f"{settings['host']} is to use {python}; {advice} another Python in mod_wsgi_python."
+        f"{settings['host']} is to use {python} ({reason}); {advice} another Python in mod_wsgi_python."
     )
 
 

@@ -24,6 +24,11 @@ _LARGE_BODIES = "request bodies over 1 GiB crash it with Apache 2.4.54 or later"
 _DEAD_ON_32_BIT = "daemon mode does not work on 32-bit machines"
 _LOST_BODIES = f"POST bodies are broken with WSGIScriptReloading Off and queue-timeout=0, and {_DEAD_ON_32_BIT}"
 
+# Why a Python outside of the range does not fit; "it" is the version of the module.
+_OPAQUE_FRAMES = "it does not compile with Python 3.11 or later, where PyFrameObject is opaque"
+_NO_WARN_OPTION = "it does not compile with Python 3.14 or later, where PySys_AddWarnOption is gone"
+_ASKS_FOR_3_10 = "its source distribution asks for Python 3.10 or later"
+
 
 @dataclass(frozen=True)
 class ModuleVersion:
@@ -37,33 +42,50 @@ class ModuleVersion:
     """SHA-256 of the source distribution; "" when none has been verified."""
     known_bad: str = ""
     """Why it is refused unless the user insists by name; "" when nothing is known against it."""
+    too_old: str = "no older Python has been tried with it"
+    """Why a Python below the lowest does not fit."""
+    too_new: str = "no newer Python has been tried with it"
+    """Why a Python above the highest does not fit."""
 
 
 MODULE_VERSIONS: dict[str, ModuleVersion] = {
-    # PyFrameObject became opaque in Python 3.11: 4.9.0 does not compile there.
-    "4.9.0": ModuleVersion("3.8", "3.10", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}"),
+    "4.9.0": ModuleVersion(
+        "3.8", "3.10", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}", too_new=_OPAQUE_FRAMES
+    ),
     "4.9.1": ModuleVersion(
         "3.8",
         "3.13",
         sha256="44f91ef0c5859d0e121f70b2fff0807c7a0f528ec5b48ed72585d350e9b917e6",
         known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}",
+        too_new=_NO_WARN_OPTION,
     ),
-    "4.9.2": ModuleVersion("3.8", "3.13", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}"),
-    "4.9.3": ModuleVersion("3.8", "3.13", known_bad=_LARGE_BODIES),
-    # PySys_AddWarnOption is gone in Python 3.14: the 4.9 line does not compile there.
-    "4.9.4": ModuleVersion("3.8", "3.13", sha256="8e762662ea5b01afc386bbcfbaa079748eb6203ab1d6d3a3dac9237f5666cfc9"),
+    "4.9.2": ModuleVersion(
+        "3.8", "3.13", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}", too_new=_NO_WARN_OPTION
+    ),
+    "4.9.3": ModuleVersion("3.8", "3.13", known_bad=_LARGE_BODIES, too_new=_NO_WARN_OPTION),
+    "4.9.4": ModuleVersion(
+        "3.8",
+        "3.13",
+        sha256="8e762662ea5b01afc386bbcfbaa079748eb6203ab1d6d3a3dac9237f5666cfc9",
+        too_new=_NO_WARN_OPTION,
+    ),
     "5.0.0": ModuleVersion("3.8", "3.14"),
     "5.0.1": ModuleVersion("3.8", "3.14"),
     "5.0.2": ModuleVersion("3.8", "3.14", sha256="6fe5557c3ef25c184c2c994905fe52be1c06ae5c46235ecafe558e84789e2159"),
-    "6.0.0": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
-    "6.0.1": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
-    "6.0.2": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
-    "6.0.3": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
-    "6.0.4": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES),
-    "6.0.5": ModuleVersion("3.10", "3.14", known_bad=_DEAD_ON_32_BIT),
-    "6.0.6": ModuleVersion("3.10", "3.14"),
-    "6.1.0": ModuleVersion("3.10", "3.14"),
-    "6.1.1": ModuleVersion("3.10", "3.14", sha256="a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e"),
+    "6.0.0": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
+    "6.0.1": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
+    "6.0.2": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
+    "6.0.3": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
+    "6.0.4": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
+    "6.0.5": ModuleVersion("3.10", "3.14", known_bad=_DEAD_ON_32_BIT, too_old=_ASKS_FOR_3_10),
+    "6.0.6": ModuleVersion("3.10", "3.14", too_old=_ASKS_FOR_3_10),
+    "6.1.0": ModuleVersion("3.10", "3.14", too_old=_ASKS_FOR_3_10),
+    "6.1.1": ModuleVersion(
+        "3.10",
+        "3.14",
+        sha256="a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e",
+        too_old=_ASKS_FOR_3_10,
+    ),
 }
 
 # The build environment: setuptools alone builds each version above (it makes wheels by itself since 70.1),
@@ -98,12 +120,19 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def supports_python(version: str, python: str) -> bool:
-    """Whether a module version supports a Python ("3.11"); True for a module version that the table lacks."""
+def range_reason(version: str, python: str) -> str:
+    """Why a module version does not support a Python ("3.11"); "" when it does, or when the table lacks it."""
     known = MODULE_VERSIONS.get(version)
     if known is None:
-        return True
-    return version_key(known.first_python) <= version_key(python) <= version_key(known.last_python)
+        return ""
+    if version_key(python) < version_key(known.first_python):
+        return known.too_old
+    return known.too_new if version_key(python) > version_key(known.last_python) else ""
+
+
+def supports_python(version: str, python: str) -> bool:
+    """Whether a module version supports a Python ("3.11"); True for a module version that the table lacks."""
+    return not range_reason(version, python)
 
 
 def versions_for(python: str) -> list[str]:

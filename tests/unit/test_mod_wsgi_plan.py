@@ -108,6 +108,18 @@ class TestSettings:
         assert "mod_wsgi 6.1.1 supports Python 3.10 to 3.14" in problem
         assert "5.0.2, 4.9.4" in problem
 
+    @pytest.mark.parametrize(
+        ("version", "python", "reason"),
+        [
+            ("4.9.0", "3.11", "it does not compile with Python 3.11 or later, where PyFrameObject is opaque"),
+            ("4.9.4", "3.14", "it does not compile with Python 3.14 or later, where PySys_AddWarnOption is gone"),
+            ("6.1.1", "3.9", "its source distribution asks for Python 3.10 or later"),
+        ],
+    )
+    def test_a_python_that_does_not_fit_is_refused_with_the_reason(self, settings, version, python, reason):
+        problem = the_problem(settings, version=version, python=python, allow_known_bad=[version])
+        assert f"host web1 is to use {python} ({reason}); set mod_wsgi_version to one of" in problem
+
     def test_a_version_without_form(self, settings):
         assert 'mod_wsgi_version of host web1 is "six"' in the_problem(settings, version="six")
 

@@ -12,6 +12,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
     DEFAULT_VERSION,
     MODULE_VERSIONS,
     build_packages,
+    range_reason,
     runtime_packages,
     supports_python,
     version_key,
@@ -53,6 +54,36 @@ def test_each_build_requirement_is_pinned_by_version_and_checksum():
 )
 def test_supported_pythons(version, python, supported):
     assert supports_python(version, python) is supported
+
+
+@pytest.mark.parametrize(
+    ("version", "python", "words"),
+    [
+        ("4.9.0", "3.10", ""),
+        ("4.9.0", "3.11", "does not compile with Python 3.11 or later, where PyFrameObject is opaque"),
+        ("4.9.0", "3.14", "PyFrameObject is opaque"),
+        ("4.9.1", "3.13", ""),
+        ("4.9.1", "3.14", "does not compile with Python 3.14 or later, where PySys_AddWarnOption is gone"),
+        ("4.9.4", "3.14", "PySys_AddWarnOption is gone"),
+        ("6.1.1", "3.9", "asks for Python 3.10 or later"),
+        ("6.1.1", "3.15", "no newer Python has been tried with it"),
+        ("5.0.2", "3.7", "no older Python has been tried with it"),
+    ],
+)
+def test_what_is_not_supported_has_a_reason(version, python, words):
+    reason = range_reason(version, python)
+    assert words in reason
+    assert bool(reason) == bool(words)
+
+
+def test_no_reason_contradicts_its_range():
+    """A reason names the first Python that does not fit, or the first that does."""
+    for name, known in MODULE_VERSIONS.items():
+        minor = int(known.last_python.split(".")[1])
+        if "compile" in known.too_new:
+            assert f"Python 3.{minor + 1} or later" in known.too_new, name
+        if "asks" in known.too_old:
+            assert f"Python {known.first_python} or later" in known.too_old, name
 
 
 @pytest.mark.parametrize("version", ["4.9.0", "4.9.1", "4.9.2"])
