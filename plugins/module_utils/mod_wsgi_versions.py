@@ -49,9 +49,7 @@ class ModuleVersion:
 
 
 MODULE_VERSIONS: dict[str, ModuleVersion] = {
-    "4.9.0": ModuleVersion(
-        "3.8", "3.10", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}", too_new=_OPAQUE_FRAMES
-    ),
+    "4.9.0": ModuleVersion("3.8", "3.10", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}", too_new=_OPAQUE_FRAMES),
     "4.9.1": ModuleVersion(
         "3.8",
         "3.13",
@@ -59,9 +57,7 @@ MODULE_VERSIONS: dict[str, ModuleVersion] = {
         known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}",
         too_new=_NO_WARN_OPTION,
     ),
-    "4.9.2": ModuleVersion(
-        "3.8", "3.13", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}", too_new=_NO_WARN_OPTION
-    ),
+    "4.9.2": ModuleVersion("3.8", "3.13", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}", too_new=_NO_WARN_OPTION),
     "4.9.3": ModuleVersion("3.8", "3.13", known_bad=_LARGE_BODIES, too_new=_NO_WARN_OPTION),
     "4.9.4": ModuleVersion(
         "3.8",

@@ -79,7 +79,8 @@ REFUSALS = [
         "a Python that the module does not support",
         {"mod_wsgi_python": "3.9"},
         f"mod_wsgi 6.1.1 supports Python 3.10 to 3.14, and host {HOST} is to use 3.9 (its source distribution "
-        "asks for Python 3.10 or later); set mod_wsgi_version to one of 5.0.2, 4.9.4, or choose another Python in mod_wsgi_python.",
+        "asks for Python 3.10 or later); set mod_wsgi_version to one of 5.0.2, 4.9.4, or choose another "
+        "Python in mod_wsgi_python.",
     ),
     Refusal(
         "a known-bad version",
