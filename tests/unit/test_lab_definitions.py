@@ -7,16 +7,18 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 
 from tools import check
+from tools.laboratory import images
 from tools.laboratory.cli import main
-from tools.laboratory.console import LabError
+from tools.laboratory.console import Console, LabError
 from tools.laboratory.environment import collection_names, members_of_collections
-from tools.laboratory.images import base_image, host_image
+from tools.laboratory.images import base_image, host_image, interpreter_image
 from tools.laboratory.lock import without_addresses
 from tools.laboratory.machine import trusted_certificates
 from tools.laboratory.state import Lab
-from tools.laboratory.suites import DEFAULT_SUITE, SUITES
+from tools.laboratory.suites import DEFAULT_SUITE, INTERPRETERS, SUITES
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -27,7 +29,30 @@ def fixture_lab(tmp_path: Path) -> Lab:
     folder = tmp_path / "images/test-host"
     folder.mkdir(parents=True)
     (folder / "Dockerfile").write_text("FROM base\n")
+    (folder / "interpreter").mkdir()
+    (folder / "interpreter/Dockerfile").write_text("FROM host\n")
+    (folder / "interpreter/build-python").write_text("exit 0\n")
     return Lab(tmp_path)
+
+
+@pytest.fixture(name="docker_calls")
+def fixture_docker_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `docker` that notes how it was called, and starts containers that fail."""
+    calls = tmp_path / "calls"
+    calls.touch()
+    script = tmp_path / "programs/docker"
+    script.parent.mkdir()
+    script.write_text(f"""#!/bin/sh
+echo "$1 $2 $3" >> {calls}
+case $1 in run)
+  for word; do case $word in --cidfile=*) echo container-1 > "${{word#*=}}";; esac; done
+  echo "no compiler" >&2
+  exit 3
+esac
+""")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
+    return calls
 
 
 def test_an_image_is_named_by_all_that_it_is_made_of(lab: Lab) -> None:
@@ -38,6 +63,44 @@ def test_an_image_is_named_by_all_that_it_is_made_of(lab: Lab) -> None:
     assert len(names) == 4
     assert host_image(lab, suite, {}) in names
     assert all(re.fullmatch(r"modwsgi-lab/test-host:[a-z]+-[0-9a-f]{12}", name) for name in names)
+
+
+def test_an_image_with_a_second_python_is_named_by_what_is_below_it_too(lab: Lab) -> None:
+    host = host_image(lab, SUITES["bookworm"], {})
+    names = {interpreter_image(lab, image, python) for image in (host, f"{host}0") for python in ("3.13", "3.14")}
+    (lab.repository / "images/test-host/interpreter/build-python").write_text("exit 1\n")
+    names.add(interpreter_image(lab, host, "3.13"))
+    assert len(names) == 5
+    assert all(re.fullmatch(r"modwsgi-lab/test-host:bookworm-python3\.1[34]-[0-9a-f]{12}", name) for name in names)
+    assert host_image(lab, SUITES["bookworm"], {}) == host, "a host without it is not made anew"
+
+
+def test_a_second_python_that_cannot_be_built_leaves_no_container(lab: Lab, docker_calls: Path) -> None:
+    lab.directory.mkdir()
+    archive = lab.directory / "python.tar"
+    with pytest.raises(
+        LabError, match=r"Python 3\.13 for test hosts was not built \(no compiler\): the log is .*\.log\."
+    ):
+        images._build_python(lab, "host:1", "3.13", archive)
+    assert docker_calls.read_text().splitlines()[-1] == "rm --force --volumes"
+
+
+def test_images_are_removed_before_those_below_them(lab: Lab, docker_calls: Path) -> None:
+    host = host_image(lab, SUITES["bookworm"], {})
+    above = interpreter_image(lab, host, "3.13")
+    below = base_image(SUITES["bookworm"])
+    lab.add("images", [host, above, below])
+    images.remove(lab, Console())
+    removed = re.findall(r"^image rm (.*)$", docker_calls.read_text(), re.MULTILINE)
+    assert removed == [above, host, below]
+
+
+def test_the_lab_and_the_roles_know_the_same_distributions() -> None:
+    known = {entry.codename: (entry.release, entry.python) for entry in DISTRIBUTIONS.values()}
+    assert {suite.name: (suite.version, suite.python) for suite in SUITES.values()} == known
+    assert {python: suite.name for python, suite in INTERPRETERS.items()} == {
+        entry.python: entry.codename for entry in DISTRIBUTIONS.values()
+    }
 
 
 def test_only_a_suite_in_the_making_may_have_an_old_index() -> None:

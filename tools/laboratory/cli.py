@@ -14,7 +14,7 @@ from tools.laboratory import engine, environment, hosts, images, machine
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
-from tools.laboratory.suites import DEFAULT_SUITE, SUITES
+from tools.laboratory.suites import DEFAULT_SUITE, INTERPRETERS, SUITES
 
 _CACHES = (".ansible", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
     image = commands.add_parser("image", help="print the name of a suite's test host image, which is made if need be")
     image.add_argument("suite", choices=SUITES)
+    _add_interpreter(image)
     image.set_defaults(command=_image)
 
     host = commands.add_parser("host", help="make or remove single test hosts")
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     create = actions.add_parser("create", help="make a host (container with systemd) and start it")
     create.add_argument("name", help="name of the container; `ansible_connection: community.docker.docker` reaches it")
     create.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES)
+    _add_interpreter(create)
     create.add_argument(
         "--publish", action="append", default=[], metavar="ADDRESS:PORT:PORT", help="as `docker run --publish`"
     )
@@ -79,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
         command=_clean
     )
     return parser
+
+
+def _add_interpreter(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--interpreter",
+        default="",
+        choices=["", *INTERPRETERS],
+        help="a Python that the host has in /usr/local beside its own; it is built once, in some minutes",
+    )
 
 
 def _up(lab: Lab, console: Console, options: argparse.Namespace) -> None:
@@ -104,12 +115,12 @@ def _ensure_images(lab: Lab, console: Console, suites: Sequence[str]) -> None:
 def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
     with lab.locked():
         engine.ensure(lab, console)
-        print(images.ensure(lab, console, SUITES[options.suite]))
+        print(images.ensure(lab, console, SUITES[options.suite], options.interpreter))
 
 
 def _create_host(lab: Lab, console: Console, options: argparse.Namespace) -> None:
     _up(lab, console, argparse.Namespace(tools_only=False, suite=[options.suite]))
-    hosts.create(lab, options.name, options.suite, options.publish)
+    hosts.create(lab, options.name, options.suite, options.interpreter, options.publish)
 
 
 def _destroy_hosts(lab: Lab, console: Console, options: argparse.Namespace) -> None:
@@ -127,9 +138,13 @@ def _suites(lab: Lab, console: Console, options: argparse.Namespace) -> None:  #
 def _status(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
     answers = engine.answers()
     certificates = machine.trusted_certificates()
-    made = [
-        name for name, suite in SUITES.items() if answers and images.exists(images.host_image(lab, suite, certificates))
-    ]
+    made = []
+    for name, suite in SUITES.items() if answers else ():
+        host = images.host_image(lab, suite, certificates)
+        second = {
+            f"{name} with Python {python}": images.interpreter_image(lab, host, python) for python in INTERPRETERS
+        }
+        made += [title for title, image in ({name: host} | second).items() if images.exists(image)]
     rows = {
         "tools": str(lab.environment) if lab.recall("environment") else "not installed",
         "collections": str(lab.collections) if lab.recall("collections") else "not installed",

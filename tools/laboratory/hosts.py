@@ -3,29 +3,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Sequence
 
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.engine import docker
+from tools.laboratory.images import CLONE_LABEL
 from tools.laboratory.state import Lab
 
 
 def names(lab: Lab) -> list[str]:
     """The hosts of this clone that exist."""
-    label = f"label=modwsgi.deploy.clone={lab.repository}"
+    label = f"label={CLONE_LABEL}={lab.repository}"
     return sorted(docker(["ps", "--all", "--filter", label, "--format", "{{.Names}}"]).split())
 
 
-def create(lab: Lab, name: str, suite: str, ports: Sequence[str]) -> None:
+def create(lab: Lab, name: str, suite: str, interpreter: str, ports: Sequence[str]) -> None:
     """Makes a host, or starts it.
 
     Raises:
         LabError: the play failed; it has said why.
     """
-    published = ",".join(f'"{port}"' for port in ports)
-    variables = f'{{"lab_suite": "{suite}", "lab_published_ports": [{published}]}}'
+    variables = json.dumps({"lab_suite": suite, "lab_interpreter": interpreter, "lab_published_ports": list(ports)})
     _play(lab, "create", ["--inventory", f"{name},", "--extra-vars", variables])
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images of test hosts: a base that is pulled or bootstrapped, and images/test-host/Dockerfile on top of it.
 
+A second Python, which does not come from the distribution, is one more layer: images/test-host/interpreter.
+
 An image's tag is a hash of its definition, so every clone on the machine that wants the same finds it there.
 """
 
@@ -17,9 +19,11 @@ from tools.laboratory.console import Console, LabError
 from tools.laboratory.engine import docker
 from tools.laboratory.process import last_words, run
 from tools.laboratory.state import Lab, content_hash
-from tools.laboratory.suites import PACKAGES, Suite
+from tools.laboratory.suites import INTERPRETERS, PACKAGES, Suite
 
 _LABEL = "modwsgi.deploy.lab"
+#: Label of containers, with the folder of the clone that they belong to.
+CLONE_LABEL = "modwsgi.deploy.clone"
 _PROBE_TIMEOUT = 10.0  # seconds until an image registry must have answered
 _PULL_TIMEOUT = 600.0  # seconds for the whole transfer
 _BOOTSTRAP_PACKAGES = ("mmdebstrap", "debian-archive-keyring")
@@ -36,15 +40,31 @@ def definition_folder(lab: Lab) -> Path:
     return lab.repository / "images/test-host"
 
 
+def interpreter_folder(lab: Lab) -> Path:
+    """Where the definition of a second Python is."""
+    return definition_folder(lab) / "interpreter"
+
+
+def _content(folder: Path) -> list[str | bytes]:
+    """Names and contents of the files of a folder."""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    return [part for file in files for part in (file.name, file.read_bytes())]
+
+
 def host_image(lab: Lab, suite: Suite, certificates: dict[str, bytes]) -> str:
     """The name of a suite's test host image, by the content of its definition."""
-    files = sorted(definition_folder(lab).iterdir())
-    definition: list[str | bytes] = [suite.name, *suite.apt_options, *PACKAGES]
-    for file in files:
-        definition += [file.name, file.read_bytes()]
+    definition: list[str | bytes] = [suite.name, *suite.apt_options, *PACKAGES, *_content(definition_folder(lab))]
     for name, content in sorted(certificates.items()):
         definition += [name, content]
     return f"modwsgi-lab/test-host:{suite.name}-{content_hash(definition)}"
+
+
+def interpreter_image(lab: Lab, host: str, python: str) -> str:
+    """The name of a test host image with a second Python, by the image below it and the content of its definition."""
+    source = INTERPRETERS[python]
+    definition = [host, python, source.name, *source.apt_options, *_content(interpreter_folder(lab))]
+    # After the name of the image below it in the order of names, by which images are removed.
+    return f"{host.rpartition('-')[0]}-python{python}-{content_hash(definition)}"
 
 
 def base_image(suite: Suite) -> str:
@@ -57,12 +77,17 @@ def exists(image: str) -> bool:
     return run(["docker", "image", "inspect", image]).returncode == 0
 
 
-def ensure(lab: Lab, console: Console, suite: Suite) -> str:
-    """Makes sure that a suite's test host image is there, and names it.
+def ensure(lab: Lab, console: Console, suite: Suite, interpreter: str = "") -> str:
+    """Makes sure that a suite's test host image is there, with a second Python if one is named, and names it.
 
     Raises:
         LabError: its base can neither be pulled nor bootstrapped, or it cannot be built.
     """
+    host = _ensure_host(lab, console, suite)
+    return _ensure_interpreter(lab, console, host, interpreter) if interpreter else host
+
+
+def _ensure_host(lab: Lab, console: Console, suite: Suite) -> str:
     certificates = machine.trusted_certificates()
     image = host_image(lab, suite, certificates)
     if not exists(image):
@@ -83,6 +108,47 @@ def _build(lab: Lab, suite: Suite, base: str, image: str, certificates: dict[str
         arguments = {"BASE": base, "PACKAGES": " ".join(PACKAGES), "APT_OPTIONS": "\n".join(suite.apt_options)}
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         docker(["build", "--pull=false", f"--label={_LABEL}=test-host", f"--tag={image}", *options, context])
+
+
+def _ensure_interpreter(lab: Lab, console: Console, host: str, python: str) -> str:
+    image = interpreter_image(lab, host, python)
+    if not exists(image):
+        source = INTERPRETERS[python]
+        step = f"Test host image with Python {python}: built from the source package of Debian {source.version}"
+        with console.step(step), tempfile.TemporaryDirectory(prefix="modwsgi-lab-") as folder:
+            context = Path(folder) / "context"
+            shutil.copytree(interpreter_folder(lab), context)
+            _build_python(lab, host, python, context / "python.tar")
+            options = [f"--build-arg=HOST={host}", f"--build-arg=VERSION={python}", f"--tag={image}"]
+            docker(["build", "--pull=false", f"--label={_LABEL}=test-host", *options, context])
+        lab.add("images", [image])
+    return image
+
+
+def _build_python(lab: Lab, host: str, python: str, archive: Path) -> None:
+    """Builds a Python in a container of a test host image; the archive holds what belongs in /usr/local.
+
+    Raises:
+        LabError: the build failed.
+    """
+    source = INTERPRETERS[python]
+    container = archive.with_name("container")
+    # With the label of a host, so that `tools/lab.py clean` finds what a killed lab has left.
+    options = ["--rm", f"--cidfile={container}", f"--label={CLONE_LABEL}={lab.repository}"]
+    options.append(f"--env=APT_OPTIONS={chr(10).join(source.apt_options)}")
+    script = (interpreter_folder(lab) / "build-python").read_text(encoding="utf-8")
+    command = ["docker", "run", *options, host, "sh", "-c", script, "build-python", python, source.name]
+    log = lab.directory / f"python{python}.log"
+    try:
+        with archive.open("wb") as output, log.open("wb") as errors:
+            built = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, check=False)
+    finally:
+        if container.exists():
+            run(["docker", "rm", "--force", "--volumes", container.read_text(encoding="utf-8")])
+            container.unlink()
+    if built.returncode != 0:
+        said = last_words(log.read_text(encoding="utf-8", errors="replace"), 1)
+        raise LabError(f"Python {python} for test hosts was not built ({said}): the log is {log}.")
 
 
 def _ensure_base(lab: Lab, console: Console, suite: Suite) -> str:
@@ -162,7 +228,7 @@ def _pipe(source: list[str], sink: list[str]) -> None:
 
 def remove(lab: Lab, console: Console) -> None:
     """Removes the images that this lab made or pulled, unless a container of others uses them."""
-    for image in reversed(lab.recall("images", [])):  # test-host before base
+    for image in reversed(lab.recall("images", [])):  # with a second Python before without, test-host before base
         if not exists(image):
             continue
         if run(["docker", "image", "rm", image]).returncode == 0:

@@ -27,6 +27,8 @@ class Suite:
     name: str
     #: Release number; the next release after the newest one for testing.
     version: str
+    #: Version of its Python.
+    python: str
     #: Settings for apt, in its own syntax; they stay in the image.
     apt_options: tuple[str, ...] = ()
 
@@ -39,10 +41,13 @@ class Suite:
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("bullseye", "11"),
-        Suite("bookworm", "12"),
-        Suite("trixie", "13"),
+        Suite("bullseye", "11", "3.9"),
+        Suite("bookworm", "12", "3.11"),
+        Suite("trixie", "13", "3.13"),
         # The index of a suite in the making can be past its date.
-        Suite("forky", "14", apt_options=('Acquire::Check-Valid-Until "false";',)),
+        Suite("forky", "14", "3.14", apt_options=('Acquire::Check-Valid-Until "false";',)),
     )
 }
+
+#: Pythons that a test host can have beside its own, each with the suite whose source package it is built from.
+INTERPRETERS = {suite.python: suite for suite in SUITES.values()}
