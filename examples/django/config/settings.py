@@ -5,12 +5,14 @@ DJANGO_SECRET_KEY            required; signs sessions and CSRF tokens
 DJANGO_STATE_DIRECTORY       required; the folder for the database and the uploads, writable by the application
 DJANGO_ALLOWED_HOSTS         comma-separated Host names to answer; none by default
 DJANGO_CSRF_TRUSTED_ORIGINS  comma-separated origins (scheme://host[:port]) whose forms are accepted besides our own
+DJANGO_PAGE_VIEWS_FILE       where page views are counted; page_views.json in the state directory; empty: nowhere
 DJANGO_DEBUG                 debug pages, for development only; off by default
 DJANGO_HTTPS                 send cookies over HTTPS only; on by default, off in debug mode
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from config import environment
@@ -35,6 +37,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "guestbook.page_views.CountPageViews",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -95,6 +98,7 @@ STORAGES = {
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 MEDIA_ROOT = STATE_DIRECTORY / "media"
+PAGE_VIEWS_FILE = os.environ.get("DJANGO_PAGE_VIEWS_FILE", str(STATE_DIRECTORY / "page_views.json"))
 
 # Under a web server, standard error is its error log, which adds the time and the process itself.
 LOGGING = {

@@ -13,6 +13,7 @@ os.environ |= {
     "DJANGO_STATE_DIRECTORY": "/nonexistent",
     "DJANGO_ALLOWED_HOSTS": "testserver",
     "DJANGO_CSRF_TRUSTED_ORIGINS": "",
+    "DJANGO_PAGE_VIEWS_FILE": "",
     "DJANGO_DEBUG": "off",
     "DJANGO_HTTPS": "on",
 }

@@ -4,24 +4,30 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
 
-from catalog import api, errors, store
+from catalog import api, audit, errors, store
 
 
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     """Make the application.
 
     Configuration: `FLASK_DATABASE` (required) is the path of the SQLite database; every other setting of Flask can be
-    given as `FLASK_<NAME>` too. `overrides` win over the environment.
+    given as `FLASK_<NAME>` too. `FLASK_AUDIT_FILE` is the path of the journal of changes, or empty for none; without it
+    the journal is in the state directory that `modwsgi.deploy` provides. `overrides` win over the environment.
 
     Raises RuntimeError when no database is configured.
     """
     app = Flask(__name__)
-    app.config.from_mapping(MAX_CONTENT_LENGTH=64 * 1024)
+    state_directory = os.environ.get("WSGI_STATE_DIRECTORY")
+    app.config.from_mapping(
+        AUDIT_FILE=os.path.join(state_directory, "audit.jsonl") if state_directory else None,
+        MAX_CONTENT_LENGTH=64 * 1024,
+    )
     app.config.from_prefixed_env()
     app.config.from_mapping(overrides)
     if not app.config.get("DATABASE"):
@@ -30,6 +36,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.logger.setLevel(logging.INFO)
 
     store.init_app(app)
+    audit.init_app(app)
     errors.init_app(app)
     app.register_blueprint(api.blueprint)
     return app

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, abort, current_app, request, url_for
 
-from catalog import store
+from catalog import audit, store
 
 blueprint = Blueprint("api", __name__)
 Number = TypeVar("Number", int, float)
@@ -48,6 +48,7 @@ def list_items() -> dict[str, Any]:
 def create_item() -> tuple[Response, int, dict[str, str]]:
     """Store {"name": text, "quantity": number, 1 when left out} and answer with the item and its address."""
     item = store.add_item(*_item_fields(request.get_json()))
+    audit.record("created", item)
     return current_app.json.response(item), 201, {"Location": url_for("api.get_item", item_id=item.id)}
 
 
