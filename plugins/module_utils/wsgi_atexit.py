@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find where Python code registers handlers of `atexit`, by reading and not by running it. Control node only.
 
-With ``WSGIDestroyInterpreter Off`` these handlers never run (FACTS.md, "Shutdown"), so the user is told.
+With ``WSGIDestroyInterpreter Off`` these handlers never run (FACTS.md, "Shutdown"), so the user is told. What
+docs/shutdown.md recommends is left out: ``atexit`` where mod_wsgi cannot be imported, which is never under mod_wsgi.
 """
 
 from __future__ import annotations
@@ -32,6 +33,34 @@ def _names(tree: ast.AST) -> tuple[set[str], set[str]]:
     return modules, functions
 
 
+def _only_outside_httpd(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run only when an import of mod_wsgi has failed.
+
+    A `try` that imports something else too is not trusted: that import may be what fails.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and _imports_of(node.body) == {"mod_wsgi"}:
+            for handler in node.handlers:
+                if _catches_import_error(handler):
+                    yield from ast.walk(handler)
+
+
+def _imports_of(statements: Iterable[ast.stmt]) -> set[str]:
+    """The modules that statements import, with a dot before those of the application's own package."""
+    modules = set()
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        if isinstance(node, ast.Import):
+            modules |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add("." * node.level + (node.module or ""))
+    return modules
+
+
+def _catches_import_error(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(kind, ast.Name) and kind.id in {"ImportError", "ModuleNotFoundError"} for kind in kinds)
+
+
 def lines_of(source: str) -> list[int]:
     """Lines on which a handler is registered: by a call, or by a decorator. Empty for what is no Python."""
     try:
@@ -41,6 +70,7 @@ def lines_of(source: str) -> list[int]:
     except (SyntaxError, ValueError, RecursionError):
         return []
     modules, functions = _names(tree)
+    harmless = set(_only_outside_httpd(tree))
 
     def is_register(node: ast.AST) -> bool:
         if isinstance(node, ast.Name):
@@ -52,7 +82,7 @@ def lines_of(source: str) -> list[int]:
             and node.value.id in modules
         )
 
-    return sorted({node.lineno for node in ast.walk(tree) if is_register(node)})
+    return sorted({node.lineno for node in ast.walk(tree) if is_register(node) and node not in harmless})
 
 
 def registrations(root: str, paths: Iterable[str]) -> Iterator[Registration]:
