@@ -29,6 +29,12 @@ Which mod_wsgi installs with which Python. `mod_wsgi_version` is {table.DEFAULT_
 """
 
 
+def _strict_distributions() -> str:
+    """The distributions with a strict compiler."""
+    strict = [known.title for known in distribution_table.DISTRIBUTIONS.values() if known.strict_compiler]
+    return " and ".join(strict)
+
+
 def versions() -> list[str]:
     """The rows on the versions of the module, newest first."""
     names = sorted(table.MODULE_VERSIONS, key=table.version_key, reverse=True)
@@ -36,7 +42,10 @@ def versions() -> list[str]:
     for name in names:
         known = table.MODULE_VERSIONS[name]
         pinned = "yes" if known.sha256 else "no"
-        lines.append(f"| {name} | {known.first_python} to {known.last_python} | {pinned} | {known.known_bad} |")
+        pythons = f"{known.first_python} to {known.last_python}"
+        if known.strict_last_python:
+            pythons += f"; to {known.strict_last_python} on {_strict_distributions()}"
+        lines.append(f"| {name} | {pythons} | {pinned} | {known.known_bad} |")
     return lines
 
 
@@ -46,7 +55,7 @@ def reasons() -> list[str]:
     for name, known in table.MODULE_VERSIONS.items():
         for limit, side, reason in (
             (known.first_python, "older than", known.too_old),
-            (known.last_python, "newer than", known.too_new),
+            (known.pythons(strict_compiler=True)[1], "newer than", known.too_new),
         ):
             key = (table.version_key(limit), f"{side} {limit}", reason)
             found.setdefault(key, []).append(name)
@@ -63,7 +72,7 @@ def distributions() -> list[str]:
         "|---|---|---|---|",
     ]
     for known in distribution_table.DISTRIBUTIONS.values():
-        fitting = ", ".join(table.versions_for(known.python))
+        fitting = ", ".join(table.versions_for(known.python, known.strict_compiler))
         lines.append(f"| {known.title} | {known.python} | {known.module_version or 'not verified'} | {fitting} |")
     return lines
 

@@ -28,6 +28,8 @@ class Distribution:
     """Version of its package libapache2-mod-wsgi-py3; "" when not verified."""
     httpd_api: int = 20120211
     """Major part of httpd's Module Magic Number: what a compiled module depends on."""
+    strict_compiler: bool = False
+    """Whether its compiler refuses calls of functions that are not declared, as GCC does from 14 on."""
 
     @property
     def key(self) -> str:
@@ -43,8 +45,8 @@ class Distribution:
 _TABLE = (
     Distribution("debian", "bullseye", "11", "3.9", ""),
     Distribution("debian", "bookworm", "12", "3.11", "4.9.4"),
-    Distribution("debian", "trixie", "13", "3.13", "5.0.2"),
-    Distribution("debian", "forky", "14", "3.14", ""),
+    Distribution("debian", "trixie", "13", "3.13", "5.0.2", strict_compiler=True),
+    Distribution("debian", "forky", "14", "3.14", "", strict_compiler=True),
 )
 DISTRIBUTIONS: Mapping[str, Distribution] = {entry.key: entry for entry in _TABLE}
 """By key, oldest first."""

@@ -68,16 +68,21 @@ def _python_problem(settings: Mapping[str, Any]) -> str:
     return ""
 
 
-def _range_problem(settings: Mapping[str, Any], python: str) -> str:
+def _range_problem(settings: Mapping[str, Any], python: str, distribution: Distribution | None = None) -> str:
+    """``distribution`` is None as long as it is not known: then what some compilers only refuse is no problem yet."""
     version = settings["version"]
-    reason = "" if python.startswith("/") else range_reason(version, python)
+    strict = bool(distribution and distribution.strict_compiler)
+    reason = "" if python.startswith("/") else range_reason(version, python, strict)
     if not reason:
         return ""
-    known, others = MODULE_VERSIONS[version], versions_for(python)
+    known = MODULE_VERSIONS[version]
+    first, last = known.pythons(strict)
+    where = f" on {distribution.title}" if distribution and (first, last) != known.pythons(False) else ""
+    others = versions_for(python, strict_compiler=strict or distribution is None)
     advice = f"set mod_wsgi_version to one of {', '.join(others)}, or choose" if others else "choose"
     return (
-        f"mod_wsgi {version} supports Python {known.first_python} to {known.last_python}, and host "
-        f"{settings['host']} is to use {python} ({reason}); {advice} another Python in mod_wsgi_python."
+        f"mod_wsgi {version} supports Python {first} to {last}{where}, and host {settings['host']} is to use "
+        f"{python} ({reason}); {advice} another Python in mod_wsgi_python."
     )
 
 
@@ -319,7 +324,7 @@ def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> d
     python = interpreter["version"]
     key = wheel_key(settings, inspection)
     wheel, checksum, problem = _find_wheel(settings, key, wheel_name(version, inspection))
-    problem = _range_problem(settings, python) or problem
+    problem = _range_problem(settings, python, DISTRIBUTIONS[inspection["distribution"]]) or problem
 
     action = "install" if checksum else "build"
     if _is_installed(settings, inspection, key, checksum):

@@ -2,8 +2,8 @@
 """What is known about the versions of mod_wsgi: data, and plain look-ups in it.
 
 The one place for checksums, supported Pythons, known-bad versions and package names.
-Checksums and the Python ranges of the versions that carry one were measured on Debian 12 (3.14: on forky),
-Apache 2.4, 2026-11; the other versions have the range of their line and no checksum, so that they
+Checksums and the Python ranges of the versions that carry one were measured on Debian 12 (3.13 also on Debian 13,
+3.14 on forky), Apache 2.4, 2026-11; the other versions have the range of their line and no checksum, so that they
 install only with a checksum of the user's.
 """
 
@@ -26,7 +26,9 @@ _LOST_BODIES = f"POST bodies are broken with WSGIScriptReloading Off and queue-t
 
 # Why a Python outside of the range does not fit; "it" is the version of the module.
 _OPAQUE_FRAMES = "it does not compile with Python 3.11 or later, where PyFrameObject is opaque"
-_NO_WARN_OPTION = "it does not compile with Python 3.14 or later, where PySys_AddWarnOption is gone"
+_UNDECLARED = (
+    "it calls PySys_AddWarnOption, which Python 3.13 and later do not declare, and GCC compiles no such call from 14 on"
+)
 _ASKS_FOR_3_10 = "its source distribution asks for Python 3.10 or later"
 
 
@@ -46,6 +48,12 @@ class ModuleVersion:
     """Why a Python below the lowest does not fit."""
     too_new: str = "no newer Python has been tried with it"
     """Why a Python above the highest does not fit."""
+    strict_last_python: str = ""
+    """Highest supported Python where the compiler is strict (Distribution.strict_compiler); "" when it is no other."""
+
+    def pythons(self, strict_compiler: bool) -> tuple[str, str]:
+        """The lowest and the highest supported Python."""
+        return self.first_python, (strict_compiler and self.strict_last_python) or self.last_python
 
 
 MODULE_VERSIONS: dict[str, ModuleVersion] = {
@@ -55,15 +63,23 @@ MODULE_VERSIONS: dict[str, ModuleVersion] = {
         "3.13",
         sha256="44f91ef0c5859d0e121f70b2fff0807c7a0f528ec5b48ed72585d350e9b917e6",
         known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}",
-        too_new=_NO_WARN_OPTION,
+        too_new=_UNDECLARED,
+        strict_last_python="3.12",
     ),
-    "4.9.2": ModuleVersion("3.8", "3.13", known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}", too_new=_NO_WARN_OPTION),
-    "4.9.3": ModuleVersion("3.8", "3.13", known_bad=_LARGE_BODIES, too_new=_NO_WARN_OPTION),
+    "4.9.2": ModuleVersion(
+        "3.8",
+        "3.13",
+        known_bad=f"{_FORGED_ADDRESS}, and {_LARGE_BODIES}",
+        too_new=_UNDECLARED,
+        strict_last_python="3.12",
+    ),
+    "4.9.3": ModuleVersion("3.8", "3.13", known_bad=_LARGE_BODIES, too_new=_UNDECLARED, strict_last_python="3.12"),
     "4.9.4": ModuleVersion(
         "3.8",
         "3.13",
         sha256="8e762662ea5b01afc386bbcfbaa079748eb6203ab1d6d3a3dac9237f5666cfc9",
-        too_new=_NO_WARN_OPTION,
+        too_new=_UNDECLARED,
+        strict_last_python="3.12",
     ),
     "5.0.0": ModuleVersion("3.8", "3.14"),
     "5.0.1": ModuleVersion("3.8", "3.14"),
@@ -116,22 +132,19 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def range_reason(version: str, python: str) -> str:
+def range_reason(version: str, python: str, strict_compiler: bool = False) -> str:
     """Why a module version does not support a Python ("3.11"); "" when it does, or when the table lacks it."""
     known = MODULE_VERSIONS.get(version)
     if known is None:
         return ""
-    if version_key(python) < version_key(known.first_python):
+    first, last = known.pythons(strict_compiler)
+    if version_key(python) < version_key(first):
         return known.too_old
-    return known.too_new if version_key(python) > version_key(known.last_python) else ""
+    return known.too_new if version_key(python) > version_key(last) else ""
 
 
-def supports_python(version: str, python: str) -> bool:
-    """Whether a module version supports a Python ("3.11"); True for a module version that the table lacks."""
-    return not range_reason(version, python)
-
-
-def versions_for(python: str) -> list[str]:
+def versions_for(python: str, strict_compiler: bool = False) -> list[str]:
     """Module versions that support a Python, carry a checksum and are not known to be bad; newest first."""
     good = [name for name, known in MODULE_VERSIONS.items() if known.sha256 and not known.known_bad]
-    return sorted((name for name in good if supports_python(name, python)), key=version_key, reverse=True)
+    fitting = [name for name in good if not range_reason(name, python, strict_compiler)]
+    return sorted(fitting, key=version_key, reverse=True)

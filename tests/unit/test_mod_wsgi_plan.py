@@ -112,7 +112,7 @@ class TestSettings:
         ("version", "python", "reason"),
         [
             ("4.9.0", "3.11", "it does not compile with Python 3.11 or later, where PyFrameObject is opaque"),
-            ("4.9.4", "3.14", "it does not compile with Python 3.14 or later, where PySys_AddWarnOption is gone"),
+            ("4.9.4", "3.14", mod_wsgi_plan.range_reason("4.9.4", "3.14")),
             ("6.1.1", "3.9", "its source distribution asks for Python 3.10 or later"),
         ],
     )
@@ -253,6 +253,19 @@ class TestPlan:
         inspection["interpreter"]["version"] = "3.9"
         problem = mod_wsgi_plan.plan({**settings, "python": "/opt/bin/python3"}, inspection)["problem"]
         assert "mod_wsgi 6.1.1 supports Python 3.10 to 3.14, and host web1 is to use 3.9" in problem
+
+    @pytest.mark.parametrize(("distribution", "title"), [("debian12", ""), ("debian13", "Debian 13")])
+    def test_a_strict_compiler_narrows_the_range(self, settings, inspection, distribution, title):
+        inspection["interpreter"]["version"] = "3.13"
+        inspection["distribution"] = distribution
+        problem = mod_wsgi_plan.plan({**settings, "python": "3.13", "version": "4.9.4"}, inspection)["problem"]
+        assert bool(problem) == bool(title)
+        assert not title or (
+            "mod_wsgi 4.9.4 supports Python 3.8 to 3.12 on Debian 13, and host web1 is to use 3.13 (it calls "
+            "PySys_AddWarnOption,"
+            in problem
+            and "; set mod_wsgi_version to one of 6.1.1, 5.0.2, or" in problem
+        )
 
     def test_a_build_needs_headers(self, settings, own_python):
         own_python["interpreter"]["headers"] = False
