@@ -147,7 +147,7 @@ def _build_python(lab: Lab, host: str, python: str, archive: Path) -> None:
             run(["docker", "rm", "--force", "--volumes", container.read_text(encoding="utf-8")])
             container.unlink()
     if built.returncode != 0:
-        said = last_words(log.read_text(encoding="utf-8", errors="replace"), 1)
+        said = last_words(log.read_text(encoding="utf-8", errors="replace"), 2)
         raise LabError(f"Python {python} for test hosts was not built ({said}): the log is {log}.")
 
 
