@@ -29,12 +29,14 @@ APPLICATION_KEYS = (
     "script",
     "callable",
     "python_path",
+    "server_name",
+    "static",
     "static_root",
     "lang",
     "locale",
     "debug",
 )
-"""What the launcher and wsgi-run need to know of an application; none of it is secret."""
+"""What the launcher, wsgi-run and wsgi-debug need to know of an application; none of it is secret."""
 
 HISTORY_LENGTH = 100
 

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import LAUNCHER, LIBRARY, PROBE, RUNNER
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
+    DEBUG_TOOL,
+    DEBUGGED_SCRIPT,
+    DEBUGGER,
+    LAUNCHER,
+    LIBRARY,
+    PROBE,
+    RUN_TOOL,
+    RUNNER,
+)
 
 MODULE_UTILS = Path(__file__).resolve().parent
 ROLE = MODULE_UTILS.parents[1] / "roles" / "wsgi_app"
@@ -45,12 +55,22 @@ def vhost_name(application: Mapping[str, Any]) -> str:
     return f"100-modwsgi-{application['name']}.conf"
 
 
+def role_file(name: str) -> str:
+    """The text of one of the role's files."""
+    return (ROLE / "files" / name).read_text(encoding="utf-8")
+
+
 def helper_files() -> list[File]:
-    """The scripts that all applications share."""
+    """The scripts that all applications share, and the commands for operators."""
     return [
-        {"path": LAUNCHER, "content": (ROLE / "files" / "launcher.py").read_text(encoding="utf-8")},
-        {"path": PROBE, "content": (ROLE / "files" / "probe.py").read_text(encoding="utf-8")},
-        {"path": RUNNER, "content": (MODULE_UTILS / "wsgi_run.py").read_text(encoding="utf-8"), "mode": "0755"},
+        {"path": LAUNCHER, "content": role_file("launcher.py")},
+        {"path": PROBE, "content": role_file("probe.py")},
+        {"path": RUN_TOOL, "content": (MODULE_UTILS / "wsgi_run.py").read_text(encoding="utf-8"), "mode": "0755"},
+        {"path": DEBUG_TOOL, "content": role_file("wsgi_debug.py"), "mode": "0755"},
+        {"path": DEBUGGED_SCRIPT, "content": role_file("debugged_script.py")},
+        # Links, and not the files: Python looks for the modules beside the file itself.
+        {"path": RUNNER, "link": os.path.relpath(RUN_TOOL, os.path.dirname(RUNNER))},
+        {"path": DEBUGGER, "link": os.path.relpath(DEBUG_TOOL, os.path.dirname(DEBUGGER))},
     ]
 
 

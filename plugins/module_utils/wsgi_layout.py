@@ -12,7 +12,11 @@ CONFIGURATION_ROOT = "/etc/wsgi"
 LIBRARY = "/usr/local/lib/modwsgi"
 LAUNCHER = LIBRARY + "/launcher.py"
 PROBE = LIBRARY + "/probe.py"
+RUN_TOOL = LIBRARY + "/wsgi_run.py"
+DEBUG_TOOL = LIBRARY + "/wsgi_debug.py"
+DEBUGGED_SCRIPT = LIBRARY + "/debugged_script.py"
 RUNNER = "/usr/local/bin/wsgi-run"
+DEBUGGER = "/usr/local/bin/wsgi-debug"
 
 
 def layout(name: str) -> dict[str, str]:

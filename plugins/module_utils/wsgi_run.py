@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a command as a WSGI application runs: its account, environment variables, virtual environment and folder.
 
-The role wsgi_app installs this very file as /usr/local/bin/wsgi-run, and its release commands go through the same
-functions. It needs nothing but Python's standard library.
+The role wsgi_app installs this very file, to which /usr/local/bin/wsgi-run is a link; its release commands and
+wsgi-debug go through the same functions. It needs nothing but Python's standard library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import pwd
 import re
 import sys
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 CONFIGURATION_ROOT = "/etc/wsgi"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
@@ -27,8 +27,23 @@ INHERITED = ("TERM", "COLUMNS", "LINES", "TZ", "http_proxy", "https_proxy", "no_
 """What a command takes over from the caller's environment: how its terminal is and how the network is reached."""
 
 
+FAILED = 125
+"""Exit status, as of env(1) and chroot(1): the tool itself failed, not the command."""
+
+
 class RunError(Exception):
     """The command cannot be run; the text is one sentence for the operator."""
+
+
+class Deployment(NamedTuple):
+    """An application as it is deployed on this host at the moment."""
+
+    application: dict
+    """The content of application.json."""
+    variables: dict[str, str]
+    """The content of environment.json."""
+    release: str
+    venv: str
 
 
 def environment(
@@ -61,8 +76,8 @@ def environment(
     return complete
 
 
-def become(user: str, group: str) -> None:
-    """Give up all rights but those of the account, for good.
+def account(user: str, group: str) -> tuple[int, int]:
+    """The ids of the account.
 
     Raises RunError when the account does not exist, or is not the caller's and the caller is not root.
     """
@@ -72,9 +87,15 @@ def become(user: str, group: str) -> None:
         raise RunError(
             f"The account {user}:{group} does not exist on this host; deploy the application first."
         ) from None
+    if os.geteuid() not in (0, uid):
+        raise RunError(f"Only root and {user} may do this; call it with sudo.")
+    return uid, gid
+
+
+def become(user: str, group: str) -> None:
+    """Give up all rights but those of the account, for good. Raises RunError when the caller may not do this."""
+    uid, gid = account(user, group)
     if os.geteuid() != 0:
-        if os.geteuid() != uid:
-            raise RunError(f"Only root and {user} may do this; call it with sudo.")
         return
     os.initgroups(user, gid)
     os.setresgid(gid, gid, gid)
@@ -109,6 +130,24 @@ def _load(path: str, name: str) -> dict:
     return content
 
 
+def deployment(name: str) -> Deployment:
+    """The application called `name`. Raises RunError when it is not there, or the caller may not read of it."""
+    if not NAME.fullmatch(name):
+        raise RunError(f"{name!r} is not the name of an application.")
+    folder = os.path.join(CONFIGURATION_ROOT, name)
+    application = _load(os.path.join(folder, "application.json"), name)
+    variables = _load(os.path.join(folder, "environment.json"), name)
+    return Deployment(
+        application, variables, os.path.realpath(application["current"]), os.path.realpath(application["venv"])
+    )
+
+
+def refuse(program: str, error: RunError) -> NoReturn:
+    """End the program with its sentence."""
+    print(f"{program}: {error}", file=sys.stderr)
+    sys.exit(FAILED)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The command line of wsgi-run."""
     parser = argparse.ArgumentParser(
@@ -124,16 +163,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="passed on as they are")
     options = parser.parse_args(arguments)
     try:
-        if not NAME.fullmatch(options.app):
-            raise RunError(f"{options.app!r} is not the name of an application.")
-        folder = os.path.join(CONFIGURATION_ROOT, options.app)
-        application = _load(os.path.join(folder, "application.json"), options.app)
-        variables = _load(os.path.join(folder, "environment.json"), options.app)
-        release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])
-        execute(application, variables, release, venv, [options.command, *options.arguments])
+        execute(*deployment(options.app), [options.command, *options.arguments])
     except RunError as error:
-        print(f"wsgi-run: {error}", file=sys.stderr)
-        sys.exit(125)  # as env(1) and chroot(1): the tool itself failed, not the command
+        refuse("wsgi-run", error)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ APPLICATION: dict[str, Any] = {
     "script": "wsgi.py",
     "callable": "application",
     "python_path": [],
+    "server_name": "shop.example.com",
+    "static": [],
     "static_root": "",
     "lang": "C.UTF-8",
     "locale": "C.UTF-8",

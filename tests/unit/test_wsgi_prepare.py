@@ -28,6 +28,8 @@ def application(*commands: str, user: str = "", **keys: Any) -> dict[str, Any]:
         "script": "wsgi.py",
         "callable": "application",
         "python_path": [],
+        "server_name": "shop.example.com",
+        "static": [],
         "static_root": "",
         "lang": "C.UTF-8",
         "locale": "C.UTF-8",
