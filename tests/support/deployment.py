@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run of the real site.yml against the scenario's inventory."""
+"""A run of a real playbook, as a rule site.yml, against the scenario's inventory."""
 
 from __future__ import annotations
 
@@ -37,12 +37,17 @@ class Deployment:
 
 def deploy(*arguments: str, variables: Mapping[str, Any] | None = None) -> Deployment:
     """Run site.yml on the scenario's hosts; the variables win over the inventory's, and may hold templates."""
+    return play("site.yml", *arguments, variables=variables)
+
+
+def play(playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> Deployment:
+    """Run a playbook on the scenario's hosts; the variables win over the inventory's, and may hold templates."""
     # The scenario's own hosts and variables, and how the lab reaches them.
     folders = (os.environ["MOLECULE_SCENARIO_DIRECTORY"], os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="extra-vars-") as file:
         json.dump(variables or {}, file)
         file.flush()
-        command = ["ansible-playbook", "site.yml", "--extra-vars", f"@{file.name}", *arguments]
+        command = ["ansible-playbook", playbook, "--extra-vars", f"@{file.name}", *arguments]
         for folder in folders:
             command += ["--inventory", f"{folder}/inventory"]
         done = subprocess.run(

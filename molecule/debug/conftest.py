@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: the host and its sites."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from testinfra.host import Host
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from support.managed_host import ManagedHost
+from support.site import Site
+
+
+@pytest.fixture(name="machine", scope="module")
+def fixture_machine(host: Host) -> ManagedHost:
+    """The host container behind testinfra's host."""
+    return ManagedHost(container=host.backend.get_hostname())
+
+
+@pytest.fixture(name="shop")
+def fixture_shop(machine: ManagedHost) -> Site:
+    """The application that is debugged in a terminal, as its visitors see it."""
+    return Site(machine.address(), "shop.example")
+
+
+@pytest.fixture(name="watched")
+def fixture_watched(machine: ManagedHost) -> Site:
+    """The application whose vhost is in debug mode."""
+    return Site(machine.address(), "watched.example")
