@@ -121,6 +121,8 @@ def _load(path: str, name: str) -> dict:
         with open(path, encoding="utf-8") as stream:
             content = json.load(stream)
     except FileNotFoundError:
+        if os.path.isdir(os.path.dirname(path)):
+            raise RunError(f"The deployment of {name} was not finished on this host; deploy it again.") from None
         known = ", ".join(sorted(os.listdir(CONFIGURATION_ROOT))) if os.path.isdir(CONFIGURATION_ROOT) else ""
         raise RunError(f"There is no application {name} on this host (there is: {known or 'none'}).") from None
     except PermissionError:

@@ -81,6 +81,12 @@ def test_a_damaged_configuration(configuration: Path, capsys: pytest.CaptureFixt
     assert "environment.json is damaged; deploy the application again." in refusal(["shop", "id"], capsys)
 
 
+def test_a_deployment_that_was_cut_off(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (configuration / "application.json").unlink()
+    sentence = "The deployment of shop was not finished on this host; deploy it again."
+    assert refusal(["shop", "id"], capsys) == f"wsgi-run: {sentence}\n"
+
+
 def test_an_account_that_does_not_exist(configuration: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = configuration / "application.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "user": "no-such-user"}))
