@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a role declares about its variables, read from the role's own files.
 
-Three files of a role say everything: ``meta/argument_specs.yml`` (options for the user to set),
+These files of a role say everything: ``meta/argument_specs.yml`` (options for the user to set),
 ``defaults/main.yml`` (their values) and ``meta/published_facts.yml`` (facts which the role sets for
 others to read; a mapping ``published_facts: {name: {type, description}}``, absent when there are none).
+``meta/removed_variables.yml`` names what took the place of earlier options
+(``removed_variables: {name: name}``, absent when there are none).
 
 Runs on the control node only.
 """
@@ -40,6 +42,7 @@ class RoleSpecification:
     entry_points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     published_facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    removed_variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -79,17 +82,24 @@ def load_role(role_directory: Path) -> RoleSpecification:
         entry_points=entry_points,
         defaults=_load_mapping(role_directory / "defaults" / "main.yml"),
         published_facts=_load_mapping(role_directory / "meta" / "published_facts.yml").get("published_facts") or {},
+        removed_variables=_load_mapping(role_directory / "meta" / "removed_variables.yml").get("removed_variables")
+        or {},
     )
 
 
 def unknown_names(names: Iterable[str], role: RoleSpecification) -> dict[str, str]:
-    """The names that carry the role's prefix and mean nothing to it, each with the closest known name (or "")."""
+    """The names that carry the role's prefix and mean nothing to it, each with the name to use instead (or "").
+
+    That is what took the place of a removed option, else the closest known name.
+    """
     known = {name[len(role.prefix) :]: name for name in role.known_names if name.startswith(role.prefix)}
     unknown = sorted({name for name in names if name.startswith(role.prefix)} - role.known_names)
     closest = {
         name: difflib.get_close_matches(name[len(role.prefix) :], known, n=1, cutoff=LIKENESS) for name in unknown
     }
-    return {name: known[match[0]] if match else "" for name, match in closest.items()}
+    return {
+        name: role.removed_variables.get(name) or (known[match[0]] if match else "") for name, match in closest.items()
+    }
 
 
 def describe_unknown(unknown: Mapping[str, str], role: str) -> str:

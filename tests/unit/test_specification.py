@@ -97,3 +97,18 @@ def test_a_declaration_that_is_not_a_mapping_is_an_error(roles: Path) -> None:
 
 def test_the_filter_is_offered_to_ansible() -> None:
     assert FilterModule().filters() == {"unknown_variables": unknown_variables}
+
+
+def test_a_removed_variable_is_answered_with_what_took_its_place() -> None:
+    role = RoleSpecification(
+        "httpd",
+        {"main": {"options": {"httpd_stop_timeout": {}, "httpd_timeout": {}}}},
+        removed_variables={"httpd_graceful_timeout": "httpd_stop_timeout"},
+    )
+    assert unknown_names(["httpd_graceful_timeout"], role) == {"httpd_graceful_timeout": "httpd_stop_timeout"}
+
+
+def test_what_took_the_place_of_a_removed_variable_of_ours_exists() -> None:
+    for role in map(load_role, sorted((Path(__file__).parents[2] / "roles").iterdir())):
+        assert set(role.removed_variables.values()) <= role.known_names
+        assert not set(role.removed_variables) & role.known_names
