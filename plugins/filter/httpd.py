@@ -13,6 +13,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import (
     httpd_listeners,
     httpd_quoting,
     httpd_sizing,
+    httpd_stopping,
 )
 
 # What a2enmod, a2enconf and a2ensite take: one component of a path.
@@ -44,6 +45,14 @@ def sizes(
     try:
         return httpd_sizing.sizes(int(host["cores"]), int(host["memory_mebibytes"]), applications, overrides)
     except httpd_sizing.SizingError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def stop_limits(timeout: int) -> dict[str, int]:
+    """The parts of ``httpd_stop_timeout``."""
+    try:
+        return httpd_stopping.stop_limits(int(timeout))
+    except httpd_stopping.StoppingError as error:
         raise AnsibleFilterError(str(error)) from error
 
 
@@ -116,6 +125,7 @@ class FilterModule:
             "httpd_instance": instance,
             "httpd_quote": quote,
             "httpd_sizes": sizes,
+            "httpd_stop_limits": stop_limits,
             "httpd_listeners": listeners,
             "httpd_module_files": module_files,
             "httpd_removed_files": removed_files,

@@ -146,6 +146,17 @@ class Manager:
         self.stop()
         self.start()
 
+    def reaps(self) -> bool:
+        """Whether the service that ends stuck children is on."""
+        return False
+
+    def reap(self, wanted: bool) -> None:
+        """Turn that service on or off. Raises ControlError where there can be none."""
+        if wanted:
+            raise ControlError(
+                "httpd_reap_stuck_children needs systemd as the service manager of the host; set it to false."
+            )
+
     def reason(self, since: float) -> str:
         """What the manager knows about a failure, by the time (seconds since 1970) when the action began."""
         del since
@@ -160,8 +171,8 @@ class Manager:
 class SystemdManager(Manager):
     """With systemd."""
 
-    def _property(self, name: str) -> str:
-        command = ["systemctl", "show", "--value", f"--property={name}", self.instance["unit"]]
+    def _property(self, name: str, unit: str = "") -> str:
+        command = ["systemctl", "show", "--value", f"--property={name}", unit or self.instance["unit"]]
         return self.run(command, START_SECONDS).output.strip()
 
     def installed(self) -> bool:
@@ -173,7 +184,8 @@ class SystemdManager(Manager):
         # systemd itself does not notice the first file in a new drop-in directory.
         files = {str(file) for file in Path(self.instance["unit_drop_in_directory"]).glob("*.conf")}
         known = set(self._property("DropInPaths").split())
-        return self._property("NeedDaemonReload") == "yes" or not files <= known
+        units = (self.instance["unit"], self.instance["reaper_unit"])
+        return any(self._property("NeedDaemonReload", unit) == "yes" for unit in units) or not files <= known
 
     def refresh(self) -> None:
         """Let systemd read the units again."""
@@ -203,6 +215,20 @@ class SystemdManager(Manager):
     def restart(self) -> None:
         """Restart the unit."""
         self._do(["systemctl", "restart", self.instance["unit"]], STOP_SECONDS + START_SECONDS)
+
+    def reaps(self) -> bool:
+        """Whether the service that ends stuck children is on, now and with each start of httpd."""
+        unit = self.instance["reaper_unit"]
+        # It stops and starts with httpd.
+        running = self._property("ActiveState", unit) == "active" or httpd_main_process(self.instance) is None
+        return self._property("UnitFileState", unit) == "enabled" and running
+
+    def reap(self, wanted: bool) -> None:
+        """Turn that service on or off."""
+        unit = self.instance["reaper_unit"]
+        self._do(["systemctl", "enable" if wanted else "disable", unit], START_SECONDS)
+        if httpd_main_process(self.instance) or not wanted:
+            self._do(["systemctl", "restart" if wanted else "stop", unit], START_SECONDS)
 
     def reason(self, since: float) -> str:
         """What the journal has about the unit since then."""

@@ -33,6 +33,7 @@ def instance(name: str = DEFAULT_INSTANCE) -> dict[str, str]:
         "binary": "/usr/sbin/apache2",
         "control": "/usr/sbin/apache2ctl",
         "unit": f"{name}.service",
+        "reaper_unit": "modwsgi-reap.service",
         "unit_drop_in_directory": f"/etc/systemd/system/{name}.service.d",
         "init_script": f"/etc/init.d/{name}",
         "run_directory": f"/run/{name}",

@@ -11,6 +11,8 @@ from typing import Any
 THREADS_PER_CHILD = 256
 MAX_CHILDREN = 4
 MIN_CHILDREN = 2
+# Slots for children of earlier configurations, which finish what they have: as many as three reloads leave.
+FINISHING_GENERATIONS = 3
 # A host with less memory than this gets fewer children, in proportion.
 FULL_SIZE_MEMORY_MEBIBYTES = 512
 
@@ -53,7 +55,7 @@ def _server_sizes(memory_mebibytes: int, overrides: Mapping[str, int]) -> dict[s
     sizes = {
         "max_request_workers": workers,
         "threads_per_child": threads,
-        "server_limit": workers // threads,
+        "server_limit": workers // threads * (1 + FINISHING_GENERATIONS),
         "start_servers": workers // threads,
         # All children are there from the start, so nothing starts one but the loss of another.
         "min_spare_threads": min(threads, workers),
@@ -90,6 +92,9 @@ def sizes(
       a child per second; such a child closes its idle connections only when their clients do, for up to 2 s, and no
       longer hears that httpd stops: a stop then took 2.4 to 2.7 s, and takes 0.2 to 0.4 s with fixed children, also
       right after a burst of 950 connections (measured as above).
+    - A child that still has requests after a reload keeps its slot (ServerLimit), and so does one that an embedded
+      application keeps from ending. Without slots beyond those of the serving children, none with the new
+      configuration could start until then, and nobody would be served (measured as above). A free slot is a few KiB.
     - A daemon process runs one thread of Python at a time, so processes follow the cores. At least 2, so that
       one goes on while the other one restarts; bounded by the memory which the applications share.
     - Threads wait for databases and other services: on a blocking endpoint the number of daemon threads decided the

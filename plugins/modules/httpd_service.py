@@ -30,6 +30,12 @@ options:
   enabled:
     description: Whether httpd starts at boot.
     type: bool
+  reap_stuck_children:
+    description:
+      - Whether the service of the role httpd runs that ends child processes which a reload has left behind.
+      - Done last. Needs systemd.
+    type: bool
+    version_added: 0.2.0
 attributes:
   check_mode:
     support: full
@@ -72,11 +78,12 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
 
 
-def needed(service: Service, state: str | None, enabled: bool | None) -> list[str]:
+def needed(service: Service, state: str | None, enabled: bool | None, reap: bool | None = None) -> list[str]:
     """What has to be done for the wanted state, in this order."""
     manager = service.manager
     if not manager.installed():  # in check mode on a fresh host; else the steps say what is missing
-        return [step for step, wanted in (("enable", enabled), ("start", state in ("started", "applied"))) if wanted]
+        wishes = (("enable", enabled), ("start", state in ("started", "applied")), ("reap", reap))
+        return [step for step, wanted in wishes if wanted]
     steps = ["refresh"] if manager.stale() else []
     if enabled is not None and manager.enabled() != enabled:
         steps.append("enable" if enabled else "disable")
@@ -87,6 +94,8 @@ def needed(service: Service, state: str | None, enabled: bool | None) -> list[st
         steps.append("start")
     elif state == "applied" and httpd_pending.read(service.instance) != httpd_pending.NONE:
         steps.append(httpd_pending.read(service.instance))
+    if reap is not None and manager.reaps() != reap:
+        steps.append("reap" if reap else "do not reap")
     return steps
 
 
@@ -100,6 +109,8 @@ def perform(service: Service, step: str) -> None:
         "stop": service.stop,
         "reload": service.reload,
         "restart": service.restart,
+        "reap": lambda: service.manager.reap(True),
+        "do not reap": lambda: service.manager.reap(False),
     }
     steps[step]()
 
@@ -111,14 +122,16 @@ def main() -> None:
             "instance": {"type": "str", "default": "apache2"},
             "state": {"type": "str", "choices": ["started", "stopped", "applied"]},
             "enabled": {"type": "bool"},
+            "reap_stuck_children": {"type": "bool"},
         },
-        required_one_of=[("state", "enabled")],
+        required_one_of=[("state", "enabled", "reap_stuck_children")],
         supports_check_mode=True,
     )
     try:
         described = instance(module.params["instance"])
         service = Service(described, manager_of(described))
-        steps = needed(service, module.params["state"], module.params["enabled"])
+        wishes = (module.params[key] for key in ("state", "enabled", "reap_stuck_children"))
+        steps = needed(service, *wishes)
         for step in [] if module.check_mode else steps:
             perform(service, step)
         running = service.main()

@@ -24,6 +24,7 @@ class FakeManager(Manager):
         self.steps: list[str] = []
         self.failure = ""
         self.boots = False
+        self.reaping = False
 
     def installed(self) -> bool:
         return True
@@ -34,6 +35,13 @@ class FakeManager(Manager):
     def enable(self, wanted: bool) -> None:
         self.steps.append("enable" if wanted else "disable")
         self.boots = wanted
+
+    def reaps(self) -> bool:
+        return self.reaping
+
+    def reap(self, wanted: bool) -> None:
+        self.steps.append("reap" if wanted else "do not reap")
+        self.reaping = wanted
 
     def _next_generation(self) -> None:
         self.generation += 1
@@ -74,8 +82,8 @@ def fixture_service(manager: FakeManager) -> Service:
     return Service(manager.instance, manager)
 
 
-def bring(service: Service, state: str | None, enabled: bool | None = None) -> list[str]:
-    steps = httpd_service.needed(service, state, enabled)
+def bring(service: Service, state: str | None, enabled: bool | None = None, reap: bool | None = None) -> list[str]:
+    steps = httpd_service.needed(service, state, enabled, reap)
     for step in steps:
         httpd_service.perform(service, step)
     return steps
@@ -84,6 +92,21 @@ def bring(service: Service, state: str | None, enabled: bool | None = None) -> l
 def test_started_and_enabled_happens_once(service: Service) -> None:
     assert bring(service, "started", True) == ["enable", "start"]
     assert bring(service, "started", True) == []
+
+
+def test_the_service_that_reaps_is_turned_on_last_and_once(service: Service) -> None:
+    assert bring(service, "started", reap=True) == ["start", "reap"]
+    assert bring(service, "started", reap=True) == []
+    assert bring(service, "started", reap=False) == ["do not reap"]
+    assert bring(service, "started") == []
+
+
+def test_nothing_reaps_without_systemd() -> None:
+    manager = Manager(instance())
+    assert manager.reaps() is False
+    manager.reap(False)
+    with pytest.raises(ControlError, match=r"^httpd_reap_stuck_children needs systemd"):
+        manager.reap(True)
 
 
 def test_applied_starts_a_server_that_does_not_run(service: Service) -> None:
@@ -143,7 +166,8 @@ def test_a_failed_start_says_why(service: Service, manager: FakeManager) -> None
 
 def test_check_mode_on_a_fresh_host_predicts_the_start(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeManager, "installed", lambda _: False)
-    assert httpd_service.needed(service, "started", True) == ["enable", "start"]
+    assert httpd_service.needed(service, "started", True, False) == ["enable", "start"]
+    assert httpd_service.needed(service, "started", True, True) == ["enable", "start", "reap"]
     assert httpd_service.needed(service, "stopped", None) == []
 
 

@@ -31,6 +31,9 @@ def load() -> ModuleType:
 
 drain = load()
 
+LONG = 60.0
+"""Seconds; more than any of these tests takes."""
+
 # Stands for httpd: closes its listening socket at SIGWINCH, and the connection when it is told to by standard input.
 SERVER = """
 import signal, socket, sys
@@ -115,7 +118,7 @@ def test_open_connections_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
                     print(file=server.stdin, flush=True)
 
             monkeypatch.setattr(drain.time, "sleep", look)
-            drain.finish(server.pid)
+            drain.finish(server.pid, LONG)
         assert len(looks) >= 3, "it waited for the connection"
         assert server.poll() is None, "it does not end the server itself"
         server.communicate("\n")
@@ -124,11 +127,26 @@ def test_open_connections_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_server_that_has_ended_is_no_error() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
-    drain.finish(ended.pid)
+    drain.finish(ended.pid, LONG)
 
 
 def test_the_signal_is_httpd_s_graceful_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = []
     monkeypatch.setattr(drain.os, "kill", lambda pid, number: sent.append((pid, number)))
-    drain.finish(os.getpid())
+    drain.finish(os.getpid(), LONG)
     assert sent == [(os.getpid(), signal.SIGWINCH)]
+
+
+def test_the_wait_for_requests_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr(drain.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(drain.time, "sleep", lambda _: None)
+    monkeypatch.setattr(drain, "is_in_use", lambda _: True)
+    monkeypatch.setattr(drain.os, "kill", lambda *_: None)
+    drain.finish(os.getpid(), 14)
+    assert next(clock) == 15, "one look a second of this clock, and none from the fourteenth on"
+
+
+def test_a_stop_of_a_server_that_has_ended_by_itself_succeeds() -> None:
+    """Otherwise systemd takes it for a failure, and starts the server that somebody has stopped."""
+    assert subprocess.run([sys.executable, "-I", str(FILE), "", "1", "14"], check=False).returncode == 0

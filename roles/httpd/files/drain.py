@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -I
 # SPDX-License-Identifier: Apache-2.0
-"""Return when httpd has no request in flight and takes no new one: `drain.py PID PRIVATE_PORT`, for ExecStop.
+"""Return when httpd has no request in flight and takes no new one: `drain.py PID PRIVATE_PORT SECONDS`, for ExecStop.
 
 Whoever called it ends httpd by SIGTERM, which takes 0.2 s and would reset what is in flight. httpd's own graceful stop
 (SIGWINCH) looks once a second whether its children are gone, and they stay for 2 s more when a client with an idle
@@ -84,13 +84,14 @@ def is_in_use(ports):
     return any(port in ports and (state in OPEN or state == LISTENING) for port, state, _ in connections())
 
 
-def finish(pid):
-    """Let httpd finish what it has; its GracefulShutdownTimeout is the limit."""
+def finish(pid, seconds):
+    """Let httpd finish what it has, for as long as a stop may wait for requests."""
+    end = time.monotonic() + seconds
     own = sockets_of(pid)
     ports = {port for port, state, inode in connections() if state == LISTENING and inode in own}
     try:
         os.kill(pid, signal.SIGWINCH)
-        while is_in_use(ports):
+        while is_in_use(ports) and time.monotonic() < end:
             os.kill(pid, 0)
             time.sleep(INTERVAL)
     except ProcessLookupError:
@@ -98,5 +99,6 @@ def finish(pid):
 
 
 if __name__ == "__main__":
-    if not is_idle(int(sys.argv[2])):
-        finish(int(sys.argv[1]))
+    # systemd also comes here when httpd has ended by itself: then there is no PID.
+    if sys.argv[1] and not is_idle(int(sys.argv[2])):
+        finish(int(sys.argv[1]), float(sys.argv[3]))
