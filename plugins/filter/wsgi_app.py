@@ -64,6 +64,7 @@ class FilterModule:
         return {
             "wsgi_apps": applications,
             "wsgi_apps_problems": problems,
+            "wsgi_apps_notes": wsgi_apps.notes,
             "wsgi_apps_environments": environments,
             "wsgi_apps_files": files,
         }

@@ -415,8 +415,6 @@ def _configuration_file(installation: Mapping[str, Any], instance: Mapping[str, 
     lines = [
         f"WSGIPythonHome {quote(installation['interpreter']['prefix'], 'mod_wsgi_interpreter.prefix')}",
         f"WSGISocketPrefix {quote(instance['socket_directory'] + '/wsgi', 'socket_directory')}",
-        "# No application runs inside httpd's own processes.",
-        "WSGIRestrictEmbedded On",
         *toggle,
     ]
     return _HEADER + "\n".join(lines) + "\n"

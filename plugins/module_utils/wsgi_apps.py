@@ -16,11 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import ANY, Listener, parse
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import inside, layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import is_excluded
 
+DAEMON, EMBEDDED = "daemon", "embedded"
+"""Where an application runs: in processes of its own, or in httpd's."""
+
 DEFAULTS: dict[str, Any] = {
+    "mode": DAEMON,
     "script": "wsgi.py",
     "callable": "application",
     "python_path": [],
@@ -93,6 +98,8 @@ SECONDS = (
     "shutdown_timeout",
     "queue_timeout",
 )
+DAEMON_KEYS = ("user", "group", *POSITIVE, *SECONDS, "lang", "locale", "debug")
+"""What only a daemon process group has: httpd's own processes have their account, threads and locale already."""
 
 Application = Mapping[str, Any]
 Listen = Sequence[Listener]
@@ -165,6 +172,16 @@ def check_accounts(application: Application) -> Problems:
             yield key, "an application must not run as root; leave the key out to get an account of its own"
         elif not ACCOUNT.fullmatch(str(value)):
             yield key, f"{value!r} is not the name of an account; use at most 32 of a-z, 0-9, '-' and '_'"
+
+
+def check_mode(application: Application) -> Problems:
+    """An embedded application takes httpd's processes as they are."""
+    if application.get("mode", DEFAULTS["mode"]) != EMBEDDED:
+        return
+    for key in DAEMON_KEYS:
+        value = application.get(key)
+        if value is not None and not (key == "debug" and not boolean(value)):
+            yield key, "only a daemon process group has it, and mode is embedded; remove it, or use mode: daemon"
 
 
 def check_server_names(application: Application) -> Problems:
@@ -372,6 +389,7 @@ def _check_present(
 CHECKS: tuple[Callable[[Application], Problems], ...] = (
     check_name,
     check_accounts,
+    check_mode,
     check_server_names,
     check_numbers,
     check_words,
@@ -438,6 +456,18 @@ def duplicate_defaults(applications: Sequence[Application]) -> Iterator[str]:
                 )
 
 
+def several_embedded(applications: Sequence[Application]) -> Iterator[str]:
+    """Embedded applications beyond the first."""
+    first, *others = [a["name"] for a in applications if a.get("mode") == EMBEDDED] or [None]
+    for name in others:
+        yield _sentence(
+            name,
+            "mode",
+            f"the application {first!r} is embedded already, and httpd's processes have one set of environment "
+            "variables; use mode: daemon for one of the two",
+        )
+
+
 def silent_ports(applications: Sequence[Application], listen: Listen) -> Iterator[str]:
     """Applications where httpd does not listen."""
     there = ", ".join(listener.directive for listener in listen)
@@ -479,6 +509,7 @@ def problems(applications: Sequence[Application], listen: Iterable[int | str], e
         *duplicate_hosts(applications),
         *duplicate_defaults(applications),
         *debugged_in_production(applications, environment),
+        *several_embedded(applications),
         *silent_ports(applications, [parse(entry) for entry in listen]),
     ]
 
@@ -529,7 +560,7 @@ def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, 
     name = str(complete["name"])
     paths = layout(name)
     debug = boolean(complete["debug"])
-    account = f"wsgi-{name}"
+    account = instance()["user"] if complete["mode"] == EMBEDDED else f"wsgi-{name}"
     return {
         **complete,
         **{key: int(complete[key]) for key in INTEGERS},
@@ -567,6 +598,17 @@ def normalise(
     parsed = [parse(entry) for entry in ports]
     complete = [normalise_one(application, parsed, sizes[application["name"]]) for application in applications]
     return sorted(complete, key=lambda application: str(application["name"]))
+
+
+def notes(applications: Iterable[Application]) -> list[str]:
+    """What an operator should know about the applications, one sentence each."""
+    return [
+        f"The application {application['name']!r} is embedded: when it keeps a process of httpd from ending, a reload "
+        "waits for that process without a limit (httpd_reap_stuck_children ends it), and a new release of it needs a "
+        "reload; see docs/shutdown.md."
+        for application in applications
+        if application.get("mode") == EMBEDDED
+    ]
 
 
 def without_environments(applications: Iterable[Application]) -> list[dict[str, Any]]:

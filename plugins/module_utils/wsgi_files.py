@@ -10,10 +10,12 @@ from typing import Any
 
 import jinja2
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
     DEBUG_TOOL,
     DEBUGGED_SCRIPT,
     DEBUGGER,
+    EMBEDDED,
     LAUNCHER,
     LIBRARY,
     PROBE,
@@ -23,6 +25,14 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import 
 
 MODULE_UTILS = Path(__file__).resolve().parent
 ROLE = MODULE_UTILS.parents[1] / "roles" / "wsgi_app"
+
+HEADER = "# Managed by Ansible (modwsgi.deploy.wsgi_app): changes are overwritten.\n"
+
+# Debian starts httpd in the locale C, in which an embedded Python 3 takes the names of files for ASCII.
+UTF_8_UNIT = f"""{HEADER}[Service]
+# For the embedded application; daemon processes have locales of their own.
+Environment=PYTHONUTF8=1
+"""
 
 File = dict[str, Any]
 """One entry of the option `files` of the module httpd_config."""
@@ -60,10 +70,15 @@ def role_file(name: str) -> str:
     return (ROLE / "files" / name).read_text(encoding="utf-8")
 
 
+def launcher_text() -> str:
+    """The script that loads an application."""
+    return role_file("launcher.py")
+
+
 def helper_files() -> list[File]:
     """The scripts that all applications share, and the commands for operators."""
     return [
-        {"path": LAUNCHER, "content": role_file("launcher.py")},
+        {"path": LAUNCHER, "content": launcher_text()},
         {"path": PROBE, "content": role_file("probe.py")},
         {"path": RUN_TOOL, "content": (MODULE_UTILS / "wsgi_run.py").read_text(encoding="utf-8"), "mode": "0755"},
         {"path": DEBUG_TOOL, "content": role_file("wsgi_debug.py"), "mode": "0755"},
@@ -74,16 +89,57 @@ def helper_files() -> list[File]:
     ]
 
 
+def launcher_of(application: Mapping[str, Any]) -> str:
+    """Path of the script that httpd loads for an application."""
+    return LAUNCHER if application["mode"] == DAEMON else f"{EMBEDDED}/{application['name']}.py"
+
+
+def mode_files(applications: Iterable[Mapping[str, Any]]) -> list[File]:
+    """The file that says whether applications may run in httpd's own processes, and its link.
+
+    The directive stands once: mod_wsgi 4.9.1 does not prepare Python there once it has read On, whatever it reads
+    later, and the first request then crashes the process (measured on Debian 12, Apache 2.4, 2026-11).
+    """
+    embedded = any(application["mode"] != DAEMON for application in applications)
+    content = HEADER + (
+        "# An application runs inside httpd's own processes.\nWSGIRestrictEmbedded Off\n"
+        if embedded
+        else "# No application runs inside httpd's own processes.\nWSGIRestrictEmbedded On\n"
+    )
+    name = "modwsgi-embedded.conf"
+    return [
+        {"path": f"conf-available/{name}", "content": content, "action": "restart"},
+        {"path": f"conf-enabled/{name}", "link": f"../conf-available/{name}", "action": "restart"},
+    ]
+
+
+def embedded_files(application: Mapping[str, Any], instance: Mapping[str, str]) -> list[File]:
+    """What only an embedded application needs."""
+    if application["mode"] == DAEMON:
+        return []
+    return [
+        {"path": launcher_of(application), "content": launcher_text()},
+        {
+            "path": f"{instance['unit_drop_in_directory']}/modwsgi-embedded.conf",
+            "content": UTF_8_UNIT,
+            "action": "restart",
+        },
+    ]
+
+
 def application_files(
     application: Mapping[str, Any], instance: Mapping[str, str], environment: jinja2.Environment
 ) -> list[File]:
     """The vhost of one application, its link, and its part of the private vhost."""
+    launcher_directory, launcher_file = os.path.split(launcher_of(application))
     values = {
         "application": application,
         "paths": application["paths"],
         "instance": instance,
         "listen": listen(application),
-        "launcher": LAUNCHER,
+        "process_group": application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
+        "launcher_directory": launcher_directory,
+        "launcher_file": launcher_file,
         "probe": PROBE,
         "library": LIBRARY,
     }
@@ -98,6 +154,7 @@ def application_files(
             "content": environment.get_template("vhost.conf.j2").render(values),
         },
         {"path": f"sites-enabled/{name}", "link": f"../sites-available/{name}"},
+        *embedded_files(application, instance),
     ]
 
 
@@ -106,6 +163,6 @@ def files(applications: Iterable[Mapping[str, Any]], instance: Mapping[str, str]
 
     Raises QuotingError for a value that httpd's configuration cannot carry.
     """
-    environment = templates()
+    environment, applications = templates(), list(applications)
     of_applications = [application_files(application, instance, environment) for application in applications]
-    return [*helper_files(), *(file for group in of_applications for file in group)]
+    return [*helper_files(), *mode_files(applications), *(file for group in of_applications for file in group)]

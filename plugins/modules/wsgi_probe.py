@@ -11,7 +11,7 @@ short_description: Prove that WSGI applications run on the right Python and are 
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - Asks inside each application's daemon process group, over the private listener, which Python, virtual environment,
+  - Asks in the interpreter that each application runs in, over the private listener, which Python, virtual environment,
     mod_wsgi, groups and release answer, and compares. A configuration test cannot see a wrong Python.
   - Then asks each application's health path through its own vhost.
   - All applications are asked, and all failures are reported; that of an application comes with its own traceback
@@ -29,6 +29,10 @@ options:
     required: true
   python_version:
     description: The complete version of Python that has to answer, for example V(3.11.2).
+    type: str
+    required: true
+  python_prefix:
+    description: The prefix of that Python, which an embedded application has instead of its virtual environment's.
     type: str
     required: true
   mod_wsgi_version:
@@ -50,6 +54,7 @@ EXAMPLES = r"""
     applications: "{{ applications }}"
     private_port: 8079
     python_version: "3.11.2"
+    python_prefix: /usr
     mod_wsgi_version: "6.1.1"
     log_directory: /var/log/apache2
 """
@@ -125,14 +130,15 @@ def mismatches(answer: dict, expected: dict) -> list:
     """What of a probe's answer is not as expected, in words that name both sides."""
     found = {
         "Python": version(answer["version_info"]),
-        "virtual environment": answer["prefix"],
+        "prefix": answer["prefix"],
+        "virtual environment": answer["venv"],
         "mod_wsgi": version(answer["mod_wsgi_version"]),
         "daemon process group": answer["process_group"],
         "application group": answer["application_group"] or "%{GLOBAL}",
         "release": answer["release"],
     }
     return [
-        f"{what} is {found[what]} and should be {value}"
+        f"{what} is {found[what] or 'none'} and should be {value or 'none'}"
         for what, value in expected.items()
         if value is not None and found[what] != value
     ]
@@ -141,11 +147,13 @@ def mismatches(answer: dict, expected: dict) -> list:
 def expectation(application: dict, parameters: dict) -> dict:
     """What the probe has to answer."""
     paths = application["paths"]
+    embedded = application["mode"] == "embedded"
     return {
         "Python": parameters["python_version"],
-        "virtual environment": paths["venv"],
+        "prefix": parameters["python_prefix"] if embedded else paths["venv"],
+        "virtual environment": os.path.realpath(paths["venv"]),
         "mod_wsgi": parameters["mod_wsgi_version"],
-        "daemon process group": application["name"],
+        "daemon process group": "" if embedded else application["name"],
         "application group": application["application_group"],
         "release": os.path.realpath(paths["current"]),
     }
@@ -182,7 +190,7 @@ class Check:
             status, body = get_until("127.0.0.1", port, path, f"127.0.0.1:{port}", PROBE_TIMEOUT)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
-                f"The daemon processes of {self.name} gave no answer within {PROBE_TIMEOUT} s ({describe(error)}); "
+                f"The processes of {self.name} gave no answer within {PROBE_TIMEOUT} s ({describe(error)}); "
                 f"see {self.logs[0].path}.{self.evidence()}"
             ) from error
         if status != 200:
@@ -249,6 +257,7 @@ def main() -> None:
             "applications": {"type": "list", "elements": "dict", "required": True},
             "private_port": {"type": "int", "required": True},
             "python_version": {"type": "str", "required": True},
+            "python_prefix": {"type": "str", "required": True},
             "mod_wsgi_version": {"type": "str"},
             "log_directory": {"type": "path", "required": True},
         },

@@ -15,6 +15,8 @@ description:
     together with the daemon processes that still run the earlier one.
   - Each file and link is replaced at once. Daemon processes are left alone; M(modwsgi.deploy.wsgi_activate) replaces
     those which are recorded, in the same run or in the next one.
+  - An embedded application has none. For it, a reload is recorded for M(modwsgi.deploy.httpd_service), so notify the
+    handler that applies it.
 options:
   applications:
     description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
@@ -37,10 +39,10 @@ options:
     description: Digest of the launcher that serves.
     type: str
     required: true
-  pid_file:
-    description: File in which httpd keeps its pid.
-    type: path
-    required: true
+  instance:
+    description: The httpd instance.
+    type: str
+    default: apache2
 attributes:
   check_mode:
     description: Predicts.
@@ -58,7 +60,7 @@ EXAMPLES = r"""
     releases: "{{ release.releases }}"
     venvs: "{{ venv.venvs }}"
     launcher: "{{ lookup('ansible.builtin.file', 'launcher.py') | hash('sha256') }}"
-    pid_file: /run/apache2/apache2.pid
+  notify: modwsgi.deploy.httpd configuration changed
 """
 
 RETURN = r"""
@@ -79,6 +81,8 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_daemon import httpd_pid, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
     PARTS,
@@ -123,7 +127,7 @@ class Switch:
         self.paths = application["paths"]
         self.variables = variables
         self.release, self.venv = parameters["releases"][name], parameters["venvs"][name]
-        self.pid_file = parameters["pid_file"]
+        self.instance = instance(parameters["instance"])
         self.deployment = wanted(application, variables, self.release["id"], self.venv["id"], parameters["launcher"])
         self.record = read_record(self.paths["deployment"])
         group = application["group"]
@@ -145,6 +149,8 @@ class Switch:
 
     def perform(self) -> None:
         """Do it; the record comes last, so that a run that is cut off is done again from the start."""
+        if self.application["mode"] == "embedded":
+            httpd_pending.add(self.instance, httpd_pending.RELOAD)
         for path, content, mode, group in self.files:
             if file_differs(path, content, mode, group):
                 write_file(path, content, mode, grp.getgrnam(group).gr_gid)
@@ -154,7 +160,7 @@ class Switch:
         write_record(self.paths["deployment"], new_record(self.deployment, self.record, self._running()))
 
     def _running(self) -> list:
-        parent = httpd_pid(self.pid_file)
+        parent = httpd_pid(self.instance["pid_file"])
         if parent is None:
             return []
         uid = pwd.getpwnam(self.application["user"]).pw_uid
@@ -176,7 +182,7 @@ def main() -> None:
             "releases": {"type": "dict", "required": True},
             "venvs": {"type": "dict", "required": True},
             "launcher": {"type": "str", "required": True},
-            "pid_file": {"type": "path", "required": True},
+            "instance": {"type": "str", "default": "apache2"},
         },
         supports_check_mode=True,
     )

@@ -375,7 +375,7 @@ class TestFiles:
 
     def test_the_settings(self, files):
         lines = files["mods-available/modwsgi.conf"]["content"].splitlines()
-        assert {"WSGIPythonHome /usr", "WSGISocketPrefix /run/wsgi/wsgi", "WSGIRestrictEmbedded On"} <= set(lines)
+        assert {"WSGIPythonHome /usr", "WSGISocketPrefix /run/wsgi/wsgi"} <= set(lines)
 
     def test_the_distributions_own_module_is_not_loaded_beside_it(self, files):
         assert files["mods-enabled/wsgi.load"]["absent"]

@@ -180,6 +180,40 @@ def test_debug_mode_is_refused_in_production_unless_somebody_insists(shop: dict[
     assert wsgi_apps.problems([{**shop, "debug": False}], [80], "production") == []
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("user", "me"), ("processes", 2), ("threads", 5), ("request_timeout", 0), ("lang", "C"), ("debug", True)],
+)
+def test_an_embedded_application_has_no_key_of_a_daemon_process_group(
+    shop: dict[str, Any], key: str, value: object
+) -> None:
+    (sentence,) = found({**shop, "mode": "embedded", key: value})
+    assert sentence.startswith(f"wsgi_apps: application 'shop', key {key}: ")
+    assert sentence.endswith("mode is embedded; remove it, or use mode: daemon.")
+    assert found({**shop, "mode": "daemon", key: value}) == []
+
+
+def test_an_embedded_application_runs_as_httpd(shop: dict[str, Any]) -> None:
+    shop["mode"] = "embedded"
+    assert found(shop) == []
+    (complete,) = wsgi_apps.normalise([shop], [80], {"shop": SIZES})
+    assert (complete["user"], complete["group"]) == ("www-data", "www-data")
+
+
+def test_one_application_of_a_host_can_be_embedded(shop: dict[str, Any]) -> None:
+    others = [{**shop, "name": name, "server_name": f"{name}.example", "mode": "embedded"} for name in ("a", "b")]
+    assert wsgi_apps.problems([shop, others[0]], [80]) == []
+    (sentence,) = wsgi_apps.problems([shop, *others], [80])
+    assert sentence.startswith("wsgi_apps: application 'b', key mode: the application 'a' is embedded already")
+
+
+def test_what_is_to_be_known_of_an_embedded_application_is_told(shop: dict[str, Any]) -> None:
+    assert wsgi_apps.notes([shop]) == []
+    (sentence,) = wsgi_apps.notes([shop, {**shop, "name": "blog", "mode": "embedded"}])
+    assert sentence.startswith("The application 'blog' is embedded: ")
+    assert "without a limit" in sentence
+
+
 def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:
     shop |= {
         "release_commands": ["python manage.py 'a b'"],

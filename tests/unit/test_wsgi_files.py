@@ -97,6 +97,34 @@ def test_debug_mode(application: dict[str, Any]) -> None:
     assert not wanted & {line.strip() for line in ordinary.splitlines()}
 
 
+def test_an_embedded_application(application: dict[str, Any]) -> None:
+    raw = {key: application[key] for key in ("name", "server_name")}
+    raw |= {"source": {"directory": application["source"]["directory"]}, "mode": "embedded"}
+    sizes = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
+    (embedded,) = wsgi_apps.normalise([raw], [80], sizes)
+    found = contents(embedded)
+    vhost = found["sites-available/100-modwsgi-shop.conf"]
+    script = "/usr/local/lib/modwsgi/embedded/shop.py"
+    assert "WSGIDaemonProcess" not in vhost
+    assert f"WSGIScriptAlias / {script} process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}" in vhost
+    assert "<Files shop.py>" in vhost
+    assert found[script] == found["/usr/local/lib/modwsgi/launcher.py"]
+    assert "WSGIProcessGroup %{GLOBAL}" in found["modwsgi-private.d/shop.conf"]
+    assert "Environment=PYTHONUTF8=1" in found["/etc/systemd/system/apache2.service.d/modwsgi-embedded.conf"]
+
+
+def test_one_file_says_whether_httpd_s_own_processes_have_python(application: dict[str, Any]) -> None:
+    """mod_wsgi 4.9.1 crashes where a later Off follows an On."""
+
+    def said(*applications: dict[str, Any]) -> list[str]:
+        text = "".join(str(text) for text in contents(*applications).values())
+        return [line for line in text.splitlines() if line.startswith("WSGIRestrictEmbedded")]
+
+    embedded = {**application, "name": "blog", "mode": "embedded"}
+    assert said() == said(application) == ["WSGIRestrictEmbedded On"]
+    assert said(application, embedded) == ["WSGIRestrictEmbedded Off"]
+
+
 def test_a_named_application_group(application: dict[str, Any]) -> None:
     assert "process-group=shop application-group=sub" in vhost_of(application, application_group="sub")
     named = contents({**application, "application_group": "sub"})

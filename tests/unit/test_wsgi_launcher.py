@@ -42,18 +42,18 @@ class Site:
         }
         self.variables: dict[str, str] | None = {"KEY": "value"}
 
-    def start(self, script: str) -> Any:
+    def start(self, script: str, launcher: str = "launcher") -> Any:
         """Load the launcher as mod_wsgi does; what it gives to mod_wsgi."""
         (self.release / self.application["script"]).write_text(script)
         folder = self.root / "etc" / "shop"
         (folder / "application.json").write_text(json.dumps(self.application))
         if self.variables is not None:
             (folder / "environment.json").write_text(json.dumps(self.variables))
-        return runpy.run_path(str(self.launcher()))["application"]
+        return runpy.run_path(str(self.launcher(launcher)))["application"]
 
-    def launcher(self) -> Path:
+    def launcher(self, name: str = "launcher") -> Path:
         """The launcher, which reads this site's configuration."""
-        path = self.root / "launcher.py"
+        path = self.root / f"{name}.py"
         path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
         return path
 
@@ -70,6 +70,33 @@ def fixture_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Si
     sys.path[:] = path
     os.chdir(folder)
     sys.modules.pop("wsgi_script", None)
+    sys.modules.pop("modwsgi_deployment", None)
+
+
+def packages_of(site: Site) -> Path:
+    """The folder of the packages in the site's virtual environment, with one package."""
+    folder = site.root / "venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    folder.mkdir(parents=True)
+    (folder / "only_in_the_venv.py").write_text("")
+    return folder
+
+
+def test_an_embedded_application_is_known_by_the_name_of_its_launcher(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", "")
+    folder, packages = Path.cwd(), packages_of(site)
+    script = "import os, only_in_the_venv, sys\ndef application(environ, start_response): return [list(sys.path)]\n"
+    (path,) = site.start(script, launcher="shop")({}, None)
+    assert path[:3] == [str(site.release), str(site.release / "lib"), str(packages)]
+    assert Path.cwd() == folder, "the folder of httpd's processes stays"
+
+
+def test_the_probe_is_told_what_was_loaded(site: Site) -> None:
+    site.start("def application(environ, start_response): return []\n")
+    deployment = sys.modules["modwsgi_deployment"]
+    assert deployment.release == str(site.release)
+    assert deployment.venv == str(site.root / "venv")
 
 
 def test_the_environment_is_there_when_the_script_is_imported(site: Site) -> None:

@@ -19,11 +19,13 @@ ANSWER = {
     "process_group": "shop",
     "application_group": "",
     "release": "/srv/wsgi/shop/releases/1",
+    "venv": "/srv/wsgi/shop/venvs/1",
     "pid": 7,
 }
 EXPECTED = {
     "Python": "3.11.2",
-    "virtual environment": "/srv/wsgi/shop/venv",
+    "prefix": "/srv/wsgi/shop/venv",
+    "virtual environment": "/srv/wsgi/shop/venvs/1",
     "mod_wsgi": "6.1.1",
     "daemon process group": "shop",
     "application group": "%{GLOBAL}",
@@ -40,7 +42,8 @@ def test_an_answer_as_expected() -> None:
     ("key", "value", "sentence"),
     [
         ("version_info", [3, 12, 1, "final", 0], "Python is 3.12.1 and should be 3.11.2"),
-        ("prefix", "/usr", "virtual environment is /usr and should be /srv/wsgi/shop/venv"),
+        ("prefix", "/usr", "prefix is /usr and should be /srv/wsgi/shop/venv"),
+        ("venv", "", "virtual environment is none and should be /srv/wsgi/shop/venvs/1"),
         ("mod_wsgi_version", [4, 9, 4], "mod_wsgi is 4.9.4 and should be 6.1.1"),
         ("process_group", "blog", "daemon process group is blog and should be shop"),
         ("application_group", "x|", "application group is x| and should be %{GLOBAL}"),
@@ -49,6 +52,22 @@ def test_an_answer_as_expected() -> None:
 )
 def test_a_difference_names_both_sides(key: str, value: Any, sentence: str) -> None:
     assert wsgi_probe.mismatches({**ANSWER, key: value}, EXPECTED) == [sentence]
+
+
+def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None:
+    application = {
+        "name": "shop",
+        "mode": "embedded",
+        "application_group": "%{GLOBAL}",
+        "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/current"},
+    }
+    parameters = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": "6.1.1"}
+    expected = wsgi_probe.expectation(application, parameters)
+    assert expected["prefix"] == "/usr"
+    assert expected["daemon process group"] == ""
+    daemon = wsgi_probe.expectation({**application, "mode": "daemon"}, parameters)
+    assert daemon["prefix"] == "/srv/wsgi/shop/venv"
+    assert daemon["daemon process group"] == "shop"
 
 
 class Handler(BaseHTTPRequestHandler):

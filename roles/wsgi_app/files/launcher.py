@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The WSGI script that httpd loads for every application; it loads the application's own script.
 
-The name of the daemon process group is the name of the application. Its environment variables are set before any of
+The name of the daemon process group is the name of the application; an embedded application has no such group, but a
+copy of this file under its own name. Its environment variables are set before any of
 its code is imported. When they cannot be read, nothing is imported: an application that starts without its
 settings may fall back to unsafe ones.
 
@@ -12,6 +13,7 @@ import functools
 import json
 import os
 import signal
+import site
 import sys
 import threading
 import types
@@ -59,6 +61,20 @@ def set_module_path(application, release):
     folders = [os.path.realpath(path) if path.startswith(link) else path for path in sys.path]
     first = [release] + [os.path.join(release, path) for path in application["python_path"]]
     sys.path[:] = first + [path for path in folders if path not in first]
+
+
+def add_virtual_environment(venv):
+    """Let an embedded interpreter, which belongs to the whole server, import from a virtual environment first."""
+    before = list(sys.path)
+    site.addsitedir(os.path.join(venv, "lib", "python%d.%d" % sys.version_info[:2], "site-packages"))
+    sys.path[:] = [path for path in sys.path if path not in before] + before
+
+
+def publish(release, venv):
+    """Tell the probe, which runs in the same interpreter, what was loaded here."""
+    deployment = types.ModuleType("modwsgi_deployment")
+    deployment.release, deployment.venv = release, venv
+    sys.modules[deployment.__name__] = deployment
 
 
 def load_script(application, release):
@@ -111,12 +127,17 @@ def watch(release):
 
 
 def start():
-    """The WSGI callable of the application which this daemon process group is for."""
-    name = mod_wsgi.process_group
+    """The WSGI callable of the application which this daemon process group, or this file, is for."""
+    embedded = not mod_wsgi.process_group
+    name = mod_wsgi.process_group or os.path.splitext(os.path.basename(__file__))[0]
     application = load(name, "application.json")
     variables = load(name, "environment.json")
-    release = os.path.realpath(application["current"])
-    os.chdir(release)
+    release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])
+    publish(release, venv)
+    if embedded:
+        add_virtual_environment(venv)
+    else:
+        os.chdir(release)  # the folder of httpd's own processes is not the application's to change
     set_environment(application, variables, release)
     set_module_path(application, release)
     function = load_script(application, release)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Python, mod_wsgi and release answer in a daemon process group; served on the private listener only.
+"""What Python, mod_wsgi and release answer where an application runs; served on the private listener only.
 
 Installed by the role wsgi_app; changes are overwritten.
 """
@@ -13,6 +13,8 @@ import mod_wsgi
 
 def application(environ, start_response):
     """Answer with facts about this very process, as JSON."""
+    # Of the launcher, which has run in this interpreter before; none when it could not.
+    deployment = sys.modules.get("modwsgi_deployment")
     facts = {
         "version_info": list(sys.version_info),
         "prefix": sys.prefix,
@@ -20,8 +22,8 @@ def application(environ, start_response):
         "process_group": environ["mod_wsgi.process_group"],
         "application_group": environ["mod_wsgi.application_group"],
         "pid": os.getpid(),
-        # The working folder was a link when the process started; this is where it led then.
-        "release": os.getcwd(),
+        "release": getattr(deployment, "release", ""),
+        "venv": getattr(deployment, "venv", ""),
     }
     body = json.dumps(facts).encode()
     start_response(
