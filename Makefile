@@ -63,6 +63,13 @@ bench-deploy: ## Measure a cold deployment, one without changes, and one with a 
 	@$(LAB) up
 	$(PYTHON) tools/bench_deploy.py
 
+.PHONY: shutdown-table
+shutdown-table: ## Measure how processes end, in every case, and write the tables of docs/shutdown.md
+	@$(LAB) up
+	for action in destroy create converge; do molecule $$action --scenario-name shutdown; done
+	PYTHONPATH=tests python -m support.endings_table
+	molecule destroy --scenario-name shutdown
+
 .PHONY: lock
 lock: ## Pin the newest tools that requirements-dev.in allows
 	@$(LAB) lock
