@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A change of mod_wsgi or Python: the old pair answers while the new one is made, and one restart lies between them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.deployment import Deployment, deploy
+from support.managed_host import ManagedHost
+from support.site import Site
+
+MACHINE = ManagedHost("upgrade-debian12")
+SITE = Site(MACHINE.address(), "site.example")
+DISTRIBUTION, LOCAL = "3.11", "/usr/local/bin/python3.13"
+INTERVAL = 0.05
+"""Seconds from one request of the watcher to the next."""
+FEW = 5
+"""Fewer answers would not show that somebody has watched."""
+OUTAGE_LIMIT = 3.0
+"""Seconds from the last answer of the old pair to the first of the new one: 0.3 (Debian 12, Apache 2.4, 2026-11)."""
+MOMENT = 0.5
+"""Seconds that systemd and a client may differ about when a server answers."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change of the host."""
+
+    name: str
+    module: str
+    python: str
+    builds: bool = False
+    """Whether the wheel has to be built first."""
+
+    def serves(self, content: dict[str, Any] | None) -> bool:
+        """Whether this is the site's answer with this pair, and no library of another Python is in its process."""
+        if content is None:
+            return False
+        multiarch = content["multiarch"]
+        return content == {
+            "python": self.version,
+            "mod_wsgi": self.module,
+            "multiarch": multiarch,
+            "libraries": [self.library(multiarch)],
+            "extension": f"_speedups.cpython-{self.version.replace('.', '')}-{multiarch}.so",
+        }
+
+    @property
+    def version(self) -> str:
+        """Version of the Python."""
+        return "3.13" if self.python == LOCAL else self.python
+
+    def library(self, multiarch: str) -> str:
+        """Where the Python's shared library is."""
+        folder = "/usr/local/lib" if self.python == LOCAL else f"/usr/lib/{multiarch}"
+        return f"{folder}/libpython{self.version}.so.1.0"
+
+
+FIRST = Step("where it begins", "4.9.1", DISTRIBUTION)
+STEPS = [
+    Step("a newer module", "6.1.1", DISTRIBUTION, builds=True),
+    Step("an older module", "5.0.2", DISTRIBUTION),
+    Step("another Python", "5.0.2", LOCAL),
+    Step("the first Python again", "5.0.2", DISTRIBUTION),
+]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client got; times are of the clock that control node and container share (CLOCK_MONOTONIC)."""
+
+    asked: float
+    received: float
+    content: dict[str, Any] | None
+    failure: str = ""
+
+
+@dataclass
+class Watcher:
+    """A client that asks the site again and again, with a connection of its own each time."""
+
+    answers: list[Answer] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def watch(self) -> None:
+        """Ask until it is over."""
+        while not self.over.wait(INTERVAL):
+            self.answers.append(ask())
+
+
+def ask() -> Answer:
+    """One request."""
+    asked = time.monotonic()
+    try:
+        answer = Site(SITE.address, SITE.host_name).get("/", timeout=10)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        return Answer(asked, time.monotonic(), None, str(error))
+    return Answer(asked, time.monotonic(), answer.json())
+
+
+@contextmanager
+def watcher() -> Iterator[Watcher]:
+    """A client that watches as long as the block runs."""
+    client = Watcher()
+    thread = threading.Thread(target=client.watch)
+    thread.start()
+    try:
+        yield client
+    finally:
+        client.over.set()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class Server:
+    """The unit of httpd, as systemd sees it."""
+
+    pid: int
+    stopped: float
+    """When its last stop began."""
+    started: float
+    """When its last start was done."""
+
+    @classmethod
+    def now(cls) -> Server:
+        """Ask systemd."""
+        names = ("MainPID", "ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+        shown = MACHINE.run("systemctl", "show", "apache2", *(f"--property={name}" for name in names))
+        values = {name: int(value) for name, _, value in (line.partition("=") for line in shown.split())}
+        return cls(values[names[0]], values[names[1]] / 1e6, values[names[2]] / 1e6)
+
+
+def apply(step: Step, wheels: Path | None = None) -> Deployment:
+    """Run the play for a step; with an empty folder of wheels where one has to be built."""
+    variables: dict[str, Any] = {"mod_wsgi_version": step.module, "mod_wsgi_python": step.python}
+    if wheels:
+        variables["mod_wsgi_wheel_cache"] = str(wheels)
+    outcome = deploy(variables=variables)
+    assert outcome.status == 0, outcome.output
+    return outcome
+
+
+@pytest.fixture(name="begun", scope="module", autouse=True)
+def fixture_begun() -> None:
+    """The host is where it begins, also when the tests run again."""
+    apply(FIRST)
+    assert FIRST.serves(ask().content)
+    for step in STEPS:  # of an earlier run of the tests
+        MACHINE.run("rm", "-rf", f"/opt/mod_wsgi/{step.module}-cp{step.version.replace('.', '')}")
+
+
+def installations() -> set[str]:
+    """Names and inodes of the installed modules."""
+    return set(
+        MACHINE.run("find", "/opt/mod_wsgi", "-mindepth", "1", "-maxdepth", "1", "-printf", "%f %i\n").splitlines()
+    )
+
+
+@pytest.mark.parametrize(("old", "new"), zip([FIRST, *STEPS[:-1]], STEPS, strict=True), ids=lambda step: step.name)
+def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step, tmp_path: Path) -> None:
+    before, installed = Server.now(), installations()
+    with watcher() as client:
+        outcome = apply(new, tmp_path if new.builds else None)
+    after = Server.now()
+    assert not new.builds or "The wheel is built from the verified source" in outcome.output
+
+    # A reload would have kept the library of the old Python.
+    assert after.pid != before.pid
+    assert before.started < after.stopped < after.started
+
+    # A request that was begun before the restart is answered, and by the old pair.
+    earlier = [answer for answer in client.answers if answer.asked < after.stopped]
+    assert len(earlier) > FEW
+    assert [answer for answer in earlier if not old.serves(answer.content)] == []
+
+    # From the moment on when the server is there again, the new one answers.
+    later = [answer for answer in client.answers if answer.asked > after.started + MOMENT]
+    assert len(later) > FEW
+    assert [answer for answer in later if not new.serves(answer.content)] == []
+
+    last = max(answer.received for answer in client.answers if old.serves(answer.content))
+    first = min(answer.received for answer in client.answers if new.serves(answer.content))
+    assert first - last < OUTAGE_LIMIT
+
+    # All processes of httpd are new ones, the parent as well.
+    mapped = MACHINE.run("grep", "--only-matching", "/[^ ]*libpython[^ ]*", f"/proc/{after.pid}/maps").split()
+    assert set(mapped) == {new.library(later[0].content["multiarch"] if later[0].content else "")}
+
+    # What was there stays, for a way back that builds nothing.
+    assert installed <= installations()
+
+    again = apply(new)
+    assert again.recap(MACHINE.container)["changed"] == 0, again.output
+    assert Server.now() == after
