@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -60,11 +61,20 @@ def stop(name: str) -> dict[str, Any]:
     return stopped
 
 
+def installed_version(name: str) -> str:
+    """The version of mod_wsgi that the host has published as its fact."""
+    facts = json.loads(ManagedHost(name).run("cat", "/etc/ansible/facts.d/mod_wsgi.fact"))
+    return str(facts["version"])
+
+
 @pytest.mark.parametrize("pair", ROUNDS)
 def test_every_host_serves_and_stops_with_its_next_pair(pair: int) -> None:
-    outcome = deploy(variables={"pair": pair})  # after `converge`, the first one is there already
-    assert outcome.status == 0, outcome.output
-    versions = {name: host["pairs"][min(pair, len(host["pairs"]) - 1)] for name, host in HOSTS.items()}
+    versions = {name: host["pairs"][pair] for name, host in HOSTS.items() if pair < len(host["pairs"])}
+    # The first pair is there after `converge`, if the tests run for the first time.
+    missing = [name for name, version in versions.items() if installed_version(name) != version]
+    if missing:
+        outcome = deploy("--limit", ",".join(missing), variables={"pair": pair})
+        assert outcome.status == 0, outcome.output
     with ThreadPoolExecutor() as pool:
         for _ in pool.map(prove, versions, versions.values()):
             pass  # raises what a proof has raised
