@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -36,8 +37,11 @@ def hash_mismatch(log: str) -> tuple[str, str] | None:
     return (expected.group(1), got.group(1)) if expected and got else None
 
 
-def build_environment(extra: dict[str, str]) -> dict[str, str]:
-    """Environment of the tools: the host's pip configuration holds, prompts and update checks do not."""
+def build_environment(extra: dict[str, str], library: str = "") -> dict[str, str]:
+    """Environment of the tools: the host's pip configuration holds, prompts and update checks do not.
+
+    ``library`` is the path of a libpython that the linker finds before all others.
+    """
     environment = {
         **os.environ,
         "LC_ALL": "C.UTF-8",
@@ -50,6 +54,10 @@ def build_environment(extra: dict[str, str]) -> dict[str, str]:
     # Neither the caller's virtual environment nor its search path belongs in the build.
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
         environment.pop(name, None)
+    if library:
+        # A Python that was moved to its place tells the build another one, and there is its library not.
+        own = f"-L{shlex.quote(str(Path(library).parent))}"
+        environment["LDFLAGS"] = f"{own} {environment.get('LDFLAGS', '')}".strip()
     return environment
 
 
@@ -72,7 +80,8 @@ def _last_error(log: str) -> str:
     """The line of a build's log that says most: the first error of the compiler or of pip, else the last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     for line in lines:
-        if re.search(r"\b(fatal )?error:|^ERROR: |Error: ", line):
+        # pip tells first that something it ran has failed, and then what that has said.
+        if re.search(r"\b(fatal )?error:|^ERROR: |Error: |/ld: ", line) and "subprocess-exited-with-error" not in line:
             return line
     return lines[-1] if lines else "no output"
 
@@ -112,17 +121,18 @@ def build_wheel(
     destination: Path,
     extra_environment: dict[str, str],
     host: str,
+    library: str = "",
 ) -> tuple[Path, str]:
     """Build the wheel and put it, with its checksum beside it, into ``destination``.
 
     executable: the target interpreter. python: its version, "3.11". sha256: of the source distribution.
     source: path of the source distribution; "" lets pip download it by name and version. directory: where to build;
     the linker writes it into the module as a place to look for libraries, so only root may write there and it must be
-    the same every time.
+    the same every time. library: path of the interpreter's libpython; "" where the linker finds the distribution's.
 
     Returns the wheel's path and its SHA-256. Raises BuildError; nothing is left in ``directory``.
     """
-    environment = build_environment(extra_environment)
+    environment = build_environment(extra_environment, library)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(mode=0o700, parents=True)
     try:

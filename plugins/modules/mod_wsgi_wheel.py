@@ -42,6 +42,10 @@ options:
     description: Folder for the wheel and its checksum file.
     type: path
     required: true
+  library:
+    description: Path of the interpreter's libpython, where the linker does not find it by itself.
+    type: path
+    default: ''
   environment:
     description: Environment variables for pip and the compiler, for example a proxy.
     type: dict
@@ -101,6 +105,7 @@ def main() -> None:
             "source": {"type": "path", "default": ""},
             "directory": {"type": "path", "default": "/opt/mod_wsgi/.build"},
             "destination": {"type": "path", "required": True},
+            "library": {"type": "path", "default": ""},
             "environment": {"type": "dict", "default": {}},
             "host": {"type": "str", "required": True},
         },
@@ -122,6 +127,7 @@ def main() -> None:
             destination=Path(parameters["destination"]),
             extra_environment=parameters["environment"],
             host=parameters["host"],
+            library=parameters["library"],
         )
     except BuildError as error:
         module.fail_json(msg=str(error), log=error.log.splitlines())

@@ -105,6 +105,26 @@ def test_the_compilers_error_is_in_the_sentence(build):
         build(Tools([(0, ""), (0, ""), (1, log)]))
 
 
+def test_what_the_linker_lacks_is_in_the_sentence(build):
+    log = "error: subprocess-exited-with-error\n/usr/bin/ld: cannot find -lpython3.13\ncollect2: error: ld returned 1\n"
+    with pytest.raises(BuildError, match=r"could not be built: /usr/bin/ld: cannot find -lpython3\.13"):
+        build(Tools([(0, ""), (0, ""), (1, log)]))
+
+
+def test_the_library_of_a_python_that_was_moved_comes_first(build):
+    tools = Tools([(0, ""), (0, ""), (0, "")])
+    library = "/opt/my pythons/lib/libpython3.11.so.1.0"
+    build(tools, library=library, extra_environment={"LDFLAGS": "-Wl,-z,now"})
+    assert {environment["LDFLAGS"] for _, environment in tools.calls} == {"-L'/opt/my pythons/lib' -Wl,-z,now"}
+
+
+def test_the_distributions_library_is_found_by_the_linker(build, monkeypatch):
+    monkeypatch.delenv("LDFLAGS", raising=False)
+    tools = Tools([(0, ""), (0, ""), (0, "")])
+    build(tools)
+    assert all("LDFLAGS" not in environment for _, environment in tools.calls)
+
+
 def test_an_index_that_does_not_answer_is_told(build):
     log = "WARNING: Retrying\nERROR: No matching distribution found for setuptools==75.3.4\n"
     with pytest.raises(BuildError, match="from the package index: ERROR: No matching distribution"):
