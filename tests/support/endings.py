@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.deployment import deploy
+from support.deployment import Deployment, deploy
 
 PROGRAM = Path(__file__).with_name("measure_endings.py")
 
@@ -114,10 +114,11 @@ def measure(host: str, action: str, subjects: Iterable[Subject], limit: float = 
     return Round(found["action_seconds"], {name: Ending(**ending) for name, ending in found["subjects"].items()})
 
 
-def set_up(destroy: bool, group: str, **variables: Any) -> None:
+def set_up(destroy: bool, group: str, **variables: Any) -> Deployment:
     """Deploy to all hosts: the toggle, and the application group of the embedded application."""
     done = deploy(variables={"mod_wsgi_destroy_interpreter": destroy, "embedded_application_group": group, **variables})
     assert done.status == 0, done.output
+    return done
 
 
 def on_all_hosts(work: Any) -> dict[str, Any]:

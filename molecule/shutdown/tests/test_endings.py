@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pytest
+from support.deployment import ROOT, Deployment
 from support.endings import (
     HAND_WRITTEN,
     HAND_WRITTEN_EMBEDDED,
@@ -23,6 +24,7 @@ from support.endings import (
 OLD, NEW, NEWEST = HOSTS
 """Python 3.11 with mod_wsgi 4.9.1, Python 3.11 with 6.1.1, Python 3.13 with 6.1.1."""
 
+SPECIMEN = ROOT / "molecule" / "shutdown" / "applications" / "specimen" / "wsgi.py"
 GLOBAL, NAMED = "%{GLOBAL}", "named"
 ACTIONS = ("stop", "graceful stop", "reload", "told to go")
 DAEMON_HANGS = {
@@ -82,10 +84,15 @@ def fixture_named_on(global_on: Rounds) -> Rounds:
     )
 
 
-@pytest.fixture(name="daemon_off", scope="module")
-def fixture_daemon_off(named_on: Rounds) -> Rounds:
+@pytest.fixture(name="off", scope="module")
+def fixture_off(named_on: Rounds) -> Deployment:
     assert named_on, "measured before"
-    set_up(False, NAMED)
+    return set_up(False, NAMED)
+
+
+@pytest.fixture(name="daemon_off", scope="module")
+def fixture_daemon_off(off: Deployment) -> Rounds:
+    assert off.status == 0
     return on_all_hosts(measure_daemon_processes)
 
 
@@ -172,6 +179,13 @@ def test_the_stop_keeps_its_bound_with_requests_in_flight(global_on: Rounds, hos
     assert busy.action_seconds is not None
     assert 14 < busy.action_seconds < STOP_TIMEOUT + SLACK, "it waited for the requests, then it ended them"
     assert all(ending.seconds is not None for ending in busy.endings.values())
+
+
+def test_off_the_play_warns_of_handlers_that_will_not_run(off: Deployment) -> None:
+    lines = SPECIMEN.read_text(encoding="utf-8").splitlines()
+    (line,) = [number for number, text in enumerate(lines, 1) if "atexit.register(" in text]
+    told = " ".join(off.output.split())
+    assert f"The application 'plain' registers handlers of atexit (wsgi.py:{line}), which do not run" in told
 
 
 def test_off_every_process_ends_quickly_by_itself(daemon_off: Rounds, named_off: Rounds, global_off: Rounds) -> None:
