@@ -19,7 +19,6 @@ from support.site import Site
 
 MACHINE = ManagedHost("upgrade-debian12")
 SITE = Site(MACHINE.address(), "site.example")
-DISTRIBUTION, LOCAL = "3.11", "/usr/local/bin/python3.13"
 INTERVAL = 0.05
 """Seconds from one request of the watcher to the next."""
 FEW = 5
@@ -31,12 +30,28 @@ MOMENT = 0.5
 
 
 @dataclass(frozen=True)
+class Python:
+    """An interpreter on the host."""
+
+    setting: str
+    """What `mod_wsgi_python` says."""
+    version: str
+    folder: str
+    """Where its shared library is."""
+
+
+DISTRIBUTION = Python("3.11", "3.11", "/usr/lib/{multiarch}")
+LOCAL = Python("/usr/local/bin/python3.13", "3.13", "/usr/local/lib")
+MOVED = Python("/opt/pythons/3.13/bin/python3.13", "3.13", "/opt/pythons/3.13/lib")
+
+
+@dataclass(frozen=True)
 class Step:
     """A change of the host."""
 
     name: str
     module: str
-    python: str
+    python: Python
     builds: bool = False
     """Whether the wheel has to be built first."""
 
@@ -44,24 +59,18 @@ class Step:
         """Whether this is the site's answer with this pair, and no library of another Python is in its process."""
         if content is None:
             return False
-        multiarch = content["multiarch"]
+        version, multiarch = self.python.version, content["multiarch"]
         return content == {
-            "python": self.version,
+            "python": version,
             "mod_wsgi": self.module,
             "multiarch": multiarch,
             "libraries": [self.library(multiarch)],
-            "extension": f"_speedups.cpython-{self.version.replace('.', '')}-{multiarch}.so",
+            "extension": f"_speedups.cpython-{version.replace('.', '')}-{multiarch}.so",
         }
 
-    @property
-    def version(self) -> str:
-        """Version of the Python."""
-        return "3.13" if self.python == LOCAL else self.python
-
     def library(self, multiarch: str) -> str:
-        """Where the Python's shared library is."""
-        folder = "/usr/local/lib" if self.python == LOCAL else f"/usr/lib/{multiarch}"
-        return f"{folder}/libpython{self.version}.so.1.0"
+        """The Python's shared library."""
+        return f"{self.python.folder.format(multiarch=multiarch)}/libpython{self.python.version}.so.1.0"
 
 
 FIRST = Step("where it begins", "4.9.1", DISTRIBUTION)
@@ -141,7 +150,7 @@ class Server:
 
 def apply(step: Step, wheels: Path | None = None) -> Deployment:
     """Run the play for a step; with an empty folder of wheels where one has to be built."""
-    variables: dict[str, Any] = {"mod_wsgi_version": step.module, "mod_wsgi_python": step.python}
+    variables: dict[str, Any] = {"mod_wsgi_version": step.module, "mod_wsgi_python": step.python.setting}
     if wheels:
         variables["mod_wsgi_wheel_cache"] = str(wheels)
     outcome = deploy(variables=variables)
@@ -155,7 +164,7 @@ def fixture_begun() -> None:
     apply(FIRST)
     assert FIRST.serves(ask().content)
     for step in STEPS:  # of an earlier run of the tests
-        MACHINE.run("rm", "-rf", f"/opt/mod_wsgi/{step.module}-cp{step.version.replace('.', '')}")
+        MACHINE.run("rm", "-rf", f"/opt/mod_wsgi/{step.module}-cp{step.python.version.replace('.', '')}")
 
 
 def installations() -> set[str]:
@@ -201,3 +210,21 @@ def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step,
     again = apply(new)
     assert again.recap(MACHINE.container)["changed"] == 0, again.output
     assert Server.now() == after
+
+
+@pytest.fixture(name="moved_python")
+def fixture_moved_python() -> Iterator[Python]:
+    """A copy of the second Python, which finds its parts by where it is; its original place has no library."""
+    hidden = "/opt/hidden"
+    MACHINE.run("rm", "-rf", "/opt/pythons")
+    MACHINE.run("mkdir", "-p", "/opt/pythons", hidden)
+    MACHINE.run("cp", "-a", "/usr/local", "/opt/pythons/3.13")
+    MACHINE.run("sh", "-c", f"mv /usr/local/lib/libpython* {hidden}/ && ldconfig")
+    yield MOVED
+    MACHINE.run("sh", "-c", f"mv {hidden}/libpython* /usr/local/lib/ && ldconfig")
+
+
+def test_a_python_that_was_moved_serves_from_where_it_is(moved_python: Python, tmp_path: Path) -> None:
+    step = Step("a moved Python", "6.1.1", moved_python, builds=True)
+    apply(step, tmp_path)
+    assert step.serves(ask().content)
