@@ -131,11 +131,17 @@ def handler_table(found: Mapping[str, Measured]) -> Iterator[str]:
 def tables(measured: Mapping[bool, Mapping[str, Measured]], day: dt.date) -> str:
     """The text between the markers."""
     lines = [f"Measured on {day:%Y-%m-%d}, on Debian 12 (Python 3.11) and 13 (3.13). Each cell: {' / '.join(ACTIONS)}."]
-    for destroy, title in ((True, "On (the default)"), (False, "Off")):
-        lines += ["", f"### `WSGIDestroyInterpreter {title}`: seconds until the process is gone"]
+    for destroy, title in (
+        (True, "`WSGIDestroyInterpreter On` (the default)"),
+        (False, "`WSGIDestroyInterpreter Off`"),
+    ):
+        lines += ["", f"### {title}: seconds until the process is gone"]
         lines += ["", *timetable(measured[destroy])]
-    for destroy, title in ((True, "On (the default)"), (False, "Off")):
-        lines += ["", f"### `WSGIDestroyInterpreter {title}`: handlers that ran at a stop"]
+    for destroy, title in (
+        (True, "`WSGIDestroyInterpreter On` (the default)"),
+        (False, "`WSGIDestroyInterpreter Off`"),
+    ):
+        lines += ["", f"### {title}: handlers that ran at a stop"]
         lines += ["", *handler_table(measured[destroy])]
     return "\n".join(lines)
 
