@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes `ansible_collections.modwsgi.deploy` importable, as Ansible does at run time, and `tools` beside it."""
+"""Makes `ansible_collections.modwsgi.deploy` importable, as Ansible does at run time; `tools` and `support` too."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "collections")]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "collections"), str(REPOSITORY / "tests")]

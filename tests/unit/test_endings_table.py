@@ -4,13 +4,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from support.endings import HOSTS, WAYS, Ending
 from support.endings_table import ACTIONS, PAGE, Measured, replace, seconds, tables
 

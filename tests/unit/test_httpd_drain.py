@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import socket
@@ -12,24 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+from support.scripts import ROOT, load_script
 
-FILE = Path(__file__).resolve().parents[2] / "roles" / "httpd" / "files" / "drain.py"
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("drain", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+FILE = ROOT / "roles/httpd/files/drain.py"
 
 
-drain = load()
+drain = load_script("roles/httpd/files/drain.py")
 
 LONG = 60.0
 """Seconds; more than any of these tests takes."""

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 
 import pytest
-
-FILE = Path(__file__).resolve().parents[2] / "roles" / "httpd" / "files" / "reap.py"
+from support.scripts import load_script
 
 # As Apache 2.4.71 writes it (event MPM, one child hung after a reload).
 PAGE = """<table rules="all" cellpadding="1%">
@@ -35,16 +31,7 @@ OLDER_PAGE = """
 """
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("reap", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reap = load()
+reap = load_script("roles/httpd/files/reap.py")
 
 
 @pytest.fixture(name="child")

@@ -4,29 +4,18 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def load_tool() -> ModuleType:
-    """tools/specification.py as a module (tools is not a package)."""
-    spec = importlib.util.spec_from_file_location("specification_tool", ROOT / "tools" / "specification.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_script("tools/specification.py")
 
 OPTIONS: dict[str, Any] = {
     "httpd_listen": {"type": "list", "elements": "raw", "default": [80], "description": "Where httpd listens."},
