@@ -62,7 +62,8 @@ class Session:
     def __exit__(self, *_: object) -> None:
         for process in self.tools():
             self.machine.attempt("kill", "-TERM", str(process))
-        self.terminal.close(force=True)
+        if not self.terminal.closed:
+            self.status()  # it has ended before the next one begins
         self.clients.shutdown()
 
     def tools(self) -> list[int]:
@@ -127,6 +128,7 @@ def left_over(machine: ManagedHost, port: int) -> list[str]:
         if process.user == "wsgi-shop" and not process.command.startswith("(wsgi:shop)")
     ]
     names = machine.run("find", *TEMPORARY, "-maxdepth", "1", "-name", "wsgi-debug*").split()
+    names += machine.run("find", "/usr/local/lib/modwsgi", "-name", "__pycache__").split()
     listens = [f"port {port}"] if ask(machine, port, "/healthz").status else []
     return processes + names + listens
 

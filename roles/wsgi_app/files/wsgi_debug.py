@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Run a WSGI application a second time, on a port of its own and under Python's debugger in this terminal.
 
