@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import grp
-import importlib.util
 import json
 import os
 import pdb  # noqa: T100 - the subject
@@ -23,6 +22,7 @@ from typing import Any
 import pexpect
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_versions, wsgi_run
+from support.scripts import load_script
 
 REPOSITORY = Path(__file__).parents[2]
 ROLE_FILES = REPOSITORY / "roles" / "wsgi_app" / "files"
@@ -232,11 +232,7 @@ def test_another_account_is_refused(
     monkeypatch.setitem(sys.modules, "wsgi_run", wsgi_run)
     monkeypatch.setattr(wsgi_run, "CONFIGURATION_ROOT", str(host.root / "etc"))
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    specification = importlib.util.spec_from_file_location("wsgi_debug", ROLE_FILES / "wsgi_debug.py")
-    assert specification
-    assert specification.loader
-    tool = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(tool)
+    tool = load_script("roles/wsgi_app/files/wsgi_debug.py")
     for check in ([], ["--check"]):
         with pytest.raises(SystemExit) as ended:
             tool.main([*check, "shop"])
