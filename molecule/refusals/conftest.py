@@ -7,18 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from testinfra.host import Host
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
+from support.fixtures import fixture_machine  # noqa: F401 - used by name
 from support.managed_host import ManagedHost
 from support.site import Site
-
-
-@pytest.fixture(name="machine", scope="module")
-def fixture_machine(host: Host) -> ManagedHost:
-    """The host container behind testinfra's host."""
-    return ManagedHost(container=host.backend.get_hostname())
 
 
 @pytest.fixture(name="shop")
