@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
 from support.site import Site
 
+APPLICATION = Path(__file__).resolve().parents[1] / "applications" / "site"
 MACHINE = ManagedHost("upgrade-debian12")
 SITE = Site(MACHINE.address(), "site.example")
 INTERVAL = 0.05
@@ -210,6 +212,28 @@ def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step,
     again = apply(new)
     assert again.recap(MACHINE.container)["changed"] == 0, again.output
     assert Server.now() == after
+
+
+def test_a_python_that_an_application_cannot_follow_is_not_taken(tmp_path: Path) -> None:
+    serving = STEPS[-1]
+    source = tmp_path / "site"
+    shutil.copytree(APPLICATION, source)
+    with (source / "requirements.txt").open("a") as file:
+        file.write('nothing @ file:///nowhere/nothing-1.0-py3-none-any.whl ; python_version >= "3.13"\n')
+    application = {"name": "site", "source": {"directory": str(source)}, "requirements": "requirements.txt"}
+    outcome = deploy(
+        variables={
+            "mod_wsgi_version": serving.module,
+            "mod_wsgi_python": LOCAL.setting,
+            "wsgi_apps": [application | {"server_name": SITE.host_name}],
+        }
+    )
+    assert outcome.status != 0
+    assert "application 'site', key requirements: pip install" in outcome.message
+    assert serving.serves(ask().content)
+    # As a boot would do: nothing waits on the disk for its chance.
+    MACHINE.run("systemctl", "restart", "apache2")
+    assert serving.serves(ask().content)
 
 
 @pytest.fixture(name="moved_python")
