@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -86,3 +88,15 @@ def test_a_request_in_flight_is_finished_before_the_stop(machine: ManagedHost, f
     assert len(lines) == 4
     assert outcome["status"] == 0, outcome
     assert outcome["seconds"] > 0.5, "it waited for the request"
+
+
+def test_what_a_request_has_handed_over_is_on_disk_after_a_stop(machine: ManagedHost, flask: Site) -> None:
+    """The example's thread writes only every 2 s; the handler of subscribe_shutdown writes what is left."""
+    name = f"just before the stop, {os.urandom(4).hex()}"
+    assert flask.request("POST", "/api/items", json={"name": name, "quantity": 1}).status_code == 201
+    outcome = machine.python(STOP)
+    entries = [json.loads(line) for line in machine.run("cat", "/var/lib/wsgi/flask/audit.jsonl").splitlines()]
+    machine.run("systemctl", "start", "apache2")
+    flask.wait_until_it_answers()
+    assert outcome["status"] == 0, outcome
+    assert [entry["item"]["name"] for entry in entries].count(name) == 1
