@@ -17,6 +17,7 @@ import requests
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
 from support.site import Site
+from support.waiting import wait_for
 
 APPLICATION = Path(__file__).resolve().parents[1] / "applications" / "site"
 MACHINE = ManagedHost("upgrade-debian12")
@@ -106,6 +107,10 @@ class Watcher:
         while not self.over.wait(INTERVAL):
             self.answers.append(ask())
 
+    def asked_after(self, moment: float) -> list[Answer]:
+        """The answers to what was asked later than that."""
+        return [answer for answer in self.answers if answer.asked > moment]
+
 
 def ask() -> Answer:
     """One request."""
@@ -181,7 +186,9 @@ def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step,
     before, installed = Server.now(), installations()
     with watcher() as client:
         outcome = apply(new, tmp_path if new.builds else None)
-    after = Server.now()
+        after = Server.now()
+        there = after.started + MOMENT
+        wait_for(lambda: len(client.asked_after(there)) > FEW, "the watcher has seen the new pair for a while")
     assert not new.builds or "The wheel is built from the verified source" in outcome.output
 
     # A reload would have kept the library of the old Python.
@@ -194,8 +201,7 @@ def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step,
     assert [answer for answer in earlier if not old.serves(answer.content)] == []
 
     # From the moment on when the server is there again, the new one answers.
-    later = [answer for answer in client.answers if answer.asked > after.started + MOMENT]
-    assert len(later) > FEW
+    later = client.asked_after(there)
     assert [answer for answer in later if not new.serves(answer.content)] == []
 
     last = max(answer.received for answer in client.answers if old.serves(answer.content))
