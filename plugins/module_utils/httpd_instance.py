@@ -65,7 +65,7 @@ def _host() -> dict[str, str]:
 
 
 def _container() -> dict[str, str]:
-    # Below /tmp: a container with a read-only root has a tmpfs there, since applications need one that any user may write.
+    # Where a container with a read-only root has a tmpfs, since applications need one that any user may write to.
     run_directory = "/tmp/modwsgi"  # noqa: S108  # the only user of the container makes it before httpd starts
     return {
         **_host(),
