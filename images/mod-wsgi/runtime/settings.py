@@ -113,7 +113,9 @@ def port(value: str) -> str:
 SECONDS = whole_number(0, 86400)
 COUNT = whole_number(1, 1000)
 SWITCH = choice("On", "Off")
-URL_PATH = r"/[A-Za-z0-9._~!&'()*+,;=:@/-]*"
+_URL_CHARACTER = r"[A-Za-z0-9._~!&'()*+,;=:@-]"
+URL_PATH = rf"/({_URL_CHARACTER}|/)*"
+URL_BELOW = rf"{URL_PATH}{_URL_CHARACTER}/?"
 
 
 class Setting(NamedTuple):
@@ -164,7 +166,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("WSGI_PORT", port, "8080", "Port that httpd listens on. Below 1024 needs a capability."),
     Setting(
         "WSGI_STATIC_URL",
-        pattern(URL_PATH + r"[^/]/?", "a URL path below /, like /static/"),
+        pattern(URL_BELOW, "a URL path below /, like /static/"),
         "",
         "URL below which httpd serves files itself; together with WSGI_STATIC_PATH.",
         True,
@@ -194,7 +196,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "WSGI_HEALTH_HOST",
-        pattern(r"[A-Za-z0-9._:\[\]-]{1,255}", "a host name like shop.example.com"),
+        pattern(r"[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]{0,254}", "a host name like shop.example.com"),
         "localhost",
         "Host header of that request.",
     ),
