@@ -51,8 +51,9 @@ def application(mode: str) -> dict[str, Any]:
         "name": NAME,
         "mode": mode,
         "debug": False,
-        "user": Reference("APACHE_RUN_USER"),
-        "group": Reference("APACHE_RUN_GROUP"),
+        # None: httpd's. mod_wsgi refuses one without an entry in /etc/passwd, and a container may run as any.
+        "user": None,
+        "group": None,
         "processes": Reference("WSGI_PROCESSES"),
         "threads": Reference("WSGI_THREADS"),
         "listen_backlog": DAEMON_LISTEN_BACKLOG,

@@ -84,12 +84,10 @@ def test_the_image_serves_as_a_host_does(tmp_path: Path, mode: str) -> None:
     host = directives(str(files["sites-available/100-modwsgi-app.conf"]), {})
     settings = image_files.settings()
     values = settings.read({"WSGI_STATIC_URL": "/static/", "WSGI_STATIC_PATH": "/srv/static", "WSGI_MODE": mode})
-    account = {"APACHE_RUN_USER": "www-data", "APACHE_RUN_GROUP": "www-data"}
-    image = directives(
-        image_files.vhost(mode, wsgi_files.templates()), {**values, **settings.derived(values), **account}
-    )
+    image = directives(image_files.vhost(mode, wsgi_files.templates()), {**values, **settings.derived(values)})
 
     where_it_is = {
+        "user=www-data group=www-data ": "",
         "/srv/wsgi/app/venv": settings.VENV,
         "/srv/wsgi/app/current": "/app",
         "<Directory /srv/wsgi/app>": "<Directory /app>",
@@ -115,7 +113,7 @@ def test_every_variable_has_a_value() -> None:
     text = "".join(contents().values())
     named = set(re.findall(r"\$\{(\w+)\}", text))
     apache = {name for name in named if name.startswith("APACHE_")}
-    assert apache == {"APACHE_RUN_USER", "APACHE_RUN_GROUP", "APACHE_RUN_DIR"}
+    assert apache == {"APACHE_RUN_DIR"}
     values = settings.read({})
     assert named - apache <= {**values, **settings.derived(values)}.keys()
     for name in named - apache - {"WSGI_STATIC_URL", "WSGI_STATIC_PATH", "WSGI_TRUSTED_PROXIES"}:
