@@ -40,9 +40,8 @@ REFUSED = 64
 """Exit status of a start that is refused; EX_USAGE of sysexits.h."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DEBUG_SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD, signal.SIGWINCH)
-SI_USER = 0
-"""Code of a signal that a process has sent; the kernel's own, for a resized window, has another one."""
+DEBUG_SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
+"""Not SIGWINCH, which is what `docker stop` sends: `docker run -it` sends it too, when the window is resized."""
 DEBUG_STOP_SECONDS = 3.0
 """A server whose debugger waits for input would never end."""
 
@@ -264,7 +263,8 @@ def serve(arguments: Sequence[str]) -> NoReturn:
             import_application(values)
     if leave_terminal():
         print(
-            f"Port {values['WSGI_PORT']} is served; `docker stop` ends it. (Ctrl-C and a resized window do nothing.)",
+            f"Port {values['WSGI_PORT']} is served; `docker stop` ends it. (Ctrl-C does not: httpd gives this terminal "
+            "up, since it takes a resized window for a stop.)",
             file=sys.stderr,
         )
     os.chdir("/")
@@ -388,13 +388,6 @@ def begin_session() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DEBUG_SIGNALS)
 
 
-def is_stop(caught: signal.struct_siginfo) -> bool:
-    """Whether a signal asks for the end. `docker stop` sends SIGWINCH, and so does a window when it is resized."""
-    if caught.si_signo == signal.SIGWINCH:
-        return caught.si_code == SI_USER
-    return caught.si_signo in STOP_SIGNALS
-
-
 def run_until_told(command: Sequence[str], variables: Mapping[str, str], folder: str) -> int:
     """Run a server until it ends or is to end; the exit status.
 
@@ -411,7 +404,7 @@ def run_until_told(command: Sequence[str], variables: Mapping[str, str], folder:
     asked = False
     while os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         caught = signal.sigtimedwait(DEBUG_SIGNALS, DEBUG_STOP_SECONDS) if asked else signal.sigwaitinfo(DEBUG_SIGNALS)
-        if caught is not None and not is_stop(caught):
+        if caught is not None and caught.si_signo == signal.SIGCHLD:
             continue
         if asked:  # once more, or the time is over
             break

@@ -33,7 +33,8 @@ PROCESSES_TO_END = 14
 """Seconds in which httpd ends all processes, whatever they do: 10 s for a child, then 3 s for a daemon process (13.4 s
 measured on Debian 12, Apache 2.4, 2026-11)."""
 
-LOG_LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", *(f"trace{n}" for n in range(1, 9)))
+# Nothing above error: that is the level of what an application prints.
+LOG_LEVELS = ("error", "warn", "notice", "info", "debug", *(f"trace{n}" for n in range(1, 9)))
 
 
 class SettingsError(Exception):
