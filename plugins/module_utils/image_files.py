@@ -68,7 +68,7 @@ def application(mode: str) -> dict[str, Any]:
             {
                 "url": Reference("WSGI_STATIC_URL"),
                 "directory": Reference("WSGI_STATIC_PATH"),
-                "cache_seconds": 3600,
+                "cache_seconds": Reference("WSGI_STATIC_CACHE_SECONDS"),
                 "only_if_defined": "WSGI_STATIC",
             }
         ],

@@ -24,6 +24,7 @@ def test_the_defaults_are_those_of_hosts() -> None:
     values = settings.read({})
     for name in (*wsgi_apps.SECONDS, "mode", "callable", "max_body_size"):
         assert values[f"WSGI_{name.upper()}"] == str(wsgi_apps.DEFAULTS[name])
+    assert values["WSGI_STATIC_CACHE_SECONDS"] == str(wsgi_apps.STATIC_DEFAULTS["cache_seconds"])
     assert values["WSGI_PROCESSES"] == str(httpd_sizing.MIN_DAEMON_PROCESSES)
     assert values["WSGI_THREADS"] == str(httpd_sizing.DAEMON_THREADS)
     assert settings.read(values) == values, "a plain form is its own plain form"

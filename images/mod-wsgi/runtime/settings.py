@@ -173,6 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
         True,
     ),
     Setting("WSGI_STATIC_PATH", path, "", "Folder of these files.", True),
+    Setting("WSGI_STATIC_CACHE_SECONDS", whole_number(0, 2**31 - 1), "3600", "How long clients may keep them."),
     Setting(
         "WSGI_TRUSTED_PROXIES",
         addresses,
