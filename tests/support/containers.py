@@ -52,6 +52,11 @@ class Container:
     def port(self) -> int:
         return int(docker("port", self.name).stdout.splitlines()[0].rpartition(":")[2])
 
+    @property
+    def address(self) -> str:
+        """Its address on the engine's own network."""
+        return docker("inspect", "--format={{.NetworkSettings.IPAddress}}", self.name).stdout.strip()
+
     def get(self, path: str = "/", headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
         """The answer to one request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
@@ -116,11 +121,16 @@ class Containers:
 
     def start(self, *options: str, words: Sequence[str] = (), **variables: str) -> Container:
         """A container that serves."""
+        container = self.begin(*options, words=words, **variables)
+        container.wait_until_served()
+        return container
+
+    def begin(self, *options: str, words: Sequence[str] = (), **variables: str) -> Container:
+        """A container that may not serve yet."""
         container = Container(self.name())
         settings = [f"--env={name}={value}" for name, value in variables.items()]
         publish = f"--publish=127.0.0.1::{variables.get('WSGI_PORT', '8080')}"
         docker("run", "--detach", f"--name={container.name}", publish, *options, *settings, self.image, *words)
-        container.wait_until_served()
         return container
 
     def run(self, *words: str, options: Sequence[str] = (), **variables: str) -> subprocess.CompletedProcess[str]:
