@@ -110,6 +110,52 @@ def test_an_image_that_is_what_it_should_be_is_not_built_again(monkeypatch: pyte
     assert [console.spoke for console in consoles] == [True, False, True]
 
 
+@pytest.fixture(name="docker")
+def fixture_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `docker` that notes what it is to build; the stage in which FAILS is named ends with an error."""
+    calls = tmp_path / "calls"
+    script = tmp_path / "programs/docker"
+    script.parent.mkdir()
+    script.write_text(f"""#!/bin/sh
+echo "$@" >> {calls}
+case "$@" in
+  *--target=$FAILS*) echo "no space left" >&2; exit 1;;
+  *"inspect --format {{{{.Id}}}} mod-wsgi:latest") echo "sha256:$(grep -c "^build .*:latest" {calls})";;
+esac
+""")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(images, "ensure_base", lambda *_, **__: "the-base")
+    monkeypatch.setattr(wsgi_images, "make_context", lambda _repository, context, _certificates: context.mkdir())
+    return calls
+
+
+def test_every_stage_has_a_name_by_which_it_is_removed(
+    tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAILS", "none")
+    lab = Lab(tmp_path)
+    wsgi_images.ensure(lab, Console(), IMAGES[:1])
+    builds = [line for line in docker.read_text(encoding="utf-8").splitlines() if line.startswith("build ")]
+    named = [re.findall(r"--tag=(\S+)", build) for build in builds]
+    assert named == [[IMAGES[0].builder], [IMAGES[0].roles], IMAGES[0].names]
+    assert lab.recall("images") == sorted(name for names in named for name in names)
+    assert all("--build-arg=BASE_IMAGE=the-base" in build for build in builds)
+    assert all("--build-arg=PYTHON_VERSION=3.11" in build for build in builds)
+    # What the name stood for before.
+    assert docker.read_text(encoding="utf-8").splitlines()[-1] == "image rm sha256:0"
+
+
+def test_a_build_that_fails_is_told_with_its_log(tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILS", "roles")
+    lab = Lab(tmp_path)
+    with pytest.raises(LabError, match=r"image-roles:\S+ was not built \(no space left\): the log is .*/\.lab/image-"):
+        wsgi_images.ensure(lab, Console(), IMAGES[:1])
+    assert docker.exists()
+    # What is there already is remembered, too.
+    assert IMAGES[0].builder in lab.recall("images")
+
+
 def test_a_derived_image_shows_the_way_in_twenty_lines() -> None:
     for example in ("flask", "django"):
         text = (REPOSITORY / "examples" / example / "Containerfile").read_text(encoding="utf-8")

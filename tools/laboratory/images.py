@@ -43,6 +43,8 @@ _LEFT_OUT_OF_MINIMAL = (
     "path-exclude=/usr/share/groff/*",
     "path-exclude=/usr/share/locale/*",
     "path-include=/usr/share/locale/locale.alias",
+    # The same zones in a count of seconds that no program asks for unless it is told to.
+    "path-exclude=/usr/share/zoneinfo/right/*",
 )
 
 

@@ -157,13 +157,30 @@ def ensure(lab: Lab, console: Console, wanted: Sequence[Image]) -> None:
             if all(_definition(name) == definition for name in (*image.names, image.builder)):
                 continue
             with console.step(f"Image {image.names[0]} (mod_wsgi {image.module}, Python {image.python})"):
+                before = _identifiers(image)
                 _build(lab, image, suite, base, context, definition)
+                _remove_superseded(before - _identifiers(image))
 
 
 def _definition(name: str) -> str:
     """The label of an image that says what it was made of; empty when there is none."""
     found = run(["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{_DEFINITION_LABEL}"}}}}', name])
     return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def _identifiers(image: Image) -> set[str]:
+    """What the names of an image stand for."""
+    found = (
+        run(["docker", "image", "inspect", "--format", "{{.Id}}", name])
+        for name in (*image.names, image.builder, image.roles)
+    )
+    return {said.stdout.strip() for said in found if said.returncode == 0}
+
+
+def _remove_superseded(identifiers: Iterable[str]) -> None:
+    """Removes images that have lost their names; one that an application's image is made of goes with that one."""
+    for identifier in sorted(identifiers):
+        run(["docker", "image", "rm", identifier])
 
 
 def _build(lab: Lab, image: Image, suite: Suite, base: str, context: Path, definition: str) -> None:
