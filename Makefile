@@ -16,7 +16,10 @@ ARGUMENTS ?=
 SCENARIO ?=
 ACTION ?= test
 
-LAB := $(PYTHON) tools/lab.py
+# `make images PYTHON=3.11` names a version, which is no program.
+IMAGE_PYTHON := $(filter 3.%,$(PYTHON))
+MOD_WSGI ?=
+LAB := $(if $(IMAGE_PYTHON),python3,$(PYTHON)) tools/lab.py
 SOURCES := tools tests molecule plugins
 export PATH := $(CURDIR)/.lab/venv/bin:$(PATH)
 export LOCAL_PORT
@@ -57,6 +60,10 @@ molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: 
 check: ## The fast part: lint, types, unit tests, documentation drift, packing
 	@$(LAB) up --tools-only
 	$(PYTHON) tools/check.py
+
+.PHONY: images
+images: ## Build the images for WSGI applications (mod-wsgi:TAG), or those of PYTHON=3.11 and MOD_WSGI=6.1.1
+	@$(LAB) images --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)"
 
 .PHONY: bench-deploy
 bench-deploy: ## Measure a cold deployment, one without changes, and one with a changed file

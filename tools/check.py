@@ -120,6 +120,7 @@ CHECKS: dict[str, Check] = {
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
     "versions": program("python", "tools/versions.py", "--check"),
+    "image settings": program("python", "tools/image_settings.py", "--check"),
     "yamllint": program("yamllint", "--strict", "."),
     "ruff check": program("ruff", "check", "--quiet", "--output-format=concise", "."),
     "ruff format": program("ruff", "format", "--check", "."),

@@ -56,12 +56,12 @@ def stop_limits(timeout: int) -> dict[str, int]:
         raise AnsibleFilterError(str(error)) from error
 
 
-def listeners(listen: Iterable[int | str], private_port: int) -> list[dict[str, Any]]:
-    """The listen addresses, split; the private one comes last."""
+def listeners(listen: Iterable[int | str], private_port: int, variables: bool = False) -> list[dict[str, Any]]:
+    """The listen addresses, split; the private one comes last; ``variables``: a port may be a variable's."""
     try:
         return [
             {"address": listener.address, "port": listener.port, "directive": listener.directive}
-            for listener in httpd_listeners.listeners(listen, private_port)
+            for listener in httpd_listeners.listeners(listen, private_port, variables)
         ]
     except httpd_listeners.ListenerError as error:
         raise AnsibleFilterError(str(error)) from error

@@ -8,6 +8,8 @@ function is the one place that knows what an instance consists of; roles and mod
 from __future__ import annotations
 
 DEFAULT_INSTANCE = "apache2"
+CONTAINER = "container"
+INSTANCES = (DEFAULT_INSTANCE, CONTAINER)
 
 
 class UnknownInstanceError(ValueError):
@@ -17,15 +19,25 @@ class UnknownInstanceError(ValueError):
 def instance(name: str = DEFAULT_INSTANCE) -> dict[str, str]:
     """Describe the instance called ``name``.
 
-    The values follow the conventions of Debian's package ``apache2``, because operators and other software
-    live there too.
+    ``apache2`` follows the conventions of Debian's package, because operators and other software live there too.
+    ``container`` is httpd as the first process of a container: no service manager (``unit`` is empty), logs on the
+    standard streams, and all that is written at run time below one folder, which httpd's user makes in a tmpfs.
 
-    Raises UnknownInstanceError for any name but ``apache2``.
+    Raises UnknownInstanceError for any other name.
     """
-    if name != DEFAULT_INSTANCE:
-        raise UnknownInstanceError(
-            f"The httpd instance {name!r} is not known; use {DEFAULT_INSTANCE!r}, the instance of the distribution."
-        )
+    if name == DEFAULT_INSTANCE:
+        return _host()
+    if name == CONTAINER:
+        return _container()
+    known = " or ".join(repr(each) for each in INSTANCES)
+    raise UnknownInstanceError(
+        f"The httpd instance {name!r} is not known; use {known} "
+        "(the instance of the distribution, or httpd as the first process of a container)."
+    )
+
+
+def _host() -> dict[str, str]:
+    name = DEFAULT_INSTANCE
     return {
         "name": name,
         "server_root": f"/etc/{name}",
@@ -40,6 +52,7 @@ def instance(name: str = DEFAULT_INSTANCE) -> dict[str, str]:
         "pid_file": f"/run/{name}/{name}.pid",
         "log_directory": f"/var/log/{name}",
         "error_log": f"/var/log/{name}/error.log",
+        "access_log": f"/var/log/{name}/access.log",
         # Nickname of the LogFormat that the role httpd defines, for CustomLog in every vhost.
         "access_log_format": "modwsgi",
         "socket_directory": "/run/wsgi",
@@ -48,4 +61,26 @@ def instance(name: str = DEFAULT_INSTANCE) -> dict[str, str]:
         "state_directory": f"/var/lib/modwsgi/{name}",
         # Relative to server_root; the private vhost on loopback includes its *.conf files.
         "private_include": "modwsgi-private.d",
+    }
+
+
+def _container() -> dict[str, str]:
+    # Where a container with a read-only root has a tmpfs, since applications need one that any user may write to.
+    run_directory = "/tmp/modwsgi"  # noqa: S108  # the only user of the container makes it before httpd starts
+    return {
+        **_host(),
+        "name": CONTAINER,
+        # No service manager: none of these exists.
+        "unit": "",
+        "reaper_unit": "",
+        "unit_drop_in_directory": "",
+        "init_script": "",
+        "run_directory": run_directory,
+        "pid_file": f"{run_directory}/apache2.pid",
+        # Nothing is written there: both logs are streams.
+        "log_directory": run_directory,
+        "error_log": "/dev/stderr",
+        "access_log": "/dev/stdout",
+        "socket_directory": run_directory,
+        "state_directory": f"/var/lib/modwsgi/{CONTAINER}",
     }

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listen addresses: ``80``, ``"192.0.2.1:80"``, ``"[2001:db8::1]:80"``."""
+"""Listen addresses: ``80``, ``"192.0.2.1:80"``, ``"[2001:db8::1]:80"``.
+
+In a container also ``"${WSGI_PORT}"``: a port that httpd takes from its environment when it starts.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _LISTEN = re.compile(r"(?:(?:(?P<v4>[0-9.]+|\*)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):)?(?P<port>[0-9]{1,5})\Z", re.ASCII)
+_VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]*\}\Z", re.ASCII)
 _HIGHEST_PORT = 65535
 ANY = "*"
 
@@ -21,7 +25,7 @@ class Listener(NamedTuple):
     """One socket that httpd listens on."""
 
     address: str  # "*" or an IP address without brackets
-    port: int
+    port: int | str  # the name of an environment variable as httpd expands it: "${WSGI_PORT}"
 
     @property
     def directive(self) -> str:
@@ -42,8 +46,13 @@ def _address(text: str) -> str:
     return ANY if address.is_unspecified else str(address)
 
 
-def parse(entry: int | str, key: str = "httpd_listen") -> Listener:
-    """Read one listen address. Raises ListenerError with a sentence that names ``key``."""
+def parse(entry: int | str, key: str = "httpd_listen", variables: bool = False) -> Listener:
+    """Read one listen address; ``variables``: a port may be an environment variable's.
+
+    Raises ListenerError with a sentence that names ``key``.
+    """
+    if variables and _VARIABLE.match(str(entry)):
+        return Listener(ANY, str(entry))
     refusal = ListenerError(
         f"{key} contains {entry!r}, which is no listen address; "
         'write a port (80), "address:port" ("192.0.2.1:80") or "[IPv6 address]:port".'
@@ -61,14 +70,14 @@ def parse(entry: int | str, key: str = "httpd_listen") -> Listener:
     return Listener(address, port)
 
 
-def listeners(listen: Iterable[int | str], private_port: int) -> list[Listener]:
+def listeners(listen: Iterable[int | str], private_port: int, variables: bool = False) -> list[Listener]:
     """All sockets of httpd: those of ``listen``, and the private one on loopback, which comes last.
 
     Raises ListenerError for an entry that is no listen address, and for two that take the same port and address.
     """
     found: list[Listener] = []
     private = Listener("127.0.0.1", parse(private_port, "httpd_private_port").port)
-    for listener in [*(parse(entry) for entry in listen), private]:
+    for listener in [*(parse(entry, variables=variables) for entry in listen), private]:
         for earlier in found:
             if listener.overlaps(earlier):
                 name = "httpd_private_port" if listener is private else "httpd_listen"

@@ -31,6 +31,25 @@ class QuotingError(ValueError):
     """A value that httpd's configuration cannot carry; the text is for the user."""
 
 
+class Reference:
+    """An environment variable that httpd puts in when it reads its configuration, ``${NAME}``.
+
+    Only code makes one, never a value of the user's: what is text stays text. httpd puts the value in before it splits
+    the line, so whoever sets the variable has to have checked that it holds neither a quote nor a backslash.
+    """
+
+    _NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z", re.ASCII)
+
+    def __init__(self, name: str) -> None:
+        """Raises QuotingError for what is not the name of a variable."""
+        if not self._NAME.match(name):
+            raise QuotingError(f"{name!r} is not the name of a variable for httpd; use A-Z, 0-9 and '_'.")
+        self.name = name
+
+    def __str__(self) -> str:
+        return "${" + self.name + "}"
+
+
 def _refused_character(value: str) -> str:
     """What stands in the value that httpd cannot carry, as words; empty when nothing does."""
     for character in value:
@@ -52,11 +71,13 @@ def quote(value: object, key: str = "") -> str:
     directive wants the whole argument quoted. Formats with ``%{...}`` are a matter of the single directive and are
     passed through.
 
-    ``${`` is refused since httpd knows no escape for it.
+    ``${`` is refused since httpd knows no escape for it; a Reference is the one way to have a variable.
 
     Raises QuotingError for a newline, a carriage return, NUL, other control characters, lone surrogates, ``${``, and
     for a value that is neither a string nor a number.
     """
+    if isinstance(value, Reference):
+        return f'"{value}"'
     where = f"The value of {key}" if key else "A value for httpd's configuration"
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise QuotingError(f"{where} must be a string or a number, not {type(value).__name__}; correct it.")

@@ -132,10 +132,11 @@ def application_files(
 ) -> list[File]:
     """The vhost of one application, its link, and its part of the private vhost."""
     launcher_directory, launcher_file = os.path.split(launcher_of(application))
+    log = f"{instance['log_directory']}/{application['name']}"
     values = {
         "application": application,
         "paths": application["paths"],
-        "instance": instance,
+        "logs": {"error": f"{log}-error.log", "access": f"{log}-access.log", "format": instance["access_log_format"]},
         "listen": listen(application),
         "process_group": application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
         "launcher_directory": launcher_directory,

@@ -98,7 +98,7 @@ def main() -> None:
     parameters = module.params
     try:
         described = instance(parameters["instance"])
-        wanted = listeners(parameters["listen"], parameters["private_port"])
+        wanted = listeners(parameters["listen"], parameters["private_port"], variables=not described["unit"])
         host = httpd_hosts.describe(parameters["host"])
         httpd_hosts.refuse_taken_ports(described, wanted, parameters["host"])
     except (httpd_hosts.HostError, ListenerError, UnknownInstanceError, OSError) as error:

@@ -55,5 +55,25 @@ def test_two_listeners_on_one_port_are_refused(listen: list[int | str], private:
         listeners(listen, private)
 
 
+def test_a_container_takes_its_port_from_its_environment() -> None:
+    public, private = listeners(["${WSGI_PORT}"], 8079, variables=True)
+    assert (public.address, public.directive) == ("*", "${WSGI_PORT}")
+    assert private == Listener("127.0.0.1", 8079)
+    assert not public.overlaps(private)
+
+
+@pytest.mark.parametrize(
+    "entry", ["${WSGI_PORT}\n", "$WSGI_PORT", "${port}", "127.0.0.1:${WSGI_PORT}", "${WSGI_PORT}0"]
+)
+def test_what_is_no_variable_of_a_port_is_refused(entry: str) -> None:
+    with pytest.raises(ListenerError):
+        parse(entry, variables=True)
+
+
+def test_a_host_has_no_variable_as_its_port() -> None:
+    with pytest.raises(ListenerError):
+        listeners(["${WSGI_PORT}"], 8079)
+
+
 def test_one_port_on_two_addresses_is_fine() -> None:
     assert len(listeners(["192.0.2.1:80", "192.0.2.2:80"], 8079)) == 3

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.laboratory import engine, environment, hosts, images, machine
+from tools.laboratory import engine, environment, hosts, images, machine, wsgi_images
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("suite", choices=SUITES)
     _add_interpreter(image)
     image.set_defaults(command=_image)
+
+    serving = commands.add_parser("images", help="build the images of images/versions.json, or some of them")
+    serving.add_argument("--python", default="", help="only those for this Python, like 3.11")
+    serving.add_argument("--mod-wsgi", default="", help="only those with this version of mod_wsgi")
+    serving.set_defaults(command=_images)
 
     host = commands.add_parser("host", help="make or remove single test hosts")
     actions = host.add_subparsers(required=True, metavar="ACTION")
@@ -116,6 +121,15 @@ def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
     with lab.locked():
         engine.ensure(lab, console)
         print(images.ensure(lab, console, SUITES[options.suite], options.interpreter))
+
+
+def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    wanted = wsgi_images.chosen(wsgi_images.versions(lab.repository), options.python, options.mod_wsgi)
+    with lab.locked():
+        engine.ensure(lab, console)
+        wsgi_images.ensure(lab, console, wanted)
+    for name, size in wsgi_images.sizes(wanted).items():
+        print(f"{name} {size:.0f} MB")
 
 
 def _create_host(lab: Lab, console: Console, options: argparse.Namespace) -> None:

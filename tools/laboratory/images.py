@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.laboratory import machine
@@ -33,6 +34,22 @@ _LEFT_OUT = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
 )
+#: Of a base without further packages, which images for use are made of, translations too.
+_LEFT_OUT_OF_MINIMAL = (
+    *_LEFT_OUT,
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/lintian/*",
+    "path-exclude=/usr/share/linda/*",
+    "path-exclude=/usr/share/groff/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-include=/usr/share/locale/locale.alias",
+    # The same zones in a count of seconds that no program asks for unless it is told to.
+    "path-exclude=/usr/share/zoneinfo/right/*",
+)
+
+
+#: Without it the package usrmerge comes along, and perl with it, though there is nothing to merge.
+_MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 
 
 def definition_folder(lab: Lab) -> Path:
@@ -67,9 +84,16 @@ def interpreter_image(lab: Lab, host: str, python: str) -> str:
     return f"{host.rpartition('-')[0]}-python{python}-{content_hash(definition)}"
 
 
-def base_image(suite: Suite) -> str:
+def base_image(suite: Suite, packages: Sequence[str] = PACKAGES) -> str:
     """The name of a suite's bootstrapped base image."""
-    return f"modwsgi-lab/base:{suite.name}-{content_hash([suite.name, *suite.apt_options, *PACKAGES, *_LEFT_OUT])}"
+    definition = [suite.name, *suite.apt_options, *packages, *_left_out(packages)]
+    if not packages:
+        definition.append("merged /usr")
+    return f"modwsgi-lab/base:{suite.name}-{content_hash(definition)}"
+
+
+def _left_out(packages: Sequence[str]) -> tuple[str, ...]:
+    return _LEFT_OUT if packages else _LEFT_OUT_OF_MINIMAL
 
 
 def exists(image: str) -> bool:
@@ -91,7 +115,7 @@ def _ensure_host(lab: Lab, console: Console, suite: Suite) -> str:
     certificates = machine.trusted_certificates()
     image = host_image(lab, suite, certificates)
     if not exists(image):
-        base = _ensure_base(lab, console, suite)
+        base = ensure_base(lab, console, suite)
         with console.step(f"Test host image of Debian {suite.version} ({suite.name})"):
             _build(lab, suite, base, image, certificates)
         lab.add("images", [image])
@@ -151,15 +175,20 @@ def _build_python(lab: Lab, host: str, python: str, archive: Path) -> None:
         raise LabError(f"Python {python} for test hosts was not built ({said}): the log is {log}.")
 
 
-def _ensure_base(lab: Lab, console: Console, suite: Suite) -> str:
-    bootstrapped = base_image(suite)
+def ensure_base(lab: Lab, console: Console, suite: Suite, packages: Sequence[str] = PACKAGES) -> str:
+    """Makes sure that a suite's base image is there, and names it; one that is bootstrapped has some packages already.
+
+    Raises:
+        LabError: it can neither be pulled nor bootstrapped.
+    """
+    bootstrapped = base_image(suite, packages)
     for image in (bootstrapped, suite.pulled_image):
         if exists(image):
             return image
     if _pull(console, suite.pulled_image):
         lab.add("images", [suite.pulled_image])
         return suite.pulled_image
-    _bootstrap(lab, console, suite, bootstrapped)
+    _bootstrap(lab, console, suite, bootstrapped, packages)
     lab.add("images", [bootstrapped])
     return bootstrapped
 
@@ -189,7 +218,7 @@ def _pull(console: Console, image: str) -> bool:
         whole.cancel()
 
 
-def _bootstrap(lab: Lab, console: Console, suite: Suite, image: str) -> None:
+def _bootstrap(lab: Lab, console: Console, suite: Suite, image: str, packages: Sequence[str]) -> None:
     """Makes a base image out of Debian's packages."""
     if machine.is_root() and machine.is_debian_family():
         machine.install_packages(lab, console, _BOOTSTRAP_PACKAGES)
@@ -198,8 +227,11 @@ def _bootstrap(lab: Lab, console: Console, suite: Suite, image: str) -> None:
             f"The image {suite.pulled_image} cannot be pulled, and `mmdebstrap`, which could make one, is missing: "
             "install it, or load that image."
         )
-    options = [f"--include={','.join(PACKAGES)}", *(f"--aptopt={option}" for option in suite.apt_options)]
-    options += [f"--dpkgopt={option}" for option in _LEFT_OUT]
+    options = [f"--include={','.join(packages)}"] if packages else []
+    options += [f"--aptopt={option}" for option in suite.apt_options]
+    options += [f"--dpkgopt={option}" for option in _left_out(packages)]
+    if not packages and _MERGED_USR.is_dir():
+        options.append(f"--hook-dir={_MERGED_USR}")
     with console.step(f"Base image: bootstrap of Debian {suite.version} ({suite.name}), since none can be pulled"):
         _pipe(
             ["mmdebstrap", "--variant=minbase", "--quiet", *options, suite.name, "-"],

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The WSGI script that httpd loads in the image; it loads the application's own script.
+
+As a program it only imports the application, for the check before a start: the exit status says whether that worked.
+"""
+
+import functools
+import os
+import site
+import sys
+import traceback
+import types
+
+LIBRARY = os.path.dirname(os.path.realpath(__file__))
+VENV = "/opt/venv"
+
+
+def add_virtual_environment():
+    """Let an embedded interpreter, which belongs to the whole server, import from the virtual environment first."""
+    before = list(sys.path)
+    site.addsitedir(os.path.join(VENV, "lib", "python%d.%d" % sys.version_info[:2], "site-packages"))
+    sys.path[:] = [path for path in sys.path if path not in before] + before
+
+
+def set_module_path(home):
+    """Imports look into the application's folder first, and never into the image's own."""
+    sys.path[:] = [home] + [path for path in sys.path if path not in ("", home, LIBRARY)]
+
+
+def load_script():
+    """The WSGI callable of the application's own script; tracebacks show the real file."""
+    path, name = os.environ["WSGI_SCRIPT"], os.environ["WSGI_CALLABLE"]
+    with open(path, "rb") as stream:
+        code = compile(stream.read(), path, "exec")
+    module = types.ModuleType("wsgi_script")
+    module.__file__ = path
+    sys.modules[module.__name__] = module
+    exec(code, module.__dict__)  # noqa: S102 - this is what a WSGI script is for
+    try:
+        return functools.reduce(getattr, name.split("."), module)
+    except AttributeError:
+        raise RuntimeError(
+            "The script %s has no %s; set WSGI_CALLABLE to the name of its WSGI application." % (path, name)
+        ) from None
+
+
+def load_for_debugger():
+    """The same; when it cannot be loaded, the debugger opens where it failed, and the next request tries again."""
+    import pdb  # noqa: T100, PLC0415 - that is what this is for
+
+    class Debugger(pdb.Pdb):
+        """The debugger, which leaves Ctrl-C alone: that ends the server."""
+
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **dict(options, nosigint=True))
+
+    pdb.Pdb = Debugger
+    try:
+        return load_script()
+    except Exception as error:
+        traceback.print_exception(type(error), error, error.__traceback__, file=sys.stdout)
+        pdb.post_mortem(error.__traceback__)
+        raise
+
+
+def with_traceback(function):
+    """The same function; an exception that leaves it is logged with its traceback.
+
+    mod_wsgi 6.1.1 with Python 3.11 logs the traceback that is attached to an exception, and Python before 3.12 attaches
+    it only where the exception is caught (measured on Debian 12, 2026-11: without this only the last line is logged).
+    """
+
+    def caught(*arguments):
+        try:
+            return function(*arguments)
+        except BaseException:
+            raise  # caught, and so attached
+
+    return caught
+
+
+def start():
+    """The WSGI callable."""
+    set_module_path(os.environ["WSGI_HOME"])
+    if os.environ.get("MODWSGI_DEBUGGER"):
+        return load_for_debugger()
+    import mod_wsgi  # noqa: PLC0415 - there is none outside of httpd
+
+    if not mod_wsgi.process_group:
+        add_virtual_environment()
+        set_module_path(os.environ["WSGI_HOME"])
+    return load_script()
+
+
+def check():
+    """Import the application; 0 when that works. A thread that it has started does not keep this process."""
+    set_module_path(os.environ["WSGI_HOME"])
+    status = 0
+    try:
+        load_script()
+    except BaseException:  # sys.exit() in a script is a failure too
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    check()
+else:
+    application = with_traceback(with_traceback(start)())

@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the image does with the words after its name: `docker run IMAGE [WORD...]`; `help` lists them.
+
+`serve`, the default, checks the settings and the application and then becomes httpd, so that httpd is the first process
+of the container and nothing stays beside it. Needs nothing but Python's standard library, 3.9 or later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+LIBRARY = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, LIBRARY)
+
+import settings  # noqa: E402 - beside this file, which `python -I` does not search
+
+HTTPD = "/usr/sbin/apache2"
+APPLICATION = os.path.join(LIBRARY, "application.py")
+DESCRIPTION = os.path.join(LIBRARY, "image.json")
+PYTHON = os.path.join(settings.VENV, "bin", "python")
+PID_FILE = os.path.join(settings.RUNTIME, "apache2.pid")
+SHELLS = ("/bin/bash", "/bin/sh")
+ACCOUNT = "www-data"
+"""Whose the processes are when the container is started as root."""
+
+REFUSED = 64
+"""Exit status of a start that is refused; EX_USAGE of sysexits.h."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DEBUG_SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
+"""Not SIGWINCH, which is what `docker stop` sends: `docker run -it` sends it too, when the window is resized."""
+DEBUG_STOP_SECONDS = 3.0
+"""A server whose debugger waits for input would never end."""
+
+
+class Refusal(Exception):  # noqa: N818 - it is what happens
+    """It cannot be done; each argument is a sentence for the user."""
+
+
+# ---------------------------------------------------------------- what all words need
+
+
+def read_settings() -> dict[str, str]:
+    """The settings. Raises Refusal."""
+    try:
+        return settings.read(os.environ)
+    except settings.SettingsError as error:
+        raise Refusal(*error.sentences) from None
+
+
+def check_files(values: Mapping[str, str]) -> None:
+    """Raise Refusal unless what the settings name is there."""
+    problems = []
+    for name, exists, what, advice in (
+        ("WSGI_HOME", os.path.isdir, "folder", "copy the application there"),
+        ("WSGI_SCRIPT", os.path.isfile, "file", "copy the application there"),
+        ("WSGI_STATIC_PATH", os.path.isdir, "folder", "copy the static files there"),
+    ):
+        path = values[name]
+        if path and not exists(path):
+            problems.append(f"{name} is {path}, and the container has no such {what}; {advice}, or set {name}.")
+        elif path and not os.access(path, os.R_OK):
+            problems.append(
+                f"{name} is {path}, which user {os.geteuid()} may not read; give read permission to all in the image."
+            )
+    if not os.path.exists(PYTHON):
+        problems.append(f"{PYTHON} is missing; copy a virtual environment to {settings.VENV}.")
+    if problems:
+        raise Refusal(*problems)
+
+
+def environment(values: Mapping[str, str]) -> dict[str, str]:
+    """All variables of httpd, and so of the application: the container's own, every setting, what Debian's
+    configuration names."""
+    root = os.geteuid() == 0
+    programs = os.path.join(settings.VENV, "bin")
+    path = os.environ.get("PATH", os.defpath)
+    return {
+        "LANG": "C.UTF-8",
+        # In mode embedded the locale is httpd's, in which Python would take the names of files for ASCII.
+        "PYTHONUTF8": "1",
+        **os.environ,
+        "PATH": path if programs in path.split(os.pathsep) else programs + os.pathsep + path,
+        "VIRTUAL_ENV": settings.VENV,
+        **values,
+        **settings.derived(values),
+        "APACHE_RUN_DIR": settings.RUNTIME,
+        "APACHE_LOCK_DIR": settings.RUNTIME,
+        "APACHE_LOG_DIR": settings.RUNTIME,
+        "APACHE_PID_FILE": PID_FILE,
+        "APACHE_RUN_USER": ACCOUNT if root else f"#{os.geteuid()}",
+        "APACHE_RUN_GROUP": ACCOUNT if root else f"#{os.getegid()}",
+    }
+
+
+def prepare_runtime() -> None:
+    """Make the folder that httpd writes to. Raises Refusal when that is not possible."""
+    folder, parent = settings.RUNTIME, os.path.dirname(settings.RUNTIME)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        found = os.lstat(folder)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise Refusal(f"{folder} is another user's; remove it, or give the container a new {parent}.")
+        os.chmod(folder, 0o711)  # noqa: S103 - as root, httpd's children are others, who have to reach the sockets
+    except OSError as error:
+        raise Refusal(
+            f"{folder} cannot be made ({error.strerror}); give the container a tmpfs there, e.g. --tmpfs {parent}."
+        ) from None
+
+
+def clear_runtime() -> None:
+    """Remove what an earlier run of this container has left, its pid file first of all: httpd would believe it."""
+    try:
+        with open(PID_FILE, encoding="ascii") as stream:
+            pid = int(stream.read())
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as stream:
+            runs = stream.read().strip() == os.path.basename(HTTPD)
+    except (OSError, ValueError):
+        runs = False
+    if runs:
+        raise Refusal("httpd runs in this container already; start another container.")
+    for entry in os.scandir(settings.RUNTIME):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            os.unlink(entry.path)
+
+
+def become_application() -> dict[str, Any]:
+    """For a child process of root: the account that the application has when it is served."""
+    return {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def import_application(values: Mapping[str, str]) -> None:
+    """Import the application in a process of its own. Raises Refusal when that fails; the traceback is on stderr."""
+    seconds = int(values["WSGI_STARTUP_TIMEOUT"])
+    script = values["WSGI_SCRIPT"]
+    try:
+        done = subprocess.run(
+            [PYTHON, APPLICATION],
+            env=environment(values),
+            cwd=values["WSGI_HOME"],
+            timeout=seconds or None,
+            check=False,
+            **become_application(),
+        )
+    except subprocess.TimeoutExpired:
+        raise Refusal(
+            f"{script} is not imported after {seconds} s; correct it, or set WSGI_STARTUP_TIMEOUT to more."
+        ) from None
+    if done.returncode != 0:
+        raise Refusal(
+            f"{script} cannot be imported (see above); correct it, or set WSGI_CHECK_IMPORT=Off to start all the same."
+        )
+
+
+def run_hooks(values: Mapping[str, str]) -> None:
+    """Run what the hooks folder has, in the order of the names. Raises Refusal when one fails."""
+    names = sorted(os.listdir(settings.HOOKS)) if os.path.isdir(settings.HOOKS) else []
+    for path in (os.path.join(settings.HOOKS, name) for name in names):
+        if not os.access(path, os.X_OK):
+            raise Refusal(f"The hook {path} is not executable; give it mode 0755 or remove it.")
+        try:
+            done = subprocess.run([path], env=environment(values), cwd=values["WSGI_HOME"], check=False)
+        except OSError as error:
+            raise Refusal(f"The hook {path} cannot be run ({error.strerror}); correct its first line.") from None
+        if done.returncode != 0:
+            raise Refusal(f"The hook {path} ended with status {done.returncode}; correct it or remove it.")
+
+
+def leave_terminal() -> bool:
+    """Give up the controlling terminal; whether there was one. httpd takes a resized window for a graceful stop."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return False
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the kernel sends it to who gives the terminal up
+    try:
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    finally:
+        os.close(terminal)
+        signal.signal(signal.SIGHUP, before)
+    return True
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """A stop is obeyed meanwhile, with exit status 0: for the first process, the kernel drops unhandled signals."""
+
+    def stop(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as Python calls it
+        sys.exit(0)
+
+    signals = [*STOP_SIGNALS]
+    if not os.isatty(0):  # there it only says that the window has another size
+        signals.append(signal.SIGWINCH)
+    before = {number: signal.signal(number, stop) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def replace_process(command: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
+    """Become another program, as if the container had been started with it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and a program would inherit that
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execve(command[0], list(command), dict(variables))
+    except OSError as error:
+        raise Refusal(f"{command[0]} cannot be run ({error.strerror}).") from None
+
+
+def httpd(values: Mapping[str, str], *options: str) -> list[str]:
+    """The command line of httpd."""
+    return [HTTPD, *settings.defines(values), *options]
+
+
+def description() -> dict[str, str]:
+    """What the build has written of the module. Raises Refusal."""
+    try:
+        with open(DESCRIPTION, encoding="utf-8") as stream:
+            return dict(json.load(stream))
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{DESCRIPTION} cannot be read ({error}); build the image again.") from None
+
+
+def no_more(word: str, arguments: Sequence[str]) -> None:
+    """Raise Refusal when something follows a word that takes nothing."""
+    if arguments:
+        raise Refusal(f"`{word}` takes nothing more, and {arguments[0]!r} follows it; settings are variables: `help`.")
+
+
+# ---------------------------------------------------------------- the words
+
+
+def serve(arguments: Sequence[str]) -> NoReturn:
+    """Serve the application (the default)."""
+    no_more("serve", arguments)
+    values = read_settings()
+    check_files(values)
+    prepare_runtime()
+    clear_runtime()
+    with stoppable():
+        run_hooks(values)
+        if values["WSGI_CHECK_IMPORT"] == "On":
+            import_application(values)
+    if leave_terminal():
+        print(
+            f"Port {values['WSGI_PORT']} is served; `docker stop` ends it. (Ctrl-C does not: httpd gives this terminal "
+            "up, since it takes a resized window for a stop.)",
+            file=sys.stderr,
+        )
+    os.chdir("/")
+    replace_process(httpd(values, "-DFOREGROUND"), environment(values))
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Test the settings, the application's import and httpd's configuration; serve nothing."""
+    no_more("check", arguments)
+    values = read_settings()
+    check_files(values)
+    prepare_runtime()
+    with stoppable():
+        import_application(values)
+        tested = subprocess.run(httpd(values, "-t"), env=environment(values), check=False)
+    if tested.returncode != 0:
+        raise Refusal(f"httpd refuses its configuration (see above); correct what is in {settings.CONFIGURATION}.")
+    return 0
+
+
+def version(arguments: Sequence[str]) -> int:
+    """Print the versions of the module, of Python and of httpd, as JSON."""
+    no_more("version", arguments)
+    said = subprocess.run([HTTPD, "-v"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    found = re.search(r"Apache/([0-9.]+)", said)
+    versions = {
+        "mod_wsgi": description()["mod_wsgi"],
+        "python": platform.python_version(),
+        "httpd": found.group(1) if found else "unknown",
+    }
+    print(json.dumps(versions))
+    return 0
+
+
+def shell(arguments: Sequence[str]) -> NoReturn:
+    """Open a shell in the application's folder, with its variables and virtual environment."""
+    no_more("shell", arguments)
+    values = read_settings()
+    there = next((path for path in SHELLS if os.path.exists(path)), "")
+    if not there:
+        raise Refusal("This image has no shell; use `python`, or the image whose tag does not end in -slim.")
+    enter(values)
+    replace_process([there], environment(values))
+
+
+def python(arguments: Sequence[str]) -> NoReturn:
+    """Run Python in the application's folder, with what follows: `python manage.py migrate`."""
+    values = read_settings()
+    enter(values)
+    replace_process([PYTHON, *arguments], environment(values))
+
+
+def enter(values: Mapping[str, str]) -> None:
+    """Go to the application's folder."""
+    try:
+        os.chdir(values["WSGI_HOME"])
+    except OSError as error:
+        raise Refusal(f"WSGI_HOME is {values['WSGI_HOME']}, which cannot be entered ({error.strerror}).") from None
+
+
+def usage(arguments: Sequence[str]) -> int:
+    """Say what there is to say and to set."""
+    no_more("help", arguments)
+    words = "".join(f"  {word:10}{str(function.__doc__).strip()}\n" for word, function in WORDS.items())
+    print(
+        f"Usage: docker run [-e SETTING=VALUE]... IMAGE [WORD...]\n\nWords:\n{words}\nSettings:\n{settings.listing()}"
+    )
+    return 0
+
+
+# ---------------------------------------------------------------- debug
+
+
+def require_debuggable(root: str) -> None:
+    """Raise Refusal unless there is somebody to type, and a place for the programs of mod_wsgi-express."""
+    if not (os.isatty(0) and os.isatty(1)):
+        missing = " and ".join(name for name, number in (("input", 0), ("output", 1)) if not os.isatty(number))
+        raise Refusal(
+            f"`debug` needs a terminal, and standard {missing} is none; start the container with both -i and -t "
+            "(docker run -it IMAGE debug)."
+        )
+    if not os.path.exists("/bin/sh"):
+        raise Refusal("`debug` needs a shell, which this image does not have; use the one whose tag has no -slim.")
+    if os.statvfs(root).f_flag & os.ST_NOEXEC:
+        raise Refusal(
+            f"`debug` makes programs below {root}, where the mount allows none; add exec: --tmpfs "
+            f"{os.path.dirname(root)}:exec."
+        )
+
+
+def debug_command(values: Mapping[str, str], express: str, root: str, startup: bool) -> list[str]:
+    """The command of mod_wsgi-express."""
+    proxies = values["WSGI_TRUSTED_PROXIES"].split()
+    headers = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host") if proxies else ()
+    return [
+        PYTHON,  # whose virtual environment is served
+        express,
+        "start-server",
+        APPLICATION,
+        "--debug-mode",
+        "--enable-debugger",
+        *(["--debugger-startup"] if startup else []),
+        *(["--orphan-interpreter"] if values["WSGI_DESTROY_INTERPRETER"] == "Off" else []),
+        "--log-to-terminal",
+        *("--error-log-format", "%M"),
+        *("--port", values["WSGI_PORT"]),
+        *("--server-root", root),
+        *("--working-directory", values["WSGI_HOME"]),
+        *("--keep-alive-timeout", "0"),  # a connection that waits would occupy the only thread
+        *("--limit-request-body", values["WSGI_MAX_BODY_SIZE"]),
+        *(word for address in proxies for word in ("--trust-proxy", address)),
+        *(word for header in headers for word in ("--trust-proxy-header", header)),
+        *(["--url-alias", values["WSGI_STATIC_URL"], values["WSGI_STATIC_PATH"]] if values["WSGI_STATIC_URL"] else []),
+        *(["--user", ACCOUNT, "--group", ACCOUNT] if os.geteuid() == 0 else []),
+    ]
+
+
+def begin_session() -> None:
+    """In the new process: receive signals as usual."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would raise an exception here
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, DEBUG_SIGNALS)
+
+
+def run_until_told(command: Sequence[str], variables: Mapping[str, str], folder: str) -> int:
+    """Run a server until it ends or is to end; the exit status.
+
+    It is in a session of its own, without a controlling terminal, so a resized window does not reach it. DEBUG_SIGNALS
+    are blocked, and wait until they are asked for.
+    """
+    server = subprocess.Popen(
+        list(command),
+        env=dict(variables),
+        cwd=folder,
+        start_new_session=True,
+        preexec_fn=begin_session,  # noqa: PLW1509 - there are no threads
+    )
+    asked = False
+    while os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        caught = signal.sigtimedwait(DEBUG_SIGNALS, DEBUG_STOP_SECONDS) if asked else signal.sigwaitinfo(DEBUG_SIGNALS)
+        if caught is not None and caught.si_signo == signal.SIGCHLD:
+            continue
+        if asked:  # once more, or the time is over
+            break
+        asked = True
+        server.send_signal(signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    status = server.wait()
+    return 0 if asked else status if status >= 0 else 128 - status
+
+
+def debug(arguments: Sequence[str]) -> int:
+    """Serve under Python's debugger in this terminal (with --startup it opens before the first request)."""
+    if list(arguments) not in ([], ["--startup"]):
+        raise Refusal(f"`debug` takes only --startup, not {' '.join(arguments)!r}; settings are variables: `help`.")
+    values = read_settings()
+    check_files(values)
+    prepare_runtime()
+    clear_runtime()
+    require_debuggable(settings.RUNTIME)
+    module, root = description(), os.path.join(settings.RUNTIME, "debug")
+    # Of the module's own virtual environment only the package may be found, not what else is installed there.
+    os.makedirs(os.path.join(root, "lib"))
+    os.symlink(module["package"], os.path.join(root, "lib", "mod_wsgi"))
+    more = os.environ.get("PYTHONPATH")
+    variables = {
+        **environment(values),
+        "PYTHONPATH": os.path.join(root, "lib") + (os.pathsep + more if more else ""),
+        "MODWSGI_DEBUGGER": "1",
+    }
+    signal.pthread_sigmask(signal.SIG_BLOCK, DEBUG_SIGNALS)
+    print(f"The application under the debugger, on port {values['WSGI_PORT']}. Ctrl-C ends it.\n", flush=True)
+    command = debug_command(values, module["express"], root, "--startup" in arguments)
+    return run_until_told(command, variables, values["WSGI_HOME"])
+
+
+WORDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "serve": serve,
+    "debug": debug,
+    "shell": shell,
+    "python": python,
+    "check": check,
+    "version": version,
+    "help": usage,
+}
+OTHER_NAMES = {"--help": "help", "-h": "help", "--version": "version"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the words say; the exit status."""
+    word, *rest = arguments or ["serve"]
+    try:
+        function = WORDS.get(OTHER_NAMES.get(word, word))
+        if function is None:
+            # Not taken for a program: a misspelt word must not run something else.
+            raise Refusal(
+                f"{word!r} is not a word of this image, which are {', '.join(WORDS)}; "
+                "to run another program, name it with --entrypoint."
+            )
+        return function(rest)
+    except Refusal as refusal:
+        sys.stdout.flush()
+        for sentence in refusal.args:
+            print(f"mod-wsgi: {sentence}", file=sys.stderr, flush=True)
+        return REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

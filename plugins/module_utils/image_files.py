@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that make httpd in an image serve its one application. Runs on the control node only.
+
+The vhost comes from the template of the hosts. Where a host has a value, the image has a variable that httpd puts in
+when it starts, so one image serves with any setting.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import jinja2
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import Reference
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import DAEMON_LISTEN_BACKLOG
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_files import MODULE_UTILS, File, templates
+
+SETTINGS = MODULE_UTILS.parents[1] / "images" / "mod-wsgi" / "runtime" / "settings.py"
+LIBRARY = "/usr/local/lib/modwsgi-image"
+"""Where the image has the files of images/mod-wsgi/runtime."""
+NAME = "app"
+
+# Not /dev/stdout: that is a link which a slim root need not have.
+LOGS = {"access": "/proc/self/fd/1", "error": "/proc/self/fd/2", "format": Reference("MODWSGI_LOG_FORMAT")}
+
+
+class ImageError(ValueError):
+    """The files cannot be made; the text is for the user."""
+
+
+@cache
+def settings() -> ModuleType:
+    """The settings of the image. An installed collection has neither them nor the image's Containerfile."""
+    spec = importlib.util.spec_from_file_location("modwsgi_image_settings", SETTINGS)
+    if spec is None or spec.loader is None or not SETTINGS.is_file():
+        raise ImageError(f"{SETTINGS} is missing; build images from a clone of the repository.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def application(mode: str) -> dict[str, Any]:
+    """The application in the complete form that the template of the vhost takes."""
+    return {
+        "name": NAME,
+        "mode": mode,
+        "debug": False,
+        # None: httpd's. mod_wsgi refuses one without an entry in /etc/passwd, and a container may run as any.
+        "user": None,
+        "group": None,
+        "processes": Reference("WSGI_PROCESSES"),
+        "threads": Reference("WSGI_THREADS"),
+        "listen_backlog": DAEMON_LISTEN_BACKLOG,
+        "lang": DEFAULTS["lang"],
+        "locale": DEFAULTS["locale"],
+        **{name: Reference(f"WSGI_{name.upper()}") for name in SECONDS},
+        "application_group": DEFAULTS["application_group"],
+        "server_name": "localhost",
+        "server_aliases": [],
+        "max_body_size": Reference("WSGI_MAX_BODY_SIZE"),
+        "static": [
+            {
+                "url": Reference("WSGI_STATIC_URL"),
+                "directory": Reference("WSGI_STATIC_PATH"),
+                "cache_seconds": Reference("WSGI_STATIC_CACHE_SECONDS"),
+                "only_if_defined": "WSGI_STATIC",
+            }
+        ],
+    }
+
+
+def vhost(mode: str, environment: jinja2.Environment) -> str:
+    """The vhost for one mode, from the template of the hosts."""
+    home = Reference("WSGI_HOME")
+    values = {
+        "application": application(mode),
+        "paths": {"venv": settings().VENV, "current": home, "code": home},
+        "logs": LOGS,
+        "listen": f"*:{Reference('WSGI_PORT')}",
+        "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
+        "launcher_directory": LIBRARY,
+        "launcher_file": "application.py",
+    }
+    return environment.get_template("vhost.conf.j2").render(values)
+
+
+def defaults() -> dict[str, str]:
+    """The values of all variables when nobody sets one. Empty ones stand only where IfDefine leaves them out."""
+    values = settings().read({})
+    return {name: value for name, value in {**values, **settings().derived(values)}.items() if value}
+
+
+def files(installation: Mapping[str, Any]) -> list[File]:
+    """All files for the owner `image` of httpd_config. `installation` is the fact ``ansible_local.mod_wsgi``."""
+    environment = templates()
+    server = {"logs": LOGS, "defaults": defaults(), "configuration": settings().CONFIGURATION}
+    both = "".join(
+        f"<IfDefine {'!' if mode == DAEMON else ''}WSGI_EMBEDDED>\n{vhost(mode, environment)}</IfDefine>\n"
+        for mode in (DAEMON, EMBEDDED)
+    )
+    # Read after the files of the role httpd, whose values these replace.
+    image, site = "modwsgi-image.conf", f"100-modwsgi-{NAME}.conf"
+    return [
+        {"path": settings().CONFIGURATION, "directory": True},
+        {"path": settings().HOOKS, "directory": True},
+        {"path": f"conf-available/{image}", "content": environment.get_template("image.conf.j2").render(server)},
+        {"path": f"conf-enabled/zzz-{image}", "link": f"../conf-available/{image}"},
+        {"path": f"sites-available/{site}", "content": both},
+        {"path": f"sites-enabled/{site}", "link": f"../sites-available/{site}"},
+        {"path": f"{LIBRARY}/image.json", "content": json.dumps(description(installation), indent=2) + "\n"},
+    ]
+
+
+def description(installation: Mapping[str, Any]) -> dict[str, str]:
+    """What the entry point has to know of the module."""
+    try:
+        interpreter = installation["interpreter"]
+        return {
+            "mod_wsgi": str(installation["version"]),
+            "python": str(interpreter["full_version"]),
+            "executable": str(interpreter["executable"]),
+            "express": str(installation["express"]),
+            # .../site-packages/mod_wsgi/server/mod_wsgi-py311.so
+            "package": os.path.dirname(os.path.dirname(str(installation["module"]))),
+        }
+    except (KeyError, TypeError) as error:
+        raise ImageError(f"The record of mod_wsgi lacks {error}; give ansible_local.mod_wsgi.") from None

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What docs/image.md promises, in containers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from typing import Any
+
+import pexpect
+import pytest
+from support.containers import HARDENED, Container, Containers, docker
+
+MODES = ("daemon", "embedded")
+
+
+def test_httpd_is_the_first_process_and_the_only_program(containers: Containers) -> None:
+    container = containers.start()
+    assert docker("exec", container.name, "cat", "/proc/1/comm").stdout == "apache2\n"
+    assert set(container.programs()) == {"apache2"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_request_is_served(containers: Containers, mode: str) -> None:
+    container = containers.start(WSGI_MODE=mode, OWN="mine")
+    told = container.get("/somewhere").json
+    assert (told["path"], told["own"], told["encoding"]) == ("/somewhere", "mine", "utf-8")
+    assert told["process_group"] == {"daemon": "app", "embedded": ""}[mode]
+    if mode == "daemon":
+        assert (told["prefix"], told["folder"]) == ("/opt/venv", "/app")
+
+
+def test_the_first_answer_comes_soon(containers: Containers) -> None:
+    began = time.monotonic()
+    containers.start()
+    seconds = time.monotonic() - began
+    print(f"first answer after {seconds:.2f} s")
+    assert seconds < 5
+
+
+class Request:
+    """A request in flight."""
+
+    def __init__(self, container: Container, seconds: float) -> None:
+        self.status: int | None = None
+        self._thread = threading.Thread(target=self._run, args=(container, seconds), daemon=True)
+        self._thread.start()
+        container.wait_for_output("waiting")
+
+    def _run(self, container: Container, seconds: float) -> None:
+        try:
+            self.status = container.get(f"/slow?seconds={seconds}").status
+        except OSError:
+            self.status = 0
+        except Exception:
+            self.status = 0
+
+    def result(self) -> int | None:
+        """The status; 0 when the connection was reset."""
+        self._thread.join(timeout=60)
+        return self.status
+
+
+@pytest.mark.parametrize("options", [(), ("--init",)], ids=["", "init"])
+@pytest.mark.parametrize("mode", MODES)
+def test_docker_stop_lets_a_request_finish(containers: Containers, mode: str, options: tuple[str, ...]) -> None:
+    container = containers.start(*options, WSGI_MODE=mode)
+    request = Request(container, 3)
+    status, seconds = container.end("stop", "--time=30")
+    assert (request.result(), status) == (200, 0)
+    assert seconds < 8
+
+
+def test_an_idle_server_stops_soon(containers: Containers) -> None:
+    container = containers.start()
+    status, seconds = container.end("stop", "--time=30")
+    assert status == 0
+    assert seconds < 5
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sigterm_stops_fast(containers: Containers, mode: str) -> None:
+    container = containers.start(WSGI_MODE=mode)
+    status, seconds = container.end("kill", "--signal=TERM")
+    assert status == 0
+    assert seconds < 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_application_makes_a_stop_outlast_its_bound(containers: Containers, mode: str) -> None:
+    """A thread that keeps the process, and a request that does not end."""
+    container = containers.start(WSGI_MODE=mode, WSGI_STOP_TIMEOUT="16", TEST_THREAD="1")
+    Request(container, 120)
+    status, seconds = container.end("stop", "--time=60")
+    print(f"{mode}: {seconds:.1f} s")
+    assert status == 0
+    assert seconds < 16 + 1
+
+
+HOSTILE = {
+    "WSGI_PROCESES": "4",
+    "WSGI_PROCESSES": "many",
+    "WSGI_THREADS": "0",
+    "WSGI_PORT": "8080\nInclude /etc/shadow",
+    "WSGI_STATIC_URL": '/x" /etc',
+    "WSGI_SCRIPT": "/app/missing.py",
+    "WSGI_HOME": "${PATH}",
+    "WSGI_TRUSTED_PROXIES": "*",
+    "WSGI_STOP_TIMEOUT": "1",
+    "WSGI_MODE": "prefork",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_settings_are_refused(containers: Containers, name: str) -> None:
+    done = containers.run(**{name: HOSTILE[name]})
+    assert (done.returncode, done.stdout) == (64, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith(f"mod-wsgi: {name} is ")
+    assert sentence.endswith((".", "?"))
+
+
+def test_a_script_that_does_not_import_is_refused(containers: Containers) -> None:
+    done = containers.run(WSGI_SCRIPT="/usr/local/lib/modwsgi-image/health.py", WSGI_CALLABLE="nothing")
+    assert done.returncode == 64
+    lines = done.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert "cannot be imported (see above)" in lines[-1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_any_user_read_only_and_without_rights(containers: Containers, mode: str) -> None:
+    container = containers.start(*HARDENED, WSGI_MODE=mode)
+    assert container.get().json["uid"] == 54321
+    request = Request(container, 3)
+    assert docker("diff", container.name).stdout == ""
+    status, _ = container.end("stop", "--time=30")
+    assert (request.result(), status) == (200, 0)
+
+
+def test_root_s_container_serves_as_another_user(containers: Containers) -> None:
+    assert containers.start("--user=0:0").get().json["uid"] == 33
+
+
+def test_a_container_that_was_killed_starts_again(containers: Containers) -> None:
+    container = containers.start()
+    container.end("kill", "--signal=KILL")
+    docker("start", container.name)
+    container.wait_until_served()
+
+
+def test_a_resized_window_does_not_stop_the_server(containers: Containers) -> None:
+    name = containers.name()
+    arguments = ["run", "-it", "--sig-proxy=false", f"--name={name}", "--publish=127.0.0.1::8080", containers.image]
+    terminal = pexpect.spawn("docker", arguments, encoding="utf-8", timeout=30)
+    terminal.expect_exact("Port 8080 is served; `docker stop` ends it.")
+    container = Container(name)
+    container.wait_until_served()
+    for columns in (60, 90):
+        terminal.setwinsize(20, columns)
+        time.sleep(1)
+    assert container.get().status == 200
+    assert container.end("stop", "--time=30")[0] == 0
+    terminal.close()
+
+
+def test_a_reload_keeps_serving(containers: Containers) -> None:
+    container = containers.start(*HARDENED)
+    docker("kill", "--signal=USR1", container.name)
+    time.sleep(1)
+    container.wait_until_served()
+    assert container.end("stop", "--time=30")[0] == 0
+
+
+def test_the_versions_are_json(containers: Containers) -> None:
+    done = containers.run("version", options=HARDENED)
+    versions: dict[str, Any] = json.loads(done.stdout)
+    assert set(versions) == {"mod_wsgi", "python", "httpd"}
+    assert versions["httpd"].startswith("2.4.")
+
+
+def test_check_tests_import_and_configuration(containers: Containers) -> None:
+    done = containers.run("check", options=HARDENED)
+    assert (done.returncode, done.stderr) == (0, "Syntax OK\n")
+
+
+def test_other_words(containers: Containers) -> None:
+    done = containers.run("python", "-c", "import os, sys; print(os.getcwd(), sys.prefix)")
+    assert done.stdout == "/app /opt/venv\n"
+    assert "Usage: docker run" in containers.run("--help").stdout
+    done = containers.run("ls")
+    assert done.returncode == 64
+    assert "'ls' is not a word of this image" in done.stderr
+
+
+def test_the_health_check(containers: Containers) -> None:
+    python, check = "/usr/local/lib/modwsgi-image/python", "/usr/local/lib/modwsgi-image/health.py"
+    for variables in ({}, {"WSGI_HEALTH_PATH": "/healthz"}):
+        container = containers.start(**variables)
+        assert docker("exec", container.name, python, "-I", check).stdout == "healthy\n"
+    broken = containers.start(WSGI_HEALTH_PATH="/boom")
+    done = docker("exec", broken.name, python, "-I", check, check=False)
+    assert (done.returncode, done.stdout) == (1, "Port 8080 answers /boom with status 500.\n")
+
+
+@pytest.mark.parametrize("agent", ['x" \\ y', "caf\u00e9", "a\x01b"])
+def test_the_access_log_is_json(containers: Containers, agent: str) -> None:
+    container = containers.start(WSGI_LOG_FORMAT="json")
+    request = b"GET /a%22b\\c?d=1 HTTP/1.1\r\nHost: localhost\r\nUser-Agent: "
+    with socket.create_connection(("127.0.0.1", container.port)) as client:
+        client.sendall(request + agent.encode() + b"\r\nConnection: close\r\n\r\n")
+        while client.recv(4096):
+            pass
+    time.sleep(0.5)
+    lines = [json.loads(line) for line in docker("logs", container.name).stdout.splitlines()]
+    assert lines[-1]["status"] in (200, 400)
+    assert lines[0]["path"] == "/"
+    assert {"time", "client", "method", "protocol", "bytes", "microseconds", "id", "referer", "agent"} < set(lines[0])
+
+
+def test_what_goes_wrong_is_on_stderr_with_its_traceback(containers: Containers) -> None:
+    container = containers.start()
+    assert container.get("/boom").status == 500
+    container.wait_for_output("ValueError: boom 42")
+    written = docker("logs", container.name)
+    assert 'File "/app/wsgi.py"' in written.stderr
+    assert '"GET /boom HTTP/1.1" 500' in written.stdout
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_an_application_prints_is_on_stderr_at_any_level(containers: Containers, mode: str) -> None:
+    container = containers.start(WSGI_LOG_LEVEL="error", WSGI_MODE=mode)
+    container.get("/print")
+    container.wait_for_output("said on stderr")
+    container.wait_for_output("said on stdout")
+    assert "said on stdout" in docker("logs", container.name).stderr
+
+
+def test_proxies_are_believed_only_when_they_are_named(containers: Containers) -> None:
+    headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example.com"}
+    told = containers.start().get("/", headers).json
+    assert (told["client"], told["scheme"]) != ("192.0.2.7", "https")
+    told = containers.start(WSGI_TRUSTED_PROXIES="10.0.0.0/8, 172.16.0.0/12,192.168.0.0/16").get("/", headers).json
+    assert (told["client"], told["scheme"], told["host"]) == ("192.0.2.7", "https", "shop.example.com")
+
+
+def test_files_are_served_and_bodies_are_limited(containers: Containers) -> None:
+    container = containers.start(
+        WSGI_STATIC_URL="/static/", WSGI_STATIC_PATH="/usr/share/zoneinfo", WSGI_MAX_BODY_SIZE="1000", WSGI_PORT="9090"
+    )
+    answer = container.get("/static/zone.tab")
+    assert (answer.status, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")
+    assert container.get("/", body=b"x" * 1000).json["bytes"] == 1000
+    assert container.get("/", body=b"x" * 1001).status == 413
+
+
+def test_interpreters_are_not_destroyed_when_that_is_off(containers: Containers) -> None:
+    container = containers.start(WSGI_DESTROY_INTERPRETER="Off", WSGI_MODE="embedded", TEST_THREAD="1")
+    status, seconds = container.end("stop", "--time=30")
+    assert status == 0
+    assert seconds < 5
+
+
+def test_hooks_and_extra_configuration(containers: Containers, tmp_path: Any) -> None:
+    (tmp_path / "hook").write_text("#!/bin/sh\necho from the hook\n")
+    (tmp_path / "hook").chmod(0o755)
+    (tmp_path / "extra.conf").write_text("Header always set X-Extra yes\n")
+    container = containers.start(
+        f"--volume={tmp_path}/hook:/etc/mod-wsgi/hooks.d/10-hook:ro",
+        f"--volume={tmp_path}/extra.conf:/etc/mod-wsgi/conf.d/extra.conf:ro",
+    )
+    assert container.get().headers["X-Extra"] == "yes"
+    assert "from the hook" in container.output()
+
+
+# ---------------------------------------------------------------- debug
+
+
+@pytest.mark.parametrize("destroy", ["On", "Off"])
+def test_debug_opens_the_debugger_in_the_terminal(containers: Containers, destroy: str) -> None:
+    name = containers.name()
+    options = [f"--name={name}", "--publish=127.0.0.1::8080", f"--env=WSGI_DESTROY_INTERPRETER={destroy}"]
+    arguments = ["run", "-it", *options, containers.image, "debug", "--startup"]
+    terminal = pexpect.spawn("docker", arguments, encoding="utf-8", timeout=60)
+    terminal.expect_exact("The application under the debugger, on port 8080.")
+    terminal.expect_exact("(Pdb) ")
+    terminal.sendline("c")
+    container = Container(name)
+    time.sleep(1)
+    statuses: list[int] = []
+    asking = threading.Thread(target=lambda: statuses.append(container.get("/boom").status), daemon=True)
+    asking.start()
+    terminal.expect_exact("(Pdb) ")
+    terminal.sendline("p secret_number")
+    terminal.expect_exact("42")
+    terminal.expect_exact("(Pdb) ")
+    terminal.sendline("c")
+    asking.join(timeout=30)
+    assert statuses == [500]
+    assert container.get("/").status == 200
+    terminal.setwinsize(20, 60)
+    time.sleep(1)
+    assert container.get("/").status == 200
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+
+def test_debug_without_a_terminal_says_what_is_missing(containers: Containers) -> None:
+    done = containers.run("debug")
+    assert done.returncode == 64
+    assert "start the container with both -i and -t (docker run -it IMAGE debug)." in done.stderr
+
+
+def test_debug_needs_a_tmpfs_that_holds_programs(containers: Containers) -> None:
+    arguments = ["run", "-it", f"--name={containers.name()}", *HARDENED, containers.image, "debug"]
+    terminal = pexpect.spawn("docker", arguments, encoding="utf-8", timeout=60)
+    terminal.expect_exact("add exec: --tmpfs /tmp:exec.")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 64

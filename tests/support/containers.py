@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers of an image that serves, for tests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+HARDENED = (
+    "--user=54321:0",
+    "--read-only",
+    "--tmpfs=/tmp",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+)
+
+
+def docker(*words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """What a docker command says; its failure fails the test, with what it said."""
+    done = subprocess.run(
+        ["docker", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done
+
+
+class Answer:
+    """What came back for a request."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Container:
+    """One container that was started."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def port(self) -> int:
+        return int(docker("port", self.name).stdout.splitlines()[0].rpartition(":")[2])
+
+    @property
+    def address(self) -> str:
+        """Its address on the engine's own network."""
+        return docker("inspect", "--format={{.NetworkSettings.IPAddress}}", self.name).stdout.strip()
+
+    def get(self, path: str = "/", headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
+        """The answer to one request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
+        try:
+            connection.request("POST" if body else "GET", path, body, {"Connection": "close", **(headers or {})})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def wait_until_served(self, seconds: float = 30) -> None:
+        """Return when it answers. Fails when it has ended, or does not answer in time."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                if self.get().status < 500:
+                    return
+            except (OSError, http.client.HTTPException, IndexError):
+                pass
+            assert self.state()["Running"], self.output()
+            assert time.monotonic() < end, self.output()
+            time.sleep(0.02)
+
+    def wait_for_output(self, text: str, seconds: float = 30) -> None:
+        """Return when a text is among what it has written."""
+        end = time.monotonic() + seconds
+        while text not in self.output():
+            assert time.monotonic() < end, self.output()
+            time.sleep(0.05)
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(docker("inspect", "--format={{json .State}}", self.name).stdout)
+        return found
+
+    def end(self, *command: str) -> tuple[int, float]:
+        """Exit status, and the seconds from a docker command that ends it until it has ended."""
+        began = time.monotonic()
+        docker(*command, self.name)
+        status = int(docker("wait", self.name).stdout)
+        return status, time.monotonic() - began
+
+    def output(self) -> str:
+        """Both streams."""
+        done = docker("logs", self.name)
+        return done.stdout + done.stderr
+
+    def programs(self) -> list[str]:
+        """The name of each process in it, the first one first."""
+        return docker("top", self.name, "-o", "pid,comm").stdout.split()[3::2]
+
+
+class Containers:
+    """Starts containers, and removes them."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        self.started: list[str] = []
+
+    def name(self) -> str:
+        """A name for a container; it is removed at the end of the test."""
+        self.started.append(f"modwsgi-contract-{uuid.uuid4().hex[:12]}")
+        return self.started[-1]
+
+    def start(self, *options: str, words: Sequence[str] = (), **variables: str) -> Container:
+        """A container that serves."""
+        container = self.begin(*options, words=words, **variables)
+        container.wait_until_served()
+        return container
+
+    def begin(self, *options: str, words: Sequence[str] = (), **variables: str) -> Container:
+        """A container that may not serve yet."""
+        container = Container(self.name())
+        settings = [f"--env={name}={value}" for name, value in variables.items()]
+        publish = f"--publish=127.0.0.1::{variables.get('WSGI_PORT', '8080')}"
+        docker("run", "--detach", f"--name={container.name}", publish, *options, *settings, self.image, *words)
+        return container
+
+    def run(self, *words: str, options: Sequence[str] = (), **variables: str) -> subprocess.CompletedProcess[str]:
+        """A container that ends by itself, and what it said."""
+        settings = [f"--env={name}={value}" for name, value in variables.items()]
+        return docker("run", f"--name={self.name()}", *options, *settings, self.image, *words, check=False)
+
+    def remove(self) -> None:
+        for name in self.started:
+            docker("rm", "--force", "--volumes", name, check=False)

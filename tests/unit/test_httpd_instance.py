@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What belongs to an httpd instance, on a host and in a container."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import (
+    INSTANCES,
+    UnknownInstanceError,
+    instance,
+)
+
+ROLE = Path(__file__).resolve().parents[2] / "roles/httpd"
+
+
+def test_all_instances_have_the_same_keys() -> None:
+    assert {tuple(instance(name)) for name in INSTANCES} == {tuple(instance())}
+
+
+def test_a_container_writes_below_one_folder_at_run_time() -> None:
+    container = instance("container")
+    for key in ("pid_file", "log_directory", "socket_directory", "run_directory"):
+        assert Path(container[key]).is_relative_to("/tmp/modwsgi"), key
+    assert (container["error_log"], container["access_log"]) == ("/dev/stderr", "/dev/stdout")
+
+
+def test_a_container_has_no_service_manager() -> None:
+    container = instance("container")
+    assert [container[key] for key in ("unit", "reaper_unit", "unit_drop_in_directory", "init_script")] == [""] * 4
+
+
+def test_an_unknown_instance_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(UnknownInstanceError, match="'nginx' is not known; use 'apache2' or 'container'"):
+        instance("nginx")
+
+
+def test_the_role_offers_the_instances_that_are_known() -> None:
+    specification = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text(encoding="utf-8"))
+    for entry_point in specification["argument_specs"].values():
+        assert entry_point["options"]["httpd_instance"]["choices"] == list(INSTANCES)
+
+
+def test_what_only_a_host_has_is_not_written_into_a_container() -> None:
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
+    everywhere = [file["path"] for file in variables["__httpd_own_files"] + variables["__httpd_container_files"]]
+    assert [path for path in everywhere if re.search("systemd|tmpfiles|logrotate|drain|reap|unit", path)] == []
+    assert "__httpd_host_files if __httpd_instance.unit else __httpd_container_files" in variables["__httpd_files"]
