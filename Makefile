@@ -45,7 +45,7 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check examples molecule ## Prove everything: the checks, the examples' own tests, then all Molecule scenarios
+test: check examples molecule image-tests ## Prove everything: the checks, the examples' own tests, all Molecule scenarios, the images
 
 .PHONY: examples
 examples: ## Run the examples' own tests
@@ -64,6 +64,13 @@ check: ## The fast part: lint, types, unit tests, documentation drift, packing
 .PHONY: images
 images: ## Build the images for WSGI applications (mod-wsgi:TAG), or those of PYTHON=3.11 and MOD_WSGI=6.1.1
 	@$(LAB) images --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)"
+
+.PHONY: image-tests
+image-tests: TESTED := $(or $(MOD_WSGI),6.1.1)-python$(or $(IMAGE_PYTHON),3.11)
+image-tests: ## Prove what docs/image.md promises, with the image of PYTHON=3.11 and the examples' images
+	@$(LAB) up --tools-only
+	$(LAB) images --python "$(or $(IMAGE_PYTHON),3.11)" --mod-wsgi "$(or $(MOD_WSGI),6.1.1)"
+	MODWSGI_IMAGE="mod-wsgi:$(TESTED)" pytest tests/images
 
 .PHONY: bench-deploy
 bench-deploy: ## Measure a cold deployment, one without changes, and one with a changed file
