@@ -12,6 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 from support.containers import HARDENED, Container, Containers, docker
+from support.waiting import wait_for
 
 MODES = ("daemon", "embedded")
 
@@ -160,16 +161,16 @@ def test_a_resized_window_does_not_stop_the_server(containers: Containers) -> No
     container.wait_until_served()
     for columns in (60, 90):
         terminal.setwinsize(20, columns)
-        time.sleep(1)
-    assert container.get().status == 200
+        container.stays_up()
     assert container.end("stop", "--time=30")[0] == 0
     terminal.close()
 
 
 def test_a_reload_keeps_serving(containers: Containers) -> None:
     container = containers.start(*HARDENED)
+    before = container.children()
     docker("kill", "--signal=USR1", container.name)
-    time.sleep(1)
+    wait_for(lambda: not before & container.children(), "all processes but the first are new")
     container.wait_until_served()
     assert container.end("stop", "--time=30")[0] == 0
 
@@ -213,9 +214,10 @@ def test_the_access_log_is_json(containers: Containers, agent: str) -> None:
         client.sendall(request + agent.encode() + b"\r\nConnection: close\r\n\r\n")
         while client.recv(4096):
             pass
-    time.sleep(0.5)
+    container.get("/the-next-request")
+    container.wait_for_output("/the-next-request")
     lines = [json.loads(line) for line in docker("logs", container.name).stdout.splitlines()]
-    assert lines[-1]["status"] in (200, 400)
+    assert lines[-2]["status"] in (200, 400)
     assert lines[0]["path"] == "/"
     assert {"time", "client", "method", "protocol", "bytes", "microseconds", "id", "referer", "agent"} < set(lines[0])
 
@@ -288,7 +290,7 @@ def test_debug_opens_the_debugger_in_the_terminal(containers: Containers, destro
     terminal.expect_exact("(Pdb) ")
     terminal.sendline("c")
     container = Container(name)
-    time.sleep(1)
+    container.wait_until_served()
     statuses: list[int] = []
     asking = threading.Thread(target=lambda: statuses.append(container.get("/boom").status), daemon=True)
     asking.start()
@@ -301,8 +303,7 @@ def test_debug_opens_the_debugger_in_the_terminal(containers: Containers, destro
     assert statuses == [500]
     assert container.get("/").status == 200
     terminal.setwinsize(20, 60)
-    time.sleep(1)
-    assert container.get("/").status == 200
+    container.stays_up()
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
     terminal.close()

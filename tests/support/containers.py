@@ -86,6 +86,12 @@ class Container:
             assert time.monotonic() < end, self.output()
             time.sleep(0.05)
 
+    def stays_up(self, seconds: float = 1.0) -> None:
+        """Watch for a while: each of many requests is answered."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            assert self.get().status == 200, self.output()
+
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(docker("inspect", "--format={{json .State}}", self.name).stdout)
         return found
@@ -105,6 +111,10 @@ class Container:
     def programs(self) -> list[str]:
         """The name of each process in it, the first one first."""
         return docker("top", self.name, "-o", "pid,comm").stdout.split()[3::2]
+
+    def children(self) -> set[str]:
+        """The process numbers of all processes but the first."""
+        return set(docker("top", self.name, "-o", "pid").stdout.split()[2:])
 
 
 class Containers:
