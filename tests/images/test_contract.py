@@ -243,6 +243,7 @@ def test_what_an_application_prints_is_on_stderr_at_any_level(containers: Contai
     container.get("/print")
     container.wait_for_output("said on stderr")
     container.wait_for_output("said on stdout")
+    container.wait_for_output("said on stdout")
     assert "said on stdout" in docker("logs", container.name).stderr
 
 
@@ -280,7 +281,7 @@ def test_hooks_and_extra_configuration(containers: Containers, tmp_path: Any) ->
         f"--volume={tmp_path}/extra.conf:/etc/mod-wsgi/conf.d/extra.conf:ro",
     )
     assert container.get().headers["X-Extra"] == "yes"
-    assert "from the hook" in container.output()
+    container.wait_for_output("from the hook")
 
 
 # ---------------------------------------------------------------- debug
