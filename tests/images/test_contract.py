@@ -11,7 +11,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from support.containers import HARDENED, Container, Containers, docker
+from support.containers import HARDENED, ROOT_HARDENED, Container, Containers, docker
 from support.waiting import wait_for
 
 MODES = ("daemon", "embedded")
@@ -139,6 +139,27 @@ def test_any_user_read_only_and_without_rights(containers: Containers, mode: str
     assert docker("diff", container.name).stdout == ""
     status, _ = container.end("stop", "--time=30")
     assert (request.result(), status) == (200, 0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_root_with_four_capabilities(containers: Containers, mode: str) -> None:
+    container = containers.start(*ROOT_HARDENED, WSGI_MODE=mode)
+    assert container.get().json["uid"] == 33
+    request = Request(container, 3)
+    status, seconds = container.end("stop", "--time=30")
+    print(f"{mode}: {seconds:.1f} s")
+    assert (request.result(), status) == (200, 0)
+    assert seconds < 8
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_root_with_four_capabilities_stops_within_the_bound(containers: Containers, mode: str) -> None:
+    container = containers.start(*ROOT_HARDENED, WSGI_MODE=mode, WSGI_STOP_TIMEOUT="16", TEST_THREAD="1")
+    Request(container, 120)
+    status, seconds = container.end("stop", "--time=60")
+    print(f"{mode}: {seconds:.1f} s")
+    assert status == 0
+    assert seconds < 16 + 1
 
 
 def test_root_s_container_serves_as_another_user(containers: Containers) -> None:
