@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import email.parser
+import functools
 import hashlib
 import json
 import os
@@ -20,12 +21,18 @@ import re
 import stat
 import sys
 import tempfile
+import textwrap
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Union
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote, urlsplit
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import licences
+from licences import identifier_part, plain
 
 USAGE = 64
 """Exit status for what cannot be used, as of the image's entry point (EX_USAGE of sysexits.h)."""
@@ -35,6 +42,8 @@ NOASSERTION = "NOASSERTION"
 IMAGE = "SPDXRef-Image"
 STATUS = "/var/lib/dpkg/status"
 PYTHON_FOLDERS = ("opt", "usr/lib/python3*", "usr/local/lib/python3*")
+LICENCE = re.compile(r"License :: (?!OSI Approved$)")
+"""A classifier that names a licence."""
 LINKS = 40
 """How many symbolic links one path may go through, as in Linux."""
 
@@ -43,153 +52,11 @@ class Refused(Exception):  # noqa: N818 - the text is a sentence for the user
     """The root or an option cannot be used."""
 
 
-# --- Licences ---------------------------------------------------------------------------------------------------------
-
-# Those that Debian's and Python's packages commonly have. What is not here is not lost: it becomes a LicenseRef.
-SPDX_NAMES = """
-0BSD AFL-2.1 AFL-3.0 Apache-1.1 Apache-2.0 Artistic-2.0 Beerware BSD-1-Clause BSD-2-Clause BSD-2-Clause-Patent
-BSD-3-Clause BSD-3-Clause-Attribution BSD-4-Clause BSD-4-Clause-UC BSL-1.0 bzip2-1.0.6 CC-BY-3.0 CC-BY-4.0
-CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 CDDL-1.0 curl EPL-1.0 EPL-2.0 EUPL-1.2 FSFAP FSFUL FSFULLR FTL HPND ICU ISC Kazlib
-Latex2e Libpng MIT MIT-0 MIT-CMU MPL-1.1 MPL-2.0 MS-PL MulanPSL-2.0 NCSA OFL-1.1 OLDAP-2.8 OpenSSL PostgreSQL
-PSF-2.0 Python-2.0 Python-2.0.1 RSA-MD Ruby Sleepycat SunPro TCL Unicode-3.0 Unicode-DFS-2016 Unlicense UPL-1.0
-Vim W3C WTFPL X11 Zlib ZPL-2.1
-"""
-SPDX_LICENCES = {name.lower(): name for name in SPDX_NAMES.split()}
-# Short names of Debian's copyright format (and what its maintainers commonly write instead) that SPDX spells otherwise.
-# Debian's "Artistic" is /usr/share/common-licenses/Artistic, the text of Perl.
-DEBIAN_LICENCES = {
-    "apache-2": "Apache-2.0",
-    "artistic": "Artistic-1.0-Perl",
-    "artistic-2": "Artistic-2.0",
-    "bsl-1": "BSL-1.0",
-    "cc0": "CC0-1.0",
-    "expat": "MIT",
-    "mpl-2": "MPL-2.0",
-    "openldap-2.8": "OLDAP-2.8",
-}
-# How SPDX names what follows "with" in Debian's names; not "Autoconf", which stands for several texts.
-DEBIAN_EXCEPTIONS = {
-    "bison": "Bison-exception-2.2",
-    "libtool": "Libtool-exception",
-    "linux-syscall-note": "Linux-syscall-note",
-    "texinfo": "Texinfo-exception",
-}
-SPDX_EXCEPTIONS = {
-    name.lower(): name
-    for name in (*DEBIAN_EXCEPTIONS.values(), "Classpath-exception-2.0", "GCC-exception-3.1", "LLVM-exception")
-}
-GNU_LICENCE = re.compile(r"(agpl|lgpl|gpl|gfdl)(-niv)?-([0-9])(?:\.([0-9]))?(\+|-only|-or-later)?")
-GNU_VERSIONS = {
-    "AGPL": ("3.0",),
-    "GFDL": ("1.1", "1.2", "1.3"),
-    "GPL": ("1.0", "2.0", "3.0"),
-    "LGPL": ("2.0", "2.1", "3.0"),
-}
-# What Python's packages write into the field License, with `normal` applied.
-PYTHON_LICENCES = {
-    "apache 2": "Apache-2.0",
-    "apache 2.0": "Apache-2.0",
-    "apache license 2.0": "Apache-2.0",
-    "apache license version 2.0": "Apache-2.0",
-    "apache software license 2.0": "Apache-2.0",
-    "2-clause bsd": "BSD-2-Clause",
-    "bsd 2-clause": "BSD-2-Clause",
-    "bsd 2-clause license": "BSD-2-Clause",
-    "3-clause bsd": "BSD-3-Clause",
-    "3-clause bsd license": "BSD-3-Clause",
-    "bsd 3-clause": "BSD-3-Clause",
-    "bsd 3-clause license": "BSD-3-Clause",
-    "isc license": "ISC",
-    "mit license": "MIT",
-    "the mit license": "MIT",
-    "mpl 2.0": "MPL-2.0",
-    "mozilla public license 2.0": "MPL-2.0",
-    "unlicense": "Unlicense",
-}
-# Classifiers that mean one licence; "BSD License" and "Apache Software License" do not.
-CLASSIFIER = "License :: "
-PYTHON_CLASSIFIERS = {
-    "GNU Affero General Public License v3": "AGPL-3.0-only",
-    "GNU Affero General Public License v3 or later (AGPLv3+)": "AGPL-3.0-or-later",
-    "GNU General Public License v2 (GPLv2)": "GPL-2.0-only",
-    "GNU General Public License v2 or later (GPLv2+)": "GPL-2.0-or-later",
-    "GNU General Public License v3 (GPLv3)": "GPL-3.0-only",
-    "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
-    "GNU Lesser General Public License v3 (LGPLv3)": "LGPL-3.0-only",
-    "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
-    "ISC License (ISCL)": "ISC",
-    "MIT License": "MIT",
-    "MIT No Attribution License (MIT-0)": "MIT-0",
-    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
-    "The Unlicense (Unlicense)": "Unlicense",
-    "Zero-Clause BSD (0BSD)": "0BSD",
-    "zlib/libpng License": "Zlib",
-}
-
-
-class Compound(NamedTuple):
-    """Licences joined by AND or OR."""
-
-    operator: str
-    operands: tuple[Expression, ...]
-
-    def __str__(self) -> str:
-        inner = (f"({each})" if isinstance(each, Compound) else each for each in self.operands)
-        return f" {self.operator} ".join(inner)
-
-
-Expression = Union[str, Compound]
-
-
-def joined(operator: str, operands: Iterable[Expression]) -> Expression:
-    """Licences joined; without repetition, in one order."""
-    flat: dict[str, Expression] = {}
-    for operand in operands:
-        same = isinstance(operand, Compound) and operand.operator == operator
-        flat.update({str(each): each for each in (operand.operands if same else [operand])})  # type: ignore[union-attr]
-    kept = tuple(flat[text] for text in sorted(flat))
-    return kept[0] if len(kept) == 1 else Compound(operator, kept)
-
-
-def spdx_licence(name: str) -> str | None:
-    """SPDX's identifier for a licence's name in Debian's or SPDX's way; None when there is none that is sure."""
-    key = name.lower()
-    if found := SPDX_LICENCES.get(key):
-        return found
-    if gnu := GNU_LICENCE.fullmatch(key):
-        family, without_invariants, version = gnu[1].upper(), gnu[2], f"{gnu[3]}.{gnu[4] or '0'}"
-        if version not in GNU_VERSIONS[family] or (without_invariants and family != "GFDL"):
-            return None
-        later = "only" if gnu[5] in (None, "-only") else "or-later"
-        return f"{family}-{version}{'-no-invariants' if without_invariants else ''}-{later}"
-    if key.endswith("+") and (found := SPDX_LICENCES.get(key[:-1])):
-        return found + "+"
-    return None
-
-
 class Declared(NamedTuple):
     """What a package says about its licence."""
 
     expression: str
     comment: str
-
-
-class Licences:
-    """Licences without an identifier of SPDX: each gets one of this document, and its text goes into it."""
-
-    def __init__(self) -> None:
-        self.extracted: dict[str, dict[str, str]] = {}
-
-    def reference(self, origin: str, name: str, text: str) -> str:
-        """The identifier; the same name and text have the same one."""
-        mark = hashlib.sha256(f"{name}\0{text}".encode()).hexdigest()[:8]
-        identifier = f"LicenseRef-{origin}-{identifier_part(name)[:60]}-{mark}"
-        self.extracted[identifier] = {
-            "licenseId": identifier,
-            "name": name,
-            "extractedText": text or f"The package names this licence, and has no text for it: {name}",
-        }
-        return identifier
 
 
 # --- The root ---------------------------------------------------------------------------------------------------------
@@ -257,7 +124,8 @@ class Root:
             raise Refused(f"{error.filename} cannot be read: {error.strerror}.")
 
         for pattern in PYTHON_FOLDERS:
-            for base in sorted(self.folder.glob(pattern)):
+            # A link there would lead to what is looked at anyhow, or out of the root.
+            for base in sorted(path for path in self.folder.glob(pattern) if not path.is_symlink()):
                 for folder, folders, files in os.walk(base, onerror=unreadable):
                     folders.sort()
                     yield "/" + os.path.relpath(folder, self.folder), folders, sorted(files)
@@ -286,27 +154,11 @@ def paragraphs(text: str) -> list[dict[str, str]]:
     return found
 
 
-def plain(text: str) -> str:
-    """A text on one line, without control characters and what is not a character."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
-
-
-def body(text: str) -> str:
-    """A text of several lines, without control characters and what is not a character."""
-    kept = "".join(each if each.isprintable() or each in "\n\t" else " " for each in text)
-    return "\n".join(line.rstrip() for line in kept.split("\n")).strip("\n")
-
-
-def identifier_part(text: str) -> str:
-    """What an identifier of SPDX may have, of a text."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"
-
-
 def identifier(kind: str, name: str, *distinct: str) -> str:
     """A package's identifier in the document; `distinct` tells packages of one name apart."""
     part = identifier_part(name)
     apart = [name] if part != name else []
-    mark = hashlib.sha256("\0".join([*apart, *distinct]).encode()).hexdigest()[:8]
+    mark = hashlib.sha256("\0".join([*apart, *distinct]).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"SPDXRef-{kind}-{part}" + (f"-{mark}" if apart or distinct else "")
 
 
@@ -396,16 +248,21 @@ def is_there(status: str) -> bool:
     return len(words) == 3 and words[2] not in ("not-installed", "config-files")
 
 
-def debian_packages(root: Root, licences: Licences) -> Iterator[Package]:
-    """Each package that dpkg has installed."""
+def debian_packages(root: Root, extracted: licences.Extracted) -> dict[str, Package]:
+    """Each package that dpkg has installed, by name and architecture (`libc6:amd64`)."""
     text = root.text(STATUS)
     if text is None:
         raise Refused(f"{root.folder} has no {STATUS}: name the root of an image with Debian's packages.")
     system = distribution(root)
+    found: dict[str, Package] = {}
     for number, fields in enumerate(paragraphs(text), 1):
         if is_there(fields.get("status", "")):
             checked(root, number, fields)
-            yield debian_package(root, licences, system, fields)
+            key = f"{fields['package']}:{fields['architecture']}"
+            if key in found:
+                raise Refused(f"{root.folder}{STATUS} has {key} twice: repair the root.")
+            found[key] = debian_package(root, extracted, system, fields)
+    return found
 
 
 def checked(root: Root, number: int, fields: Mapping[str, str]) -> None:
@@ -418,7 +275,9 @@ def checked(root: Root, number: int, fields: Mapping[str, str]) -> None:
             raise Refused(f"{root.folder}{STATUS}: the package of paragraph {number} has {told}: repair the root.")
 
 
-def debian_package(root: Root, licences: Licences, system: Distribution, fields: Mapping[str, str]) -> Package:
+def debian_package(
+    root: Root, extracted: licences.Extracted, system: Distribution, fields: Mapping[str, str]
+) -> Package:
     """One package, out of its entry in dpkg's status and its copyright file."""
     name, version, architecture = fields["package"], fields["version"], fields["architecture"]
     source = re.fullmatch(r"(\S+)(?:\s+\((.*)\))?", fields.get("source", name))
@@ -428,7 +287,7 @@ def debian_package(root: Root, licences: Licences, system: Distribution, fields:
         identifier("deb", f"{name}-{architecture}"),
         name,
         version,
-        debian_licence(root, licences, name),
+        debian_licence(root, extracted, name),
         supplier=person_or_organization(fields.get("maintainer", "")),
         homepage=web_address(fields.get("homepage", "")),
         # The wording that scanners of SPDX documents read, since advisories are about source packages.
@@ -438,7 +297,7 @@ def debian_package(root: Root, licences: Licences, system: Distribution, fields:
     )
 
 
-def debian_licence(root: Root, licences: Licences, name: str) -> Declared:
+def debian_licence(root: Root, extracted: licences.Extracted, name: str) -> Declared:
     """The licences of a package, by its copyright file: those of all files of the source package."""
     where = f"/usr/share/doc/{name}/copyright"
     text = root.text(where)
@@ -449,68 +308,42 @@ def debian_licence(root: Root, licences: Licences, name: str) -> Declared:
         common = sorted(set(re.findall(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])", text)))
         told = f" It refers to {', '.join(common)} in /usr/share/common-licenses." if common else ""
         return Declared(NOASSERTION, f"{where} is not machine-readable.{told}")
-    fields = [each["license"] for each in found if "license" in each]
-    used = [
-        each["license"] for each in (found[0], *found) if "license" in each and (each is found[0] or "files" in each)
-    ]
-    texts: dict[str, str] = {}
-    for field in fields:
-        short, _newline, own = field.partition("\n")
-        if own.strip():
-            texts.setdefault(short.strip().lower(), unfolded(own))
+    # What a file or the whole package has; other paragraphs are the texts of these.
+    stated = [each for each in found if "license" in each]
+    granting = [each for each in stated if each is found[0] or "files" in each]
+    fields = [each["license"] for each in granting or stated]
+    texts = debian_texts(found)
 
-    def leaf(part: str, whole: str) -> str:
-        own = texts.get(part.lower()) or texts.get(whole.lower(), "")
-        return debian_identifier(part) or licences.reference("Debian", part or "unnamed", own)
+    def leaf(whole: str, short: str) -> str:
+        text = texts.get(short.lower()) or texts.get(whole.lower(), "")
+        return licences.debian_identifier(short) or extracted.reference("Debian", short or "unnamed", text)
 
-    expressions = [debian_expression(plain(field.partition("\n")[0]), leaf) for field in used or fields]
+    names = [plain(field.partition("\n")[0]) for field in fields]
+    expressions = [licences.debian_expression(whole, functools.partial(leaf, whole)) for whole in names]
     if not expressions:
         return Declared(NOASSERTION, f"{where} names no licence.")
     comment = f"The licences of all files of the source package, by {where}."
-    return Declared(str(joined("AND", expressions)), comment)
+    return Declared(str(licences.joined("AND", expressions)), comment)
 
 
-def unfolded(text: str) -> str:
-    """The lines of a folded text, where a dot stands for an empty line."""
-    return body("\n".join("" if line.strip() == "." else line for line in text.split("\n")))
+def debian_texts(copyright_file: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The texts of licences in a copyright file, by their short names in small letters."""
+    texts: dict[str, str] = {}
+    for each in copyright_file:
+        short, _newline, text = each.get("license", "").partition("\n")
+        if text.strip():
+            texts.setdefault(plain(short).lower(), licences.unfolded(text))
+    return texts
 
 
-def debian_expression(text: str, leaf: Callable[[str, str], str]) -> Expression:
-    """A licence field of Debian's copyright format: `and` binds more than `or`, unless a comma comes before it.
-
-    "and/or" and a mere comma are in files, not in the format; they are taken as "and", which asserts least.
-    """
-
-    def parse(part: str, splits: Sequence[tuple[str, str]]) -> Expression:
-        if not splits:
-            return leaf(part, text)
-        operator, pattern = splits[0]
-        parts = [each.strip() for each in re.split(pattern, part, flags=re.IGNORECASE)]
-        return joined(operator, [parse(each, splits[1:]) for each in parts if each] or [leaf("", text)])
-
-    return parse(
-        text, [("OR", r",\s*or\s"), ("AND", r",\s*(?:and(?:/or)?\s)?"), ("OR", r"\sor\s"), ("AND", r"\sand(?:/or)?\s")]
-    )
-
-
-def debian_identifier(name: str) -> str | None:
-    """SPDX's identifier for a short name of Debian's copyright format, also with an exception; None for others."""
-    if match := re.fullmatch(r"(\S+) with (?:the )?(.+?) exception", name, re.IGNORECASE):
-        licence, exception = debian_identifier(match[1]), DEBIAN_EXCEPTIONS.get(match[2].lower())
-        return f"{licence} WITH {exception}" if licence and exception else None
-    return DEBIAN_LICENCES.get(name.lower()) or spdx_licence(name)
-
-
-def debian_owners(root: Root, debian: Iterable[Package]) -> dict[str, str]:
+def debian_owners(root: Root, debian: Mapping[str, Package]) -> dict[str, str]:
     """Which Debian package owns which path below /usr/lib and /opt."""
-    identities: dict[str, str] = {}
-    for each in debian:
-        architecture = each["comment"].rpartition(" ")[2].rstrip(".")
-        identities[each["name"]] = identities[f"{each['name']}:{architecture}"] = each["SPDXID"]
+    # dpkg names the list of a package by its architecture only when several could be installed.
+    identities = {name: each["SPDXID"] for key, each in debian.items() for name in (key, each["name"])}
     owners: dict[str, str] = {}
     for file in root.names("/var/lib/dpkg/info"):
-        name, dot, kind = file.rpartition(".")
-        if dot and kind == "list" and name in identities:
+        name, _dot, kind = file.rpartition(".")
+        if kind == "list" and name in identities:
             listed = (root.text(f"/var/lib/dpkg/info/{file}") or "").split("\n")
             owners.update({path: identities[name] for path in listed if path.startswith(("/usr/lib/", "/opt/"))})
     return owners
@@ -542,7 +375,7 @@ def find_python(root: Root) -> Found:
     return found
 
 
-def python_distribution(root: Root, licences: Licences, place: str) -> Package:
+def python_distribution(root: Root, extracted: licences.Extracted, place: str) -> Package:
     """One distribution, out of its metadata; what they lack comes from the folder's name."""
     text = root.text(f"{place}/METADATA") or root.text(f"{place}/PKG-INFO") or root.text(place)
     headers = email.parser.HeaderParser().parsestr(text or "")
@@ -564,7 +397,7 @@ def python_distribution(root: Root, licences: Licences, place: str) -> Package:
         identifier("pypi", name, place),
         name,
         version,
-        python_licence(root, licences, place, all_of),
+        python_licence(root, extracted, place, all_of),
         supplier=NOASSERTION,
         originator=python_author(first),
         homepage=web_address(homepage.strip()),
@@ -586,42 +419,31 @@ def python_author(first: Callable[[str], str]) -> str:
     return NOASSERTION
 
 
-def python_licence(root: Root, licences: Licences, place: str, all_of: Callable[[str], list[str]]) -> Declared:
+def python_licence(
+    root: Root, extracted: licences.Extracted, place: str, all_of: Callable[[str], list[str]]
+) -> Declared:
     """A distribution's licence: its expression, a licence field that is one, its classifiers, or whatever it says."""
 
     def named(name: str) -> str:
-        return licences.reference("Python", name, python_licence_text(root, place, all_of))
+        return extracted.reference("Python", name, python_licence_text(root, place, all_of))
 
     for written in all_of("License-Expression"):
-        expression = spdx_expression(written, named)
+        expression = licences.spdx_expression(written, named)
         return Declared(str(expression or named(plain(written))), "By License-Expression of its metadata.")
     written = next(iter(all_of("License")), "")
-    if identity := python_identifier(written):
+    if identity := licences.python_identifier(written):
         return Declared(identity, "By License of its metadata.")
-    classifiers = [
-        plain(each).rpartition("::")[2].strip() for each in all_of("Classifier") if each.startswith(CLASSIFIER)
-    ]
-    classifiers = [each for each in classifiers if each != "OSI Approved"]
-    if classifiers and all(each in PYTHON_CLASSIFIERS for each in classifiers):
-        expression = joined("AND", [PYTHON_CLASSIFIERS[each] for each in classifiers])
-        return Declared(str(expression), "By the classifiers of its metadata.")
+    classifiers = [each.rpartition("::")[2].strip() for each in map(plain, all_of("Classifier")) if LICENCE.match(each)]
+    sure = [licences.PYTHON_CLASSIFIERS.get(each) for each in classifiers]
+    if classifiers and all(sure):
+        return Declared(str(licences.joined("AND", filter(None, sure))), "By the classifiers of its metadata.")
     if written:
-        first_line = plain(written.strip().split("\n")[0])[:80]
-        return Declared(licences.reference("Python", first_line, unfolded(written)), "By License of its metadata.")
+        title, _newline, rest = written.partition("\n")
+        text = licences.unfolded(f"{title}\n{textwrap.dedent(rest)}")
+        return Declared(extracted.reference("Python", plain(title)[:80], text), "By License of its metadata.")
     if classifiers:
-        return Declared(str(joined("AND", map(named, classifiers))), "By the classifiers of its metadata.")
+        return Declared(str(licences.joined("AND", map(named, classifiers))), "By the classifiers of its metadata.")
     return Declared(NOASSERTION, "Its metadata name no licence.")
-
-
-def normal(text: str) -> str:
-    """A licence's name without what people write differently."""
-    return plain(text.lower().replace(",", " "))
-
-
-def python_identifier(text: str) -> str | None:
-    """SPDX's identifier for the field License of a distribution; None when it is not surely one."""
-    name = normal(text)
-    return PYTHON_LICENCES.get(name) or spdx_licence(name)
 
 
 def python_licence_text(root: Root, place: str, all_of: Callable[[str], list[str]]) -> str:
@@ -632,55 +454,18 @@ def python_licence_text(root: Root, place: str, all_of: Callable[[str], list[str
         inside = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
         text = root.text(f"{place}/licenses/{inside}") or root.text(f"{place}/{inside}")
         if text:
-            texts.append(body(text))
+            texts.append(licences.body(text))
     return "\n\n".join(texts)
-
-
-def spdx_expression(text: str, named: Callable[[str], str]) -> Expression | None:
-    """An expression of SPDX, in one order; None when it is none. `named` gives an identifier for an unknown licence."""
-    words = re.findall(r"[()]|[^\s()]+", text)
-
-    def sequence(operator: str, operand: Callable[[], Expression]) -> Expression:
-        operands = [operand()]
-        while words and words[0].upper() == operator:
-            words.pop(0)
-            operands.append(operand())
-        return joined(operator, operands)
-
-    def disjunction() -> Expression:
-        return sequence("OR", lambda: sequence("AND", licence))
-
-    def licence() -> Expression:
-        word = words.pop(0)
-        if word == "(":
-            inner = disjunction()
-            if words.pop(0) != ")":
-                raise IndexError
-            return inner
-        if not re.fullmatch(r"[A-Za-z0-9.-]+\+?", word) or word.upper() in ("AND", "OR", "WITH"):
-            raise IndexError
-        identity = spdx_licence(word)
-        if words and words[0].upper() == "WITH":
-            exception = words[1]
-            del words[:2]
-            known = SPDX_EXCEPTIONS.get(exception.lower())
-            return f"{identity} WITH {known}" if identity and known else named(f"{word} WITH {exception}")
-        return identity or named(word)
-
-    try:
-        expression = disjunction()
-    except IndexError:
-        return None
-    return None if words else expression
 
 
 def cpython(root: Root, library: str) -> Package:
     """A Python that no Debian package owns, by its standard library: as python.org builds it, and official images."""
     version = cpython_version(root, library)
-    exact = version.count(".") == 2
     references = [reference("purl", package_url("generic", "cpython", version))]
-    if exact:
+    # Advisories for Python name it so; that has a rule of its own for a pre-release, which no image has.
+    if re.fullmatch(r"[0-9]+[.][0-9]+[.][0-9]+", version):
         references.append(reference("cpe23Type", f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*"))
+    is_whole = version.count(".") == 2
     return package(
         identifier("generic", "cpython", library),
         "cpython",
@@ -689,7 +474,7 @@ def cpython(root: Root, library: str) -> Package:
         supplier=NOASSERTION,
         originator="Organization: Python Software Foundation",
         packageFileName=plain(library),
-        comment="" if exact else "Neither its program nor its headers tell the whole version.",
+        comment="" if is_whole else "Neither its program nor its headers tell the whole version.",
         externalRefs=references,
     )
 
@@ -728,24 +513,21 @@ class Image(NamedTuple):
 
 def document(root: Root, image: Image) -> dict[str, Any]:
     """The SPDX document of a root."""
-    licences = Licences()
-    debian = list(debian_packages(root, licences))
+    extracted = licences.Extracted()
+    debian = debian_packages(root, extracted)
     owners = debian_owners(root, debian)
     python = find_python(root)
-    distributions = {place: python_distribution(root, licences, place) for place in python.distributions}
+    distributions = {place: python_distribution(root, extracted, place) for place in python.distributions}
     others = [cpython(root, library) for library in python.libraries if f"{library}/os.py" not in owners]
-    packages = [*debian, *distributions.values(), *others]
+    packages = [*debian.values(), *distributions.values(), *others]
 
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE)]
     relations += [(IMAGE, "CONTAINS", each["SPDXID"]) for each in packages]
-    relations += [
-        (owners[place], "CONTAINS", each["SPDXID"]) for place, each in distributions.items() if place in owners
-    ]
+    owned = [(owners[place], each) for place, each in distributions.items() if place in owners]
+    relations += [(owner, "CONTAINS", each["SPDXID"]) for owner, each in owned]
     base = [base_package(image.base)] if image.base else []
     relations += [(IMAGE, "DESCENDANT_OF", each["SPDXID"]) for each in base]
     packages = [image_package(image), *sorted([*packages, *base], key=lambda each: str(each["SPDXID"]))]
-    if twice := repeated([each["SPDXID"] for each in packages]):
-        raise Refused(f"{root.folder} has a package twice ({twice}): repair {STATUS}.")
     content: dict[str, Any] = {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
@@ -757,7 +539,7 @@ def document(root: Root, image: Image) -> dict[str, Any]:
         },
         "documentDescribes": [IMAGE],
         "packages": packages,
-        "hasExtractedLicensingInfos": [licences.extracted[key] for key in sorted(licences.extracted)],
+        "hasExtractedLicensingInfos": [extracted.infos[key] for key in sorted(extracted.infos)],
         "relationships": [
             {"spdxElementId": source, "relationshipType": kind, "relatedSpdxElement": target}
             for source, kind, target in sorted(relations)
@@ -765,16 +547,6 @@ def document(root: Root, image: Image) -> dict[str, Any]:
     }
     mark = hashlib.sha256(serialized(content)).hexdigest()
     return {**content, "documentNamespace": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, mark)}"}
-
-
-def repeated(names: Iterable[str]) -> str:
-    """The first name that is there twice; empty when each is there once."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return ""
 
 
 def image_package(image: Image) -> Package:
