@@ -59,13 +59,7 @@ def fixture_flask() -> Iterator[Site]:
 
 @pytest.fixture(name="django", scope="module")
 def fixture_django() -> Iterator[Site]:
-    yield from served(
-        "django",
-        DJANGO_SECRET_KEY="k" * 50,
-        DJANGO_ALLOWED_HOSTS="django.example",
-        DJANGO_HTTPS="off",
-        WSGI_STATIC_CACHE_SECONDS="31536000",
-    )
+    yield from served("django", DJANGO_SECRET_KEY="k" * 50, DJANGO_ALLOWED_HOSTS="django.example", DJANGO_HTTPS="off")
 
 
 @pytest.fixture(name="sites", scope="module")
