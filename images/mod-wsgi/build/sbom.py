@@ -125,7 +125,7 @@ class Root:
 
         for pattern in PYTHON_FOLDERS:
             # A link there would lead to what is looked at anyhow, or out of the root.
-            for base in sorted(path for path in self.folder.glob(pattern) if not path.is_symlink()):
+            for base in sorted(path for path in self.folder.glob(pattern) if path.is_dir() and not path.is_symlink()):
                 for folder, folders, files in os.walk(base, onerror=unreadable):
                     folders.sort()
                     yield "/" + os.path.relpath(folder, self.folder), folders, sorted(files)
