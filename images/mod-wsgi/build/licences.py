@@ -136,8 +136,6 @@ def spdx_licence(name: str) -> str | None:
             return None
         later = "only" if gnu[5] in (None, "-only") else "or-later"
         return f"{family}-{version}{'-no-invariants' if without_invariants else ''}-{later}"
-    if key.endswith("+") and (found := SPDX_LICENCES.get(key[:-1])):
-        return found + "+"
     return None
 
 

@@ -44,6 +44,8 @@ STATUS = "/var/lib/dpkg/status"
 PYTHON_FOLDERS = ("opt", "usr/lib/python3*", "usr/local/lib/python3*")
 LICENCE = re.compile(r"License :: (?!OSI Approved$)")
 """A classifier that names a licence."""
+CPYTHON_LICENCE = "Python-2.0.1"
+"""SPDX's name for the licences of CPython, from its release 2.0.1 on."""
 LINKS = 40
 """How many symbolic links one path may go through, as in Linux."""
 
@@ -470,7 +472,7 @@ def cpython(root: Root, library: str) -> Package:
         identifier("generic", "cpython", library),
         "cpython",
         version,
-        Declared("Python-2.0.1", "The licence of CPython."),
+        Declared(CPYTHON_LICENCE, "The licence of CPython."),
         supplier=NOASSERTION,
         originator="Organization: Python Software Foundation",
         packageFileName=plain(library),
