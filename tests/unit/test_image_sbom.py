@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the image says about its content: each package with its licence, valid SPDX, for the same root the same bytes."""
+"""What the image says about its content: each package with its licence, as valid SPDX; same root, same bytes."""
 
 from __future__ import annotations
 
