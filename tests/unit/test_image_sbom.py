@@ -480,6 +480,7 @@ LIBRARY = "usr/local/lib/python3.12"
     [
         ({"usr/local/lib/libpython3.12.so.1.0": b"\x7fELF\0x\x003.12.4\0y\x003.12\0"}, "3.12.4"),
         ({"usr/local/bin/python3.12": b"\x7fELF\x003.12.11+\x00"}, "3.12.11"),
+        ({"usr/local/bin/python3.12": b"\0/opt/python-3.12.1\0libx-13.12.4\0libx-0.3.12.5\0"}, "3.12.1"),
         (
             {"usr/local/lib/libpython3.12.so": b"\x003.12.1\x003.12.2\0", "usr/local/bin/python3.12": b"\x003.12.2\0"},
             "3.12.2",

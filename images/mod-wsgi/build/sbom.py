@@ -491,7 +491,8 @@ def cpython_version(root: Root, library: str) -> str:
         f"{prefix}/bin/{name}",
         f"{prefix}/include/{name}/patchlevel.h",
     ]
-    text = re.compile(rb"[\0\"](" + re.escape(short).encode() + rb"\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)\+?(?=[\0\"])")
+    # A linker may keep it as the end of a longer text, such as the folder that a Python was built for.
+    text = re.compile(rb"(?<![0-9.])(" + re.escape(short).encode() + rb"\.[0-9]+(?:(?:a|b|rc)[0-9]+)?)\+?(?=[\0\"])")
     for place in places:
         versions: set[str] = {match.decode() for match in text.findall(root.bytes(place) or b"")}
         if len(versions) == 1:
