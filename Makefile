@@ -19,6 +19,9 @@ ACTION ?= test
 # `make images PYTHON=3.11` names a version, which is no program.
 IMAGE_PYTHON := $(filter 3.%,$(PYTHON))
 MOD_WSGI ?=
+# An image with its own Python, on which `make images` puts the server, and the tag of the result.
+BASE_IMAGE ?=
+TAG ?=
 LAB := $(if $(IMAGE_PYTHON),python3,$(PYTHON)) tools/lab.py
 SOURCES := tools tests molecule plugins
 export PATH := $(CURDIR)/.lab/venv/bin:$(PATH)
@@ -62,8 +65,8 @@ check: ## The fast part: lint, types, unit tests, documentation drift, packing
 	$(PYTHON) tools/check.py
 
 .PHONY: images
-images: ## Build the images for WSGI applications (mod-wsgi:TAG), or those of PYTHON=3.11 and MOD_WSGI=6.1.1
-	@$(LAB) images --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)"
+images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON=3.11 and MOD_WSGI=6.1.1, or one on BASE_IMAGE= (TAG=)
+	@$(LAB) images --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)" --base-image "$(BASE_IMAGE)" --tag "$(TAG)"
 
 .PHONY: image-tests
 image-tests: TESTED := $(or $(MOD_WSGI),6.1.1)-python$(or $(IMAGE_PYTHON),3.11)

@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("images", help="build the images of images/versions.json, or some of them")
     serving.add_argument("--python", default="", help="only those for this Python, like 3.11")
     serving.add_argument("--mod-wsgi", default="", help="only those with this version of mod_wsgi")
+    serving.add_argument(
+        "--base-image", default="", help="instead: one on this image, Debian with Python in /usr/local"
+    )
+    serving.add_argument("--tag", default="", help="the tag of that one (default MODULE-pythonPYTHON)")
     serving.set_defaults(command=_images)
 
     host = commands.add_parser("host", help="make or remove single test hosts")
@@ -124,7 +128,11 @@ def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
 
 
 def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:
-    wanted = wsgi_images.chosen(wsgi_images.versions(lab.repository), options.python, options.mod_wsgi)
+    every = wsgi_images.versions(lab.repository)
+    if options.base_image:
+        wanted = [wsgi_images.on_base(every, options.base_image, options.python, options.mod_wsgi, options.tag)]
+    else:
+        wanted = wsgi_images.chosen(every, options.python, options.mod_wsgi)
     with lab.locked():
         engine.ensure(lab, console)
         wsgi_images.ensure(lab, console, wanted)
