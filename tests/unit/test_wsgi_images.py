@@ -91,6 +91,12 @@ def test_the_base_of_an_image_is_not_the_base_of_a_test_host() -> None:
     assert images.base_image(suite, ()) != images.base_image(suite)
 
 
+@pytest.mark.parametrize("name", ["debian", "127.0.0.1:5000/team/python", "registry.example.com/python"])
+def test_the_port_of_a_registry_is_no_tag(name: str) -> None:
+    assert wsgi_images.without_tag(name) == name
+    assert wsgi_images.without_tag(f"{name}:3.12-slim") == name
+
+
 def test_an_image_that_is_what_it_should_be_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
     built: dict[str, str] = {}
 

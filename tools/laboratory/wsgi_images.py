@@ -21,7 +21,7 @@ from tools.laboratory.console import Console, LabError
 from tools.laboratory.engine import docker
 from tools.laboratory.process import last_words, run
 from tools.laboratory.state import Lab, content_hash
-from tools.laboratory.suites import DEFAULT_SUITE, SUITES
+from tools.laboratory.suites import DEFAULT_SUITE, SUITES, Suite
 
 REPOSITORY_NAME = "mod-wsgi"
 _DEFINITION_LABEL = "modwsgi.deploy.definition"
@@ -204,6 +204,12 @@ def ensure(lab: Lab, console: Console, wanted: Sequence[Image]) -> None:
                 _remove_superseded(before - _identifiers(image))
 
 
+def control_suite(suite: Suite) -> Suite:
+    """The suite whose Python applies the roles for an image of a suite."""
+    is_old = tuple(map(int, suite.python.split("."))) < _CONTROL_PYTHON
+    return SUITES[DEFAULT_SUITE] if is_old else suite
+
+
 def _base(lab: Lab, console: Console, image: Image) -> dict[str, str]:
     """The build arguments that say what an image is made on.
 
@@ -217,17 +223,22 @@ def _base(lab: Lab, console: Console, image: Image) -> dict[str, str]:
     else:
         suite = SUITES[image.suite]
         name = images.ensure_base(lab, console, suite, packages=())
-        is_old = tuple(map(int, suite.python.split("."))) < _CONTROL_PYTHON
-        control, options = (SUITES[DEFAULT_SUITE] if is_old else suite), "\n".join(suite.apt_options)
+        control, options = control_suite(suite), "\n".join(suite.apt_options)
     digest = _digest(name)
     return {
-        "BASE_IMAGE": f"{name.partition(':')[0]}@{digest}" if digest and "@" not in name else name,
+        "BASE_IMAGE": f"{without_tag(name)}@{digest}" if digest and "@" not in name else name,
         "CONTROL_IMAGE": images.ensure_base(lab, console, control, packages=()),
         "APT_OPTIONS": options,
         # One that this machine has made has no name that says something elsewhere.
         "BASE_NAME": name if digest else "",
         "BASE_DIGEST": digest,
     }
+
+
+def without_tag(name: str) -> str:
+    """The repository of an image's name, whose host can have a port."""
+    path, slash, last = name.rpartition("/")
+    return path + slash + last.partition(":")[0]
 
 
 def _digest(name: str) -> str:
