@@ -22,6 +22,8 @@ MOD_WSGI ?=
 # An image with its own Python, on which `make images` puts the server, and the tag of the result.
 BASE_IMAGE ?=
 TAG ?=
+# Where `make push` pushes images to.
+REGISTRY ?=
 LAB := $(if $(IMAGE_PYTHON),python3,$(PYTHON)) tools/lab.py
 SOURCES := tools tests molecule plugins
 export PATH := $(CURDIR)/.lab/venv/bin:$(PATH)
@@ -74,6 +76,10 @@ image-tests: ## Prove what docs/image.md promises, with the image of PYTHON=3.11
 	@$(LAB) up --tools-only
 	$(LAB) images --python "$(or $(IMAGE_PYTHON),3.11)" --mod-wsgi "$(or $(MOD_WSGI),6.1.1)"
 	MODWSGI_IMAGE="mod-wsgi:$(TESTED)" pytest tests/images
+
+.PHONY: push
+push: ## Push the images that are built, or those of PYTHON= and MOD_WSGI=, to REGISTRY=host[:port][/path]
+	@$(LAB) push --registry "$(REGISTRY)" --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)"
 
 .PHONY: bench-deploy
 bench-deploy: ## Measure a cold deployment, one without changes, and one with a changed file
