@@ -176,6 +176,7 @@ CHECKS: dict[str, Check] = {
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
     "versions": program("python", "tools/versions.py", "--check"),
+    "image versions": program("python", "tools/image_versions.py", "--check"),
     "image settings": program("python", "tools/image_settings.py", "--check"),
     "yamllint": program("yamllint", "--strict", "."),
     "ruff check": program("ruff", "check", "--quiet", "--output-format=concise", "."),
