@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -188,20 +189,24 @@ def ensure(lab: Lab, console: Console, wanted: Sequence[Image]) -> None:
     Raises:
         LabError: a base can neither be pulled nor bootstrapped, or an image cannot be built.
     """
-    for image in wanted:
-        base = _base(lab, console, image)
-        with tempfile.TemporaryDirectory(prefix="modwsgi-lab-") as folder:
-            context = Path(folder) / "context"
-            make_context(lab.repository, context, machine.trusted_certificates())
-            definition = content_hash([context_hash(context), *base.values(), repr(image)])
-            if all(
-                _definition(name) == definition for stage in ("build", "slim", "default") for name in image.stage(stage)
-            ):
-                continue
-            with console.step(f"Image {image.names[0]} (mod_wsgi {image.module}, Python {image.python})"):
-                before = _identifiers(image)
-                build(lab, image, {**base, **revision(lab.repository)}, context, definition)
-                _remove_superseded(before - _identifiers(image))
+    bases = [base_arguments(lab, console, image) for image in wanted]
+    # Two at a time: a build waits for the network and for one core most of the time.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda image, base: _ensure_one(lab, console, image, base), wanted, bases))
+
+
+def _ensure_one(lab: Lab, console: Console, image: Image, base: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="modwsgi-lab-") as folder:
+        context = Path(folder) / "context"
+        make_context(lab.repository, context, machine.trusted_certificates())
+        definition = content_hash([context_hash(context), *base.values(), repr(image)])
+        serving = [name for stage in ("build", "slim", "default") for name in image.stage(stage)]
+        if all(_definition(name) == definition for name in serving):
+            return
+        with console.step(f"Image {image.names[0]} (mod_wsgi {image.module}, Python {image.python})"):
+            before = _identifiers(image)
+            build(lab, image, {**base, **revision(lab.repository)}, context, definition)
+            _remove_superseded(before - _identifiers(image))
 
 
 def control_suite(suite: Suite) -> Suite:
@@ -210,7 +215,7 @@ def control_suite(suite: Suite) -> Suite:
     return SUITES[DEFAULT_SUITE] if is_old else suite
 
 
-def _base(lab: Lab, console: Console, image: Image) -> dict[str, str]:
+def base_arguments(lab: Lab, console: Console, image: Image) -> dict[str, str]:
     """The build arguments that say what an image is made on.
 
     Raises:

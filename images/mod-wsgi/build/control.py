@@ -67,7 +67,9 @@ def make(target: Path) -> None:
     starter = target / "start.py"
     starter.write_text(STARTER.format(packages=str(target / "packages")), encoding="utf-8")
     program = target / "ansible-playbook"
-    program.write_text(command(target, python, libraries, loader(said), starter), encoding="utf-8")
+    # Not by a link: its target would be that of the base.
+    text = command(target, python, map(os.path.realpath, libraries), os.path.realpath(loader(said)), starter)
+    program.write_text(text, encoding="utf-8")
     program.chmod(0o755)
 
 

@@ -25,8 +25,8 @@ class BuildError(Exception):
 
 
 def is_elf(path: Path) -> bool:
-    """Whether a file is a program or a library, by its first bytes."""
-    if path.is_symlink() or not path.is_file():
+    """Whether a file, or what a link leads to, is a program or a library, by its first bytes."""
+    if not path.is_file():
         return False
     with path.open("rb") as stream:
         return stream.read(len(ELF)) == ELF

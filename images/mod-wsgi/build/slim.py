@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import roots
 
+ROOT = Path("/")
 HTTPD = "/usr/sbin/apache2"
 MODULE = re.compile(r"^\s*LoadModule\s+\S+\s+\"?(/[^\s\"]+)\"?\s*$", re.MULTILINE)
 
@@ -93,7 +94,8 @@ def named_libraries() -> Iterator[str]:
 
 def split_library(folder: str) -> tuple[list[str], list[str]]:
     """The standard library: what goes into the archive, and what stays a file."""
-    archived, files = [], []
+    archived: list[str] = []
+    files: list[str] = []
     for path in roots.below(folder, TOOLS):
         first = os.path.relpath(path, folder).split(os.sep)[0]
         is_source = path.endswith(".py") and os.path.isfile(path)
@@ -137,8 +139,8 @@ def keep_packages(kept: Iterable[str], archived: Iterable[str], target: Path) ->
 
     `archived` are the sources in the archive of the standard library: their packages are there, but not these files.
     """
-    packages = roots.package_files(Path("/"))
-    entries = roots.stanzas((Path("/") / roots.DPKG / "status").read_text(encoding="utf-8"))
+    packages = roots.package_files(ROOT)
+    entries = roots.stanzas((ROOT / roots.DPKG / "status").read_text(encoding="utf-8"))
     owner = roots.owners(packages)
     present = {roots.canonical(path) for path in kept}
     parts = present | {roots.canonical(path) for path in archived}
@@ -166,7 +168,7 @@ def keep_packages(kept: Iterable[str], archived: Iterable[str], target: Path) ->
 
 def keep_checksums(name: str, listed: set[str], information: Path) -> None:
     """The checksums of the files of a package that are kept."""
-    source = Path("/") / roots.DPKG / "info" / f"{name}.md5sums"
+    source = ROOT / roots.DPKG / "info" / f"{name}.md5sums"
     if source.exists():
         lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if "/" + line.split(None, 1)[1].strip() in listed]

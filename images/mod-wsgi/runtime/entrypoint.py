@@ -305,7 +305,7 @@ def shell(arguments: Sequence[str]) -> NoReturn:
     values = read_settings()
     there = next((path for path in SHELLS if os.path.exists(path)), "")
     if not there:
-        raise Refusal("This image has no shell; use `python`, or the image whose tag does not end in -slim.")
+        raise Refusal("This image has no shell; use `python`, or the image whose tag has no -slim.")
     enter(values)
     replace_process([there], environment(values))
 
