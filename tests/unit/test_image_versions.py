@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +112,27 @@ def test_the_matrix_has_a_job_for_each_image(capsys: pytest.CaptureFixture[str])
             variable, base = line.split(" ")
             block("variable", variable, text)
             assert json.dumps(base) in block("variable", variable.replace("_DIGEST", "_BASE"), text)
+
+
+@pytest.mark.skipif(
+    subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode != 0
+    if shutil.which("docker")
+    else True,
+    reason="docker has no buildx here; the publishing workflow has",
+)
+def test_buildx_reads_the_bake_file() -> None:
+    variables = {"REGISTRY": "registry.example.com/team", "BOOKWORM_DIGEST": f"sha256:{'a' * 64}"}
+    words = ["docker", "buildx", "bake", "--print", "--file=docker-bake.hcl"]
+    shown = subprocess.run(words, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, check=True)
+    targets = json.loads(shown.stdout)["target"]
+    assert len(targets) == 3 * len(IMAGES)
+    for image in IMAGES:
+        serving = targets[f"{tool.identifier(image)}-default"]
+        assert serving["tags"] == [f"registry.example.com/team/{name}" for name in image.names]
+        assert serving["platforms"] == ["linux/amd64", "linux/arm64"]
+        assert serving["args"]["PYTHON_VERSION"] == image.python
+        if image.suite == "bookworm":
+            assert serving["args"]["BASE_IMAGE"] == f"debian:bookworm-slim@sha256:{'a' * 64}"
 
 
 def workflow(name: str) -> dict[str, Any]:
