@@ -50,7 +50,7 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check examples molecule image-tests ## Prove everything: the checks, the examples' own tests, all Molecule scenarios, the images
+test: check examples molecule ## Prove everything: the checks, the examples' own tests, all Molecule scenarios (`image` has the images)
 
 .PHONY: examples
 examples: ## Run the examples' own tests

@@ -11,12 +11,21 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[1])]
+sys.path[:0] = [str(Path(__file__).parents[level]) for level in (1, 2)]
 
 from support.containers import Containers, docker  # noqa: E402 - the folder of tests is not importable before
 
+from tools.laboratory.wsgi_images import versions  # noqa: E402 - nor is this
+
 BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 FORMS = {"default": BASE, "slim": f"{BASE}-slim"}
+#: All images of images/versions.json, or only the named one, in both forms.
+EVERY = [
+    name
+    for image in versions(Path(__file__).parents[2])
+    if "MODWSGI_IMAGE" not in os.environ or BASE in image.names
+    for name in (image.names[0], image.slim_names[0])
+]
 APPLICATION = Path(__file__).parent / "app"
 
 

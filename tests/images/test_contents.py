@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import FORMS
-from support.containers import Containers, docker
+from conftest import APPLICATION, EVERY, FORMS
+from support.containers import HARDENED, Containers, docker
 from support.file_tree import Entry, file_tree
 
 #: Megabytes of files.
@@ -49,34 +49,50 @@ LEFT_OUT = {
     "Ansible": r"(.*/)?(ansible|ansible_collections)/.*",
     "the roles": r"opt/collection/.*",
     "tests of the standard library": r"usr/(local/)?lib/python3\.[0-9]+/(.*/)?(test|tests|idle_test)/.*",
+    "modules for these tests": r"usr/(local/)?lib/python3\.[0-9]+/lib-dynload/(_?(xx)?test|xx|_ctypes_test).*",
     "a log": r"var/log/.+",
     "name servers of the building machine": r"etc/resolv\.conf",
     "certificates that only the building machine trusts": r"usr/local/share/ca-certificates/.+",
 }
 
 
-@pytest.fixture(name="form", scope="module", params=FORMS)
-def fixture_form(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(name="name", scope="module", params=EVERY)
+def fixture_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(name="tree", scope="module")
-def fixture_tree(form: str) -> dict[str, Entry]:
-    return file_tree(FORMS[form])
+def fixture_tree(name: str) -> dict[str, Entry]:
+    return file_tree(name)
 
 
 @pytest.fixture(name="plain")
-def fixture_plain(form: str) -> Iterator[Containers]:
+def fixture_plain(name: str) -> Iterator[Containers]:
     """Containers of the image itself, without an application."""
-    found = Containers(FORMS[form])
+    found = Containers(name)
     yield found
     found.remove()
 
 
-def test_the_image_keeps_to_its_size(form: str) -> None:
-    size = int(docker("image", "inspect", "--format={{.Size}}", FORMS[form]).stdout) / 1e6
-    print(f"{FORMS[form]}: {size:.1f} MB")
-    assert 20 < size <= BUDGET[form]
+def form(name: str) -> str:
+    """Whether it is the default image or the slim one."""
+    return "slim" if name.endswith("-slim") else "default"
+
+
+def test_the_image_keeps_to_its_size(name: str) -> None:
+    size = int(docker("image", "inspect", "--format={{.Size}}", name).stdout) / 1e6
+    print(f"{name}: {size:.1f} MB")
+    assert 20 < size <= BUDGET[form(name)]
+
+
+def test_it_serves_with_the_versions_of_its_name(plain: Containers) -> None:
+    module, python = plain.image.partition(":")[2].removesuffix("-slim").split("-python")
+    told = json.loads(plain.run("version").stdout)
+    assert told["mod_wsgi"] == module
+    assert re.fullmatch(rf"{re.escape(python)}\.\d+(rc\d+|[ab]\d+)?", told["python"])
+    container = plain.start(*HARDENED, f"--volume={APPLICATION}/wsgi.py:/app/wsgi.py:ro")
+    assert container.get().json["prefix"] == "/opt/venv"
+    assert container.end("stop", "--time=30")[0] == 0
 
 
 @pytest.mark.parametrize("what", LEFT_OUT)
@@ -108,7 +124,7 @@ def test_every_module_of_python_is_compiled(plain: Containers) -> None:
     assert not [line for line in compiled if "/json/" in line or "/email/" in line]
 
 
-def test_no_library_is_missing(form: str, tree: dict[str, Entry]) -> None:
+def test_no_library_is_missing(plain: Containers, tree: dict[str, Entry]) -> None:
     """Every program and library of the image finds its libraries: the loader of the image itself says so."""
     libraries = [f"/{name}" for name, entry in tree.items() if entry.kind == b"0" and is_binary(name)]
     assert len(libraries) > 50
@@ -121,11 +137,7 @@ def test_no_library_is_missing(form: str, tree: dict[str, Entry]) -> None:
     (loader,) = [f"/{name}" for name in tree if re.fullmatch(r"(usr/)?lib(64)?/(.*/)?ld-linux[^/]*\.so\.[0-9]", name)][
         :1
     ]
-    containers = Containers(FORMS[form])
-    try:
-        done = containers.run("python", "-c", script, loader, *libraries)
-    finally:
-        containers.remove()
+    done = plain.run("python", "-c", script, loader, *libraries)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -134,15 +146,15 @@ def is_binary(name: str) -> bool:
     return bool(re.search(r"\.so(\.[0-9.]+)?$|^usr/sbin/apache2$|^usr/bin/python3\.[0-9]+$", name))
 
 
-def test_the_labels_say_what_it_is(form: str) -> None:
-    labels = json.loads(docker("image", "inspect", "--format={{json .Config.Labels}}", FORMS[form]).stdout)
+def test_the_labels_say_what_it_is(name: str) -> None:
+    labels = json.loads(docker("image", "inspect", "--format={{json .Config.Labels}}", name).stdout)
     said = {
         name.rpartition("image.")[2]: value for name, value in labels.items() if name.startswith("org.opencontainers")
     }
     assert set(said) == {
         "title", "description", "licenses", "source", "version", "revision", "created", "base.name", "base.digest",
     }  # fmt: skip
-    assert said["version"] in FORMS[form]
+    assert said["version"] in name
     assert re.fullmatch(r"[0-9a-f]{40}", said["revision"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said["created"])
     # The base's digest is known when a registry gave it.

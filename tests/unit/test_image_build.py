@@ -331,6 +331,21 @@ def test_what_is_left_behind_names_nothing_that_serves() -> None:
     assert not {"test", "tests"} & set(sysconfig.get_path("stdlib").split("/"))
 
 
+@pytest.mark.parametrize(
+    ("name", "is_test"),
+    [
+        ("_testcapi.cpython-313-x86_64-linux-gnu.so", True),
+        ("_xxtestfuzz.cpython-313-x86_64-linux-gnu.so", True),
+        ("xxlimited.cpython-313-x86_64-linux-gnu.so", True),
+        ("_ctypes_test.cpython-313-x86_64-linux-gnu.so", True),
+        ("_ctypes.cpython-313-x86_64-linux-gnu.so", False),
+        ("_ssl.cpython-313-x86_64-linux-gnu.so", False),
+    ],
+)
+def test_modules_of_tests_are_told_by_their_names(name: str, is_test: bool) -> None:
+    assert bool(finish.TEST_MODULE.match(name)) is is_test
+
+
 def test_links_and_folders_are_removed_without_what_they_lead_to(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/file").touch()

@@ -107,6 +107,7 @@ def test_an_image_that_is_what_it_should_be_is_not_built_again(monkeypatch: pyte
     monkeypatch.setattr(images, "ensure_base", lambda *_, **__: "base")
     monkeypatch.setattr(wsgi_images, "_digest", lambda _name: "")
     monkeypatch.setattr(wsgi_images, "build", build)
+    monkeypatch.setattr(wsgi_images, "write_boms", lambda _lab, _image: None)
     monkeypatch.setattr(wsgi_images, "_definition", lambda name: built.get(name, ""))
     lab, consoles = Lab(REPOSITORY), [Console(), Console(), Console()]
     wsgi_images.ensure(lab, consoles[0], IMAGES[:1])
@@ -155,7 +156,20 @@ def test_every_stage_has_a_name_by_which_it_is_removed(
     assert all("--build-arg=BASE_IMAGE=the-base" in build for build in builds)
     assert all("--build-arg=PYTHON_VERSION=3.11" in build for build in builds)
     # What the name stood for before.
-    assert docker.read_text(encoding="utf-8").splitlines()[-1] == "image rm sha256:0"
+    assert "image rm sha256:0" in docker.read_text(encoding="utf-8").splitlines()
+
+
+def test_what_is_in_an_image_is_said_beside_it(tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILS", "none")
+    lab = Lab(tmp_path)
+    wsgi_images.write_boms(lab, IMAGES[0])
+    calls = docker.read_text(encoding="utf-8").splitlines()
+    for name in ("mod-wsgi-6.1.1-python3.11.spdx.json", "mod-wsgi-6.1.1-python3.11-slim.spdx.json"):
+        assert any(
+            call.startswith("cp ") and call.endswith(f"{wsgi_images.SBOM} {tmp_path}/.lab/sbom/{name}")
+            for call in calls
+        )
+    assert len([call for call in calls if call.startswith("rm ")]) == 2
 
 
 def test_a_build_that_fails_is_told_with_its_log(tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:

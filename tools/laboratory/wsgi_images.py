@@ -25,6 +25,8 @@ from tools.laboratory.state import Lab, content_hash
 from tools.laboratory.suites import DEFAULT_SUITE, SUITES, Suite
 
 REPOSITORY_NAME = "mod-wsgi"
+#: Where an image says what is in it.
+SBOM = "/usr/local/share/sbom/mod-wsgi.spdx.json"
 _DEFINITION_LABEL = "modwsgi.deploy.definition"
 #: What applies the roles in the build, as requirements-dev.txt pins it.
 CONTROL_PACKAGES = (
@@ -201,12 +203,29 @@ def _ensure_one(lab: Lab, console: Console, image: Image, base: Mapping[str, str
         make_context(lab.repository, context, machine.trusted_certificates())
         definition = content_hash([context_hash(context), *base.values(), repr(image)])
         serving = [name for stage in ("build", "slim", "default") for name in image.stage(stage)]
-        if all(_definition(name) == definition for name in serving):
-            return
-        with console.step(f"Image {image.names[0]} (mod_wsgi {image.module}, Python {image.python})"):
-            before = _identifiers(image)
-            build(lab, image, {**base, **revision(lab.repository)}, context, definition)
-            _remove_superseded(before - _identifiers(image))
+        if any(_definition(name) != definition for name in serving):
+            with console.step(f"Image {image.names[0]} (mod_wsgi {image.module}, Python {image.python})"):
+                before = _identifiers(image)
+                build(lab, image, {**base, **revision(lab.repository)}, context, definition)
+                _remove_superseded(before - _identifiers(image))
+                write_boms(lab, image)
+
+
+def bom_path(lab: Lab, name: str) -> Path:
+    """Where the software bill of materials of an image is kept, beside the image."""
+    return lab.directory / "sbom" / f"{name.replace('/', '-').replace(':', '-')}.spdx.json"
+
+
+def write_boms(lab: Lab, image: Image) -> None:
+    """Copies the software bill of materials out of an image, in both forms."""
+    for name in (image.names[0], image.slim_names[0]):
+        target = bom_path(lab, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        container = docker(["create", name]).strip()
+        try:
+            docker(["cp", f"{container}:{SBOM}", str(target)])
+        finally:
+            run(["docker", "rm", container])
 
 
 def control_suite(suite: Suite) -> Suite:

@@ -37,6 +37,9 @@ LEFT_BEHIND = (
 TESTS = ("test", "tests", "idle_test")
 """Folders of the standard library that only test it."""
 
+TEST_MODULE = re.compile(r"_?(xx)?test|xx|_ctypes_test")
+"""Compiled modules of the standard library that only its tests import."""
+
 COMPILED = ("/opt/mod_wsgi", "/usr/local/lib/modwsgi-image")
 """Folders with Python sources besides the standard library."""
 
@@ -53,6 +56,11 @@ def left_behind() -> Iterator[str]:
         if "site-packages" in folders:
             folders.remove("site-packages")
         yield from (os.path.join(here, name) for name in folders if name in TESTS)
+    yield from (
+        path
+        for path in glob.glob(os.path.join(library, "lib-dynload", "*"))
+        if TEST_MODULE.match(os.path.basename(path))
+    )
 
 
 def remove(path: str) -> None:
