@@ -18,8 +18,8 @@ BUDGET = {"default": 150, "slim": 45}
 
 STANDARD_LIBRARY = """
 import ctypes, json, locale, os, sqlite3, ssl, sys, zoneinfo
-import asyncio, bz2, concurrent.futures, csv, curses, dbm, decimal, email, gzip, hashlib, html, http.server
-import logging.config, lzma, multiprocessing, pdb, readline, secrets, smtplib, socket, tempfile, unittest
+import asyncio, bz2, concurrent.futures, csv, dbm, decimal, email, gzip, hashlib, html, http.server
+import logging.config, lzma, multiprocessing, pdb, secrets, smtplib, socket, tempfile, unittest
 import urllib.request, uuid, wsgiref, xml.dom.minidom, xml.etree.ElementTree, zipfile, zlib
 try:
     json.loads("{")
@@ -110,6 +110,8 @@ def test_the_standard_library_is_whole(plain: Containers) -> None:
     assert told["authorities"] > 100
     assert (told["sum"], told["pid"]) == (2, True)
     assert "127.0.0.1" in told["addresses"]
+    done = plain.run("python", "-c", "import curses, readline")
+    assert (done.returncode == 0) is (form(plain.image) == "default")
     # With the lines of the source.
     assert "return _default_decoder.decode(s)" in told["traceback"]
 

@@ -230,10 +230,28 @@ def test_python_imports_from_the_archive(tmp_path: Path) -> None:
         ("/opt/venv/lib/python3.11/site-packages/pip-23.0.1.dist-info/METADATA", True),
         ("/opt/venv/lib/python3.11/site-packages/pipeline/__init__.py", False),
         ("/opt/venv/bin/python", False),
+        ("/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi/images/snake.jpg", True),
+        ("/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi/server/mod_wsgi-py311.so", False),
     ],
 )
-def test_pip_is_left_out_and_nothing_else(path: str, left_out: bool) -> None:
-    assert bool(slim.PIP.match(path)) is left_out
+def test_pip_is_left_out_and_nothing_that_serves(path: str, left_out: bool) -> None:
+    assert bool(slim.NOT_FOR_SERVING.match(path)) is left_out
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("lib-dynload/readline.cpython-311-x86_64-linux-gnu.so", True),
+        ("lib-dynload/_dbm.cpython-311-x86_64-linux-gnu.so", True),
+        ("lib-dynload/nis.cpython-39-x86_64-linux-gnu.so", True),
+        ("turtle.py", True),
+        ("dbm/dumb.py", False),
+        ("lib-dynload/_sqlite3.cpython-311-x86_64-linux-gnu.so", False),
+        ("nismo.py", False),
+    ],
+)
+def test_modules_that_no_site_serves_by_are_left_out(name: str, left_out: bool) -> None:
+    assert bool(slim.NOT_FOR_SITES.match(name)) is left_out
 
 
 def test_the_database_has_the_packages_of_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

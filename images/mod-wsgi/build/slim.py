@@ -56,11 +56,23 @@ BY_NAME = ("libgcc_s.so.1", "libnss_dns.so.2", "libnss_files.so.2", "libstdc++.s
 """Libraries that ldd does not see: glibc loads some by name while it runs, and wheels may expect the others
 (manylinux, PEP 599)."""
 
-TOOLS = ("__pycache__", "ensurepip", "idlelib", "lib2to3", "site-packages", "test", "tests", "turtledemo", "venv")
-"""Folders of the standard library that serve nothing: tools of developers, and tests."""
+TOOLS = (
+    *("__pycache__", "curses", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "test", "tests"),
+    *("tkinter", "turtledemo", "venv"),
+)
+"""Folders of the standard library that serve nothing: tools of developers, terminals, and tests."""
 
-PIP = re.compile(r"/opt/venv/(bin/pip|lib/[^/]+/site-packages/pip(-[^/]+)?/)")
-"""What installs packages is in the image that derived images build with."""
+NOT_FOR_SITES = re.compile(
+    r"(lib-dynload/)?(_curses|_curses_panel|_dbm|_gdbm|_remote_debugging|_tkinter|nis|readline|turtle)[.]"
+)
+"""Modules for terminals, NIS, Berkeley's and GNU's databases: they bring 7 MB of libraries, and no site serves by them.
+`dbm` goes on with its own formats."""
+
+NOT_FOR_SERVING = re.compile(
+    r"/opt/venv/(bin/pip|lib/[^/]+/site-packages/pip(-[^/]+)?/)"
+    r"|/opt/mod_wsgi/[^/]+/lib/[^/]+/site-packages/mod_wsgi/(docs|images)/"
+)
+"""pip, which is in the image that derived images build with, and the pages that mod_wsgi-express serves by itself."""
 
 READ_FROM_FILES = ("encodings", "lib-dynload", "os.py", "zipfile", "zipimport.py")
 """What stays outside of the archive of the standard library: Python needs it before it can read archives, or finds its
@@ -97,7 +109,10 @@ def split_library(folder: str) -> tuple[list[str], list[str]]:
     archived: list[str] = []
     files: list[str] = []
     for path in roots.below(folder, TOOLS):
-        first = os.path.relpath(path, folder).split(os.sep)[0]
+        name = os.path.relpath(path, folder)
+        if NOT_FOR_SITES.match(name):
+            continue
+        first = name.split(os.sep)[0]
         is_source = path.endswith(".py") and os.path.isfile(path)
         (archived if is_source and first not in READ_FROM_FILES else files).append(path)
         if is_source and first in READ_FROM_FILES:
@@ -129,7 +144,7 @@ def serving_files() -> set[str]:
     paths = {HTTPD, *module_paths("/etc/apache2"), *python_files(), *named_libraries()}
     paths |= {path for path in CONFIGURATION if os.path.lexists(path)}
     for folder in (*OURS, *(folder for folder in WHOLE if os.path.isdir(folder))):
-        paths.update(path for path in roots.below(folder) if not PIP.match(path))
+        paths.update(path for path in roots.below(folder) if not NOT_FOR_SERVING.match(path))
     paths |= {link for link in ("/bin", "/lib", "/lib64", "/sbin") if os.path.islink(link)}
     return paths
 
