@@ -97,6 +97,7 @@ target "_6_1_1-python3_11" {
     BASE_NAME        = BOOKWORM_BASE
     BASE_DIGEST      = BOOKWORM_DIGEST
     APT_OPTIONS      = ""
+    APT_PREFERENCES  = ""
     PYTHON_VERSION   = "3.11"
     MOD_WSGI_VERSION = "6.1.1"
   }
@@ -132,6 +133,7 @@ target "_6_1_1-python3_13" {
     BASE_NAME        = TRIXIE_BASE
     BASE_DIGEST      = TRIXIE_DIGEST
     APT_OPTIONS      = ""
+    APT_PREFERENCES  = ""
     PYTHON_VERSION   = "3.13"
     MOD_WSGI_VERSION = "6.1.1"
   }
@@ -167,6 +169,7 @@ target "_6_1_1-python3_14" {
     BASE_NAME        = FORKY_BASE
     BASE_DIGEST      = FORKY_DIGEST
     APT_OPTIONS      = "Acquire::Check-Valid-Until \"false\";"
+    APT_PREFERENCES  = ""
     PYTHON_VERSION   = "3.14"
     MOD_WSGI_VERSION = "6.1.1"
   }
@@ -202,6 +205,7 @@ target "_5_0_2-python3_9" {
     BASE_NAME        = BULLSEYE_BASE
     BASE_DIGEST      = BULLSEYE_DIGEST
     APT_OPTIONS      = ""
+    APT_PREFERENCES  = "Package: apache2* libaprutil1*\nPin: release n=bullseye-security\nPin-Priority: -1"
     PYTHON_VERSION   = "3.9"
     MOD_WSGI_VERSION = "5.0.2"
   }

@@ -110,6 +110,7 @@ def arguments(image: Image) -> dict[str, str]:
         "BASE_NAME": f"{own}_BASE",
         "BASE_DIGEST": f"{own}_DIGEST",
         "APT_OPTIONS": json.dumps("\n".join(SUITES[image.suite].apt_options)),
+        "APT_PREFERENCES": json.dumps("\n".join(SUITES[image.suite].build_preferences)),
         "PYTHON_VERSION": json.dumps(image.python),
         "MOD_WSGI_VERSION": json.dumps(image.module),
     }

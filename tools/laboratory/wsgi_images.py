@@ -243,16 +243,18 @@ def base_arguments(lab: Lab, console: Console, image: Image) -> dict[str, str]:
     if image.base:
         name = image.base
         images.ensure_pulled(lab, console, name)
-        control, options = SUITES[DEFAULT_SUITE], ""
+        control, options, preferences = SUITES[DEFAULT_SUITE], "", ""
     else:
         suite = SUITES[image.suite]
         name = images.ensure_base(lab, console, suite, packages=())
-        control, options = control_suite(suite), "\n".join(suite.apt_options)
+        control = control_suite(suite)
+        options, preferences = "\n".join(suite.apt_options), "\n".join(suite.build_preferences)
     digest = _digest(name)
     return {
         "BASE_IMAGE": f"{without_tag(name)}@{digest}" if digest and "@" not in name else name,
         "CONTROL_IMAGE": images.ensure_base(lab, console, control, packages=()),
         "APT_OPTIONS": options,
+        "APT_PREFERENCES": preferences,
         # One that this machine has made has no name that says something elsewhere.
         "BASE_NAME": name if digest else "",
         "BASE_DIGEST": digest,
