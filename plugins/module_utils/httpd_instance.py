@@ -59,6 +59,8 @@ def _host() -> dict[str, str]:
         "user": "www-data",
         "group": "www-data",
         "state_directory": f"/var/lib/modwsgi/{name}",
+        # For root alone: the staged configuration, and what one role hands to another within a run.
+        "volatile_directory": f"/run/modwsgi/{name}",
         # Relative to server_root; the private vhost on loopback includes its *.conf files.
         "private_include": "modwsgi-private.d",
     }
@@ -83,4 +85,5 @@ def _container() -> dict[str, str]:
         "access_log": "/dev/stdout",
         "socket_directory": run_directory,
         "state_directory": f"/var/lib/modwsgi/{CONTAINER}",
+        "volatile_directory": f"/run/modwsgi/{CONTAINER}",
     }
