@@ -44,6 +44,7 @@ def _host() -> dict[str, str]:
         "environment_file": f"/etc/{name}/envvars",
         "binary": "/usr/sbin/apache2",
         "control": "/usr/sbin/apache2ctl",
+        "module_directory": "/usr/lib/apache2/modules",
         "unit": f"{name}.service",
         "reaper_unit": "modwsgi-reap.service",
         "unit_drop_in_directory": f"/etc/systemd/system/{name}.service.d",

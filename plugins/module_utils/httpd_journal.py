@@ -39,6 +39,9 @@ ABSENT, ENTRY = "absent", "entry"
 BEGUN, ACTED, RETURNING, PROVEN, COMMITTED = (
     f"{name}.json" for name in ("begun", "acted", "returning", "proven", "committed")
 )
+PENDING = "pending-action"
+"""In the state directory: what httpd still needs to serve what is on the disk."""
+
 APPLYING, APPLIED = "-applying.json", "-applied.json"
 ACTIONS = ("none", "reload", "restart")
 """What httpd needs to serve a change, from the weakest; a restart makes a reload unnecessary."""
@@ -269,7 +272,9 @@ class Journal:
             self._undo(step)
 
     def close(self) -> None:
-        """End a journal without steps."""
+        """End a journal without steps: what was begun is no more, so nothing is pending that was not before."""
+        if self.open and self.header().get("pending", ACTIONS[0]) == ACTIONS[0]:
+            _remove_if_there(os.path.join(self.state_directory, PENDING))
         _remove_if_there(self._path(BEGUN))
         self._forget()
 

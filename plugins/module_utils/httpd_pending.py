@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import ACTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import ACTIONS, PENDING
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import httpd_main_process
 
 NONE, RELOAD, RESTART = ACTIONS
@@ -22,7 +22,7 @@ def strongest(*actions: str) -> str:
 
 
 def _file(instance: Mapping[str, str]) -> Path:
-    return Path(instance["state_directory"]) / "pending-action"
+    return Path(instance["state_directory"]) / PENDING
 
 
 def read(instance: Mapping[str, str]) -> str:

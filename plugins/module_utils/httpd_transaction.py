@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_start
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_pending import NONE, RELOAD, strongest
 
@@ -344,13 +344,11 @@ class Transaction:
         self.overlay = self.journal.overlay() if predict else {}
         self.desired: dict[str, Desired] = {}
         self.plans = [Plan(self, owner, self._only_once(owner, files)) for owner, files in sets.items()]
-        changes = [change for plan in self.plans for change in plan.changes()]
-        self.changes = sorted(changes, key=lambda change: ORDER[change.desired.kind])
-
-    @property
-    def owners(self) -> str:
-        """The owners whose sets these are."""
-        return ", ".join(plan.owner for plan in self.plans)
+        changes = {plan.owner: plan.changes() for plan in self.plans}
+        self.owners = " and ".join(owner for owner, of_owner in changes.items() if of_owner)
+        """Those with changes, in words."""
+        every = [change for of_owner in changes.values() for change in of_owner]
+        self.changes = sorted(every, key=lambda change: ORDER[change.desired.kind])
 
     @property
     def action(self) -> str:
@@ -399,9 +397,15 @@ class Transaction:
             message = self._test_message(staged)
             if message and self._test_message(self.root):
                 message += " (the live configuration does not pass the test either, even without the change)"
+            # A host only: where an image is built, other programs listen than where it runs.
+            obstacle = self._obstacle(staged) if self.instance["unit"] and not message else ""
         if message:
             raise TransactionError(
                 f"httpd refuses the configuration of {self.owners}, so nothing was changed: {message}"
+            )
+        if obstacle:
+            raise TransactionError(
+                f"httpd could not serve the configuration of {self.owners}, so nothing was changed: {obstacle}"
             )
 
     @contextmanager
@@ -451,29 +455,40 @@ class Transaction:
 
     def _test_message(self, root: str) -> str:
         """What httpd says against the configuration in a server root; empty when it is fine."""
+        try:
+            status, output = self._run_test(root)
+        except subprocess.TimeoutExpired:
+            return f"the test did not end within {TEST_SECONDS} s"
+        if status == 0:
+            return ""
+        text = output.replace(root, self.root)
+        noise = ("Action '", "The Apache error log may have more")
+        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(noise)]
+        return " ".join(lines) or f"exit status {status} without a message"
+
+    def _obstacle(self, root: str) -> str:
+        """Why httpd would not start on a configuration that it accepts; empty when nothing is known."""
+        options = httpd_start.dump_options(self.instance)
+        status, output = self._run_test(root, *options)
+        return httpd_start.problem(self.instance, output) if options and status == 0 else ""
+
+    def _run_test(self, root: str, *options: str) -> tuple[int, str]:
+        """httpd's test of a server root: exit status, and both streams."""
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C",
             "APACHE_ENVVARS": str(Path(root) / Path(self.instance["environment_file"]).name),
         }
-        try:
-            result = subprocess.run(
-                [self.instance["control"], "-d", root, "-t"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=TEST_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"the test did not end within {TEST_SECONDS} s"
-        if result.returncode == 0:
-            return ""
-        text = result.stdout.decode(errors="replace").replace(root, self.root)
-        noise = ("Action '", "The Apache error log may have more")
-        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(noise)]
-        return " ".join(lines) or f"exit status {result.returncode} without a message"
+        result = subprocess.run(
+            [self.instance["control"], "-d", root, *options, "-t"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TEST_SECONDS,
+            check=False,
+        )
+        return result.returncode, result.stdout.decode(errors="replace")
 
     # Going live.
 
