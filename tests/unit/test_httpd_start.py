@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +36,7 @@ def pair(folder: Path, name: str) -> tuple[Path, Path]:
     """A certificate and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -44,7 +44,7 @@ def pair(folder: Path, name: str) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     files = folder / f"{name}.pem", folder / f"{name}.key"
@@ -93,8 +93,8 @@ def test_a_free_port_and_what_is_no_plain_address_are_left_to_httpd(described: d
 
 def test_an_address_that_the_host_does_not_have_is_refused(described: dict[str, str]) -> None:
     assert httpd_start.problem(described, "Listen 203.0.113.1:8090") == (
-        "This host has no address 203.0.113.1, so httpd cannot listen on 203.0.113.1:8090; correct that address or give "
-        "it to the host."
+        "This host has no address 203.0.113.1, so httpd cannot listen on 203.0.113.1:8090; correct that address or "
+        "give it to the host."
     )
 
 
