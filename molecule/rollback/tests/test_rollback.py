@@ -219,8 +219,8 @@ def test_a_release_that_is_not_healthy(before: dict[str, Any]) -> None:
     assert refused(
         run,
         "RuntimeError: the database of the blog is not configured",
-        "The previous configuration is back on the disk. httpd had not read the new one, and was left alone. The previous "
-        "site was asked, and answers.",
+        "The previous configuration is back on the disk. httpd had not read the new one, and was left alone. "
+        "The previous site was asked, and answers.",
     )
     assert Site(MACHINE.address(), "blog.example").get("/").text == "blog\n"
     assert processes == {process.pid for process in MACHINE.daemon_processes("shop")}, "the neighbour noticed nothing"
