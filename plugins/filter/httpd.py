@@ -116,6 +116,26 @@ def _disabled(kind: str, name: str, suffix: str) -> dict[str, Any]:
     return {"path": f"{kind}-enabled/{name}.{suffix}", "absent": True, "adopt": True, "action": action}
 
 
+def return_report(
+    failed: Mapping[str, Any], returned: Mapping[str, Any], asked: Iterable[Mapping[str, Any]] = ()
+) -> str:
+    """What has failed, what was done about it, and whether what was before serves again: results of tasks, as text."""
+    reason = str(failed.get("msg") or "A task has failed; see above.").rstrip()
+    if returned.get("skipped"):
+        return f"{reason}\nEverything was left as it is, since httpd_rollback is false."
+    if returned.get("msg"):  # the return itself has failed
+        return f"{reason}\n{returned['msg']}"
+    if not returned.get("done"):
+        return reason
+    answers = [answer for answer in asked if not answer.get("skipped")]
+    problems = [str(answer["msg"]) for answer in answers if answer.get("msg")]
+    if problems:
+        proof = [f"It was asked, and is not as it was: {' '.join(problems)}"]
+    else:
+        proof = ["The previous site was asked, and answers."] if answers else []
+    return "\n".join([reason, " ".join([*returned["done"], *proof])])
+
+
 class FilterModule:
     """What Ansible looks for."""
 
@@ -129,4 +149,5 @@ class FilterModule:
             "httpd_listeners": listeners,
             "httpd_module_files": module_files,
             "httpd_removed_files": removed_files,
+            "httpd_return_report": return_report,
         }

@@ -44,6 +44,7 @@ def _host() -> dict[str, str]:
         "environment_file": f"/etc/{name}/envvars",
         "binary": "/usr/sbin/apache2",
         "control": "/usr/sbin/apache2ctl",
+        "module_directory": "/usr/lib/apache2/modules",
         "unit": f"{name}.service",
         "reaper_unit": "modwsgi-reap.service",
         "unit_drop_in_directory": f"/etc/systemd/system/{name}.service.d",
@@ -59,6 +60,8 @@ def _host() -> dict[str, str]:
         "user": "www-data",
         "group": "www-data",
         "state_directory": f"/var/lib/modwsgi/{name}",
+        # For root alone: the staged configuration, and what one role hands to another within a run.
+        "volatile_directory": f"/run/modwsgi/{name}",
         # Relative to server_root; the private vhost on loopback includes its *.conf files.
         "private_include": "modwsgi-private.d",
     }
@@ -83,4 +86,5 @@ def _container() -> dict[str, str]:
         "access_log": "/dev/stdout",
         "socket_directory": run_directory,
         "state_directory": f"/var/lib/modwsgi/{CONTAINER}",
+        "volatile_directory": f"/run/modwsgi/{CONTAINER}",
     }

@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import ACTIONS, PENDING
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import httpd_main_process
 
-NONE, RELOAD, RESTART = "none", "reload", "restart"
-ACTIONS = (NONE, RELOAD, RESTART)  # from the weakest to the strongest; a restart makes a reload unnecessary
+NONE, RELOAD, RESTART = ACTIONS
 
 
 def strongest(*actions: str) -> str:
@@ -22,7 +22,7 @@ def strongest(*actions: str) -> str:
 
 
 def _file(instance: Mapping[str, str]) -> Path:
-    return Path(instance["state_directory"]) / "pending-action"
+    return Path(instance["state_directory"]) / PENDING
 
 
 def read(instance: Mapping[str, str]) -> str:
@@ -47,6 +47,12 @@ def add(instance: Mapping[str, str], action: str) -> None:
     record = {"action": action, "pid": main.pid, "start_ticks": main.start_ticks}
     temporary.write_text(json.dumps(record) + "\n", encoding="utf-8")
     temporary.replace(file)
+
+
+def restore(instance: Mapping[str, str], action: str) -> None:
+    """Let it be what it was, whatever was added since."""
+    clear(instance)
+    add(instance, action)
 
 
 def clear(instance: Mapping[str, str]) -> None:

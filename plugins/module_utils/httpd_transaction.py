@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration transaction: a whole set of files goes live together, or not at all.
+"""The configuration transaction: whole sets of files go live together, or not at all.
 
-The set of one owner is compared with the disk. What differs is first applied to a complete copy of the server root,
-which httpd itself tests; only then each file is renamed into place. What the owner had before and no longer
-wants is removed, or gets the distribution's original back. A manifest per owner remembers what is ours.
+The sets of one or more owners are compared with the disk. What differs is first applied to a complete copy of the
+server root, which httpd itself tests; only then it goes live, as one step of the journal, which can be undone. What an
+owner had before and no longer wants is removed, or gets the distribution's original back. A manifest per owner
+remembers what is ours.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import grp
 import hashlib
 import json
@@ -19,12 +20,14 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_start
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_pending import NONE, RELOAD, strongest
 
 CONTENT, LINK, ABSENT, DIRECTORY = "content", "link", "absent", "directory"
@@ -76,6 +79,7 @@ class Change:
     desired: Desired
     found: Found
     original: str = ""  # the kept original that has to come back
+    takes_over: bool = False  # what is there now is kept as the original
 
     @property
     def path(self) -> str:
@@ -110,11 +114,11 @@ class Manifest:
                 f"{file} is damaged ({error}); move it away, and files which are no longer wanted stay."
             ) from error
 
-    def save(self) -> None:
-        """Write it if it differs from the file."""
-        text = json.dumps({"files": self.entries}, indent=1, sort_keys=True) + "\n"
-        if not self.file.exists() or self.file.read_text(encoding="utf-8") != text:
-            write_atomically(self.file, text.encode(), 0o600)
+    def edit(self, entries: Mapping[str, Mapping[str, str]]) -> Iterator[Edit]:
+        """What makes these its entries."""
+        content = (json.dumps({"files": entries}, indent=1, sort_keys=True) + "\n").encode()
+        if not self.file.exists() or self.file.read_bytes() != content:
+            yield Edit(str(self.file), httpd_journal.WRITE, content, mode=0o600)
 
 
 def desired_file(entry: Mapping[str, Any], server_root: str) -> Desired:
@@ -150,7 +154,7 @@ def is_below(path: str, directory: str) -> bool:
 
 
 def look(path: str) -> Found:
-    """What is at a path now."""
+    """What is at a path now; the empty path is nowhere."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -165,49 +169,15 @@ def look(path: str) -> Found:
     return Found("special file")
 
 
-def write_atomically(path: Path, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
-    """Write a file beside the path and rename it into place."""
-    Path(write_beside(path, content, mode, uid, gid)).replace(path)
-
-
-def write_beside(path: Path, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> str:
-    """Write a file that a rename puts into place; its name matches no include pattern. Returns the name."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        os.fchown(file.fileno(), uid, gid)
-        os.fchmod(file.fileno(), mode)
-    return name
-
-
-def beside(path: Path, make: Callable[[str], None]) -> str:
-    """Make something beside the path that a rename puts into place. Returns its name."""
-    name = str(path.with_name(f".{path.name}.new"))
-    Path(name).unlink(missing_ok=True)
-    make(name)
-    return name
-
-
-def copy(source: str, destination: str) -> None:
-    """Copy a file or a link with its owner and permissions."""
-    shutil.copy2(source, destination, follow_symlinks=False)
-    status = os.lstat(source)
-    os.chown(destination, status.st_uid, status.st_gid, follow_symlinks=False)
+def is_full(error: OSError) -> bool:
+    """Whether there was no room on a disk; shutil's errors have only the texts of those that they collect."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    return error.errno in codes or any(os.strerror(code) in str(error) for code in codes)
 
 
 def original_name(path: str) -> str:
     """How the kept original of a path is called in the state directory."""
     return f"{Path(path).name}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
-
-
-@contextmanager
-def locked(instance: Mapping[str, str]) -> Iterator[None]:
-    """Two runs on one host wait for each other."""
-    state = Path(instance["state_directory"])
-    state.mkdir(parents=True, exist_ok=True, mode=0o755)
-    with (state / "lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def user_id(name: str, path: str) -> int:
@@ -226,52 +196,59 @@ def group_id(name: str, path: str) -> int:
         raise TransactionError(f"The group {name}, which is to own {path}, does not exist; create it first.") from None
 
 
-class Transaction:
-    """One owner's set of files on one instance."""
+class Plan:
+    """One owner's set of files on one instance, and what has to change for it. Reads only."""
 
-    def __init__(self, instance: Mapping[str, str], owner: str, files: Iterable[Mapping[str, Any]], predict: bool):
-        """``predict``: check mode; nothing is written, and a host without httpd is fine."""
-        self.instance = instance
+    def __init__(self, transaction: Transaction, owner: str, desired: dict[str, Desired]) -> None:
+        """``transaction`` knows the sets of the others that go live together with it."""
+        self.transaction = transaction
         self.owner = owner
-        self.predict = predict
-        self.root = instance["server_root"]
-        self.state = Path(instance["state_directory"])
-        self.manifest = Manifest.load(self.state / "manifests" / f"{owner}.json")
-        self.fresh = not Path(self.root).is_dir()
-        self.desired = self._only_once(desired_file(entry, self.root) for entry in files)
-        self.changes = self._plan()
+        self.desired = desired
+        self.manifest = transaction.manifest(owner)
 
-    @property
-    def _originals(self) -> Path:
-        return self.state / "originals"
-
-    @property
-    def action(self) -> str:
-        """The strongest action that the changes need."""
-        return strongest(*(change.desired.action for change in self.changes))
-
-    @staticmethod
-    def _only_once(entries: Iterable[Desired]) -> dict[str, Desired]:
-        found: dict[str, Desired] = {}
-        for entry in entries:
-            if entry.path in found:
-                raise TransactionError(f"{entry.path} is listed twice in one set of files; correct the task.")
-            found[entry.path] = entry
-        return found
-
-    # Planning: reads only.
-
-    def _plan(self) -> list[Change]:
+    def changes(self) -> list[Change]:
+        """What differs from the disk, in the order in which it is to change."""
         self._refuse_other_owners()
         changes = [change for entry in self.desired.values() for change in self._compare(entry)]
-        left = [path for path in self.manifest.entries if path not in self.desired]
+        wanted = self.transaction.desired
+        left = [path for path in self.manifest.entries if path not in wanted]
         changes += [change for path in left for change in self._withdraw(path)]
-        changes = [change for change in changes if change.original or not self._is_done(change.desired, change.found)]
-        return sorted(changes, key=lambda change: ORDER[change.desired.kind])
+        return [change for change in changes if change.original or not self._is_done(change.desired, change.found)]
+
+    def entries(self) -> dict[str, dict[str, str]]:
+        """What the manifest says afterwards."""
+        before = self.manifest.entries
+        return {
+            entry.path: {
+                "kind": entry.kind,
+                "action": entry.action,
+                "original": before.get(entry.path, {}).get("original", "") or self._original(entry),
+            }
+            for entry in self.desired.values()
+            if entry.kind != LINK or self._has_target(entry)
+        }
+
+    def _original(self, entry: Desired) -> str:
+        """The name of the original that is kept, or will be; empty when there is none."""
+        name = original_name(entry.path)
+        kept = os.path.lexists(self.transaction.originals / name)
+        return name if kept or self.takes_over(entry, self._look(entry.path)) else ""
+
+    def takes_over(self, entry: Desired, found: Found) -> bool:
+        """Whether the path is somebody else's until now, and is to be kept."""
+        foreign = found.kind in (CONTENT, LINK) and not self._is_ours(entry.path)
+        return foreign and entry.adopt and not self._is_done(entry, found)
+
+    def _look(self, path: str) -> Found:
+        return self.transaction.look(path)
+
+    def _is_ours(self, path: str) -> bool:
+        return any(path in plan.manifest.entries for plan in self.transaction.plans)
 
     def _refuse_other_owners(self) -> None:
+        together = {plan.owner for plan in self.transaction.plans}
         for file in sorted(self.manifest.file.parent.glob("*.json")):
-            if file == self.manifest.file:
+            if file.stem in together:
                 continue
             for path in Manifest.load(file).entries:
                 if path in self.desired:
@@ -281,8 +258,8 @@ class Transaction:
                     )
 
     def _compare(self, entry: Desired) -> Iterator[Change]:
-        found = look(entry.path)
-        if entry.kind in (CONTENT, DIRECTORY) and not self.predict:  # else an earlier task may create the user
+        found = self._look(entry.path)
+        if entry.kind in (CONTENT, DIRECTORY) and not self.transaction.predict:  # an earlier task may create the user
             user_id(entry.owner, entry.path)
             group_id(entry.group, entry.path)
         if entry.kind == LINK and not self._has_target(entry):
@@ -296,17 +273,17 @@ class Transaction:
             return
         if not self._is_done(entry, found):
             self._refuse_foreign(entry, found)
-            yield Change(entry, found)
+            yield Change(entry, found, takes_over=self.takes_over(entry, found))
 
     def _has_target(self, entry: Desired) -> bool:
         target = os.path.normpath(Path(entry.path).parent / entry.target)
-        wanted = self.desired.get(target)
+        wanted = self.transaction.desired.get(target)
         if wanted:
             return wanted.kind != ABSENT
-        return Path(target).exists() or (self.predict and self.fresh)
+        return Path(target).exists() or (self.transaction.predict and self.transaction.fresh)
 
     def _refuse_foreign(self, entry: Desired, found: Found) -> None:
-        if found.kind == ABSENT or entry.path in self.manifest.entries:
+        if found.kind == ABSENT or self._is_ours(entry.path):
             return
         if found.kind == DIRECTORY and entry.kind == DIRECTORY:
             return
@@ -332,7 +309,7 @@ class Transaction:
         try:
             owners = (user_id(entry.owner, entry.path), group_id(entry.group, entry.path))
         except TransactionError:
-            if self.predict:
+            if self.transaction.predict:
                 return False
             raise
         return (entry.mode, *owners) == (found.mode, found.uid, found.gid)
@@ -340,14 +317,67 @@ class Transaction:
     def _withdraw(self, path: str) -> Iterator[Change]:
         """What becomes of a path that the owner no longer lists."""
         entry = self.manifest.entries[path]
-        found = look(path)
+        found = self._look(path)
         removal = Desired(path, ABSENT, action=entry["action"])
         if entry["kind"] == ABSENT and found.kind != ABSENT:
             return  # others have put something there since
-        if entry["original"] and os.path.lexists(self._originals / entry["original"]):
+        if entry["original"] and os.path.lexists(self.transaction.originals / entry["original"]):
             yield Change(removal, found, entry["original"])
         elif found.kind != DIRECTORY or not any(Path(path).iterdir()):
             yield Change(removal, found)
+
+
+class Transaction:
+    """The sets of one or more owners on one instance, which go live together."""
+
+    def __init__(
+        self, instance: Mapping[str, str], sets: Mapping[str, Iterable[Mapping[str, Any]]], predict: bool
+    ) -> None:
+        """``sets``: the files of each owner. ``predict``: check mode; nothing is written, and no httpd is fine."""
+        self.instance = instance
+        self.predict = predict
+        self.root = instance["server_root"]
+        self.state = Path(instance["state_directory"])
+        self.originals = self.state / "originals"
+        self.fresh = not Path(self.root).is_dir()
+        self.journal = Journal(instance["state_directory"])
+        self.overlay = self.journal.overlay() if predict else {}
+        self.desired: dict[str, Desired] = {}
+        self.plans = [Plan(self, owner, self._only_once(owner, files)) for owner, files in sets.items()]
+        changes = {plan.owner: plan.changes() for plan in self.plans}
+        self.owners = " and ".join(owner for owner, of_owner in changes.items() if of_owner)
+        """Those with changes, in words."""
+        every = [change for of_owner in changes.values() for change in of_owner]
+        self.changes = sorted(every, key=lambda change: ORDER[change.desired.kind])
+
+    @property
+    def action(self) -> str:
+        """The strongest action that the changes need."""
+        return strongest(*(change.desired.action for change in self.changes))
+
+    def manifest(self, owner: str) -> Manifest:
+        """What an owner has put in place."""
+        file = self.state / "manifests" / f"{owner}.json"
+        place = self.overlay.get(str(file), str(file))
+        return Manifest(file, Manifest.load(Path(place)).entries if place else {})
+
+    def look(self, path: str) -> Found:
+        """What is at a path now; in check mode, what will be there when an interrupted run is put right."""
+        return look(self.overlay[path]) if path in self.overlay else look(path)
+
+    def _only_once(self, owner: str, files: Iterable[Mapping[str, Any]]) -> dict[str, Desired]:
+        found: dict[str, Desired] = {}
+        for each in files:
+            entry = desired_file(each, self.root)
+            if entry.path in found:
+                raise TransactionError(f"{entry.path} is listed twice in one set of files; correct the task.")
+            if entry.path in self.desired:
+                raise TransactionError(
+                    f"{entry.path} is listed by {owner} and by another owner; let only one of them list it."
+                )
+            found[entry.path] = entry
+        self.desired.update(found)
+        return found
 
     # Testing: on a copy.
 
@@ -363,40 +393,58 @@ class Transaction:
             )
         with self._staged() as staged:
             for change in changes:
-                self._put(change, Path(staged + change.path[len(self.root) :]))
+                self._put(change, staged + change.path[len(self.root) :])
             message = self._test_message(staged)
             if message and self._test_message(self.root):
                 message += " (the live configuration does not pass the test either, even without the change)"
+            # A host only: where an image is built, other programs listen than where it runs.
+            obstacle = self._obstacle(staged) if self.instance["unit"] and not message else ""
         if message:
             raise TransactionError(
-                f"httpd refuses the configuration of {self.owner}, so nothing was changed: {message}"
+                f"httpd refuses the configuration of {self.owners}, so nothing was changed: {message}"
+            )
+        if obstacle:
+            raise TransactionError(
+                f"httpd could not serve the configuration of {self.owners}, so nothing was changed: {obstacle}"
             )
 
     @contextmanager
     def _staged(self) -> Iterator[str]:
-        """A copy of the server root beside it, which only root can read; removed afterwards."""
-        root = Path(self.root)
-        prefix = f".{root.name}.staged-"
-        for stale in root.parent.glob(f"{prefix}*"):
+        """A copy of the server root that only root can read; removed afterwards."""
+        folder = Path(self.instance["volatile_directory"])
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for stale in folder.glob("staged-*"):
             shutil.rmtree(stale)
-        outer = tempfile.mkdtemp(prefix=prefix, dir=root.parent)
+        outer = ""
         try:
-            staged = str(Path(outer) / root.name)
-            shutil.copytree(root, staged, symlinks=True)
+            outer = tempfile.mkdtemp(prefix="staged-", dir=folder)
+            staged = str(Path(outer) / Path(self.root).name)
+            shutil.copytree(self.root, staged, symlinks=True)
             self._keep_to(staged)
             yield staged
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise TransactionError(
+                f"The disk of {folder}, where the configuration is tested, is full, so nothing was changed; "
+                "make room there and run again."
+            ) from error
         finally:
-            shutil.rmtree(outer)
+            if outer:
+                shutil.rmtree(outer)
 
     def _keep_to(self, staged: str) -> None:
-        """Let what names the server root by its absolute path mean the copy."""
+        """Let what leads out of the copy, or by its absolute path into the server root, mean the same as there."""
         for directory, directories, names in os.walk(staged):
+            original = self.root + directory[len(staged) :]
             for name in names + directories:
                 path = Path(directory) / name
-                if path.is_symlink() and is_below(str(path.readlink()), self.root):
-                    target = staged + str(path.readlink())[len(self.root) :]
-                    path.unlink()
-                    path.symlink_to(target)
+                if path.is_symlink():
+                    target = os.path.normpath(os.path.join(original, path.readlink()))
+                    inside = is_below(target, self.root)
+                    if inside == path.readlink().is_absolute():
+                        path.unlink()
+                        path.symlink_to(staged + target[len(self.root) :] if inside else target)
         main = Path(staged, "apache2.conf")
         if main.exists():
             text = main.read_bytes()
@@ -407,100 +455,92 @@ class Transaction:
 
     def _test_message(self, root: str) -> str:
         """What httpd says against the configuration in a server root; empty when it is fine."""
+        try:
+            status, output = self._run_test(root)
+        except subprocess.TimeoutExpired:
+            return f"the test did not end within {TEST_SECONDS} s"
+        if status == 0:
+            return ""
+        text = output.replace(root, self.root)
+        noise = ("Action '", "The Apache error log may have more")
+        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(noise)]
+        return " ".join(lines) or f"exit status {status} without a message"
+
+    def _obstacle(self, root: str) -> str:
+        """Why httpd would not start on a configuration that it accepts; empty when nothing is known."""
+        options = httpd_start.dump_options(self.instance)
+        status, output = self._run_test(root, *options)
+        return httpd_start.problem(self.instance, output) if options and status == 0 else ""
+
+    def _run_test(self, root: str, *options: str) -> tuple[int, str]:
+        """httpd's test of a server root: exit status, and both streams."""
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C",
             "APACHE_ENVVARS": str(Path(root) / Path(self.instance["environment_file"]).name),
         }
-        try:
-            result = subprocess.run(
-                [self.instance["control"], "-d", root, "-t"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=TEST_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"the test did not end within {TEST_SECONDS} s"
-        if result.returncode == 0:
-            return ""
-        text = result.stdout.decode(errors="replace").replace(root, self.root)
-        noise = ("Action '", "The Apache error log may have more")
-        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(noise)]
-        return " ".join(lines) or f"exit status {result.returncode} without a message"
+        result = subprocess.run(
+            [self.instance["control"], "-d", root, *options, "-t"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TEST_SECONDS,
+            check=False,
+        )
+        return result.returncode, result.stdout.decode(errors="replace")
 
     # Going live.
 
     def apply(self) -> None:
-        """Swap the files. Everything that can fail for want of space or of a user happens before the first rename."""
+        """Change the files, as one step of the journal, which has to be open."""
+        self.journal.apply(self._edits(), self.action)
+
+    @property
+    def manifests_differ(self) -> bool:
+        """Whether only the record of what is ours has to be written."""
+        return any(True for plan in self.plans for _ in plan.manifest.edit(plan.entries()))
+
+    def save_manifests(self) -> None:
+        """Write the record of what is ours, where nothing else changes."""
+        for plan in self.plans:
+            for edit in plan.manifest.edit(plan.entries()):
+                Path(edit.path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+                httpd_journal.replace(edit)
+
+    def _edits(self) -> Iterator[Edit]:
         for change in self.changes:
-            self._keep_original(change)
-        prepared = [(change, self._prepare(change, Path(change.path))) for change in self.changes]
-        for change, name in prepared:
-            self._commit(change, Path(change.path), name)
-        self.save_manifest()
+            if change.takes_over:
+                kept = str(self.originals / original_name(change.path))
+                yield Edit(kept, httpd_journal.COPY, target=change.path)
+        for change in self.changes:
+            yield from self._edit(change, change.path)
         for change in self.changes:
             if change.original:
-                (self._originals / change.original).unlink()
+                yield Edit(str(self.originals / change.original), httpd_journal.REMOVE)
+        for plan in self.plans:
+            yield from plan.manifest.edit(plan.entries())
 
-    def save_manifest(self) -> None:
-        """Remember what is ours now."""
-        before = self.manifest.entries
-        self.manifest.entries = {
-            entry.path: {
-                "kind": entry.kind,
-                "action": entry.action,
-                "original": before.get(entry.path, {}).get("original", "") or self._original_name(entry.path),
-            }
-            for entry in self.desired.values()
-            if not entry.optional or entry.kind != LINK or os.path.lexists(entry.path)
-        }
-        self.manifest.file.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self.manifest.save()
-
-    def _original_name(self, path: str) -> str:
-        """The name of the kept original; empty when there is none."""
-        name = original_name(path)
-        return name if os.path.lexists(self._originals / name) else ""
-
-    def _keep_original(self, change: Change) -> None:
-        """Keep a file that we take over, once."""
-        entry, found = change.desired, change.found
-        if not entry.adopt or entry.path in self.manifest.entries or found.kind not in (CONTENT, LINK):
-            return
-        self._originals.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept = self._originals / original_name(entry.path)
-        copy(entry.path, str(kept))
-
-    def _put(self, change: Change, path: Path) -> None:
-        self._commit(change, path, self._prepare(change, path))
-
-    def _prepare(self, change: Change, path: Path) -> str:
-        """Make what the rename puts into place; returns its name, empty where nothing is renamed."""
+    def _edit(self, change: Change, path: str) -> Iterator[Edit]:
+        """What makes the change at a path: the live one, or that in the copy."""
         entry = change.desired
-        if entry.kind == ABSENT and not change.original:
-            return ""
-        path.parent.mkdir(parents=True, exist_ok=True)
         if change.original:
-            return beside(path, lambda name: copy(str(self._originals / change.original), name))
-        if entry.kind == LINK:
-            return beside(path, lambda name: Path(name).symlink_to(entry.target))
-        owners = (user_id(entry.owner, entry.path), group_id(entry.group, entry.path))
-        if entry.kind == DIRECTORY:
-            path.mkdir(exist_ok=True)
-            os.chown(path, *owners)
-            path.chmod(entry.mode)
-            return ""
-        return write_beside(path, entry.content, entry.mode, *owners)
+            yield Edit(path, httpd_journal.COPY, target=str(self.originals / change.original))
+        elif entry.kind == ABSENT:
+            if not is_filled_directory(path):  # what is in it is not ours
+                yield Edit(path, httpd_journal.REMOVE)
+        elif entry.kind == LINK:
+            yield Edit(path, httpd_journal.LINK, target=entry.target)
+        else:
+            kind = httpd_journal.WRITE if entry.kind == CONTENT else httpd_journal.DIRECTORY
+            owners = (user_id(entry.owner, entry.path), group_id(entry.group, entry.path))
+            yield Edit(path, kind, entry.content, "", entry.mode, *owners)
 
-    @staticmethod
-    def _commit(change: Change, path: Path, name: str) -> None:
-        if name:
-            Path(name).replace(path)
-        elif change.desired.kind == ABSENT:
-            remove(path)
+    def _put(self, change: Change, path: str) -> None:
+        """Make a change in the copy."""
+        for edit in self._edit(change, path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            httpd_journal.replace(edit)
 
     # Telling.
 
@@ -519,7 +559,7 @@ class Transaction:
     def _after(self, change: Change) -> str:
         entry = change.desired
         if change.original:
-            return _shown(look(str(self._originals / change.original)), entry.sensitive)
+            return _shown(look(str(self.originals / change.original)), entry.sensitive)
         return _shown(Found(entry.kind, entry.content, entry.target, entry.mode), entry.sensitive)
 
 
@@ -533,10 +573,6 @@ def _shown(state: Found, sensitive: bool) -> str:
     return HIDDEN if sensitive else state.content.decode(errors="replace")
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a link; of directories only an empty one, since what is in it is not ours."""
-    if path.is_dir() and not path.is_symlink():
-        if not any(path.iterdir()):
-            path.rmdir()
-    elif os.path.lexists(path):
-        path.unlink()
+def is_filled_directory(path: str) -> bool:
+    """Whether a path is a directory with something in it."""
+    return os.path.isdir(path) and not os.path.islink(path) and bool(os.listdir(path))

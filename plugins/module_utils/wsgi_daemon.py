@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 from typing import NamedTuple
 
@@ -92,3 +93,11 @@ def ask_to_restart(process: Process) -> None:
             os.kill(process.pid, signal.SIGUSR1)
         except ProcessLookupError:
             return
+
+
+def account(user: str) -> int | None:
+    """The uid of an application's account, or None when there is none."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None

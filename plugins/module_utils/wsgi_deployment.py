@@ -128,16 +128,12 @@ def write_file(path: str, content: str, mode: int, gid: int = 0) -> None:
 
 def write_record(path: str, record: dict[str, Any]) -> None:
     """Write the record; readable by root only, since digests of short secrets can be guessed."""
-    write_file(path, json.dumps(record, indent=2, sort_keys=True) + "\n", 0o600)
+    write_file(path, record_text(record), 0o600)
 
 
-def swap_link(link: str, target: str) -> None:
-    """Let a symbolic link lead elsewhere at once. The target is written relative to the link."""
-    temporary = f"{link}.new"
-    if os.path.lexists(temporary):
-        os.unlink(temporary)
-    os.symlink(os.path.relpath(target, os.path.dirname(link)), temporary)
-    os.rename(temporary, link)
+def record_text(record: dict[str, Any]) -> str:
+    """The record as it is in its file."""
+    return json.dumps(record, indent=2, sort_keys=True) + "\n"
 
 
 def leads_to(link: str, target: str) -> bool:

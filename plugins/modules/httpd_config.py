@@ -11,8 +11,11 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Compares the complete set of files of one owner with the host. Without a difference nothing happens.
   - Otherwise the change is made in a copy of the server root, which httpd itself tests (C(apache2ctl -t)).
-    Only when the test passes, each file is renamed into place; when it fails, the live files stay as they are and
+    Only when the test passes, the files go live together; when it fails, the live files stay as they are and
     the error shows httpd's own message.
+  - What was there before is kept until M(modwsgi.deploy.httpd_transaction) commits the change or rolls it back. A run
+    that was killed while the files went live is undone first, by whichever comes first - this module, or the next start
+    or reload of httpd.
   - Files which the owner had put in place and no longer lists are removed; a file of the distribution that was taken
     over gets its original back.
   - Files of others are never touched. One that stands where the owner wants to write is refused, unless
@@ -27,6 +30,19 @@ options:
     description: The httpd instance.
     type: str
     default: apache2
+  defer:
+    description:
+      - Only check the set, and leave it on the host for a later call with O(together_with), which puts it live.
+      - In check mode the changes are predicted here.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  together_with:
+    description: Owners whose deferred sets go live in the same transaction. Those that have deferred none are left out.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   files:
     description: The owner's complete set.
     type: list
@@ -124,6 +140,10 @@ action:
   returned: success
   type: str
   sample: reload
+unproven:
+  description: Whether M(modwsgi.deploy.httpd_transaction) has a change to commit or to roll back.
+  returned: success
+  type: bool
 changes:
   description: One line for each change.
   returned: success
@@ -132,15 +152,20 @@ changes:
   sample: ["write /etc/apache2/conf-available/example.conf"]
 """
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, JournalError, locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
     Transaction,
     TransactionError,
-    locked,
+    is_full,
 )
 
 FILE_OPTIONS = {
@@ -159,16 +184,60 @@ FILE_OPTIONS = {
 }
 
 
-def run(owner: str, name: str, files: list[dict[str, Any]], check_mode: bool) -> dict[str, Any]:
+class Deferred:
+    """The sets that earlier tasks of this run have left; they go with the next boot."""
+
+    def __init__(self, described: dict[str, str]) -> None:
+        """``described`` is the instance."""
+        self.directory = Path(described["volatile_directory"], "deferred")
+
+    def leave(self, owner: str, files: list[dict[str, Any]]) -> None:
+        """For a later task."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        content = json.dumps(files).encode()
+        httpd_journal.replace(Edit(str(self._file(owner)), httpd_journal.WRITE, content, mode=0o600))
+
+    def sets(self, owners: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """Those of the owners that have left one."""
+        return {
+            owner: json.loads(self._file(owner).read_text(encoding="utf-8"))
+            for owner in owners
+            if self._file(owner).exists()
+        }
+
+    def forget(self, owners: list[str]) -> None:
+        """They are live."""
+        for owner in owners:
+            self._file(owner).unlink(missing_ok=True)
+
+    def _file(self, owner: str) -> Path:
+        return self.directory / f"{owner}.json"
+
+
+def run(
+    owner: str,
+    name: str,
+    files: list[dict[str, Any]],
+    check_mode: bool,
+    defer: bool = False,
+    together_with: list[str] | None = None,
+) -> dict[str, Any]:
     """Do what the module promises; returns its result."""
     described = instance(name)
     if check_mode:
-        return _result(Transaction(described, owner, files, predict=True))
-    with locked(described):
-        transaction = Transaction(described, owner, files, predict=False)
+        return _result(Transaction(described, {owner: files}, predict=True))
+    deferred, others = Deferred(described), together_with or []
+    with locked(described["state_directory"]):
+        httpd_return.recover(described)
+        if defer:
+            Transaction(described, {owner: files}, predict=False)  # refuses what can be refused already
+            deferred.leave(owner, files)
+            return {"changed": False, "action": httpd_pending.NONE, "changes": [], "diff": [], "unproven": False}
+        transaction = Transaction(described, {**deferred.sets(others), owner: files}, predict=False)
         result = _result(transaction)
         _go_live(transaction)
-    return result
+        deferred.forget(others)
+    return {**result, "unproven": transaction.journal.open}
 
 
 def _result(transaction: Transaction) -> dict[str, Any]:
@@ -178,16 +247,22 @@ def _result(transaction: Transaction) -> dict[str, Any]:
         "action": httpd_pending.strongest(transaction.action, pending),
         "changes": [change.describe() for change in transaction.changes],
         "diff": transaction.diff(),
+        "unproven": bool(transaction.changes) or transaction.journal.open,
     }
 
 
 def _go_live(transaction: Transaction) -> None:
     if not transaction.changes:
-        transaction.save_manifest()
+        transaction.save_manifests()
         return
     transaction.test()
+    httpd_return.begin(transaction.instance)
     httpd_pending.add(transaction.instance, transaction.action)
-    transaction.apply()
+    try:
+        transaction.apply()
+    except BaseException:
+        httpd_return.forget_unless_steps(transaction.instance)
+        raise
 
 
 def main() -> None:
@@ -196,17 +271,30 @@ def main() -> None:
         argument_spec={
             "owner": {"type": "str", "required": True},
             "instance": {"type": "str", "default": "apache2"},
+            "defer": {"type": "bool", "default": False},
+            "together_with": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
         },
         supports_check_mode=True,
     )
+    os.umask(0o022)
     parameters = module.params
     try:
-        result = run(parameters["owner"], parameters["instance"], parameters["files"], module.check_mode)
-    except (TransactionError, UnknownInstanceError) as error:
+        result = run(
+            parameters["owner"],
+            parameters["instance"],
+            parameters["files"],
+            module.check_mode,
+            parameters["defer"],
+            parameters["together_with"],
+        )
+    except (TransactionError, UnknownInstanceError, JournalError, ControlError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"The configuration cannot be put in place: {error}; become root, or correct the host.")
+        remedy = "make room" if is_full(error) else "become root, or correct the host"
+        module.fail_json(
+            msg=f"The configuration cannot be put in place, and nothing was changed: {error}; {remedy}, then run again."
+        )
     module.exit_json(**result)
 
 

@@ -73,9 +73,10 @@ pid:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError, Service, manager_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
 
 
 def needed(service: Service, state: str | None, enabled: bool | None, reap: bool | None = None) -> list[str]:
@@ -101,6 +102,8 @@ def needed(service: Service, state: str | None, enabled: bool | None, reap: bool
 
 def perform(service: Service, step: str) -> None:
     """Do one step."""
+    if step in ("start", "reload", "restart"):
+        Journal(service.instance["state_directory"]).mark(httpd_journal.ACTED)
     steps = {
         "refresh": service.manager.refresh,
         "enable": lambda: service.manager.enable(True),

@@ -14,7 +14,7 @@ description:
   - Sends SIGUSR1 to the daemon processes that M(modwsgi.deploy.wsgi_switch) recorded, where a reload of httpd has not
     replaced them already. They finish their requests while their successors serve; no request is lost.
   - Waits until they are gone and their successors are there. A run that was cut off before is caught up with.
-  - Then removes releases and virtual environments beyond O(keep_releases), never the current ones.
+  - Then removes releases and virtual environments beyond O(keep_releases), where that is given, never the current ones.
 options:
   applications:
     description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
@@ -26,9 +26,10 @@ options:
     type: path
     required: true
   keep_releases:
-    description: How many releases of each application stay on the host, the current one included.
+    description: >-
+      How many releases of each application stay on the host, the current one included; all, when left out, as it must
+      be until the current ones are proven.
     type: int
-    default: 3
 attributes:
   check_mode:
     description: Predicts.
@@ -163,7 +164,7 @@ def main() -> None:
         argument_spec={
             "applications": {"type": "list", "elements": "dict", "required": True},
             "pid_file": {"type": "path", "required": True},
-            "keep_releases": {"type": "int", "default": 3},
+            "keep_releases": {"type": "int"},
         },
         supports_check_mode=True,
     )
@@ -178,7 +179,7 @@ def main() -> None:
         if problems:
             module.fail_json(msg=" ".join(problems), restarted=restarted)
     removed = []
-    for application in applications:
+    for application in applications if module.params["keep_releases"] else []:
         removed += superfluous(application, module.params["keep_releases"])
     if not module.check_mode:
         for path in removed:

@@ -13,8 +13,9 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Writes the application's configuration files, swaps the links C(current) and C(venv), and records the deployment
     together with the daemon processes that still run the earlier one.
-  - Each file and link is replaced at once. Daemon processes are left alone; M(modwsgi.deploy.wsgi_activate) replaces
-    those which are recorded, in the same run or in the next one.
+  - All applications are switched together, as a step of the transaction that M(modwsgi.deploy.httpd_transaction) ends.
+    Daemon processes are left alone; M(modwsgi.deploy.wsgi_activate) replaces those which are recorded, in the same run
+    or in the next one.
   - An embedded application has none. For it, a reload is recorded for M(modwsgi.deploy.httpd_service), so notify the
     handler that applies it.
 options:
@@ -68,6 +69,10 @@ switched:
   description: The parts that changed, by application.
   returned: success
   type: dict
+unproven:
+  description: Whether M(modwsgi.deploy.httpd_transaction) has a change to commit or to roll back.
+  returned: success
+  type: bool
 activation:
   description: Whether M(modwsgi.deploy.wsgi_activate) has something to do, from this run or from an earlier one.
   returned: success
@@ -81,8 +86,10 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, JournalError, locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_daemon import httpd_pid, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
     PARTS,
@@ -92,10 +99,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment imp
     leads_to,
     new_record,
     read_record,
-    swap_link,
+    record_text,
     wanted,
-    write_file,
-    write_record,
 )
 
 APPLICATION_MODE = 0o644
@@ -121,13 +126,13 @@ def file_differs(path: str, content: str, mode: int, group: str) -> bool:
 class Switch:
     """One application's way from the deployment in use to the wanted one."""
 
-    def __init__(self, application: dict, variables: dict, parameters: dict) -> None:
+    def __init__(self, application: dict, variables: dict, parameters: dict, described: dict) -> None:
         name = application["name"]
         self.application = application
         self.paths = application["paths"]
         self.variables = variables
         self.release, self.venv = parameters["releases"][name], parameters["venvs"][name]
-        self.instance = instance(parameters["instance"])
+        self.instance = described
         self.deployment = wanted(application, variables, self.release["id"], self.venv["id"], parameters["launcher"])
         self.record = read_record(self.paths["deployment"])
         group = application["group"]
@@ -147,17 +152,30 @@ class Switch:
             found = found or ["files"]
         return found
 
-    def perform(self) -> None:
-        """Do it; the record comes last, so that a run that is cut off is done again from the start."""
-        if self.application["mode"] == "embedded":
-            httpd_pending.add(self.instance, httpd_pending.RELOAD)
-        for path, content, mode, group in self.files:
-            if file_differs(path, content, mode, group):
-                write_file(path, content, mode, grp.getgrnam(group).gr_gid)
-        for link, target in self.links:
-            if not leads_to(link, target):
-                swap_link(link, target)
-        write_record(self.paths["deployment"], new_record(self.deployment, self.record, self._running()))
+    @property
+    def action(self) -> str:
+        """What httpd needs to serve it."""
+        return httpd_pending.RELOAD if self.application["mode"] == "embedded" else httpd_pending.NONE
+
+    def edits(self) -> list:
+        """What makes the switch; the record comes last."""
+        found = [
+            Edit(path, httpd_journal.WRITE, content.encode(), "", mode, 0, grp.getgrnam(group).gr_gid)
+            for path, content, mode, group in self.files
+            if file_differs(path, content, mode, group)
+        ]
+        found += [
+            Edit(link, httpd_journal.LINK, target=os.path.relpath(target, os.path.dirname(link)))
+            for link, target in self.links
+            if not leads_to(link, target)
+        ]
+        record = record_text(new_record(self.deployment, self.record, self._running()))
+        return [*found, Edit(self.paths["deployment"], httpd_journal.WRITE, record.encode(), "", 0o600, 0, 0)]
+
+    def note(self) -> dict:
+        """What a return has to know."""
+        application = self.application
+        return {"name": application["name"], "user": application["user"], "record": self.paths["deployment"]}
 
     def _running(self) -> list:
         parent = httpd_pid(self.instance["pid_file"])
@@ -171,6 +189,23 @@ class Switch:
         before = {part: self.record.get(part, "") for part in PARTS if part != "environment"}
         after = {part: self.deployment[part] for part in PARTS if part != "environment"}
         return before, after
+
+
+def perform(described: dict, switches: list) -> None:
+    """Switch, as one step of the journal."""
+    action = httpd_pending.strongest(*(switch.action for switch in switches))
+    with locked(described["state_directory"]):
+        httpd_return.recover(described)
+        httpd_return.begin(described)
+        httpd_pending.add(described, action)
+        edits = [edit for switch in switches for edit in switch.edits()]
+        try:
+            httpd_return.journal_of(described).apply(
+                edits, action, {"applications": [switch.note() for switch in switches]}
+            )
+        except BaseException:
+            httpd_return.forget_unless_steps(described)
+            raise
 
 
 def main() -> None:
@@ -188,13 +223,15 @@ def main() -> None:
     )
     os.umask(0o022)
     switched = {}
+    switches = []
     diff = []
     activation = False
+    described = instance(module.params["instance"])
     try:
         environments = decode_environments(module.params["environments"])
         for application in module.params["applications"]:
             name = application["name"]
-            switch = Switch(application, environments.get(name, {}), module.params)
+            switch = Switch(application, environments.get(name, {}), module.params, described)
             changes = switch.changes()
             activation = activation or bool(changes or switch.record.get("stale_processes"))
             if not changes:
@@ -210,11 +247,13 @@ def main() -> None:
                     "after": as_json({**after, "changed": changes}),
                 }
             )
-            if not module.check_mode:
-                switch.perform()
-    except (ValueError, OSError) as error:
-        module.fail_json(msg=f"The switch to the new release failed: {error}.")
-    module.exit_json(changed=bool(switched), switched=switched, activation=activation, diff=diff)
+            switches.append(switch)
+        if switches and not module.check_mode:
+            perform(described, switches)
+        unproven = bool(switched) or httpd_return.journal_of(described).open
+    except (ValueError, OSError, ControlError, JournalError) as error:
+        module.fail_json(msg=f"The switch to the new release failed, and nothing was switched: {error}.")
+    module.exit_json(changed=bool(switched), switched=switched, activation=activation, unproven=unproven, diff=diff)
 
 
 if __name__ == "__main__":

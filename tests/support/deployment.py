@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,15 @@ def deploy(*arguments: str, variables: Mapping[str, Any] | None = None) -> Deplo
 
 def play(playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> Deployment:
     """Run a playbook on the scenario's hosts; the variables win over the inventory's, and may hold templates."""
+    with begun(playbook, *arguments, variables=variables) as running:
+        return ended(running)
+
+
+@contextmanager
+def begun(
+    playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Begin to run a playbook, as the leader of a process group of its own."""
     # The scenario's own hosts and variables, and how the lab reaches them.
     folders = (os.environ["MOLECULE_SCENARIO_DIRECTORY"], os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="extra-vars-") as file:
@@ -50,14 +61,25 @@ def play(playbook: str, *arguments: str, variables: Mapping[str, Any] | None = N
         command = ["ansible-playbook", playbook, "--extra-vars", f"@{file.name}", *arguments]
         for folder in folders:
             command += ["--inventory", f"{folder}/inventory"]
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=ROOT,
             # JSON: a sentence stays on one line.
             env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
-            check=False,
-        )
-    return Deployment(done.returncode, done.stdout + done.stderr)
+            start_new_session=True,
+        ) as running:
+            yield running
+
+
+def ended(running: subprocess.Popen[str]) -> Deployment:
+    """Wait for the end of a run."""
+    try:
+        output, _ = running.communicate(timeout=600)
+    except BaseException:
+        os.killpg(running.pid, signal.SIGKILL)
+        raise
+    return Deployment(running.returncode, output)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending, httpd_processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import Transaction, TransactionError
 from ansible_collections.modwsgi.deploy.plugins.modules import httpd_config
 
@@ -49,6 +50,8 @@ class Host:
             "control": str(self.control),
             "pid_file": str(directory / "pid"),
             "state_directory": str(directory / "state"),
+            "volatile_directory": str(directory / "run"),
+            "unit": "",
         }
         self.directory = directory
         monkeypatch.setattr(httpd_config, "instance", lambda _: self.instance)
@@ -115,8 +118,8 @@ def test_a_live_configuration_that_was_broken_before_is_named(host: Host) -> Non
 
 
 def test_a_staged_copy_that_an_aborted_run_has_left_is_removed(host: Host) -> None:
-    stale = host.root.parent / ".apache2.staged-old"
-    stale.mkdir()
+    stale = Path(host.instance["volatile_directory"]) / "staged-old"
+    stale.mkdir(parents=True)
     host.run(A)
     assert not stale.exists()
 
@@ -314,10 +317,11 @@ def test_a_lost_manifest_is_found_again(host: Host) -> None:
 def test_nothing_is_left_beside_the_files(host: Host) -> None:
     host.run(A, A_LINK)
     host.run({**A, "content": "A 2\n"}, A_LINK)
+    Journal(host.instance["state_directory"]).commit()
     assert not [path for path in host.tree() if Path(path).name.startswith(".")]
 
 
 def test_planning_alone_reads_only(host: Host) -> None:
     before = host.tree()
-    Transaction(host.instance, "httpd", [A], predict=True)
+    Transaction(host.instance, {"httpd": [A]}, predict=True)
     assert host.tree() == before

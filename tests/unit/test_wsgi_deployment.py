@@ -77,20 +77,6 @@ def test_a_damaged_record_counts_as_none(tmp_path: Path, content: str) -> None:
     assert deployment.read_record(str(tmp_path / "missing")) == {}
 
 
-def test_a_link_leads_elsewhere_without_a_gap(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / "releases" / name).mkdir(parents=True)
-    link = tmp_path / "current"
-    (tmp_path / "current.new").symlink_to("left behind by a run that was cut off")
-    for name in ("a", "b"):
-        target = tmp_path / "releases" / name
-        deployment.swap_link(str(link), str(target))
-        assert deployment.leads_to(str(link), str(target))
-        assert not link.readlink().is_absolute()
-    assert not deployment.leads_to(str(link), str(tmp_path / "releases" / "a"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "releases"]
-
-
 def test_a_folder_in_place_of_the_link_is_not_the_link(tmp_path: Path) -> None:
     (tmp_path / "current").mkdir()
     assert not deployment.leads_to(str(tmp_path / "current"), str(tmp_path / "current"))

@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: httpd_transaction
+short_description: End a change of httpd's configuration, for good or by going back
+version_added: 0.2.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - What M(modwsgi.deploy.httpd_config) and M(modwsgi.deploy.wsgi_switch) change can be undone until it is proven. This
+    module ends it one way or the other; without such a change it does nothing.
+  - Going back restores every file, link, owner and mode that was changed since the last proven state, also by earlier
+    runs which were cut off, and lets httpd serve it by the weakest action that does - none when httpd has not read the
+    new configuration yet, a reload or a restart where the change has needed it, a start when httpd has ended.
+options:
+  instance:
+    description: The httpd instance.
+    type: str
+    default: apache2
+  state:
+    description:
+      - V(committed) - the change is proven, and stays.
+      - V(rolled_back) - the previous state is back, on the disk and in the server.
+    type: str
+    required: true
+    choices: [committed, rolled_back]
+  site:
+    description: >-
+      For V(committed), the options of M(modwsgi.deploy.wsgi_probe) that prove the site; kept, and returned when a later
+      change is rolled back.
+    type: dict
+attributes:
+  check_mode:
+    description: Predicts.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: The change is proven, and stays
+  modwsgi.deploy.httpd_transaction:
+    state: committed
+
+- name: The previous configuration serves
+  modwsgi.deploy.httpd_transaction:
+    state: rolled_back
+  register: back
+"""
+
+RETURN = r"""
+done:
+  description: What was done to go back, in sentences; empty when there was nothing to undo.
+  returned: success
+  type: list
+  elements: str
+site:
+  description: What the last V(committed) was given, to prove the site that is back; empty when there was none.
+  returned: success
+  type: dict
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "default": "apache2"},
+            "state": {"type": "str", "required": True, "choices": ["committed", "rolled_back"]},
+            "site": {"type": "dict"},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o022)
+    done: list[str] = []
+    try:
+        described = instance(module.params["instance"])
+        journal = httpd_return.journal_of(described)
+        changed = journal.open
+        if changed and not module.check_mode:
+            with locked(described["state_directory"]):
+                if module.params["state"] == "committed":
+                    journal.commit(module.params["site"])
+                else:
+                    done = httpd_return.roll_back(described)
+    except (ControlError, JournalError, UnknownInstanceError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The transaction cannot be ended: {error}; correct that and run the play again.")
+    module.exit_json(changed=changed, done=done, site=journal.proven())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stop an Ansible module on a host at a given moment, so that the test can kill it there, or let it go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from support.deployment import Deployment, begun, ended
+from support.managed_host import ManagedHost
+from support.waiting import wait_for
+
+FOLDER = "/opt/stopping"
+PYTHON = f"{FOLDER}/python"
+PLAN = f"{FOLDER}/plan.json"
+STOPPED = "/run/stopped"
+
+INTERPRETER = f"""#!/bin/sh
+PYTHONPATH={FOLDER} exec /usr/bin/python3 "$@"
+"""
+
+# Python imports it by itself. The audit events (PEP 578) come before what they name is done.
+HOOK = f"""
+import json, os, signal, sys
+
+with open({PLAN!r}) as file:
+    plan = json.load(file)
+
+def audit(event, arguments):
+    if event == plan["event"] and plan["part"] in " ".join(map(str, arguments)):
+        plan["count"] -= 1
+        if plan["count"] == 0:
+            with open({STOPPED!r}, "w") as file:
+                file.write(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+sys.addaudithook(audit)
+"""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Just before the n-th time that a module does something."""
+
+    name: str
+    event: str
+    """What Python calls it."""
+    part: str
+    """Of its arguments, one after the other."""
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run of the play of which one module stands still."""
+
+    machine: ManagedHost
+    running: subprocess.Popen[str]
+    pid: str
+    """Of the module, on the host."""
+
+    def kill_everything(self) -> None:
+        """The play and the module, as a power cut does."""
+        os.killpg(self.running.pid, signal.SIGKILL)
+        self.running.wait()
+        self._kill("KILL")
+
+    def kill_module(self) -> Deployment:
+        """The module alone; how the play ends then."""
+        self._kill("KILL")
+        return ended(self.running)
+
+    def go_on(self) -> Deployment:
+        """Nothing; how the play ends."""
+        self._kill("CONT")
+        return ended(self.running)
+
+    def _kill(self, name: str) -> None:
+        self.machine.run("kill", f"-{name}", self.pid)
+
+
+@contextmanager
+def stopped(machine: ManagedHost, moment: Moment, variables: Mapping[str, Any]) -> Iterator[Stopped]:
+    """Run site.yml until the moment."""
+    plan = json.dumps({"event": moment.event, "part": moment.part, "count": moment.count})
+    for path, text, mode in (
+        (PYTHON, INTERPRETER, "755"),
+        (f"{FOLDER}/sitecustomize.py", HOOK, "644"),
+        (PLAN, plan, "644"),
+    ):
+        machine.run("install", "-D", "-m", mode, "/dev/stdin", path, text=text)
+    machine.run("rm", "-f", STOPPED)
+    variables = {**variables, "ansible_python_interpreter": PYTHON}
+    with begun("site.yml", variables=variables) as running:
+        try:
+            wait_for(
+                lambda: machine.attempt("test", "-s", STOPPED).returncode == 0 or running.poll() is not None,
+                f"the run is stopped: {moment.name}",
+                120,
+            )
+            assert running.poll() is None, f"the run never came to: {moment.name}\n{ended(running).output}"
+            yield Stopped(machine, running, machine.run("cat", STOPPED).strip())
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+            machine.run("rm", "-rf", FOLDER, STOPPED)
