@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
@@ -48,7 +49,7 @@ def templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - not HTML
     )
-    environment.filters["quote"] = quote
+    environment.filters.update(wsgi_directives.FILTERS, quote=quote)
     return environment
 
 
@@ -141,6 +142,12 @@ def application_files(
         "process_group": application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
         "launcher_directory": launcher_directory,
         "launcher_file": launcher_file,
+        "wsgi": wsgi_directives.vhost_values(
+            application,
+            application["paths"]["current"],
+            application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
+            launcher_of(application),
+        ),
         "probe": PROBE,
         "library": LIBRARY,
     }
