@@ -82,9 +82,14 @@ def check(application: Application) -> Problems:
 
 
 def check_daemon_options(holder: Application, key: str) -> Problems:
-    """What is wrong with `daemon_options` of an application or of one of its groups."""
+    """What is wrong with `daemon_options` of an application."""
+    yield from problems(daemon_options(), options_of(holder), key)
+    yield from contradictions(holder, key)
+
+
+def contradictions(holder: Application, key: str) -> Problems:
+    """Options that do not go together."""
     options = options_of(holder)
-    yield from problems(daemon_options(), options, key)
     if "script_user" in options and "script_group" in options:
         yield f"{key}.script_group", "script_user is given too, and mod_wsgi takes one of the two; remove one"
     if options.get("interrupt_timeout") and str(holder.get("request_timeout")) == "0":
@@ -110,7 +115,10 @@ def check_groups(application: Application) -> Problems:
         for timeout in GROUP_SECONDS:
             if int(group.get(timeout, 0)) < 0:
                 yield f"{key}.{timeout}", f"{group[timeout]} is negative; use 0 or more"
-        yield from check_daemon_options(group, f"{key}.{OPTIONS}")
+        yield from problems(daemon_options(), options_of(group), f"{key}.{OPTIONS}")
+        if options_of(group):
+            both = {**options_of(application), **options_of(group)}
+            yield from contradictions({**application, **group, OPTIONS: both}, f"{key}.{OPTIONS}")
 
 
 def check_paths(found: Sequence[Any], key: str, seen: set[str]) -> Problems:

@@ -27,6 +27,9 @@ SAMPLES: dict[str, Any] = {
     "account": "www-data",
 }
 
+UNITS = {"seconds": 600, "milliseconds": 20, "requests": 1000, "connections": 500, "bytes": 131072}
+"""Numbers that no server suffers from."""
+
 
 def sample(setting: Setting) -> Any:
     """A value that mod_wsgi accepts, and as a rule not its default."""
@@ -36,7 +39,7 @@ def sample(setting: Setting) -> Any:
         chosen = setting.choices[-1]
         return [chosen] if setting.type in directives.EACH else chosen
     if setting.type == "integer":
-        return int(setting.minimum or 0) + 1 if setting.maximum is None else int(setting.maximum)
+        return UNITS[setting.unit] if setting.unit else int(setting.maximum or 1)
     if setting.fields:
         record = {field.name: sample(field) for field in setting.fields}
         return [record] if setting.type == "records" else record

@@ -113,6 +113,13 @@ def options(text: str) -> list[list[str]]:
             {"daemon_groups": [{"name": "a", "paths": ["/a"], "daemon_options": {"stack_size": 0}}]},
             "key daemon_groups[0].daemon_options.stack_size: 0 is too small",
         ),
+        (
+            {
+                "daemon_options": {"script_user": "root"},
+                "daemon_groups": [{"name": "a", "paths": ["/a"], "daemon_options": {"script_group": "root"}}],
+            },
+            "key daemon_groups[0].daemon_options.script_group: script_user is given too",
+        ),
     ],
 )  # fmt: skip
 def test_contradictions_are_refused(raw: dict[str, Any], keys: dict[str, Any], sentence: str) -> None:
