@@ -84,6 +84,8 @@ def check(application: Application) -> Problems:
 def check_daemon_options(holder: Application, key: str) -> Problems:
     """What is wrong with `daemon_options` of an application."""
     yield from problems(daemon_options(), options_of(holder), key)
+    if str(options_of(holder).get("chroot", "x")).strip("/") == "":
+        yield f"{key}.chroot", "it is the whole system, for which mod_wsgi serves nothing; name a folder or remove it"
     yield from contradictions(holder, key)
 
 
@@ -116,6 +118,8 @@ def check_groups(application: Application) -> Problems:
             if int(group.get(timeout, 0)) < 0:
                 yield f"{key}.{timeout}", f"{group[timeout]} is negative; use 0 or more"
         yield from problems(daemon_options(), options_of(group), f"{key}.{OPTIONS}")
+        if "chroot" in options_of(group):
+            yield f"{key}.{OPTIONS}.chroot", "all processes of an application have the same; give it to the application"
         if options_of(group):
             both = {**options_of(application), **options_of(group)}
             yield from contradictions({**application, **group, OPTIONS: both}, f"{key}.{OPTIONS}")
@@ -275,6 +279,11 @@ def replacement_seconds(application: Application) -> int:
     """How long a daemon process that is replaced may go on with its requests (SIGUSR1: eviction-timeout)."""
     evictions = [int(options_of(group).get("eviction_timeout") or 0) for group in process_groups(application)]
     return max([int(application["graceful_timeout"]), *evictions])
+
+
+def root(application: Application) -> str:
+    """What comes before the paths that httpd hands to the daemon processes: the folder that they are locked into."""
+    return str(options_of(application).get("chroot", "")).rstrip("/")
 
 
 def daemon_option(application: Application, key: str, otherwise: Any) -> Any:

@@ -132,7 +132,9 @@ def application_files(
     application: Mapping[str, Any], instance: Mapping[str, str], environment: jinja2.Environment
 ) -> list[File]:
     """The vhost of one application, its link, and its part of the private vhost."""
-    launcher_directory, launcher_file = os.path.split(launcher_of(application))
+    # httpd looks at scripts from outside of a chroot; mod_wsgi takes its path off.
+    root = wsgi_directives.root(application)
+    launcher_directory, launcher_file = os.path.split(root + launcher_of(application))
     log = f"{instance['log_directory']}/{application['name']}"
     values = {
         "application": application,
@@ -144,12 +146,12 @@ def application_files(
         "launcher_file": launcher_file,
         "wsgi": wsgi_directives.vhost_values(
             application,
-            application["paths"]["current"],
+            root + application["paths"]["current"],
             application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
-            launcher_of(application),
+            root + launcher_of(application),
         ),
-        "probe": PROBE,
-        "library": LIBRARY,
+        "probe": root + PROBE,
+        "library": root + LIBRARY,
     }
     name = vhost_name(application)
     return [

@@ -47,6 +47,14 @@ def options(text: str) -> list[list[str]]:
             "key daemon_options.maximum_requests: -1 is too small; the least is 0.",
         ),
         (
+            {"daemon_options": {"chroot": "/"}},
+            "key daemon_options.chroot: it is the whole system",
+        ),
+        (
+            {"daemon_groups": [{"name": "a", "paths": ["/a"], "daemon_options": {"chroot": "/srv/jail"}}]},
+            "key daemon_groups[0].daemon_options.chroot: all processes of an application have the same",
+        ),
+        (
             {"mode": "embedded", "daemon_options": {"maximum_requests": 5}},
             "key daemon_options: only a daemon process group has it, and mode is embedded; remove it, or use mode: "
             "daemon.",
@@ -193,12 +201,23 @@ def test_the_distribution_decides_the_version_of_its_package(method: str, releas
 
 
 def test_options_follow_those_of_the_role_in_the_order_of_the_data(raw: dict[str, Any]) -> None:
-    given = {"umask": "0027", "restart_interval": "3600", "chroot": "/", "listen_backlog": 7, "send_buffer_size": None}
+    given = {"umask": "027", "restart_interval": "3600", "python_eggs": "/", "listen_backlog": 7, "stack_size": None}
     (plain,), (found,) = options(vhost(raw)), options(vhost(raw, daemon_options=given))
     assert [word for word in found if word not in plain] == [
-        "umask=0027", "listen-backlog=7", "chroot=/", "restart-interval=3600",
+        "umask=027", "listen-backlog=7", "python-eggs=/", "restart-interval=3600",
     ]  # fmt: skip
     assert [word for word in plain if word not in found] == ["umask=0022", "listen-backlog=100"]
+
+
+def test_httpd_finds_the_scripts_of_a_chroot(raw: dict[str, Any]) -> None:
+    complete = wsgi_apps.normalise([{**raw, "daemon_options": {"chroot": "/srv/jail/"}}], [80], SIZES)
+    files = {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance())}
+    text = files["sites-available/100-modwsgi-shop.conf"]
+    assert "WSGIScriptAlias / /srv/jail/usr/local/lib/modwsgi/launcher.py" in text
+    assert "<Directory /srv/jail/usr/local/lib/modwsgi>" in text
+    assert "python-home=/srv/wsgi/shop/venv" in text
+    (probe,) = [content for path, content in files.items() if "/srv/jail/usr/local/lib/modwsgi/probe.py" in content]
+    assert "<Directory /srv/jail/usr/local/lib/modwsgi>" in probe
 
 
 def test_limits_are_left_out_in_debug_mode(raw: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def server(version: str) -> dict[str, Any]:
 def applications(version: str) -> list[dict[str, Any]]:
     """Two applications that set everything else; they share what only one of the two may have."""
     own = available(dict(daemon_options()), version)
-    script_group = own.pop("script_group")
+    apart = {name: own.pop(name) for name in ("script_group", "chroot")}
     vhost = available(dict(at(VHOST)), version)
     location = available(dict(at(LOCATION)), version)
     vhost["restrict_process"] = location["restrict_process"] = GROUPS
@@ -95,7 +95,7 @@ def applications(version: str) -> list[dict[str, Any]]:
             "source": SOURCE,
             "server_name": "plain.example",
             "processes": 1,
-            "daemon_options": {"script_group": script_group},
+            "daemon_options": apart,
         },
     ]
 
@@ -197,7 +197,7 @@ def test_httpd_has_read_each_option_as_it_was_meant(host: str, version: str) -> 
     assert groups["shop:slow"]["umask"] == "0077"
     known = {setting.name for setting in table(DAEMON_OPTIONS) if not setting.unavailable(version)}
     # What the launcher does instead.
-    assert known - {"python-path"} == set(groups["shop"]) | {"script-group"}
+    assert known - {"python-path"} == set(groups["shop"]) | {"script-group", "chroot"}
 
 
 # ---------------------------------------------------------------- what it does
