@@ -475,6 +475,9 @@ def server_problems(values: Values | None, version: str = "") -> Problems:
         for name in ("slow_requests", "telemetry_options"):
             if name in given(values):
                 yield f"{key}.{name}", "it has no effect without telemetry_service; add that, or remove it"
+    # Also where Python was not built for it (measured with mod_wsgi 6.1.1 and Python 3.11 on Debian 12, 2026-11).
+    if "switch_interval" in given(values) and truth(given(values).get("free_threading", False)):
+        yield f"{key}.switch_interval", "it has no effect while free_threading is true; remove one"
     if version:
         yield from unavailable(server_settings(), values, key, version)
 

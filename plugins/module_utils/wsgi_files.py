@@ -146,9 +146,9 @@ def application_files(
         "launcher_file": launcher_file,
         "wsgi": wsgi_directives.vhost_values(
             application,
-            root + application["paths"]["current"],
+            application["paths"]["current"],
             application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
-            root + launcher_of(application),
+            launcher_of(application),
         ),
         "probe": root + PROBE,
         "library": root + LIBRARY,

@@ -240,6 +240,7 @@ def test_nothing_is_written_when_nothing_is_set() -> None:
         ({"interpreter_options": [{"process_group": "shop"}]}, "it sets nothing"),
         ({"interpreter_options": [{"process_group": "shop", "switch_interval": -1}]}, "must be above 0"),
         ({"slow_requests": 1}, "it has no effect without telemetry_service"),
+        ({"switch_interval": 0.1, "free_threading": True}, "it has no effect while free_threading is true"),
         ({"python_optimize": 3}, "the greatest is 2"),
         ({"python_hash_seed": "4294967296"}, "is neither random nor a number"),
         ({"python_path": ["/a:b"]}, "holds a colon"),

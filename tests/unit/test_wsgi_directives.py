@@ -172,6 +172,12 @@ def test_a_password_script_needs_modules_of_httpd(raw: dict[str, Any]) -> None:
     assert "it needs the modules auth_basic, authz_user of httpd; add them to httpd_extra_modules." in found
 
 
+def test_a_switch_interval_and_free_threading_are_refused(raw: dict[str, Any]) -> None:
+    server = {**SERVER, "directives": {"free_threading": True}}
+    (found,) = wsgi_apps.module_problems([{**raw, "daemon_options": {"switch_interval": 0.1}}], server)
+    assert "key daemon_options.switch_interval: it has no effect while mod_wsgi_directives.free_threading" in found
+
+
 def test_what_debug_mode_owns_is_refused(raw: dict[str, Any]) -> None:
     server = {**SERVER, "directives": {"restrict_stdin": True}}
     (found,) = wsgi_apps.module_problems([{**raw, "debug": True}], server)
@@ -213,7 +219,9 @@ def test_httpd_finds_the_scripts_of_a_chroot(raw: dict[str, Any]) -> None:
     complete = wsgi_apps.normalise([{**raw, "daemon_options": {"chroot": "/srv/jail/"}}], [80], SIZES)
     files = {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance())}
     text = files["sites-available/100-modwsgi-shop.conf"]
-    assert "WSGIScriptAlias / /srv/jail/usr/local/lib/modwsgi/launcher.py" in text
+    assert "WSGIScriptAlias / /srv/jail/usr/local/lib/modwsgi/launcher.py\n" in text
+    assert "WSGIImportScript /usr/local/lib/modwsgi/launcher.py process-group=shop application-group=%{GLOBAL}" in text
+    assert "WSGIProcessGroup shop\n" in text
     assert "<Directory /srv/jail/usr/local/lib/modwsgi>" in text
     assert "python-home=/srv/wsgi/shop/venv" in text
     (probe,) = [content for path, content in files.items() if "/srv/jail/usr/local/lib/modwsgi/probe.py" in content]

@@ -62,8 +62,12 @@ def unavailable(settings: dict[str, Setting], version: str) -> dict[str, Any]:
 def server(version: str) -> dict[str, Any]:
     """All of `mod_wsgi_directives` that a version has."""
     values = available(dict(at(SERVER)), version)
-    for section in values.get("interpreter_options", []):
+    sections = values.get("interpreter_options", [])
+    for section in sections:
         section.update(available(dict(at(INTERPRETER)), version))
+    for holder in [values, *sections]:
+        if "free_threading" in holder:  # with it, there is no switch interval
+            holder["free_threading"] = False
     return values
 
 
@@ -145,6 +149,8 @@ KNOWN = """
 import json, subprocess, sys
 load, directives, options = json.load(sys.stdin)
 def refused(line):
+    if line.startswith("<"):
+        line += " process-group=x>\n</" + line[1:] + ">"
     with open("/tmp/one.conf", "w") as file:
         file.write(load + line + "\\n")
     return subprocess.run(["apache2", "-t", "-f", "/tmp/one.conf"], capture_output=True, text=True).stderr
