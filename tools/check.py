@@ -175,6 +175,7 @@ CHECKS: dict[str, Check] = {
     "unit tests": program("pytest", "tests/unit"),
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
+    "reference": program("python", "tools/reference.py", "--check"),
     "versions": program("python", "tools/versions.py", "--check"),
     "image versions": program("python", "tools/image_versions.py", "--check"),
     "image settings": program("python", "tools/image_settings.py", "--check"),

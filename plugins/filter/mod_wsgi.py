@@ -43,14 +43,17 @@ def mod_wsgi_record(
 
 
 def mod_wsgi_files(
-    installation: Mapping[str, Any], instance: Mapping[str, str], destroy_interpreter: bool = True
+    installation: Mapping[str, Any],
+    instance: Mapping[str, str],
+    destroy_interpreter: bool = True,
+    directives: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The files for the configuration transaction.
 
-    Raises AnsibleFilterError when a path cannot stand in httpd's configuration.
+    Raises AnsibleFilterError when a value cannot stand in httpd's configuration.
     """
     try:
-        return mod_wsgi_plan.files(installation, instance, destroy_interpreter)
+        return mod_wsgi_plan.files(installation, instance, destroy_interpreter, directives)
     except QuotingError as error:
         raise AnsibleFilterError(str(error)) from error
 

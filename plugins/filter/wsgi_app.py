@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_sizing, wsgi_apps, wsgi_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_sizing, wsgi_apps, wsgi_directives, wsgi_files
 
 
 def problems(
@@ -21,6 +21,16 @@ def problems(
         return wsgi_apps.problems(applications, listen, environment)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
+
+
+def module_problems(applications: Sequence[Mapping[str, Any]], server: Mapping[str, Any]) -> list[str]:
+    """What the applications ask of mod_wsgi and httpd that the host will not have, one sentence each.
+
+    ``server``: version and install_method (of mod_wsgi), host (the fact ``httpd_host``), directives
+    (``mod_wsgi_directives``), modules (of httpd).
+    """
+    version = wsgi_directives.module_version(server["version"], server["install_method"], server["host"])
+    return wsgi_apps.module_problems(applications, {**server, "version": version})
 
 
 def _complete(
@@ -64,6 +74,7 @@ class FilterModule:
         return {
             "wsgi_apps": applications,
             "wsgi_apps_problems": problems,
+            "wsgi_apps_module_problems": module_problems,
             "wsgi_apps_notes": wsgi_apps.notes,
             "wsgi_apps_environments": environments,
             "wsgi_apps_files": files,

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import jinja2
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import Reference
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import DAEMON_LISTEN_BACKLOG
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
@@ -86,6 +87,8 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
         "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
         "launcher_directory": LIBRARY,
         "launcher_file": "application.py",
+        # The image's settings have none.
+        "wsgi": wsgi_directives.NOTHING,
     }
     return environment.get_template("vhost.conf.j2").render(values)
 

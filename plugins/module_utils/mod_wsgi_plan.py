@@ -2,7 +2,7 @@
 """Decide on the control node what a host needs, from the settings, the version table and what the host said.
 
 ``settings`` are the role's variables without their prefix: host, python, version, install_method, source,
-source_sha256, wheel, wheel_cache, allow_known_bad, destroy_interpreter. ``inspection`` is what the module
+source_sha256, wheel, wheel_cache, allow_known_bad, destroy_interpreter, directives. ``inspection`` is what the module
 ``modwsgi.deploy.mod_wsgi_interpreter`` returned.
 """
 
@@ -16,6 +16,11 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS, Distribution
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
+    sentences,
+    server_lines,
+    server_problems,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import sha256_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import (
     DEFAULT_VERSION,
@@ -191,7 +196,9 @@ def settings_problems(settings: Mapping[str, Any]) -> list[str]:
             or _toggle_problem(settings)
             or _artefact_problem(settings)
         )
-    return [sentence for sentence in (_method_problem(settings), problem) if sentence]
+    known = not problem and settings["install_method"] != "package"
+    found = sentences(server_problems(settings["directives"], settings["version"] if known else ""))
+    return [sentence for sentence in (_method_problem(settings), problem, *found) if sentence]
 
 
 def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str:
@@ -361,7 +368,10 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     settings (those it is made from).
     """
     make = _package_plan if settings["install_method"] == "package" else _wheel_plan
-    return {**make(settings, inspection), "settings": dict(settings)}
+    made = make(settings, inspection)
+    # Only here is the version known that a distribution's package brings.
+    unavailable = sentences(server_problems(settings["directives"], made["version"])) if made["version"] else []
+    return {**made, "problem": made["problem"] or " ".join(unavailable), "settings": dict(settings)}
 
 
 def builder(wheel: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
@@ -409,19 +419,28 @@ def _load_file(installation: Mapping[str, Any]) -> str:
     return _HEADER + "\n".join(lines) + "\n"
 
 
-def _configuration_file(installation: Mapping[str, Any], instance: Mapping[str, str], destroy_interpreter: bool) -> str:
+def _configuration_file(
+    installation: Mapping[str, Any],
+    instance: Mapping[str, str],
+    destroy_interpreter: bool,
+    directives: Mapping[str, Any] | None,
+) -> str:
     # Named only when it is off: older modules do not know the directive, and On is what they do.
     toggle = [] if destroy_interpreter else ["# Processes end without finalising Python.", "WSGIDestroyInterpreter Off"]
     lines = [
         f"WSGIPythonHome {quote(installation['interpreter']['prefix'], 'mod_wsgi_interpreter.prefix')}",
         f"WSGISocketPrefix {quote(instance['socket_directory'] + '/wsgi', 'socket_directory')}",
         *toggle,
+        *server_lines(directives),
     ]
     return _HEADER + "\n".join(lines) + "\n"
 
 
 def files(
-    installation: Mapping[str, Any], instance: Mapping[str, str], destroy_interpreter: bool = True
+    installation: Mapping[str, Any],
+    instance: Mapping[str, str],
+    destroy_interpreter: bool = True,
+    directives: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The files of the role for the configuration transaction: module and settings, their links, the facts file.
 
@@ -432,7 +451,7 @@ def files(
         {"path": "mods-available/modwsgi.load", "content": _load_file(installation), "action": "restart"},
         {
             "path": "mods-available/modwsgi.conf",
-            "content": _configuration_file(installation, instance, destroy_interpreter),
+            "content": _configuration_file(installation, instance, destroy_interpreter, directives),
             "action": "restart",
         },
         {"path": "mods-enabled/modwsgi.load", "link": "../mods-available/modwsgi.load", "action": "restart"},

@@ -18,6 +18,15 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import ANY, Listener, parse
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import ACCOUNT, PATTERNS, URL_PATH
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives import (
+    all_processes,
+    replacement_seconds,
+    scripts,
+    server_problems,
+    unknown_groups,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives import check as check_directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import inside, layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import is_excluded
 
@@ -62,7 +71,6 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
 RESERVED_NAMES = frozenset({"default", "httpd", "mod_wsgi", "private", "unknown-host"})
 """Names that files and logs of the server itself carry."""
 
-ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OUR_VARIABLES = frozenset({"WSGI_APP", "WSGI_STATE_DIRECTORY", "WSGI_STATIC_ROOT"})
 HOST_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
@@ -70,11 +78,8 @@ HOST_NAME = re.compile(rf"{HOST_LABEL}(\.{HOST_LABEL})*")
 HOST_PATTERN = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")
 GIT_ADDRESS = re.compile(r"(https|ssh|git|file)://\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+:\S+|/\S*")
 GIT_VERSION = re.compile(r"(?!-)[A-Za-z0-9_./@^~-]+")
-URL_PATH = re.compile(r"/[^\s\x00-\x20\x7f?#\"\\]*")
 HEALTH_PATH = re.compile(r"/[\x21-\x7e]*")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-
-GROUP = re.compile(r"%\{GLOBAL\}|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 
 PRODUCTION = "production"
 """The value of wsgi_environment in which nobody debugs by accident."""
@@ -225,7 +230,7 @@ def check_words(application: Application) -> Problems:
     if not IDENTIFIER.fullmatch(function):
         yield "callable", f"{function!r} is not a Python name; write it like application"
     group = str(application.get("application_group", DEFAULTS["application_group"]))
-    if not GROUP.fullmatch(group):
+    if not PATTERNS["group"][0].fullmatch(group):
         yield "application_group", f"{group!r} is not usable; use %{{GLOBAL}}, or a name of letters, digits, '_.:-'"
     for key in ("lang", "locale"):
         value = str(application.get(key, DEFAULTS[key]))
@@ -359,6 +364,7 @@ def _check_directory(application: Application, directory: str) -> Problems:
     wanted = [("script", str(application.get("script", DEFAULTS["script"])), os.path.isfile)]
     if application.get("requirements"):
         wanted.append(("requirements", str(application["requirements"]), os.path.isfile))
+    wanted += [(key, path, os.path.isfile) for key, path in scripts(application)]
     wanted += [(f"python_path[{i}]", str(p), os.path.isdir) for i, p in enumerate(application.get("python_path") or [])]
     for index, static in enumerate(application.get("static") or []):
         path = str(static["directory"])
@@ -397,6 +403,7 @@ CHECKS: tuple[Callable[[Application], Problems], ...] = (
     check_relative_paths,
     check_static,
     check_commands,
+    check_directives,
     check_source,
 )
 
@@ -514,6 +521,21 @@ def problems(applications: Sequence[Application], listen: Iterable[int | str], e
     ]
 
 
+def module_problems(applications: Sequence[Application], server: Mapping[str, Any]) -> list[str]:
+    """What the applications ask for and the server will not have, one sentence each.
+
+    ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`), modules (of httpd).
+    """
+    return [
+        *(
+            _sentence(application.get("name", "?"), key, text)
+            for application in applications
+            for key, text in server_problems(application, server)
+        ),
+        *unknown_groups(applications, server["directives"]),
+    ]
+
+
 # ---------------------------------------------------------------- the complete form
 
 INTEGERS = (*SECONDS, "port", "max_body_size")
@@ -561,7 +583,7 @@ def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, 
     paths = layout(name)
     debug = boolean(complete["debug"])
     account = instance()["user"] if complete["mode"] == EMBEDDED else f"wsgi-{name}"
-    return {
+    result = {
         **complete,
         **{key: int(complete[key]) for key in INTEGERS},
         **{key: int(given.get(key, sizes[key])) for key in POSITIVE},
@@ -582,6 +604,7 @@ def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, 
         "health": normalise_health(complete, listen),
         "paths": paths,
     }
+    return {**result, "all_processes": all_processes(result), "replacement_seconds": replacement_seconds(result)}
 
 
 def normalise(

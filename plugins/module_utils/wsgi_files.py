@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
@@ -48,7 +49,7 @@ def templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - not HTML
     )
-    environment.filters["quote"] = quote
+    environment.filters.update(wsgi_directives.FILTERS, quote=quote)
     return environment
 
 
@@ -131,7 +132,9 @@ def application_files(
     application: Mapping[str, Any], instance: Mapping[str, str], environment: jinja2.Environment
 ) -> list[File]:
     """The vhost of one application, its link, and its part of the private vhost."""
-    launcher_directory, launcher_file = os.path.split(launcher_of(application))
+    # httpd looks at scripts from outside of a chroot; mod_wsgi takes its path off.
+    root = wsgi_directives.root(application)
+    launcher_directory, launcher_file = os.path.split(root + launcher_of(application))
     log = f"{instance['log_directory']}/{application['name']}"
     values = {
         "application": application,
@@ -141,8 +144,14 @@ def application_files(
         "process_group": application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
         "launcher_directory": launcher_directory,
         "launcher_file": launcher_file,
-        "probe": PROBE,
-        "library": LIBRARY,
+        "wsgi": wsgi_directives.vhost_values(
+            application,
+            application["paths"]["current"],
+            application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
+            launcher_of(application),
+        ),
+        "probe": root + PROBE,
+        "library": root + LIBRARY,
     }
     name = vhost_name(application)
     return [

@@ -84,7 +84,7 @@ class Group:
         self.path = application["paths"]["deployment"]
         self.record = read_record(self.path)
         self.stale = [Process(*entry) for entry in self.record.get("stale_processes", [])]
-        self.limit = application["graceful_timeout"] + application["shutdown_timeout"] + MARGIN_SECONDS
+        self.limit = application["replacement_seconds"] + application["shutdown_timeout"] + MARGIN_SECONDS
 
     def left(self) -> list:
         """Processes of the earlier deployment that still run."""
@@ -95,9 +95,13 @@ class Group:
         uid = pwd.getpwnam(self.application["user"]).pw_uid
         return [p for p in processes(self.parent, self.application["name"], uid) if p not in self.stale]
 
+    def expected(self) -> int:
+        """How many processes the application has, in all of its groups; in debug mode mod_wsgi's default of one."""
+        return self.application["all_processes"] or 1
+
     def replaced(self) -> bool:
         """Whether only successors run, all of them."""
-        return not self.left() and len(self.successors()) >= self.application["processes"]
+        return not self.left() and len(self.successors()) >= self.expected()
 
     def problem(self) -> str:
         """Why it is not replaced, in one sentence."""
@@ -109,7 +113,7 @@ class Group:
                 "look at the application's error log."
             )
         return (
-            f"httpd started {len(self.successors())} of {self.application['processes']} daemon processes of {name} "
+            f"httpd started {len(self.successors())} of {self.expected()} daemon processes of {name} "
             f"within {self.limit} s; look at the application's error log."
         )
 

@@ -7,68 +7,10 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError, quote
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from support.httpd_grammar import directives
 
-SPACE = " \t\n\v\f\r"  # apr_isspace
 # Characters that mean something to httpd are frequent, all others are possible.
 VALUES = st.text(st.sampled_from("\\\"' \t#${}%<>;&a=é漢😀\x80\x85\u2028") | st.characters(), max_size=40)
-VARIABLES = {"PATH": "/bin", "APACHE_LOG_DIR": "/var/log/apache2", "": "empty", "a": "b c"}
-
-
-def directives(text: str) -> list[list[str]]:
-    """Read a configuration as httpd does (ap_cfg_getline, ap_resolve_env, ap_getword_conf)."""
-    found = []
-    pending = ""
-    for physical in text.split("\n"):
-        line = pending + physical
-        if line.endswith("\\"):
-            pending = line[:-1]
-            continue
-        pending = ""
-        line = line.strip(SPACE)
-        if line and not line.startswith("#"):
-            found.append(arguments(expand(line)))
-    return found
-
-
-def expand(line: str) -> str:
-    """Replace ``${NAME}`` where NAME is defined, without looking at the result again."""
-    result = ""
-    while "${" in line:
-        before, _, rest = line.partition("${")
-        name, closed, after = rest.partition("}")
-        if not closed or name not in VARIABLES:
-            result, line = result + before + "${", rest
-        else:
-            result, line = result + before + VARIABLES[name], after
-    return result + line
-
-
-def arguments(line: str) -> list[str]:
-    """Split at white space outside of quotes."""
-    found, at = [], 0
-    while at < len(line):
-        if line[at] in SPACE:
-            at += 1
-            continue
-        if line[at] in "\"'":
-            word, at = quoted(line, at)
-        else:
-            end = at
-            while end < len(line) and line[end] not in SPACE:
-                end += 1
-            word, at = line[at:end], end
-        found.append(word)
-    return found
-
-
-def quoted(line: str, at: int) -> tuple[str, int]:
-    """A word in quotes and where the line goes on."""
-    mark, word, at = line[at], "", at + 1
-    while at < len(line) and line[at] != mark:
-        if line[at] == "\\" and line[at + 1 : at + 2] in ("\\", mark):
-            at += 1
-        word, at = word + line[at], at + 1
-    return word, at + 1
 
 
 def carried(value: str) -> str:

@@ -32,6 +32,7 @@ def settings(tmp_path):
         "wheel_cache": str(tmp_path / "wheels"),
         "allow_known_bad": [],
         "destroy_interpreter": True,
+        "directives": {},
     }
 
 

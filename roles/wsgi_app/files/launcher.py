@@ -129,7 +129,8 @@ def watch(release):
 def start():
     """The WSGI callable of the application which this daemon process group, or this file, is for."""
     embedded = not mod_wsgi.process_group
-    name = mod_wsgi.process_group or os.path.splitext(os.path.basename(__file__))[0]
+    # "shop", and "shop:reports" for a further process group of the same application.
+    name = mod_wsgi.process_group.partition(":")[0] or os.path.splitext(os.path.basename(__file__))[0]
     application = load(name, "application.json")
     variables = load(name, "environment.json")
     release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys `daemon_options`, `daemon_groups` and `wsgi_directives` of an application: checks, and lines for httpd.
+
+What mod_wsgi knows is in mod_wsgi_directives.py. Runs on the control node only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
+    AUTHENTICATION_MODULES,
+    LOCATION,
+    URL_PATH,
+    VHOST,
+    Problems,
+    Values,
+    at,
+    daemon_option_words,
+    daemon_options,
+    directive_lines,
+    given,
+    lines,
+    problems,
+    unavailable,
+)
+
+OPTIONS, GROUPS, DIRECTIVES = "daemon_options", "daemon_groups", "wsgi_directives"
+
+GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
+GROUP_SECONDS = ("request_timeout", "queue_timeout", "startup_timeout", "deadlock_timeout")
+"""Timeouts that a daemon process group of an application may have for itself."""
+GROUP_DEFAULTS = {"processes": 1, "threads": 15}
+
+ALIASES = "script_alias_matches"
+"""The directive that has to come before the application's own path."""
+
+Application = Mapping[str, Any]
+
+
+def options_of(application: Application) -> dict[str, Any]:
+    """The daemon options that are set."""
+    return given(application.get(OPTIONS))
+
+
+def directives_of(application: Application) -> dict[str, Any]:
+    """The directives of the vhost that are set, without those of its locations."""
+    values = given(application.get(DIRECTIVES))
+    values.pop("locations", None)
+    return values
+
+
+def locations_of(application: Application) -> list[dict[str, Any]]:
+    """The locations with directives of their own."""
+    return [given(location) for location in given(application.get(DIRECTIVES)).get("locations") or []]
+
+
+def groups_of(application: Application) -> list[dict[str, Any]]:
+    """The daemon process groups beside the application's first."""
+    return [given(group) for group in application.get(GROUPS) or []]
+
+
+# ---------------------------------------------------------------- checks
+
+
+def check(application: Application) -> Problems:
+    """All that is wrong with the three keys in themselves and with each other."""
+    yield from check_daemon_options(application, OPTIONS)
+    yield from check_groups(application)
+    yield from problems(at(VHOST), directives_of(application), DIRECTIVES)
+    yield from check_proxies(directives_of(application), DIRECTIVES)
+    yield from check_locations(application)
+    if application.get("mode") == "embedded":
+        for key in (OPTIONS, GROUPS):
+            if given(application).get(key):
+                yield key, "only a daemon process group has it, and mode is embedded; remove it, or use mode: daemon"
+
+
+def check_daemon_options(holder: Application, key: str) -> Problems:
+    """What is wrong with `daemon_options` of an application."""
+    yield from problems(daemon_options(), options_of(holder), key)
+    if str(options_of(holder).get("chroot", "x")).strip("/") == "":
+        yield f"{key}.chroot", "it is the whole system, for which mod_wsgi serves nothing; name a folder or remove it"
+    yield from contradictions(holder, key)
+
+
+def contradictions(holder: Application, key: str) -> Problems:
+    """Options that do not go together."""
+    options = options_of(holder)
+    if "script_user" in options and "script_group" in options:
+        yield f"{key}.script_group", "script_user is given too, and mod_wsgi takes one of the two; remove one"
+    if options.get("interrupt_timeout") and str(holder.get("request_timeout")) == "0":
+        yield f"{key}.interrupt_timeout", "it has no effect while request_timeout is 0; remove it, or set that"
+
+
+def check_groups(application: Application) -> Problems:
+    """What is wrong with `daemon_groups`."""
+    names: set[str] = set()
+    paths: set[str] = set()
+    for index, group in enumerate(groups_of(application)):
+        key = f"{GROUPS}[{index}]"
+        name = str(group.get("name", ""))
+        if not GROUP_NAME.fullmatch(name):
+            yield f"{key}.name", f"{name!r} is not usable; begin with a lower-case letter and use a-z, 0-9, '-' and '_'"
+        if name in names:
+            yield f"{key}.name", f"{name!r} is there twice; give each group its own"
+        names.add(name)
+        yield from check_paths(group.get("paths") or [], f"{key}.paths", paths)
+        for size in GROUP_DEFAULTS:
+            if int(group.get(size, 1)) < 1:
+                yield f"{key}.{size}", f"{group[size]} is too small; the least is 1"
+        for timeout in GROUP_SECONDS:
+            if int(group.get(timeout, 0)) < 0:
+                yield f"{key}.{timeout}", f"{group[timeout]} is negative; use 0 or more"
+        yield from problems(daemon_options(), options_of(group), f"{key}.{OPTIONS}")
+        if "chroot" in options_of(group):
+            yield f"{key}.{OPTIONS}.chroot", "all processes of an application have the same; give it to the application"
+        if options_of(group):
+            both = {**options_of(application), **options_of(group)}
+            yield from contradictions({**application, **group, OPTIONS: both}, f"{key}.{OPTIONS}")
+
+
+def check_paths(found: Sequence[Any], key: str, seen: set[str]) -> Problems:
+    """What is wrong with URL paths that belong to one holder each."""
+    if not found:
+        yield key, "the list is empty; name the URL paths that the group serves"
+    for index, path in enumerate(found):
+        yield from check_path(path, f"{key}[{index}]", seen)
+
+
+def check_path(path: Any, key: str, seen: set[str]) -> Problems:
+    """What is wrong with one URL path."""
+    if not isinstance(path, str) or not URL_PATH.fullmatch(path):
+        yield key, f"{path!r} is not a URL path; begin with / and use neither blanks nor ? and #"
+    elif path in seen:
+        yield key, f"{path!r} is there twice; remove one"
+    else:
+        seen.add(path)
+
+
+def check_locations(application: Application) -> Problems:
+    """What is wrong with `wsgi_directives.locations`."""
+    seen: set[str] = set()
+    for index, location in enumerate(locations_of(application)):
+        key = f"{DIRECTIVES}.locations[{index}]"
+        yield from check_path(location.get("path"), f"{key}.path", seen)
+        if set(location) == {"path"}:
+            yield key, "it sets nothing; add a directive or remove it"
+        yield from problems(at(LOCATION), location, key)
+        yield from check_proxies(location, key)
+        if "auth_group_script" in location and "auth_user_script" not in location:
+            yield (
+                f"{key}.auth_group_script",
+                "nothing says who the user is; add auth_user_script, which checks the password",
+            )
+
+
+def check_proxies(values: Values, key: str) -> Problems:
+    """Headers that any client could send must not be believed from any."""
+    if "trusted_proxy_headers" in values and "trusted_proxies" not in values:
+        yield (
+            f"{key}.trusted_proxy_headers",
+            "mod_wsgi believes these headers from any client without trusted_proxies; add the proxies' addresses",
+        )
+
+
+def scripts(application: Application) -> Iterator[tuple[str, str]]:
+    """Keys whose value is the path of a script, relative to the source or absolute."""
+    yield from _scripts(VHOST, directives_of(application), DIRECTIVES)
+    for index, location in enumerate(locations_of(application)):
+        yield from _scripts(LOCATION, location, f"{DIRECTIVES}.locations[{index}]")
+
+
+def _scripts(place: str, values: Values, key: str) -> Iterator[tuple[str, str]]:
+    for name, setting in at(place).items():
+        value = values.get(name)
+        if value is None or not any(known.type == "script" for known in setting.fields):
+            continue
+        for index, record in enumerate(value if isinstance(value, list) else [value]):
+            where = f"{key}.{name}[{index}]" if isinstance(value, list) else f"{key}.{name}"
+            if isinstance(given(record).get("script"), str):
+                yield f"{where}.script", record["script"]
+
+
+# ---------------------------------------------------------------- what the server has to have
+
+
+def module_version(version: str, install_method: str, host: Mapping[str, Any]) -> str:
+    """The version of mod_wsgi that is to serve; the distribution decides it with the method package."""
+    known = DISTRIBUTIONS.get(f"{host.get('distribution')}{host.get('release')}")
+    return known.module_version if install_method == "package" and known else version
+
+
+def server_problems(application: Application, server: Mapping[str, Any]) -> Problems:
+    """What the application asks for and the server will not have.
+
+    ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`), modules (of httpd).
+    """
+    version = str(server["version"])
+    yield from unavailable(daemon_options(), options_of(application), OPTIONS, version)
+    for index, group in enumerate(groups_of(application)):
+        yield from unavailable(daemon_options(), options_of(group), f"{GROUPS}[{index}].{OPTIONS}", version)
+    yield from unavailable(at(VHOST), directives_of(application), DIRECTIVES, version)
+    for index, location in enumerate(locations_of(application)):
+        key = f"{DIRECTIVES}.locations[{index}]"
+        yield from unavailable(at(LOCATION), location, key, version)
+        missing = [name for name in AUTHENTICATION_MODULES if name not in server["modules"]]
+        if "auth_user_script" in location and missing:
+            yield (
+                f"{key}.auth_user_script",
+                f"it needs the modules {', '.join(missing)} of httpd; add them to httpd_extra_modules",
+            )
+    if boolean(given(server["directives"]).get("free_threading", False)) and "switch_interval" in options_of(
+        application
+    ):
+        yield (
+            f"{OPTIONS}.switch_interval",
+            "it has no effect while mod_wsgi_directives.free_threading is true; remove one",
+        )
+    if boolean(application.get("debug", False)):
+        for name in ("restrict_stdin", "restrict_stdout"):
+            if boolean(given(server["directives"]).get(name, False)):
+                yield (
+                    "debug",
+                    f"debug mode frees standard input and output, and mod_wsgi_directives.{name} is true; remove one",
+                )
+
+
+def unknown_groups(applications: Sequence[Application], directives: Values | None) -> list[str]:
+    """Process groups in `mod_wsgi_directives.interpreter_options` that no application has, one sentence each."""
+    known = {"%{GLOBAL}"}
+    for application in applications:
+        known.add(str(application["name"]))
+        known.update(group_name(application, group) for group in groups_of(application))
+    found = []
+    for index, options in enumerate(given(directives).get("interpreter_options") or []):
+        name = given(options).get("process_group")
+        if name is not None and name not in known:
+            found.append(
+                f"mod_wsgi_directives.interpreter_options[{index}].process_group: {name!r} is neither the name of an "
+                "application nor NAME:GROUP of one of its daemon_groups; correct it."
+            )
+    return found
+
+
+# ---------------------------------------------------------------- how they are written
+
+
+def group_name(application: Application, group: Application) -> str:
+    """The daemon process group as mod_wsgi knows it; the launcher takes the part before the colon."""
+    return f"{application['name']}:{group['name']}"
+
+
+def active_groups(application: Application) -> list[dict[str, Any]]:
+    """The groups beside the first, as applications for the template; none in debug mode, which has one process."""
+    if application["debug"]:
+        return []
+    found = []
+    for group in groups_of(application):
+        sizes = {key: int(group.get(key, value)) for key, value in GROUP_DEFAULTS.items()}
+        timeouts = {key: int(group[key]) for key in GROUP_SECONDS if key in group}
+        own = {OPTIONS: {**options_of(application), **options_of(group)}}
+        name = {"group_name": group_name(application, group), "paths": list(group.get("paths", []))}
+        found.append({**application, **sizes, **timeouts, **own, **name})
+    return found
+
+
+def process_groups(application: Application) -> list[dict[str, Any]]:
+    """The application, and then its other groups, as the template defines them."""
+    return [{**application, "group_name": application["name"]}, *active_groups(application)]
+
+
+def all_processes(application: Application) -> int | None:
+    """The daemon processes of all groups; None when mod_wsgi's default of one is used."""
+    if application["processes"] is None:
+        return None
+    return int(application["processes"]) + sum(int(group["processes"]) for group in active_groups(application))
+
+
+def replacement_seconds(application: Application) -> int:
+    """How long a daemon process that is replaced may go on with its requests (SIGUSR1: eviction-timeout)."""
+    evictions = [int(options_of(group).get("eviction_timeout") or 0) for group in process_groups(application)]
+    return max([int(application["graceful_timeout"]), *evictions])
+
+
+def root(application: Application) -> str:
+    """What comes before the paths that httpd hands to the daemon processes: the folder that they are locked into."""
+    return str(options_of(application).get("chroot", "")).rstrip("/")
+
+
+def daemon_option(application: Application, key: str, otherwise: Any) -> Any:
+    """An option that the template places itself."""
+    return options_of(application).get(key, otherwise)
+
+
+def daemon_words(application: Application) -> list[str]:
+    """All other options, as words of WSGIDaemonProcess."""
+    return daemon_option_words(options_of(application), application["debug"])
+
+
+def pass_authorization(application: Application) -> str:
+    """On unless the user says otherwise: as a rule the application itself authenticates."""
+    return "On" if boolean(directives_of(application).get("pass_authorization", True)) else "Off"
+
+
+def additions(application: Application, process_group: str, launcher: str) -> dict[str, str]:
+    """What we add to directives: where the application runs, and the script that loads it."""
+    return {
+        "process-group": process_group,
+        "application-group": str(application["application_group"]),
+        "launcher": launcher,
+    }
+
+
+def alias_lines(application: Application, process_group: str, launcher: str) -> list[str]:
+    """Directives that come before the application's own path."""
+    values = directives_of(application)
+    if ALIASES not in values:
+        return []
+    return lines(at(VHOST)[ALIASES], values[ALIASES], "", additions(application, process_group, launcher))
+
+
+def vhost_lines(application: Application, code: str, process_group: str, launcher: str) -> list[str]:
+    """All other directives of the vhost, then those of its locations."""
+    added = additions(application, process_group, launcher)
+    values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
+    found = directive_lines(VHOST, values, code, added)
+    for location in locations_of(application):
+        found += location_lines(location, code, added)
+    return found
+
+
+def location_lines(location: Values, code: str, added: Mapping[str, str]) -> list[str]:
+    """One location."""
+    inner = directive_lines(LOCATION, location, code, added)
+    # The vhost's own is placed by the template; here nobody else writes it.
+    if "pass_authorization" in location:
+        inner.append(f"WSGIPassAuthorization {'On' if boolean(location['pass_authorization']) else 'Off'}")
+    inner += authentication_lines(location)
+    return [f"<Location {quote(location['path'], 'path')}>", *(f"    {line}" for line in inner), "</Location>"]
+
+
+def authentication_lines(location: Values) -> list[str]:
+    """What makes httpd ask for a password, where a script checks it."""
+    if "auth_user_script" not in location:
+        return []
+    groups = given(location.get("auth_group_script")).get("groups")
+    required = " ".join(["wsgi-group", *(quote(group, "groups") for group in groups)]) if groups else "valid-user"
+    return [
+        "AuthType Basic",
+        f"AuthName {quote(location['auth_user_script']['realm'], 'realm')}",
+        "AuthBasicProvider wsgi",
+        # What is required elsewhere stays required.
+        "AuthMerging And",
+        f"Require {required}",
+    ]
+
+
+NOTHING: Mapping[str, Any] = {"aliases": [], "preload": "", "groups": [], "directives": []}
+"""What the template gets where an application sets nothing."""
+
+
+def vhost_values(application: Application, code: str, process_group: str, launcher: str) -> dict[str, Any]:
+    """What the template lays out: lines before the application's own path, other process groups, all other lines.
+
+    ``preload`` is the launcher where it has to be loaded by a directive of its own: with several process groups, and in
+    a chroot, where a path from outside means nothing (measured with mod_wsgi 4.9.1 to 6.1.1 on Debian 12, 2026-11).
+    """
+    groups, outside = active_groups(application), root(application)
+    return {
+        "aliases": alias_lines(application, process_group, outside + launcher),
+        "preload": launcher if groups or outside else "",
+        "groups": groups,
+        "directives": vhost_lines(application, code, process_group, outside + launcher),
+    }
+
+
+FILTERS = {
+    "process_groups": process_groups,
+    "daemon_option": daemon_option,
+    "daemon_words": daemon_words,
+    "pass_authorization": pass_authorization,
+}
+"""For the template of the vhost."""
