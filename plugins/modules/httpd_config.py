@@ -84,6 +84,12 @@ options:
         description: The content is not shown in a diff.
         type: bool
         default: false
+  sensitive_files:
+    description:
+      - More files of the set, as JSON in Base64, each with C(path) and C(content); one opaque value that no log shows.
+      - They belong to root and to httpd's group, mode 0640.
+    type: str
+    version_added: 0.2.0
 attributes:
   check_mode:
     support: full
@@ -132,6 +138,8 @@ changes:
   sample: ["write /etc/apache2/conf-available/example.conf"]
 """
 
+import base64
+import json
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -157,6 +165,16 @@ FILE_OPTIONS = {
     "action": {"type": "str", "choices": ["none", "reload", "restart"]},
     "sensitive": {"type": "bool", "default": False},
 }
+
+
+def sensitive(encoded: str | None, name: str) -> list[dict[str, Any]]:
+    """The entries of the option ``sensitive_files``."""
+    group = instance(name)["group"]
+    listed = json.loads(base64.b64decode(encoded)) if encoded else []
+    return [
+        {"path": entry["path"], "content": entry["content"], "mode": "0640", "group": group, "sensitive": True}
+        for entry in listed
+    ]
 
 
 def run(owner: str, name: str, files: list[dict[str, Any]], check_mode: bool) -> dict[str, Any]:
@@ -197,12 +215,14 @@ def main() -> None:
             "owner": {"type": "str", "required": True},
             "instance": {"type": "str", "default": "apache2"},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
+            "sensitive_files": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,
     )
     parameters = module.params
     try:
-        result = run(parameters["owner"], parameters["instance"], parameters["files"], module.check_mode)
+        files = [*parameters["files"], *sensitive(parameters["sensitive_files"], parameters["instance"])]
+        result = run(parameters["owner"], parameters["instance"], files, module.check_mode)
     except (TransactionError, UnknownInstanceError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
