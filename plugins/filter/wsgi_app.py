@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_sizing, wsgi_apps, wsgi_directives, wsgi_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_sizing,
+    wsgi_apps,
+    wsgi_certificates,
+    wsgi_directives,
+    wsgi_files,
+    wsgi_vhost,
+)
 
 
 def problems(
@@ -27,7 +34,7 @@ def module_problems(applications: Sequence[Mapping[str, Any]], server: Mapping[s
     """What the applications ask of mod_wsgi and httpd that the host will not have, one sentence each.
 
     ``server``: version and install_method (of mod_wsgi), host (the fact ``httpd_host``), directives
-    (``mod_wsgi_directives``), modules (of httpd).
+    (``mod_wsgi_directives``).
     """
     version = wsgi_directives.module_version(server["version"], server["install_method"], server["host"])
     return wsgi_apps.module_problems(applications, {**server, "version": version})
@@ -53,15 +60,32 @@ def applications(
     return wsgi_apps.without_environments(_complete(value, listen, host))
 
 
+def user_files(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The files of users with their hashed passwords, for the option ``sensitive_files`` of ``httpd_config``."""
+    return [{"path": path, "content": text} for path, text in sorted(wsgi_vhost.user_files(value).items())]
+
+
+def certificates(value: Sequence[Mapping[str, Any]], instance: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The certificates for ``httpd_certificates``, from the complete applications."""
+    return wsgi_certificates.wanted(value, instance["state_directory"])
+
+
 def environments(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """The environment variables of each application, by its name."""
     return {str(application["name"]): dict(application.get("environment") or {}) for application in value}
 
 
-def files(value: Sequence[Mapping[str, Any]], instance: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The files of the role for ``httpd_config``, from the complete applications."""
+def files(
+    value: Sequence[Mapping[str, Any]],
+    instance: Mapping[str, str],
+    certificates: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """The files of the role for ``httpd_config``, from the complete applications.
+
+    ``certificates`` is what ``httpd_certificates`` returned.
+    """
     try:
-        return wsgi_files.files(value, instance)
+        return wsgi_files.files(value, instance, certificates)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -78,4 +102,8 @@ class FilterModule:
             "wsgi_apps_notes": wsgi_apps.notes,
             "wsgi_apps_environments": environments,
             "wsgi_apps_files": files,
+            "wsgi_apps_user_files": user_files,
+            "wsgi_apps_certificates": certificates,
+            "wsgi_apps_modules": wsgi_vhost.modules,
+            "wsgi_apps_tls_ports": wsgi_vhost.tls_ports,
         }

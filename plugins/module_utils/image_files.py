@@ -16,11 +16,12 @@ from types import ModuleType
 from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_directives
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_directives, wsgi_vhost
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import Reference
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import DAEMON_LISTEN_BACKLOG
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_files import MODULE_UTILS, File, templates
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_site import site_values
 
 SETTINGS = MODULE_UTILS.parents[1] / "images" / "mod-wsgi" / "runtime" / "settings.py"
 LIBRARY = "/usr/local/lib/modwsgi-image"
@@ -71,24 +72,29 @@ def application(mode: str) -> dict[str, Any]:
                 "directory": Reference("WSGI_STATIC_PATH"),
                 "cache_seconds": Reference("WSGI_STATIC_CACHE_SECONDS"),
                 "only_if_defined": "WSGI_STATIC",
+                **wsgi_vhost.normalise_static({}),
             }
         ],
+        **wsgi_vhost.normalise({"name": NAME}, "", ""),
     }
 
 
 def vhost(mode: str, environment: jinja2.Environment) -> str:
     """The vhost for one mode, from the template of the hosts."""
     home = Reference("WSGI_HOME")
-    values = {
+    member = {
         "application": application(mode),
         "paths": {"venv": settings().VENV, "current": home, "code": home},
-        "logs": LOGS,
-        "listen": f"*:{Reference('WSGI_PORT')}",
         "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
         "launcher_directory": LIBRARY,
         "launcher_file": "application.py",
         # The image's settings have none.
         "wsgi": wsgi_directives.NOTHING,
+    }
+    values = {
+        **site_values({**member["application"], "address": "*", "port": Reference("WSGI_PORT")}, [member], {}),
+        **member,
+        "logs": LOGS,
     }
     return environment.get_template("vhost.conf.j2").render(values)
 

@@ -7,7 +7,6 @@ says what is wrong with a value, and lays values out as lines for httpd. Runs on
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import re
@@ -46,10 +45,7 @@ PATTERNS: dict[str, tuple[re.Pattern[str], str]] = {
 
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 OCTAL = re.compile(r"0?[0-7]{3}")
-URL_PATH = re.compile(r"/[^\s\x00-\x20\x7f?#\"\\]*")
 
-AUTHENTICATION_MODULES = ("auth_basic", "authn_core", "authz_user")
-"""Modules of httpd that ask for a password and hand it to a script."""
 
 Values = Mapping[str, Any]
 Problems = Iterator[tuple[str, str]]
@@ -248,16 +244,6 @@ def _switch_problem(_setting: Setting, value: Any) -> str:
     return ""
 
 
-def _address_problem(_setting: Setting, value: Any) -> str:
-    try:
-        network = ipaddress.ip_network(str(value))
-    except ValueError as error:
-        return f"{value!r} is not an address or a network ({error}); write it like 10.0.0.0/8"
-    if network.version == 6 and network.network_address.ipv4_mapped:  # mod_wsgi reads no dots there
-        return f"{value!r} is an IPv4 address in IPv6 form; write the IPv4 address"
-    return ""
-
-
 def _folder_problem(setting: Setting, value: Any) -> str:
     return _path_problem(setting, value) or (f"{value!r} holds a colon, which would split it" if ":" in value else "")
 
@@ -277,7 +263,6 @@ ONE: dict[str, Callable[[Setting, Any], str]] = {
 """Types of one value, and what is wrong with one."""
 
 EACH: dict[str, Callable[[Setting, Any], str]] = {
-    "addresses": _address_problem,
     "words": _text_problem,
     "lines": _text_problem,
     "paths": _folder_problem,
@@ -364,12 +349,6 @@ def on_off(value: Any) -> str:
     return "On" if truth(value) else "Off"
 
 
-def network_text(value: Any) -> str:
-    """An address or a network as mod_wsgi reads it: in lower case."""
-    network = ipaddress.ip_network(str(value))
-    return str(network) if "/" in str(value) else str(network.network_address)
-
-
 def _number_text(value: Any) -> str:
     return f"{float(value):.9f}".rstrip("0").rstrip(".") if 1e-6 <= float(value) < 1e15 else repr(float(value))
 
@@ -380,7 +359,6 @@ PLAIN: dict[str, Callable[[Setting, Any, str], str]] = {
     "number": lambda _setting, value, _code: _number_text(value),
     "choice": lambda _setting, value, _code: choice_text(value),
     "script": lambda _setting, value, code: os.path.normpath(os.path.join(code, value)),
-    "addresses": lambda _setting, value, _code: network_text(value),
     "paths": lambda _setting, value, _code: ":".join(_items(value)),
     "accounts": lambda _setting, value, _code: ",".join(_items(value)),
 }
@@ -411,7 +389,7 @@ def lines(setting: Setting, value: Any, code: str = "", additions: Mapping[str, 
 def _lines(setting: Setting, value: Any, code: str, additions: Mapping[str, str]) -> list[str]:
     if setting.type in ("record", "records"):
         arguments = _record_arguments(setting, given(value), code, additions)
-    elif setting.type in ("words", "addresses"):
+    elif setting.type == "words":
         arguments = [quote(text(setting, item), setting.key) for item in _items(value)]
     else:
         arguments = [quote(text(setting, value, code), setting.key)]

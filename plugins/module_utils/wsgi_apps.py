@@ -8,7 +8,6 @@ the role has checked names and types of the keys before.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import shlex
@@ -16,9 +15,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_tls, wsgi_vhost
+from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import (
+    URL_PATH,
+    is_address,
+    is_host,
+    is_host_pattern,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import ANY, Listener, parse
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import ACCOUNT, PATTERNS, URL_PATH
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import ACCOUNT, PATTERNS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives import (
     all_processes,
     replacement_seconds,
@@ -60,11 +66,12 @@ DEFAULTS: dict[str, Any] = {
     "static": [],
     "static_root": "",
     "release_commands": [],
+    **wsgi_vhost.DEFAULTS,
 }
 """Values of the keys that the user left out. meta/argument_specs.yml repeats them for the reader; a test compares."""
 
 SOURCE_DEFAULTS: dict[str, Any] = {"version": "HEAD", "exclude": []}
-STATIC_DEFAULTS: dict[str, Any] = {"cache_seconds": 3600}
+STATIC_DEFAULTS: dict[str, Any] = {"cache_seconds": 3600, **wsgi_vhost.STATIC_DEFAULTS}
 HEALTH_DEFAULTS: dict[str, Any] = {"path": "/healthz", "status": 200, "timeout": 30}
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
@@ -73,9 +80,6 @@ RESERVED_NAMES = frozenset({"default", "httpd", "mod_wsgi", "private", "unknown-
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OUR_VARIABLES = frozenset({"WSGI_APP", "WSGI_STATE_DIRECTORY", "WSGI_STATIC_ROOT"})
-HOST_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
-HOST_NAME = re.compile(rf"{HOST_LABEL}(\.{HOST_LABEL})*")
-HOST_PATTERN = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")
 GIT_ADDRESS = re.compile(r"(https|ssh|git|file)://\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+:\S+|/\S*")
 GIT_VERSION = re.compile(r"(?!-)[A-Za-z0-9_./@^~-]+")
 HEALTH_PATH = re.compile(r"/[\x21-\x7e]*")
@@ -143,13 +147,13 @@ def text_values(value: object, key: str) -> Iterator[tuple[str, str]]:
             yield from text_values(item, f"{key}[{index}]")
 
 
-NOT_CONFIGURATION = frozenset({"environment", "release_commands"})
-"""Keys of which nothing lands in httpd's configuration; they have checks of their own."""
+OWN_CHECKS = frozenset({"environment", "release_commands", "extra_config", "auth"})
+"""Keys that may hold line breaks, or lands nowhere in httpd's configuration; they have checks of their own."""
 
 
 def check_control_characters(application: Application) -> Problems:
     """No value may end a line of a configuration file, or end a string early."""
-    configuration = {key: value for key, value in application.items() if key not in NOT_CONFIGURATION}
+    configuration = {key: value for key, value in application.items() if key not in OWN_CHECKS}
     for key, value in text_values(configuration, ""):
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             yield key, f"the value {value!r} holds a newline, a NUL or another control character; remove it"
@@ -192,19 +196,11 @@ def check_mode(application: Application) -> Problems:
 def check_server_names(application: Application) -> Problems:
     """Names that a Host header can carry."""
     server_name = str(application.get("server_name", ""))
-    if not HOST_NAME.fullmatch(server_name) and not _is_address(server_name):
+    if not is_host(server_name):
         yield "server_name", f"{server_name!r} is not a host name; write it like shop.example.com (IDNs in xn-- form)"
     for index, alias in enumerate(application.get("server_aliases") or []):
-        if not HOST_PATTERN.fullmatch(str(alias)) and not _is_address(str(alias)):
+        if not is_host_pattern(str(alias)):
             yield f"server_aliases[{index}]", f"{alias!r} is not a host name; write it like www.example.com"
-
-
-def _is_address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def check_numbers(application: Application) -> Problems:
@@ -240,7 +236,7 @@ def check_words(application: Application) -> Problems:
     if not HEALTH_PATH.fullmatch(path):
         yield "health.path", f"{path!r} is not a path; begin with / and use printable ASCII without blanks"
     address = str(application.get("address", DEFAULTS["address"]))
-    if address != "*" and not _is_address(address):
+    if address != "*" and not is_address(address):
         yield "address", f"{address!r} is neither * nor an IP address; use one of the two"
 
 
@@ -405,6 +401,7 @@ CHECKS: tuple[Callable[[Application], Problems], ...] = (
     check_commands,
     check_directives,
     check_source,
+    *wsgi_vhost.CHECKS,
 )
 
 
@@ -431,21 +428,59 @@ def duplicate_names(applications: Sequence[Application]) -> Iterator[str]:
         yield _sentence(name, "name", f"{names.count(name)} applications have this name; give each its own")
 
 
+def ports_of(application: Application) -> list[tuple[str, int]]:
+    """The keys and numbers of the ports on which a vhost answers."""
+    ports = [("port", int(application.get("port", DEFAULTS["port"])))]
+    ports += [(f"extra_ports[{i}]", int(port)) for i, port in enumerate(application.get("extra_ports") or [])]
+    if application.get("tls") is not None:
+        ports.append(("tls.port", int(application["tls"].get("port", httpd_tls.DEFAULTS["port"]))))
+    return ports
+
+
 def duplicate_hosts(applications: Sequence[Application]) -> Iterator[str]:
     """Two applications that httpd could not tell apart."""
     owners: dict[tuple[str, int, str], str] = {}
-    for application in applications:
-        address = str(application.get("address", DEFAULTS["address"]))
-        port = int(application.get("port", DEFAULTS["port"]))
-        names = [application["server_name"], *(application.get("server_aliases") or [])]
+    for members in wsgi_vhost.sites(applications).values():
+        site, *others = members
+        twins = [member for member in others if wsgi_vhost.path_of(member) == wsgi_vhost.path_of(site) == "/"]
+        for twin in twins:
+            yield _taken(twin, str(site["server_name"]).lower(), int(site.get("port", DEFAULTS["port"])), site["name"])
+        names = [site["server_name"], *(site.get("server_aliases") or []), *(site.get("redirect_names") or [])]
+        address = str(site.get("address", DEFAULTS["address"]))
         for host in dict.fromkeys(str(name).lower() for name in names):
-            owner = owners.setdefault((host, port, address), application["name"])
-            if owner != application["name"]:
-                yield _sentence(
-                    application["name"],
-                    "server_name",
-                    f"{host} on port {port} is already the application {owner!r}; change the name or the port of one",
-                )
+            for _key, port in ports_of(site):
+                owner = owners.setdefault((host, port, address), site["name"])
+                if owner != site["name"]:
+                    yield _taken(site, host, port, owner)
+                    break
+
+
+def _taken(application: Application, host: str, port: int, owner: str) -> str:
+    return _sentence(
+        application["name"],
+        "server_name",
+        f"{host} on port {port} is already the application {owner!r}; change the name or the port of one",
+    )
+
+
+def repeated_ports(applications: Sequence[Application]) -> Iterator[str]:
+    """Ports that one application names twice, or on which one speaks TLS and another does not."""
+    plain: dict[int, str] = {}
+    secure: dict[int, str] = {}
+    for application in applications:
+        seen: set[int] = set()
+        for key, port in ports_of(application):
+            if port in seen:
+                yield _sentence(application["name"], key, f"the application has the port {port} twice; remove one")
+            seen.add(port)
+            (secure if key == "tls.port" else plain).setdefault(port, application["name"])
+    for port in sorted(port for port in set(plain) & set(secure) if plain[port] != secure[port]):
+        yield _sentence(
+            secure[port],
+            "tls.port",
+            f"the application {plain[port]!r} speaks plain http on port {port}, and a port speaks one of the two; "
+            "choose another port for one",
+        )
 
 
 def duplicate_defaults(applications: Sequence[Application]) -> Iterator[str]:
@@ -480,12 +515,13 @@ def silent_ports(applications: Sequence[Application], listen: Listen) -> Iterato
     there = ", ".join(listener.directive for listener in listen)
     for application in applications:
         address = str(application.get("address", DEFAULTS["address"]))
-        port = int(application.get("port", DEFAULTS["port"]))
-        if not listens(listen, address, port):
+        for key, port in ports_of(application):
+            if listens(listen, address, port):
+                continue
             wanted = Listener(address, port).directive
             yield _sentence(
                 application["name"],
-                "port",
+                key,
                 f"httpd does not listen on {wanted}; add it to httpd_listen (now {there}) or change the port",
             )
 
@@ -509,11 +545,19 @@ def problems(applications: Sequence[Application], listen: Iterable[int | str], e
     ``environment`` is `wsgi_environment`: what kind of host the inventory says that it is.
     """
     found = [sentence for application in applications for sentence in application_problems(application)]
+    found += [
+        _sentence(application["name"], key, text)
+        for application in applications
+        if application.get("tls") is not None
+        for key, text in httpd_tls.problems(application["tls"], environment)
+    ]
     if found:
         return found
     return [
         *duplicate_names(applications),
         *duplicate_hosts(applications),
+        *repeated_ports(applications),
+        *(_sentence(*problem) for problem in wsgi_vhost.site_problems(applications)),
         *duplicate_defaults(applications),
         *debugged_in_production(applications, environment),
         *several_embedded(applications),
@@ -524,7 +568,7 @@ def problems(applications: Sequence[Application], listen: Iterable[int | str], e
 def module_problems(applications: Sequence[Application], server: Mapping[str, Any]) -> list[str]:
     """What the applications ask for and the server will not have, one sentence each.
 
-    ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`), modules (of httpd).
+    ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`).
     """
     return [
         *(
@@ -548,6 +592,7 @@ def normalise_static(static: Application, current: str) -> dict[str, Any]:
         "url": "/" + str(complete["url"]).strip("/"),
         "directory": os.path.normpath(os.path.join(current, str(complete["directory"]))),
         "cache_seconds": int(complete["cache_seconds"]),
+        **wsgi_vhost.normalise_static(static),
     }
 
 
@@ -560,23 +605,30 @@ def normalise_source(source: Application) -> dict[str, Any]:
     return {"directory": os.path.normpath(os.path.expanduser(str(complete["directory"]))), "exclude": exclude}
 
 
-def normalise_health(application: Application, listen: Listen) -> dict[str, Any]:
+def normalise_health(application: Application, listen: Listen, site: Application) -> dict[str, Any]:
     """The health check, with the address at which the host reaches its own application."""
     complete = {**HEALTH_DEFAULTS, **(application.get("health") or {})}
-    port = int(application["port"])
+    tls = site.get("tls")
+    port = int(application["port"] if tls is None else tls.get("port", httpd_tls.DEFAULTS["port"]))
     host = str(application["server_name"])
     return {
-        "path": str(complete["path"]),
+        "path": wsgi_vhost.path_of(application).rstrip("/") + str(complete["path"]),
         "status": int(complete["status"]),
         "timeout": int(complete["timeout"]),
         "address": local_address(listen, str(application["address"]), port),
         "port": port,
-        "host": host if port == 80 else f"{host}:{port}",
+        "host": host if port == (80 if tls is None else 443) else f"{host}:{port}",
+        "tls": tls is not None,
     }
 
 
-def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """One application, complete. `sizes` has the computed processes, threads and listen_backlog for it."""
+def normalise_one(
+    application: Application, listen: Listen, sizes: Mapping[str, Any], site: Application
+) -> dict[str, Any]:
+    """One application, complete.
+
+    `sizes` has the computed processes, threads and listen_backlog for it; `site` is the application of its vhost.
+    """
     given = {key: value for key, value in application.items() if value is not None}
     complete = {**DEFAULTS, **given}
     name = str(complete["name"])
@@ -601,7 +653,9 @@ def normalise_one(application: Application, listen: Listen, sizes: Mapping[str, 
         "python_path": [os.path.normpath(str(path)) for path in complete["python_path"]],
         "static": [normalise_static(static, paths["current"]) for static in complete["static"]],
         "release_commands": [argument_list(command) for command in complete["release_commands"]],
-        "health": normalise_health(complete, listen),
+        "health": normalise_health(complete, listen, site),
+        "site": str(site["name"]),
+        **wsgi_vhost.normalise(complete, paths["current"], instance()["state_directory"]),
         "paths": paths,
     }
     return {**result, "all_processes": all_processes(result), "replacement_seconds": replacement_seconds(result)}
@@ -619,7 +673,11 @@ def normalise(
     if found:
         raise ValueError(" ".join(found))
     parsed = [parse(entry) for entry in ports]
-    complete = [normalise_one(application, parsed, sizes[application["name"]]) for application in applications]
+    site_of = {m["name"]: members[0] for members in wsgi_vhost.sites(applications).values() for m in members}
+    complete = [
+        normalise_one(application, parsed, sizes[application["name"]], site_of[application["name"]])
+        for application in applications
+    ]
     return sorted(complete, key=lambda application: str(application["name"]))
 
 
@@ -635,5 +693,8 @@ def notes(applications: Iterable[Application]) -> list[str]:
 
 
 def without_environments(applications: Iterable[Application]) -> list[dict[str, Any]]:
-    """The applications as modules may log them: no environment variable, so no secret, is in there."""
-    return [{k: v for k, v in application.items() if k != "environment"} for application in applications]
+    """The applications as modules may log them: no environment variable and no hash of a password is in there."""
+    return [
+        {k: v for k, v in wsgi_vhost.without_users(application).items() if k != "environment"}
+        for application in applications
+    ]

@@ -12,11 +12,10 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import URL_PATH, is_below
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
-    AUTHENTICATION_MODULES,
     LOCATION,
-    URL_PATH,
     VHOST,
     Problems,
     Values,
@@ -73,7 +72,6 @@ def check(application: Application) -> Problems:
     yield from check_daemon_options(application, OPTIONS)
     yield from check_groups(application)
     yield from problems(at(VHOST), directives_of(application), DIRECTIVES)
-    yield from check_proxies(directives_of(application), DIRECTIVES)
     yield from check_locations(application)
     if application.get("mode") == "embedded":
         for key in (OPTIONS, GROUPS):
@@ -111,6 +109,7 @@ def check_groups(application: Application) -> Problems:
             yield f"{key}.name", f"{name!r} is there twice; give each group its own"
         names.add(name)
         yield from check_paths(group.get("paths") or [], f"{key}.paths", paths)
+        yield from check_inside(application, group.get("paths") or [], f"{key}.paths")
         for size in GROUP_DEFAULTS:
             if int(group.get(size, 1)) < 1:
                 yield f"{key}.{size}", f"{group[size]} is too small; the least is 1"
@@ -133,6 +132,14 @@ def check_paths(found: Sequence[Any], key: str, seen: set[str]) -> Problems:
         yield from check_path(path, f"{key}[{index}]", seen)
 
 
+def check_inside(application: Application, found: Sequence[Any], key: str) -> Problems:
+    """Paths that are another application's."""
+    own = str(application.get("path") or "/")
+    for index, path in enumerate(found):
+        if not is_below(str(path), own):
+            yield f"{key}[{index}]", f"{path!r} is not below the application's path {own!r}; begin it with that"
+
+
 def check_path(path: Any, key: str, seen: set[str]) -> Problems:
     """What is wrong with one URL path."""
     if not isinstance(path, str) or not URL_PATH.fullmatch(path):
@@ -152,21 +159,18 @@ def check_locations(application: Application) -> Problems:
         if set(location) == {"path"}:
             yield key, "it sets nothing; add a directive or remove it"
         yield from problems(at(LOCATION), location, key)
-        yield from check_proxies(location, key)
+        if "auth_user_script" in location:
+            for auth in application.get("auth") or []:
+                if is_below(str(auth.get("path") or "/"), str(location.get("path"))):
+                    yield (
+                        f"{key}.auth_user_script",
+                        f"the key auth asks for a password at {auth.get('path') or '/'!r}, which is below; remove one",
+                    )
         if "auth_group_script" in location and "auth_user_script" not in location:
             yield (
                 f"{key}.auth_group_script",
                 "nothing says who the user is; add auth_user_script, which checks the password",
             )
-
-
-def check_proxies(values: Values, key: str) -> Problems:
-    """Headers that any client could send must not be believed from any."""
-    if "trusted_proxy_headers" in values and "trusted_proxies" not in values:
-        yield (
-            f"{key}.trusted_proxy_headers",
-            "mod_wsgi believes these headers from any client without trusted_proxies; add the proxies' addresses",
-        )
 
 
 def scripts(application: Application) -> Iterator[tuple[str, str]]:
@@ -199,7 +203,7 @@ def module_version(version: str, install_method: str, host: Mapping[str, Any]) -
 def server_problems(application: Application, server: Mapping[str, Any]) -> Problems:
     """What the application asks for and the server will not have.
 
-    ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`), modules (of httpd).
+    ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`).
     """
     version = str(server["version"])
     yield from unavailable(daemon_options(), options_of(application), OPTIONS, version)
@@ -209,12 +213,6 @@ def server_problems(application: Application, server: Mapping[str, Any]) -> Prob
     for index, location in enumerate(locations_of(application)):
         key = f"{DIRECTIVES}.locations[{index}]"
         yield from unavailable(at(LOCATION), location, key, version)
-        missing = [name for name in AUTHENTICATION_MODULES if name not in server["modules"]]
-        if "auth_user_script" in location and missing:
-            yield (
-                f"{key}.auth_user_script",
-                f"it needs the modules {', '.join(missing)} of httpd; add them to httpd_extra_modules",
-            )
     if boolean(given(server["directives"]).get("free_threading", False)) and "switch_interval" in options_of(
         application
     ):
@@ -325,14 +323,34 @@ def alias_lines(application: Application, process_group: str, launcher: str) -> 
     return lines(at(VHOST)[ALIASES], values[ALIASES], "", additions(application, process_group, launcher))
 
 
+def is_mounted(application: Application) -> bool:
+    """Whether the application is under a path of another one's vhost."""
+    return bool(application["site"] != application["name"])
+
+
 def vhost_lines(application: Application, code: str, process_group: str, launcher: str) -> list[str]:
-    """All other directives of the vhost, then those of its locations."""
+    """All other directives of the vhost, without those of its locations."""
     added = additions(application, process_group, launcher)
     values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
-    found = directive_lines(VHOST, values, code, added)
-    for location in locations_of(application):
-        found += location_lines(location, code, added)
-    return found
+    if is_mounted(application):
+        return mounted_lines(application, values, code, added)
+    return directive_lines(VHOST, values, code, added)
+
+
+def mounted_lines(application: Application, values: Values, code: str, added: Mapping[str, str]) -> list[str]:
+    """The directives of an application that has only a path of the vhost; what the vhost has itself ends there."""
+    whole = {key: value for key, value in values.items() if key not in at(LOCATION)}
+    own = {key: value for key, value in values.items() if key in at(LOCATION)}
+    inner = [
+        f"WSGIPassAuthorization {pass_authorization(application)}",
+        *directive_lines(LOCATION, own, code, added),
+    ]
+    return [*directive_lines(VHOST, whole, code, added), *section(str(application["path"]), inner)]
+
+
+def section(path: str, inner: Sequence[str]) -> list[str]:
+    """A section of httpd for a path."""
+    return [f"<Location {quote(path, 'path')}>", *(f"    {line}" for line in inner), "</Location>"]
 
 
 def location_lines(location: Values, code: str, added: Mapping[str, str]) -> list[str]:
@@ -342,41 +360,57 @@ def location_lines(location: Values, code: str, added: Mapping[str, str]) -> lis
     if "pass_authorization" in location:
         inner.append(f"WSGIPassAuthorization {'On' if boolean(location['pass_authorization']) else 'Off'}")
     inner += authentication_lines(location)
-    return [f"<Location {quote(location['path'], 'path')}>", *(f"    {line}" for line in inner), "</Location>"]
+    return section(location["path"], inner)
+
+
+def logins(application: Application) -> list[dict[str, Any]]:
+    """Paths where a script checks passwords, and what is required there."""
+    return [
+        {"path": str(location["path"]), "require": [_required(location)]}
+        for location in locations_of(application)
+        if "auth_user_script" in location
+    ]
+
+
+def _required(location: Values) -> str:
+    groups = given(location.get("auth_group_script")).get("groups")
+    return " ".join(["wsgi-group", *(quote(group, "groups") for group in groups)]) if groups else "valid-user"
 
 
 def authentication_lines(location: Values) -> list[str]:
     """What makes httpd ask for a password, where a script checks it."""
     if "auth_user_script" not in location:
         return []
-    groups = given(location.get("auth_group_script")).get("groups")
-    required = " ".join(["wsgi-group", *(quote(group, "groups") for group in groups)]) if groups else "valid-user"
     return [
         "AuthType Basic",
         f"AuthName {quote(location['auth_user_script']['realm'], 'realm')}",
         "AuthBasicProvider wsgi",
         # What is required elsewhere stays required.
         "AuthMerging And",
-        f"Require {required}",
+        f"Require {_required(location)}",
     ]
 
 
-NOTHING: Mapping[str, Any] = {"aliases": [], "preload": "", "groups": [], "directives": []}
+NOTHING: Mapping[str, Any] = {"aliases": [], "preload": "", "groups": [], "directives": [], "locations": []}
 """What the template gets where an application sets nothing."""
 
 
 def vhost_values(application: Application, code: str, process_group: str, launcher: str) -> dict[str, Any]:
     """What the template lays out: lines before the application's own path, other process groups, all other lines.
 
+    Those of its locations come after the logins of httpd, so that a location has the last word.
+
     ``preload`` is the launcher where it has to be loaded by a directive of its own: with several process groups, and in
     a chroot, where a path from outside means nothing (measured with mod_wsgi 4.9.1 to 6.1.1 on Debian 12, 2026-11).
     """
     groups, outside = active_groups(application), root(application)
+    added = additions(application, process_group, outside + launcher)
     return {
         "aliases": alias_lines(application, process_group, outside + launcher),
         "preload": launcher if groups or outside else "",
         "groups": groups,
         "directives": vhost_lines(application, code, process_group, outside + launcher),
+        "locations": [line for location in locations_of(application) for line in location_lines(location, code, added)],
     }
 
 

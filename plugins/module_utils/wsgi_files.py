@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_directives
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_tls, wsgi_directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_certificates import UNKNOWN_HOST
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
     DEBUG_TOOL,
     DEBUGGED_SCRIPT,
@@ -22,6 +23,12 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import 
     PROBE,
     RUN_TOOL,
     RUNNER,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_site import (
+    Certificates,
+    certificate_note,
+    regex,
+    site_values,
 )
 
 MODULE_UTILS = Path(__file__).resolve().parent
@@ -49,18 +56,17 @@ def templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - not HTML
     )
-    environment.filters.update(wsgi_directives.FILTERS, quote=quote)
+    environment.filters.update(wsgi_directives.FILTERS, quote=quote, regex=regex)
     return environment
 
 
-def listen(application: Mapping[str, Any]) -> str:
-    """The argument of VirtualHost."""
-    address = str(application["address"])
-    return f"[{address}]:{application['port']}" if ":" in address else f"{address}:{application['port']}"
-
-
 def vhost_name(application: Mapping[str, Any]) -> str:
-    """The vhost's file name. httpd reads them in order, and the first vhost of a port answers unknown names."""
+    """The vhost's file name. httpd reads them in order, and the first vhost of a port answers unknown names.
+
+    What an application under a path of another one's vhost has is read before all vhosts, which name its group.
+    """
+    if application["site"] != application["name"]:
+        return f"000-modwsgi-application-{application['name']}.conf"
     if application["default_vhost"]:
         return f"000-modwsgi-default-{application['name']}.conf"
     return f"100-modwsgi-{application['name']}.conf"
@@ -128,31 +134,44 @@ def embedded_files(application: Mapping[str, Any], instance: Mapping[str, str]) 
     ]
 
 
-def application_files(
-    application: Mapping[str, Any], instance: Mapping[str, str], environment: jinja2.Environment
-) -> list[File]:
-    """The vhost of one application, its link, and its part of the private vhost."""
+def member_of(application: Mapping[str, Any]) -> dict[str, Any]:
+    """An application as a part of its vhost."""
+    launcher = launcher_of(application)
     # httpd looks at scripts from outside of a chroot; mod_wsgi takes its path off.
-    root = wsgi_directives.root(application)
-    launcher_directory, launcher_file = os.path.split(root + launcher_of(application))
-    log = f"{instance['log_directory']}/{application['name']}"
-    values = {
+    launcher_directory, launcher_file = os.path.split(wsgi_directives.root(application) + launcher)
+    process_group = application["name"] if application["mode"] == DAEMON else "%{GLOBAL}"
+    return {
         "application": application,
         "paths": application["paths"],
-        "logs": {"error": f"{log}-error.log", "access": f"{log}-access.log", "format": instance["access_log_format"]},
-        "listen": listen(application),
-        "process_group": application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
+        "process_group": process_group,
         "launcher_directory": launcher_directory,
         "launcher_file": launcher_file,
-        "wsgi": wsgi_directives.vhost_values(
-            application,
-            application["paths"]["current"],
-            application["name"] if application["mode"] == DAEMON else "%{GLOBAL}",
-            launcher_of(application),
-        ),
+        "wsgi": wsgi_directives.vhost_values(application, application["paths"]["current"], process_group, launcher),
+    }
+
+
+def application_files(
+    application: Mapping[str, Any],
+    site: Mapping[str, Any],
+    instance: Mapping[str, str],
+    environment: jinja2.Environment,
+) -> list[File]:
+    """The vhost of one application, its link, and its part of the private vhost.
+
+    An application under a path of another one's vhost has only its daemon process groups in a file of its own.
+    ``site`` has the values of the vhost.
+    """
+    log = f"{instance['log_directory']}/{application['site']}"
+    root = wsgi_directives.root(application)
+    values = {
+        **site,
+        **member_of(application),
+        "logs": {"error": f"{log}-error.log", "access": f"{log}-access.log", "format": instance["access_log_format"]},
         "probe": root + PROBE,
         "library": root + LIBRARY,
     }
+    if application["site"] != application["name"]:
+        values |= {"vhosts": [], "redirect_vhosts": []}
     name = vhost_name(application)
     return [
         {
@@ -168,11 +187,70 @@ def application_files(
     ]
 
 
-def files(applications: Iterable[Mapping[str, Any]], instance: Mapping[str, str]) -> list[File]:
-    """All files of the role, for one transaction.
+def tls_files(
+    sites: Iterable[Mapping[str, Any]],
+    instance: Mapping[str, str],
+    environment: jinja2.Environment,
+    certificates: Certificates,
+) -> list[File]:
+    """What TLS needs beside the vhosts; nothing when no site has it."""
+    secure = [site for site in sites if site["tls"] is not None]
+    if not secure:
+        return []
+    server, unknown = "modwsgi-tls.conf", "050-modwsgi-unknown-tls-host.conf"
+    values = {
+        "profiles_version": httpd_tls.profiles_version(),
+        "state_directory": instance["state_directory"],
+        "acme": [
+            {**site["tls"]["acme"], "names": [site["server_name"], *site["server_aliases"], *site["redirect_names"]]}
+            for site in secure
+            if site["tls"]["acme"]
+        ],
+        "ports": sorted({site["tls"]["port"] for site in secure}),
+        "files": httpd_tls.self_signed_files(UNKNOWN_HOST, instance["state_directory"]),
+        "certificate": certificate_note(UNKNOWN_HOST, certificates),
+        "settings": httpd_tls.settings("intermediate"),
+    }
+    return [
+        {
+            "path": f"conf-available/{server}",
+            "content": environment.get_template("tls_server.conf.j2").render(values),
+            "action": "restart",
+        },
+        {"path": f"conf-enabled/{server}", "link": f"../conf-available/{server}", "action": "restart"},
+        {
+            "path": f"sites-available/{unknown}",
+            "content": environment.get_template("unknown_tls_host.conf.j2").render(values),
+        },
+        {"path": f"sites-enabled/{unknown}", "link": f"../sites-available/{unknown}"},
+    ]
+
+
+def files(
+    applications: Iterable[Mapping[str, Any]],
+    instance: Mapping[str, str],
+    certificates: Certificates | None = None,
+) -> list[File]:
+    """All files of the role, for one transaction. ``certificates`` is what httpd_certificates has found.
 
     Raises QuotingError for a value that httpd's configuration cannot carry.
     """
-    environment, applications = templates(), list(applications)
-    of_applications = [application_files(application, instance, environment) for application in applications]
-    return [*helper_files(), *mode_files(applications), *(file for group in of_applications for file in group)]
+    environment, applications, found = templates(), list(applications), certificates or {}
+    by_site: dict[str, list[Mapping[str, Any]]] = {}
+    for application in applications:
+        by_site.setdefault(application["site"], []).append(application)
+    sites = [application for application in applications if application["site"] == application["name"]]
+    values = {
+        site["name"]: site_values(site, [member_of(member) for member in by_site[site["name"]]], found)
+        for site in sites
+    }
+    of_applications = [
+        application_files(application, values[application["site"]], instance, environment)
+        for application in applications
+    ]
+    return [
+        *helper_files(),
+        *mode_files(applications),
+        *tls_files(sites, instance, environment, found),
+        *(file for group in of_applications for file in group),
+    ]

@@ -100,6 +100,12 @@ options:
         description: The content is not shown in a diff.
         type: bool
         default: false
+  sensitive_files:
+    description:
+      - More files of the set, as JSON in Base64, each with C(path) and C(content); one opaque value that no log shows.
+      - They belong to root and to httpd's group, mode 0640.
+    type: str
+    version_added: 0.2.0
 attributes:
   check_mode:
     support: full
@@ -152,6 +158,7 @@ changes:
   sample: ["write /etc/apache2/conf-available/example.conf"]
 """
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -214,6 +221,16 @@ class Deferred:
         return self.directory / f"{owner}.json"
 
 
+def sensitive(encoded: str | None, name: str) -> list[dict[str, Any]]:
+    """The entries of the option ``sensitive_files``."""
+    group = instance(name)["group"]
+    listed = json.loads(base64.b64decode(encoded)) if encoded else []
+    return [
+        {"path": entry["path"], "content": entry["content"], "mode": "0640", "group": group, "sensitive": True}
+        for entry in listed
+    ]
+
+
 def run(
     owner: str,
     name: str,
@@ -274,16 +291,18 @@ def main() -> None:
             "defer": {"type": "bool", "default": False},
             "together_with": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
+            "sensitive_files": {"type": "str", "no_log": True},
         },
         supports_check_mode=True,
     )
     os.umask(0o022)
     parameters = module.params
     try:
+        files = [*parameters["files"], *sensitive(parameters["sensitive_files"], parameters["instance"])]
         result = run(
             parameters["owner"],
             parameters["instance"],
-            parameters["files"],
+            files,
             module.check_mode,
             parameters["defer"],
             parameters["together_with"],

@@ -71,6 +71,7 @@ applications:
 import http.client
 import json
 import os
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,9 +93,31 @@ class ProbeError(Exception):
     """An application is not as it should be; the text is one sentence, and evidence may follow."""
 
 
-def get(address: str, port: int, path: str, host: str, timeout: float) -> tuple:
+class TLSConnection(http.client.HTTPSConnection):
+    """A connection over TLS to an address, for a host name.
+
+    The certificate is not checked: the host asks itself, and the module httpd_certificates has looked at the file.
+    """
+
+    def __init__(self, address: str, port: int, host: str, timeout: float) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        super().__init__(address, port, timeout=timeout, context=context)
+        self.wanted = host.partition(":")[0]
+
+    def connect(self) -> None:
+        """Connect, and name the host, so that httpd chooses its vhost."""
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.wanted)
+
+
+def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
     """One request; status and body. Raises OSError or http.client.HTTPException."""
-    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    if tls:
+        connection = TLSConnection(address, port, host, timeout)
+    else:
+        connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("GET", path, headers={"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"})
         response = connection.getresponse()
@@ -103,7 +126,7 @@ def get(address: str, port: int, path: str, host: str, timeout: float) -> tuple:
         connection.close()
 
 
-def get_until(address: str, port: int, path: str, host: str, timeout: float) -> tuple:
+def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
     """Repeat a request until an application answers it; the last status and body, or the last error.
 
     A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
@@ -112,7 +135,7 @@ def get_until(address: str, port: int, path: str, host: str, timeout: float) -> 
     while True:
         left = max(deadline - time.monotonic(), 0.1)
         try:
-            status, body = get(address, port, path, host, left)
+            status, body = get(address, port, path, host, left, tls)
             if status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
                 return status, body
         except (OSError, http.client.HTTPException):
@@ -168,7 +191,7 @@ class Check:
         self.parameters = parameters
         folder = parameters["log_directory"]
         self.logs = [
-            LogTail(os.path.join(folder, f"{self.name}-error.log")),
+            LogTail(os.path.join(folder, f"{application.get('site', self.name)}-error.log")),
             LogTail(os.path.join(folder, "error.log")),
         ]
         self.result: dict = {}
@@ -209,11 +232,12 @@ class Check:
     def health(self) -> None:
         """Ask the application whether it is well."""
         health = self.application["health"]
-        where = f"http://{health['host']}{health['path']}"
+        tls = bool(health.get("tls"))
+        where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         began = time.monotonic()
         try:
             status, body = get_until(
-                health["address"], health["port"], health["path"], health["host"], health["timeout"]
+                health["address"], health["port"], health["path"], health["host"], health["timeout"], tls
             )
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(

@@ -180,10 +180,6 @@ def test_values_at_the_bounds(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("trusted_proxies", ["10.0.0.5/8"], "is not an address or a network"),
-        ("trusted_proxies", ["proxy.example"], "is not an address or a network"),
-        ("trusted_proxies", ["::ffff:10.0.0.1"], "write the IPv4 address"),
-        ("trusted_proxy_headers", ["X-Anything"], "is none of X-Forwarded-For"),
         ("map_head_to_get", "never", "'never' is none of auto, on, off"),
         ("handler_scripts", [{"name": "x y", "script": "a.py"}], "handler_scripts[0].name: 'x y' is not usable"),
         ("import_scripts", [{"script": "../a.py"}], "leads out of the source"),
@@ -197,11 +193,6 @@ def test_values_of_the_vhost_that_are_refused(name: str, value: Any, words: str)
 
 def test_a_bare_on_of_yaml_is_the_choice() -> None:
     assert directive_lines(VHOST, {"map_head_to_get": True}) == ["WSGIMapHEADToGET on"]
-
-
-def test_addresses_are_written_as_mod_wsgi_reads_them() -> None:
-    values = {"trusted_proxies": ["10.0.0.0/8", "2001:DB8::1", "192.0.2.7"]}
-    assert directive_lines(VHOST, values) == ["WSGITrustedProxies 10.0.0.0/8 2001:db8::1 192.0.2.7"]
 
 
 # ---------------------------------------------------------------- the server

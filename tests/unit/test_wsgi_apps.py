@@ -225,7 +225,13 @@ def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:
     assert (complete["processes"], complete["threads"], complete["listen_backlog"]) == (2, 15, 2048)
     assert complete["release_commands"] == [["python", "manage.py", "a b"]]
     assert complete["static"] == [
-        {"url": "/static", "directory": "/srv/wsgi/shop/current/assets", "cache_seconds": 3600}
+        {
+            "url": "/static",
+            "directory": "/srv/wsgi/shop/current/assets",
+            "cache_seconds": 3600,
+            "precompressed": False,
+            "immutable": False,
+        }
     ]
     assert complete["source"] == {"directory": str(source), "exclude": []}
     assert complete["health"] == {
@@ -235,6 +241,7 @@ def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:
         "address": "127.0.0.1",
         "port": 80,
         "host": "shop.example.com",
+        "tls": False,
     }
     assert "environment" not in wsgi_apps.without_environments([complete])[0]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_apps, wsgi_directives, wsgi_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_apps, wsgi_directives, wsgi_files, wsgi_vhost
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 
 SIZES = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
-SERVER: dict[str, Any] = {"version": "6.1.1", "directives": {}, "modules": ["auth_basic", "authn_core", "authz_user"]}
+SERVER: dict[str, Any] = {"version": "6.1.1", "directives": {}}
 
 
 @pytest.fixture(name="raw")
@@ -70,10 +70,6 @@ def options(text: str) -> list[list[str]]:
         (
             {"request_timeout": 0, "daemon_options": {"interrupt_timeout": 5}},
             "key daemon_options.interrupt_timeout: it has no effect while request_timeout is 0",
-        ),
-        (
-            {"wsgi_directives": {"trusted_proxy_headers": ["X-Forwarded-For"]}},
-            "key wsgi_directives.trusted_proxy_headers: mod_wsgi believes these headers from any client",
         ),
         (
             {"wsgi_directives": {"import_scripts": [{"script": "absent.py"}]}},
@@ -165,11 +161,11 @@ def test_what_the_module_does_not_have_is_refused_by_name_and_version(raw: dict[
     assert wsgi_apps.module_problems([application], SERVER) == []
 
 
-def test_a_password_script_needs_modules_of_httpd(raw: dict[str, Any]) -> None:
+def test_a_password_script_brings_the_modules_of_httpd_that_it_needs(raw: dict[str, Any]) -> None:
     location = {"path": "/a", "auth_user_script": {"script": "auth.py", "realm": "Staff"}}
     application = {**raw, "wsgi_directives": {"locations": [location]}}
-    (found,) = wsgi_apps.module_problems([application], {**SERVER, "modules": ["authn_core"]})
-    assert "it needs the modules auth_basic, authz_user of httpd; add them to httpd_extra_modules." in found
+    assert set(wsgi_vhost.modules([application])) == {"auth_basic", "authn_core", "authz_user"}
+    assert wsgi_vhost.modules([{**raw, "wsgi_directives": {"locations": [{"path": "/a"}]}}]) == []
 
 
 def test_a_switch_interval_and_free_threading_are_refused(raw: dict[str, Any]) -> None:

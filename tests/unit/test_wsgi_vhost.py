@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a vhost can have, what is refused, and that no text adds a directive."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_tls,
+    wsgi_apps,
+    wsgi_certificates,
+    wsgi_files,
+    wsgi_vhost,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROLE = Path(__file__).parents[2] / "roles" / "wsgi_app"
+SIZES = {"processes": 2, "threads": 15, "listen_backlog": 2048}
+HASH = "$2y$05$szaG6N0.P1EzZrtZyeVf2uXZFD680Tb12Qj7qPOSSuromU3O87VdO"
+
+
+@pytest.fixture(name="shop")
+def fixture_shop(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "wsgi.py").write_text("")
+    (tmp_path / "static").mkdir()
+    return {"name": "shop", "source": {"directory": str(tmp_path)}, "server_name": "shop.example"}
+
+
+def found(*applications: dict[str, Any], environment: str = "") -> list[str]:
+    return wsgi_apps.problems(list(applications), [80, 443, 8080], environment)
+
+
+def rendered(*applications: dict[str, Any], certificates: dict[str, Any] | None = None) -> dict[str, str]:
+    complete = wsgi_apps.normalise(list(applications), [80, 443, 8080], {a["name"]: SIZES for a in applications})
+    files = wsgi_files.files(complete, instance(), certificates)
+    return {file["path"]: file["content"] for file in files if "content" in file}
+
+
+def vhost(*applications: dict[str, Any], certificates: dict[str, Any] | None = None) -> str:
+    return rendered(*applications, certificates=certificates)["sites-available/100-modwsgi-shop.conf"]
+
+
+CASES: list[tuple[dict[str, Any], str, str]] = [
+    ({"path": "shop"}, "path", "begin with /"),
+    ({"path": "/a b"}, "path", "is not usable"),
+    ({"path": "/../x"}, "path", "is not usable"),
+    ({"extra_ports": [0]}, "extra_ports[0]", "is not a port"),
+    ({"extra_ports": [81]}, "extra_ports[0]", "httpd does not listen on 81"),
+    ({"extra_ports": [80]}, "extra_ports[0]", "has the port 80 twice"),
+    ({"redirect_names": ["a b"]}, "redirect_names[0]", "is not a host name"),
+    ({"body_limits": [{"path": "/x?", "max_body_size": 1}]}, "body_limits[0].path", "is not usable"),
+    ({"body_limits": [{"path": "/x", "max_body_size": -1}]}, "body_limits[0].max_body_size", "is negative"),
+    ({"redirects": [{"from": "old", "to": "/new"}]}, "redirects[0].from", "is not a URL path"),
+    ({"redirects": [{"from": "/old"}]}, "redirects[0].to", "neither a path nor an http(s) address"),
+    ({"redirects": [{"from": "/old", "to": "//evil"}]}, "redirects[0].to", "neither a path nor"),
+    ({"redirects": [{"from": "/old", "to": "javascript:x"}]}, "redirects[0].to", "neither a path nor"),
+    ({"redirects": [{"from": "/old", "to": "/old/x"}]}, "redirects[0].to", "run in a circle"),
+    ({"redirects": [{"from": "/old", "to": "/n", "status": 200}]}, "redirects[0].status", "is not a redirect"),
+    ({"redirects": [{"from": "/old", "to": "/n", "status": 410}]}, "redirects[0].to", "is gone"),
+    ({"headers": [{"name": "X A", "value": "b"}]}, "headers[0].name", "is not the name of a header"),
+    ({"headers": [{"name": "X-A", "value": "a\nb"}]}, "headers[0].value", "holds a newline"),
+    ({"headers": [{"name": "X-A"}]}, "headers[0].value", "need a value"),
+    ({"headers": [{"name": "X-A", "value": "expr=1"}]}, "headers[0].value", "for an expression"),
+    (
+        {"headers": [{"name": "Strict-Transport-Security", "value": "max-age=1"}]},
+        "headers[0].name",
+        "use tls.hsts_seconds",
+    ),
+    ({"error_documents": [{"status": 200, "file": "x"}]}, "error_documents[0].status", "is not an error"),
+    ({"error_documents": [{"status": 404, "file": "../x"}]}, "error_documents[0].file", "is not a file"),
+    ({"error_documents": [{"status": 404, "file": "x"}] * 2}, "error_documents", "404 is there 2 times"),
+    ({"maintenance": {"retry_after": 0}}, "maintenance.retry_after", "is too short"),
+    ({"maintenance": {"page": "x/"}}, "maintenance.page", "is not a file"),
+    ({"maintenance": {"enabled": True}, "health": {"path": "/a'b"}}, "health.path", "with maintenance"),
+    ({"auth": [{"users": {}}]}, "auth[0].users", "nobody could log in"),
+    ({"auth": [{"users": {"a": "secret"}}]}, "auth[0].users.a", "is not a hashed password"),
+    ({"auth": [{"users": {"a:b": HASH}}]}, "auth[0].users", "is not usable as a user's name"),
+    ({"auth": [{"users": {"a": f"{HASH}\nroot:x"}}]}, "auth[0].users.a", "is not a hashed password"),
+    ({"auth": [{"users": {"a": HASH}, "user_file": "/x"}]}, "auth[0].users", "give one of the two"),
+    ({"auth": [{"user_file": "x"}]}, "auth[0].user_file", "is not the absolute path"),
+    ({"auth": [{"type": "openid-connect", "users": {"a": HASH}}]}, "auth[0].users", "for the type Basic"),
+    ({"auth": [{"user_file": "/x", "require": ['a"b']}]}, "auth[0].require[0]", "is not what Require takes"),
+    ({"auth": [{"user_file": "/x", "require": ["a\nb"]}]}, "auth[0].require[0]", "is not what Require takes"),
+    ({"auth": [{"type": "x", "directives": "</Location>"}]}, "auth[0].directives", "closes a section"),
+    ({"auth": [{"type": "x", "modules": ["../x"]}]}, "auth[0].modules[0]", "is not a module"),
+    ({"auth": [{"user_file": "/x"}, {"user_file": "/y"}]}, "auth", "the path / is there 2 times"),
+    ({"trusted_proxies": ["proxy"]}, "trusted_proxies[0]", "neither an IP address nor a network"),
+    ({"trusted_proxy_headers": ["X-Evil"]}, "trusted_proxy_headers[0]", "is not known to mod_wsgi"),
+    ({"backends": [{"path": "/", "url": "http://a/"}]}, "backends[0].path", "hide the whole application"),
+    ({"backends": [{"path": "/ws", "url": "ftp://a/"}]}, "backends[0].url", "is not the address of a server"),
+    ({"backends": [{"path": "/ws", "url": "http://a/ nocanon"}]}, "backends[0].url", "is not the address"),
+    ({"backends": [{"path": "/ws", "url": "http://a/", "timeout": 0}]}, "backends[0].timeout", "is too short"),
+    ({"extra_config": "ServerName x"}, "extra_config", "line 1: the role itself sets ServerName"),
+    ({"extra_config": "</VirtualHost>"}, "extra_config", "closes a section"),
+    ({"tls": {}}, "tls", "none is given"),
+    ({"tls": {"certificate": "/a"}}, "tls.key", "give both or neither"),
+    ({"tls": {"self_signed": True, "certificate": "/a", "key": "/b"}}, "tls", "certificate and self_signed are given"),
+    ({"tls": {"certificate": "a", "key": "/b"}}, "tls.certificate", "is not the absolute path"),
+    ({"tls": {"self_signed": True, "profile": "old"}}, "tls.profile", "is not known"),
+    ({"tls": {"self_signed": True, "port": 80}}, "tls.port", "has the port 80 twice"),
+    ({"tls": {"self_signed": True, "port": 444}}, "tls.port", "httpd does not listen on 444"),
+    ({"tls": {"self_signed": True, "hsts_seconds": -1}}, "tls.hsts_seconds", "is negative"),
+    ({"tls": {"self_signed": True, "hsts_seconds": 9, "redirect": False}}, "tls.hsts_seconds", "redirect is false"),
+    ({"tls": {"acme": {"contact": "x", "agree_terms": True}}}, "tls.acme.contact", "wants an e-mail address"),
+    ({"tls": {"acme": {"contact": "a@b.example"}}}, "tls.acme.agree_terms", "agrees to its terms"),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "text"), CASES)
+def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], key: str, text: str) -> None:
+    (sentence,) = found({**shop, **change})
+    assert sentence.startswith(f"wsgi_apps: application 'shop', key {key}: ")
+    assert text in sentence
+    assert sentence.endswith(".")
+    assert "secret" not in sentence
+
+
+def test_a_self_made_certificate_is_not_for_production(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"self_signed": True}
+    assert found(shop) == []
+    (sentence,) = found(shop, environment="production")
+    assert "key tls.self_signed: browsers refuse it" in sentence
+
+
+def test_a_port_speaks_either_http_or_tls(shop: dict[str, Any]) -> None:
+    other = {**shop, "name": "blog", "server_name": "blog.example", "port": 443}
+    (sentence,) = found({**shop, "tls": {"self_signed": True}}, other)
+    assert "key tls.port: the application 'blog' speaks plain http on port 443" in sentence
+
+
+def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
+    blog = {**shop, "name": "blog", "path": "/blog/", "max_body_size": 5}
+    deep = {**shop, "name": "deep", "path": "/blog/deep", "health": {"path": "/ok"}}
+    assert found(shop, blog, deep) == []
+    files = rendered(shop, deep, blog)
+    text = files["sites-available/100-modwsgi-shop.conf"]
+    aliases = re.findall(r"WSGIScriptAlias (\S+) .* process-group=(\S+)", text)
+    assert aliases == [("/blog/deep", "deep"), ("/blog", "blog"), ("/", "shop")]
+    assert "<Location /blog>\n        LimitRequestBody 5" in text
+    mounted = files["sites-available/000-modwsgi-application-blog.conf"]
+    assert "WSGIDaemonProcess blog " in mounted
+    assert "<VirtualHost" not in mounted
+    complete = wsgi_apps.normalise([shop, blog, deep], [80], dict.fromkeys(("shop", "blog", "deep"), SIZES))
+    assert {a["name"]: a["health"]["path"] for a in complete} == {
+        "shop": "/healthz",
+        "blog": "/blog/healthz",
+        "deep": "/blog/deep/ok",
+    }
+
+
+def test_applications_of_one_vhost_must_not_be_in_each_other_s_way(shop: dict[str, Any]) -> None:
+    blog = {**shop, "name": "blog", "path": "/blog"}
+    (sentence,) = found(shop, blog, {**blog, "name": "twin"})
+    assert "'twin', key path: /blog is already the application 'blog'" in sentence
+    (sentence,) = found(shop, {**blog, "server_aliases": ["x.example"]})
+    assert "'blog', key server_aliases: it is for the whole vhost, which is that of the application 'shop'" in sentence
+    (sentence,) = found({**shop, "static": [{"url": "/blog", "directory": "static"}]}, blog)
+    assert "'shop', key static[0].url: /blog would hide the application 'blog'" in sentence
+
+
+def test_without_new_keys_nothing_is_added(shop: dict[str, Any]) -> None:
+    assert wsgi_vhost.modules([shop]) == []
+    assert wsgi_vhost.tls_ports([shop]) == []
+    assert not [path for path in rendered(shop) if "tls" in path]
+
+
+def test_the_modules_are_those_that_are_needed(shop: dict[str, Any]) -> None:
+    shop |= {
+        "tls": {"self_signed": True, "http2": False},
+        "static": [{"url": "/s", "directory": "static", "precompressed": True}],
+        "auth": [{"type": "openid-connect", "modules": ["auth_openidc"]}],
+        "backends": [{"path": "/a", "url": "unix:/run/x|http://localhost/"}, {"path": "/b", "url": "ws://b/"}],
+    }
+    assert wsgi_vhost.modules([shop]) == [
+        "auth_openidc", "authn_core", "authz_user", "proxy", "proxy_http", "proxy_wstunnel", "rewrite", "setenvif",
+        "socache_shmcb", "ssl",
+    ]  # fmt: skip
+
+
+def test_tls_redirects_and_keeps_what_was_asked(shop: dict[str, Any]) -> None:
+    shop |= {"server_aliases": ["*.shop.example"], "tls": {"certificate": "/c", "key": "/k", "hsts_seconds": 5}}
+    text = vhost(shop, certificates={"shop": {"fingerprint": "abc", "stapling": True}})
+    secure, plain = text.split("<VirtualHost *:80>")
+    assert "<VirtualHost *:443>" in secure
+    for line in (
+        "SSLCertificateFile /c",
+        "SSLCertificateKeyFile /k",
+        "SSLProtocol -all +TLSv1.2 +TLSv1.3",
+        "SSLUseStapling on",
+        "Protocols h2 http/1.1",
+        "Header always set Strict-Transport-Security max-age=5",
+        "# SHA-256 of the certificate's files: abc",
+    ):
+        assert f"    {line}\n" in secure
+    assert "WSGIScriptAlias" not in plain
+    assert "Redirect 308 https://%{SERVER_NAME}%{REQUEST_URI}" in plain
+    assert "ServerAlias *.shop.example" in plain
+
+
+def test_a_certificate_without_a_responder_is_not_stapled(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"certificate": "/c", "key": "/k"}
+    assert "SSLUseStapling" not in vhost(shop)
+
+
+def test_a_new_certificate_changes_the_vhost(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"certificate": "/c", "key": "/k"}
+    texts = {vhost(shop, certificates={"shop": {"fingerprint": f, "stapling": False}}) for f in ("a", "b")}
+    assert len(texts) == 2
+
+
+def test_both_protocols_can_be_served(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"self_signed": True, "redirect": False}
+    assert vhost(shop).count("WSGIScriptAlias / ") == 2
+
+
+def test_the_certificates_of_a_host(shop: dict[str, Any]) -> None:
+    shop |= {"tls": {"self_signed": True}, "redirect_names": ["www.shop.example"]}
+    complete = wsgi_apps.normalise([shop], [80, 443], {"shop": SIZES})
+    mine, unknown = wsgi_certificates.wanted(complete, "/state")
+    assert (mine["names"], mine["self_signed"]) == (["shop.example", "www.shop.example"], True)
+    assert unknown["certificate"] == "/state/tls/unknown-host.crt"
+    plain = wsgi_apps.normalise([{**shop, "tls": None}], [80], {"shop": SIZES})
+    assert wsgi_certificates.wanted(plain, "/state") == []
+
+
+def test_httpd_itself_gets_certificates(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"acme": {"contact": "ops@shop.example", "agree_terms": True}}
+    files = rendered(shop)
+    assert "SSLCertificateFile" not in files["sites-available/100-modwsgi-shop.conf"]
+    server = files["conf-available/modwsgi-tls.conf"]
+    assert "MDCertificateAgreement accepted" in server
+    assert "<MDomain shop.example>\n    MDContactEmail ops@shop.example\n</MDomain>" in server
+    assert "md" in wsgi_vhost.modules([shop])
+
+
+def test_users_are_in_no_value_that_a_module_logs(shop: dict[str, Any]) -> None:
+    shop["auth"] = [{"path": "/x", "users": {"alice": HASH}}]
+    complete = wsgi_apps.without_environments(wsgi_apps.normalise([shop], [80], {"shop": SIZES}))
+    assert HASH not in json.dumps(complete)
+    assert HASH not in json.dumps(rendered(shop))
+    assert wsgi_vhost.user_files([shop]) == {"modwsgi-users/shop-0": f"alice:{HASH}\n"}
+    assert "AuthUserFile modwsgi-users/shop-0" in vhost(shop)
+
+
+def test_the_health_check_needs_no_login(shop: dict[str, Any]) -> None:
+    shop["auth"] = [{"user_file": "/users", "require": ["user alice"]}]
+    text = vhost(shop)
+    assert "<Location /healthz>\n        Require local\n        Require user alice\n    </Location>" in text
+    assert text.index("<Location />") < text.index("<Location /healthz>")
+
+
+def test_the_maintenance_page_leaves_out_what_it_must(shop: dict[str, Any]) -> None:
+    shop["maintenance"] = {"retry_after": 7}
+    blog = {**shop, "name": "blog", "path": "/blog"}
+    text = vhost(shop, blog)
+    assert "<If \"-f '/srv/wsgi/shop/maintenance' && %{REQUEST_URI} != '/healthz' && " in text
+    assert r"%{REQUEST_URI} !~ m#^(?:/\.modwsgi|/blog)(?:/|$)#" in text
+    assert "%{REQUEST_URI} != '/blog/healthz' && %{REQUEST_URI} =~ m#^/blog(?:/|$)#" in text
+    assert text.count("Header always set Retry-After 7") == 2
+
+
+def test_header_values_come_as_they_are(shop: dict[str, Any]) -> None:
+    shop["headers"] = [{"name": "X-A", "value": '100% "sure"'}]
+    assert 'Header always set X-A "100%% \\"sure\\""' in vhost(shop)
+
+
+def test_the_profiles_are_mozilla_s_and_dated() -> None:
+    assert re.fullmatch(r"\d+\.\d+, \d{4}-\d\d-\d\d", httpd_tls.profiles_version())
+    assert httpd_tls.settings("modern")[0] == "SSLProtocol -all +TLSv1.3"
+
+
+def specified(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: option["default"] for name, option in options.items() if "default" in option}
+
+
+def test_the_argument_specification_repeats_the_defaults() -> None:
+    specification = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]
+    options = specification["options"]["wsgi_apps"]["options"]
+    for key, defaults in {
+        "redirects": wsgi_vhost.REDIRECT_DEFAULTS,
+        "headers": wsgi_vhost.HEADER_DEFAULTS,
+        "maintenance": wsgi_vhost.MAINTENANCE_DEFAULTS,
+        "auth": wsgi_vhost.AUTH_DEFAULTS,
+        "backends": wsgi_vhost.BACKEND_DEFAULTS,
+        "tls": httpd_tls.DEFAULTS,
+    }.items():
+        assert specified(options[key]["options"]) == defaults, key
+    acme = specified(options["tls"]["options"]["acme"]["options"])
+    assert {"contact": "", **acme} == httpd_tls.ACME_DEFAULTS
+    assert options["tls"]["options"]["profile"]["choices"] == list(httpd_tls.profiles())
+
+
+HOSTILE = st.text(max_size=12) | st.sampled_from(
+    ["a\nListen 81", "a\\", '"', "</VirtualHost>", "${X}", "%{X}e", "a b", "#", "' || 'a", "\\\nListen 81"]
+)
+SHAPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "path": HOSTILE.map("/{}".format),
+        "redirect_names": st.lists(HOSTILE, min_size=1, max_size=1),
+        "redirects": st.tuples(HOSTILE, HOSTILE, st.booleans()).map(
+            lambda t: [{"from": f"/{t[0]}", "to": f"/x{t[1]}", "exact": t[2]}]
+        ),
+        "headers": st.tuples(HOSTILE, HOSTILE).map(lambda t: [{"name": t[0] or "X", "value": t[1] or "x"}]),
+        "error_documents": HOSTILE.map(lambda t: [{"status": 404, "file": f"x{t}"}]),
+        "maintenance": HOSTILE.map(lambda t: {"page": t}),
+        "auth": st.tuples(HOSTILE, HOSTILE, HOSTILE).map(
+            lambda t: [{"realm": t[0], "user_file": f"/x{t[1]}", "require": [f"user {t[2]}"], "path": "/y"}]
+        ),
+        "trusted_proxies": st.lists(HOSTILE, min_size=1, max_size=1),
+        "backends": HOSTILE.map(lambda t: [{"path": "/b", "url": f"http://b/{t}"}]),
+        "extra_config": HOSTILE,
+        "tls": st.tuples(HOSTILE, HOSTILE).map(lambda t: {"certificate": f"/c{t[0]}", "key": f"/k{t[1]}"}),
+    },
+)
+
+
+@given(SHAPES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+def test_no_text_adds_a_directive(shop: dict[str, Any], change: dict[str, Any]) -> None:
+    """Whatever the values: refused, or the lines are those that harmless values of the same shape give."""
+    application = {**shop, **change}
+    if found(application):
+        return
+    try:
+        text = vhost(application)
+    except ValueError:
+        return  # refused by the quoting
+    extra = application.get("extra_config", "")
+    text = text.replace(extra.rstrip("\n"), "") if extra else text
+    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
+    assert not [line for line in lines if re.match(r"(?i)listen\b", line)]
+    sections = [line for line in lines if line.startswith("<")]
+    depth = 0
+    for line in sections:
+        depth += -1 if line.startswith("</") else 1
+        assert depth >= 0
+    assert depth == 0
+    assert len(re.findall(r"(?m)^<VirtualHost", text)) == len(re.findall(r"(?m)^</VirtualHost>", text))
