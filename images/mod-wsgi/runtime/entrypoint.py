@@ -41,7 +41,7 @@ REFUSED = 64
 
 CAPABILITIES = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7}
 """What httpd needs as root, by the numbers of linux/capability.h: it gives sockets to its children, ends them, and has
-them become ACCOUNT. Without KILL a stop ends nothing, without CHOWN no request reaches a daemon process (docs/image.md)."""
+them become ACCOUNT. Without KILL a stop ends nothing, and without CHOWN no request reaches a daemon process."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEBUG_SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
