@@ -165,6 +165,24 @@ def test_root_s_container_serves_as_another_user(containers: Containers) -> None
     assert containers.start("--user=0:0").get().json["uid"] == 33
 
 
+@pytest.mark.parametrize("missing", ["CHOWN", "KILL", "SETGID", "SETUID"])
+def test_root_without_what_it_needs_is_refused(containers: Containers, missing: str) -> None:
+    held = [f"--cap-add={name}" for name in ("CHOWN", "KILL", "SETGID", "SETUID") if name != missing]
+    done = containers.run(options=["--user=0:0", "--cap-drop=ALL", *held])
+    assert done.returncode == 64
+    assert done.stderr == (
+        f"mod-wsgi: The container runs as root and lacks {missing}; start it as another user (--user 65532:0), "
+        f"or with --cap-add {missing}.\n"
+    )
+
+
+def test_hooks_of_root_s_container_run_as_the_application(containers: Containers, tmp_path: Any) -> None:
+    (tmp_path / "hook").write_text("#!/usr/local/lib/modwsgi-image/python\nimport os\nprint('hook of', os.getuid())\n")
+    (tmp_path / "hook").chmod(0o755)
+    container = containers.start("--user=0:0", f"--volume={tmp_path}/hook:/etc/mod-wsgi/hooks.d/10-hook:ro")
+    container.wait_for_output("hook of 33")
+
+
 def test_a_container_that_was_killed_starts_again(containers: Containers) -> None:
     container = containers.start()
     container.end("kill", "--signal=KILL")
