@@ -231,8 +231,7 @@ class Plan:
     def _original(self, entry: Desired) -> str:
         """The name of the original that is kept, or will be; empty when there is none."""
         name = original_name(entry.path)
-        kept = os.path.lexists(self.transaction.originals / name)
-        return name if kept or self.takes_over(entry, self._look(entry.path)) else ""
+        return name if self.transaction.has_original(name) or self.takes_over(entry, self._look(entry.path)) else ""
 
     def takes_over(self, entry: Desired, found: Found) -> bool:
         """Whether the path is somebody else's until now, and is to be kept."""
@@ -321,7 +320,7 @@ class Plan:
         removal = Desired(path, ABSENT, action=entry["action"])
         if entry["kind"] == ABSENT and found.kind != ABSENT:
             return  # others have put something there since
-        if entry["original"] and os.path.lexists(self.transaction.originals / entry["original"]):
+        if entry["original"] and self.transaction.has_original(entry["original"]):
             yield Change(removal, found, entry["original"])
         elif found.kind != DIRECTORY or not any(Path(path).iterdir()):
             yield Change(removal, found)
@@ -364,6 +363,10 @@ class Transaction:
     def look(self, path: str) -> Found:
         """What is at a path now; in check mode, what will be there when an interrupted run is put right."""
         return look(self.overlay[path]) if path in self.overlay else look(path)
+
+    def has_original(self, name: str) -> bool:
+        """Whether an original is kept under this name."""
+        return self.look(str(self.originals / name)).kind != ABSENT
 
     def _only_once(self, owner: str, files: Iterable[Mapping[str, Any]]) -> dict[str, Desired]:
         found: dict[str, Desired] = {}
@@ -559,7 +562,7 @@ class Transaction:
     def _after(self, change: Change) -> str:
         entry = change.desired
         if change.original:
-            return _shown(look(str(self.originals / change.original)), entry.sensitive)
+            return _shown(self.look(str(self.originals / change.original)), entry.sensitive)
         return _shown(Found(entry.kind, entry.content, entry.target, entry.mode), entry.sensitive)
 
 

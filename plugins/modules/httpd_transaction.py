@@ -38,14 +38,33 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: The change is proven, and stays
-  modwsgi.deploy.httpd_transaction:
-    state: committed
+- name: The configuration of the example role serves, or the previous one does
+  become: true
+  block:
+    - name: The configuration is live
+      modwsgi.deploy.httpd_config:
+        owner: example
+        files:
+          - path: conf-enabled/example.conf
+            content: |
+              ServerSignature Off
 
-- name: The previous configuration serves
-  modwsgi.deploy.httpd_transaction:
-    state: rolled_back
-  register: back
+    - name: It is served
+      modwsgi.deploy.httpd_service:
+        state: applied
+
+    - name: It stays
+      modwsgi.deploy.httpd_transaction:
+        state: committed
+  rescue:
+    - name: The previous configuration serves
+      modwsgi.deploy.httpd_transaction:
+        state: rolled_back
+      register: back
+
+    - name: What has failed, and what was done about it, is told
+      ansible.builtin.fail:
+        msg: "{{ ansible_failed_result | modwsgi.deploy.httpd_return_report(back) }}"
 """
 
 RETURN = r"""

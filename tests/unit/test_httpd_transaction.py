@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import grp
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance impo
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import Transaction, TransactionError
 from ansible_collections.modwsgi.deploy.plugins.modules import httpd_config
+from support.killing import each_moment
 
 # Refuses a server root that has BROKEN in an enabled file, as httpd would: with the file's path and a status.
 CONTROL = """#!/bin/sh
@@ -56,9 +60,17 @@ class Host:
         self.directory = directory
         monkeypatch.setattr(httpd_config, "instance", lambda _: self.instance)
 
-    def run(self, *files: dict[str, Any], owner: str = "httpd", check: bool = False) -> dict[str, Any]:
+    def run(
+        self,
+        *files: dict[str, Any],
+        owner: str = "httpd",
+        check: bool = False,
+        defer: bool = False,
+        together_with: tuple[str, ...] = (),
+    ) -> dict[str, Any]:
         mine = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
-        return httpd_config.run(owner, "apache2", [{**mine, **entry} for entry in files], check)
+        complete = [{**mine, **entry} for entry in files]
+        return httpd_config.run(owner, "apache2", complete, check, defer, list(together_with))
 
     def tree(self) -> dict[str, str]:
         """Everything below etc."""
@@ -325,3 +337,145 @@ def test_planning_alone_reads_only(host: Host) -> None:
     before = host.tree()
     Transaction(host.instance, {"httpd": [A]}, predict=True)
     assert host.tree() == before
+
+
+B = {"path": "conf-available/b.conf", "content": "B 1\n"}
+B_LINK = {"path": "conf-enabled/b.conf", "link": "../conf-available/b.conf"}
+
+
+def test_sets_that_were_deferred_go_live_together(host: Host) -> None:
+    before = host.tree()
+    deferred = host.run(A, A_LINK, defer=True)
+    assert (deferred["changed"], deferred["changes"], deferred["unproven"]) == (False, [], False)
+    assert host.tree() == before
+    done = host.run(B, B_LINK, owner="wsgi_app", together_with=("httpd", "mod_wsgi"))
+    assert [line.partition(" ")[0] for line in done["changes"]] == ["write", "write", "link", "link"]
+    assert done["unproven"] is True
+    assert len(Journal(host.instance["state_directory"]).steps()) == 1
+    assert host.run(A, A_LINK)["changes"] == []
+    assert host.run(B, B_LINK, owner="wsgi_app", together_with=("httpd",))["changes"] == []
+
+
+def test_none_of_them_goes_live_when_httpd_refuses_one(host: Host) -> None:
+    host.run(A, A_LINK, defer=True)
+    before = host.tree()
+    with pytest.raises(
+        TransactionError, match="refuses the configuration of httpd and wsgi_app, so nothing was changed"
+    ):
+        host.run({**B, "content": "BROKEN\n"}, B_LINK, owner="wsgi_app", together_with=("httpd",))
+    assert host.tree() == before
+    assert not Journal(host.instance["state_directory"]).open
+
+
+def test_a_deferred_set_is_checked_at_once(host: Host) -> None:
+    (host.root / "conf-available/a.conf").write_text("theirs\n")
+    with pytest.raises(TransactionError, match="exists already"):
+        host.run(A, defer=True)
+
+
+def test_a_deferred_set_is_for_this_run_and_for_root(host: Host) -> None:
+    host.run(A, defer=True)
+    [file] = (Path(host.instance["volatile_directory"]) / "deferred").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    host.run(B, owner="wsgi_app", together_with=("httpd",))
+    assert not file.exists()
+
+
+def test_a_path_moves_from_one_owner_to_another_in_one_transaction(host: Host) -> None:
+    host.run(A, A_LINK)
+    host.run(A_LINK, defer=True)
+    done = host.run({**A, "content": "A 2\n"}, owner="wsgi_app", together_with=("httpd",))
+    assert done["changes"] == [f"write {host.root}/conf-available/a.conf"]
+    assert host.run(A_LINK)["changes"] == []
+    assert host.run(owner="wsgi_app")["changes"] == [f"remove {host.root}/conf-available/a.conf"]
+
+
+def test_a_path_in_two_sets_of_one_transaction_is_refused(host: Host) -> None:
+    host.run(A, defer=True)
+    with pytest.raises(TransactionError, match="is listed by wsgi_app and by another owner"):
+        host.run(A, owner="wsgi_app", together_with=("httpd",))
+
+
+def test_a_relative_link_out_of_the_server_root_means_the_same_in_the_copy(host: Host) -> None:
+    (host.root.parent / "other").mkdir()
+    (host.root.parent / "other" / "theirs.conf").write_text("BROKEN\n")
+    (host.root / "conf-enabled" / "theirs.conf").symlink_to("../../other/theirs.conf")
+    with pytest.raises(TransactionError, match=r"theirs\.conf"):
+        host.run(A)
+
+
+def test_a_full_disk_while_staging_is_one_sentence_and_changes_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = host.tree()
+
+    def full(*_: object, **__: object) -> None:
+        raise shutil.Error([("a", "b", f"[Errno 28] {os.strerror(errno.ENOSPC)}: 'b'")])
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    folder = host.instance["volatile_directory"]
+    with pytest.raises(TransactionError, match=f"The disk of {folder}, where the configuration is tested, is full, so"):
+        host.run(A)
+    assert host.tree() == before
+    assert list(Path(folder).iterdir()) == []
+
+
+def test_a_full_disk_while_the_files_are_made_changes_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.run(A, A_LINK)
+    Journal(host.instance["state_directory"]).commit()
+    before, state = host.tree(), sorted(os.listdir(host.instance["state_directory"]))
+    writes = []
+
+    def full(descriptor: int) -> None:
+        writes.append(descriptor)
+        if len(writes) == 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Transaction, "test", lambda _: None)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        host.run({**A, "content": "A 2\n"}, B, B_LINK)
+    assert host.tree() == before
+    assert sorted(os.listdir(host.instance["state_directory"])) == state
+
+
+def test_killed_at_any_moment_it_is_put_right_by_the_next_run_or_gone_back(host: Host) -> None:
+    first = (A, A_LINK, {"path": "ports.conf", "content": "Listen 81\n", "adopt": True})
+    second = ({**A, "content": "A 2\n"}, A_LINK, B, B_LINK, {"path": "new/deep/c.conf", "content": "C\n"})
+    root, state = host.directory / "etc", Path(host.instance["state_directory"])
+    (host.root / "ports.conf").write_text("Listen 80\n")
+    host.run(*first)
+    journal = Journal(str(state))
+    journal.commit()
+    kept = host.directory / "kept"
+    for folder in (root, state):
+        shutil.copytree(folder, kept / folder.name, symlinks=True)
+    old = host.tree()
+
+    def prepare() -> Callable[[], object]:
+        for folder in (root, state):
+            shutil.rmtree(folder)
+            shutil.copytree(kept / folder.name, folder, symlinks=True)
+        return lambda: host.run(*second)
+
+    prepare()()
+    journal.commit()
+    new = host.tree()
+    assert (host.root / "ports.conf").read_text() == "Listen 80\n"
+    moments = 0
+    for moments in each_moment(prepare):
+        if moments % 5 == 0:
+            predicted = host.run(*second, check=True)
+            assert host.run(*second)["changes"] == predicted["changes"]
+            journal.commit()
+            assert host.tree() == new
+        else:
+            journal.settle()
+            whole = journal.open
+            journal.undo_all()
+            journal.close()
+            assert host.tree() == old
+            assert sorted(os.listdir(state / "originals")) == sorted(os.listdir(kept / "state" / "originals"))
+            assert not whole or moments > 50, "there is no whole step so early"
+        assert sorted(os.listdir(state)) == ["lock", "manifests", "originals"]
+    assert moments > 100

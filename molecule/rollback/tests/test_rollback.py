@@ -232,7 +232,6 @@ MOMENTS = [
     Moment("before the new configuration is tested", "subprocess.Popen", "apache2ctl"),
     Moment("the files are renamed, and the journal does not say so yet", "os.rename", "01-applied.json"),
     Moment("between the two links of a release", "os.rename", "/srv/wsgi/blog/.current.modwsgi-new~"),
-    Moment("httpd has not been told yet", "os.rename", "acted.json"),
     Moment("all is done, and the journal still open", "os.rename", "committed.json"),
     Moment("what was kept is being removed", "os.remove", "modwsgi-02~"),
 ]
