@@ -87,8 +87,9 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
         "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
         "launcher_directory": LIBRARY,
         "launcher_file": "application.py",
-        # The image's settings have none.
-        "wsgi": wsgi_directives.NOTHING,
+        "wsgi": wsgi_directives.vhost_values(
+            application(mode), str(home), NAME if mode == DAEMON else "%{GLOBAL}", f"{LIBRARY}/application.py"
+        ),
     }
     return environment.get_template("vhost.conf.j2").render(values)
 
