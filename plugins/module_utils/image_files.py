@@ -88,8 +88,9 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
         "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
         "launcher_directory": LIBRARY,
         "launcher_file": "application.py",
-        # The image's settings have none.
-        "wsgi": wsgi_directives.NOTHING,
+        "wsgi": wsgi_directives.vhost_values(
+            application(mode), str(home), NAME if mode == DAEMON else "%{GLOBAL}", f"{LIBRARY}/application.py"
+        ),
     }
     values = {
         **site_values({**member["application"], "address": "*", "port": Reference("WSGI_PORT")}, [member], {}),

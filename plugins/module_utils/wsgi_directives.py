@@ -315,41 +315,45 @@ def additions(application: Application, process_group: str, launcher: str) -> di
     }
 
 
-def alias_lines(application: Application, process_group: str, launcher: str) -> list[str]:
+def alias_lines(application: Application, added: Mapping[str, str]) -> list[str]:
     """Directives that come before the application's own path."""
     values = directives_of(application)
-    if ALIASES not in values:
-        return []
-    return lines(at(VHOST)[ALIASES], values[ALIASES], "", additions(application, process_group, launcher))
+    return lines(at(VHOST)[ALIASES], values[ALIASES], "", added) if ALIASES in values else []
 
 
-def is_mounted(application: Application) -> bool:
-    """Whether the application is under a path of another one's vhost."""
-    return bool(application["site"] != application["name"])
-
-
-def vhost_lines(application: Application, code: str, process_group: str, launcher: str) -> list[str]:
-    """All other directives of the vhost, without those of its locations."""
-    added = additions(application, process_group, launcher)
-    values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
-    if is_mounted(application):
-        return mounted_lines(application, values, code, added)
-    return directive_lines(VHOST, values, code, added)
-
-
-def mounted_lines(application: Application, values: Values, code: str, added: Mapping[str, str]) -> list[str]:
-    """The directives of an application that has only a path of the vhost; what the vhost has itself ends there."""
-    whole = {key: value for key, value in values.items() if key not in at(LOCATION)}
-    own = {key: value for key, value in values.items() if key in at(LOCATION)}
-    inner = [
-        f"WSGIPassAuthorization {pass_authorization(application)}",
-        *directive_lines(LOCATION, own, code, added),
+def preload_lines(application: Application, launcher: str, added: Mapping[str, str]) -> list[str]:
+    """What loads the application, and says where it runs, instead of the options of WSGIScriptAlias."""
+    here, group = added["application-group"], added["process-group"]
+    found = [
+        *_location(path_of(application), [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"]),
+        f"WSGIImportScript {quote(launcher)} process-group={group} application-group={here}",
     ]
-    return [*directive_lines(VHOST, whole, code, added), *section(str(application["path"]), inner)]
+    for other in active_groups(application):
+        name = other["group_name"]
+        found.append(f"WSGIImportScript {quote(launcher)} process-group={name} application-group={here}")
+        for path in other["paths"]:
+            found += _location(path, [f"WSGIProcessGroup {name}"])
+    return found
 
 
-def section(path: str, inner: Sequence[str]) -> list[str]:
-    """A section of httpd for a path."""
+def path_of(application: Application) -> str:
+    """The path of URLs below which the application is."""
+    return str(application.get("path", "/"))
+
+
+def vhost_lines(application: Application, code: str, added: Mapping[str, str]) -> list[str]:
+    """All other directives of the application, without those of its locations."""
+    values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
+    path = path_of(application)
+    if path == "/":
+        return directive_lines(VHOST, values, code, added)
+    # The vhost has other applications too. What it says of the header Authorization is not for this one.
+    whole = {key: value for key, value in values.items() if key not in at(LOCATION)}
+    own = {"pass_authorization": True, **{key: value for key, value in values.items() if key in at(LOCATION)}}
+    return [*directive_lines(VHOST, whole, code, added), *location_lines({**own, "path": path}, code, added)]
+
+
+def _location(path: str, inner: Sequence[str]) -> list[str]:
     return [f"<Location {quote(path, 'path')}>", *(f"    {line}" for line in inner), "</Location>"]
 
 
@@ -360,7 +364,7 @@ def location_lines(location: Values, code: str, added: Mapping[str, str]) -> lis
     if "pass_authorization" in location:
         inner.append(f"WSGIPassAuthorization {'On' if boolean(location['pass_authorization']) else 'Off'}")
     inner += authentication_lines(location)
-    return section(location["path"], inner)
+    return _location(location["path"], inner)
 
 
 def logins(application: Application) -> list[dict[str, Any]]:
@@ -391,25 +395,29 @@ def authentication_lines(location: Values) -> list[str]:
     ]
 
 
-NOTHING: Mapping[str, Any] = {"aliases": [], "preload": "", "groups": [], "directives": [], "locations": []}
-"""What the template gets where an application sets nothing."""
+def alias_options(added: Mapping[str, str]) -> str:
+    """What follows the script in WSGIScriptAlias, where the application runs in one process group."""
+    return f" process-group={added['process-group']} application-group={added['application-group']}"
 
 
 def vhost_values(application: Application, code: str, process_group: str, launcher: str) -> dict[str, Any]:
-    """What the template lays out: lines before the application's own path, other process groups, all other lines.
+    """What the template lays out: lines before the application's path, options of that, and all other lines.
 
     Those of its locations come after the logins of httpd, so that a location has the last word.
-
-    ``preload`` is the launcher where it has to be loaded by a directive of its own: with several process groups, and in
-    a chroot, where a path from outside means nothing (measured with mod_wsgi 4.9.1 to 6.1.1 on Debian 12, 2026-11).
+    The launcher has to be loaded by a directive of its own with several process groups, since a location may choose one
+    only where the alias names none, and in a chroot, where a path from outside means nothing (measured with mod_wsgi
+    4.9.1 to 6.1.1 on Debian 12, 2026-11).
     """
-    groups, outside = active_groups(application), root(application)
+    outside = root(application)
     added = additions(application, process_group, outside + launcher)
+    apart = bool(outside or active_groups(application))
     return {
-        "aliases": alias_lines(application, process_group, outside + launcher),
-        "preload": launcher if groups or outside else "",
-        "groups": groups,
-        "directives": vhost_lines(application, code, process_group, outside + launcher),
+        "aliases": alias_lines(application, added),
+        "alias_options": "" if apart else alias_options(added),
+        "directives": [
+            *(preload_lines(application, launcher, added) if apart else []),
+            *vhost_lines(application, code, added),
+        ],
         "locations": [line for location in locations_of(application) for line in location_lines(location, code, added)],
     }
 

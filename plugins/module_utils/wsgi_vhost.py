@@ -115,6 +115,7 @@ BACKEND = re.compile(
     r"(?::[0-9]{1,5})?(?:/[A-Za-z0-9_.~/%-]*)?",
     re.ASCII,
 )
+TLS_MODULES = ("ssl", "socache_shmcb", "setenvif")
 REDIRECT_STATUSES = (301, 302, 303, 307, 308, 410)
 
 
@@ -499,7 +500,7 @@ def modules(applications: Iterable[Application]) -> list[str]:
 def _modules(application: Application) -> Iterator[str]:
     tls = application.get("tls")
     if tls is not None:
-        yield from ("ssl", "socache_shmcb", "setenvif")
+        yield from TLS_MODULES
         if boolean(tls.get("http2", True)):
             yield "http2"
         if httpd_tls.is_acme(tls):
@@ -508,6 +509,15 @@ def _modules(application: Application) -> Iterator[str]:
         yield "rewrite"
     if application.get("trusted_proxies"):
         yield "setenvif"
+    yield from _login_modules(application)
+    for backend in application.get("backends") or []:
+        url = re.sub(r"^unix:[^|]*\|", "", str(backend["url"]))
+        yield from ("proxy", "proxy_wstunnel" if url.startswith("ws") else "proxy_http")
+        if url.startswith(("https:", "wss:")):
+            yield from TLS_MODULES
+
+
+def _login_modules(application: Application) -> Iterator[str]:
     for auth in application.get("auth") or []:
         yield from ("authn_core", "authz_user")
         if str(auth.get("type", AUTH_DEFAULTS["type"])).lower() == "basic":
@@ -515,11 +525,6 @@ def _modules(application: Application) -> Iterator[str]:
         yield from (str(module) for module in auth.get("modules") or [])
     if wsgi_directives.logins(application):
         yield from ("auth_basic", "authn_core", "authz_user")
-    for backend in application.get("backends") or []:
-        url = re.sub(r"^unix:[^|]*\|", "", str(backend["url"]))
-        yield from ("proxy", "proxy_wstunnel" if url.startswith("ws") else "proxy_http")
-        if url.startswith(("https:", "wss:")):
-            yield from ("ssl", "socache_shmcb", "setenvif")
 
 
 def tls_ports(applications: Iterable[Application]) -> list[int]:

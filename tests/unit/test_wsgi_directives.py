@@ -217,7 +217,7 @@ def test_httpd_finds_the_scripts_of_a_chroot(raw: dict[str, Any]) -> None:
     text = files["sites-available/100-modwsgi-shop.conf"]
     assert "WSGIScriptAlias / /srv/jail/usr/local/lib/modwsgi/launcher.py\n" in text
     assert "WSGIImportScript /usr/local/lib/modwsgi/launcher.py process-group=shop application-group=%{GLOBAL}" in text
-    assert "WSGIProcessGroup shop\n" in text
+    assert "    <Location />\n        WSGIProcessGroup shop\n        WSGIApplicationGroup %{GLOBAL}\n" in text
     assert "<Directory /srv/jail/usr/local/lib/modwsgi>" in text
     assert "python-home=/srv/wsgi/shop/venv" in text
     (probe,) = [content for path, content in files.items() if "/srv/jail/usr/local/lib/modwsgi/probe.py" in content]
@@ -277,6 +277,19 @@ def test_directives_stand_in_the_vhost_and_in_locations(raw: dict[str, Any]) -> 
     ]
 
 
+def test_below_a_path_of_a_vhost_directives_are_for_that_path(raw: dict[str, Any]) -> None:
+    directives = {"chunked_request": True, "pass_authorization": False, "import_scripts": [{"script": "warm.py"}]}
+    (complete,) = wsgi_apps.normalise([{**raw, "wsgi_directives": directives}], [80], SIZES)
+    values = wsgi_directives.vhost_values({**complete, "path": "/shop"}, "/code", "shop", "/launcher.py")
+    assert values["directives"] == [
+        "WSGIImportScript /code/warm.py process-group=shop application-group=%{GLOBAL}",
+        "<Location /shop>",
+        "    WSGIChunkedRequest On",
+        "    WSGIPassAuthorization Off",
+        "</Location>",
+    ]
+
+
 def test_an_embedded_application_imports_into_httpds_processes(raw: dict[str, Any]) -> None:
     text = vhost(raw, mode="embedded", wsgi_directives={"import_scripts": [{"script": "warm.py"}]})
     assert "warm.py process-group=%{GLOBAL} application-group=%{GLOBAL}" in text
@@ -304,9 +317,9 @@ def test_a_further_group_of_processes_serves_its_paths(raw: dict[str, Any]) -> N
     lines = [line.strip() for line in text.splitlines()]
     launcher = "/usr/local/lib/modwsgi/launcher.py"
     assert f"WSGIScriptAlias / {launcher}" in lines
-    for path in ("/slow", "/reports"):
+    for path, name in (("/", "shop"), ("/slow", "shop:slow"), ("/reports", "shop:slow")):
         start = lines.index(f"<Location {path}>")
-        assert lines[start + 1] == "WSGIProcessGroup shop:slow"
+        assert lines[start + 1] == f"WSGIProcessGroup {name}"
     for name in ("shop", "shop:slow"):
         assert f"WSGIImportScript {launcher} process-group={name} application-group=%{{GLOBAL}}" in lines
     (complete,) = wsgi_apps.normalise([{**raw, **keys}], [80], SIZES)

@@ -150,7 +150,7 @@ import json, subprocess, sys
 load, directives, options = json.load(sys.stdin)
 def refused(line):
     if line.startswith("<"):
-        line += " process-group=x>\n</" + line[1:] + ">"
+        line += " process-group=x>\\n</" + line[1:] + ">"
     with open("/tmp/one.conf", "w") as file:
         file.write(load + line + "\\n")
     return subprocess.run(["apache2", "-t", "-f", "/tmp/one.conf"], capture_output=True, text=True).stderr

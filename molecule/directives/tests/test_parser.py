@@ -78,8 +78,8 @@ def loaded(machine: ManagedHost) -> str:
     files = f"cat {folder}/mpm_*.load {folder}/auth*.load {folder}/modwsgi.load"
     text = machine.run("sh", "-c", files) + "LoadModule info_module /usr/lib/apache2/modules/mod_info.so\n"
     return (
-        text
-        + "ServerName parser.example\nErrorLog /tmp/parser.log\nPidFile /tmp/parser.pid\nUser www-data\nGroup www-data\nListen 8099\n"
+        text + "ServerName parser.example\nErrorLog /tmp/parser.log\nPidFile /tmp/parser.pid\nUser www-data\n"
+        "Group www-data\nListen 8099\n"
     )
 
 
