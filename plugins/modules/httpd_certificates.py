@@ -12,7 +12,8 @@ description:
   - Refuses a certificate that is missing, damaged or expired, that does not belong to its key, or that is for another
     name, before httpd is told about it. C(apache2ctl -t) accepts most of these.
   - Makes self-signed certificates (ECDSA P-256, valid for a year), again 30 days before their end or when the names
-    change. Keys are readable by root only and never leave the host.
+    change. Keys are readable by root only and never leave the host. The files are a step of the transaction that
+    M(modwsgi.deploy.httpd_transaction) commits or rolls back.
 options:
   certificates:
     description: The certificates, each with the name under which the result has it.
@@ -45,6 +46,10 @@ options:
     description: Whether self-signed certificates are made; V(false) only checks the others.
     type: bool
     default: true
+  instance:
+    description: The httpd instance, in whose transaction the files are made.
+    type: str
+    default: apache2
 attributes:
   check_mode:
     support: full
@@ -82,6 +87,10 @@ import subprocess
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, JournalError, locked
 
 DAYS, RENEWED_BEFORE = 365, 30
 """Mozilla's intermediate profile wants at most 366 days."""
@@ -166,10 +175,8 @@ def is_current(entry: dict) -> bool:
     return sorted(covered_names(path)) == sorted(set(entry["names"]))
 
 
-def make(entry: dict) -> None:
-    """Make a self-signed certificate and its key, both under temporary names first."""
-    folder = os.path.dirname(entry["certificate"])
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+def make(entry: dict, folder: str) -> list:
+    """The edits that put a new self-signed certificate and its key in place; ``folder`` is for the work."""
     names = ",".join(
         ("IP:" if re.fullmatch(r"[0-9.]+|.*:.*", name) else "DNS:") + name.strip("[]") for name in entry["names"]
     )
@@ -182,10 +189,29 @@ def make(entry: dict) -> None:
         )  # fmt: skip
         if done.returncode != 0:
             raise refusal(entry, "self_signed", f"openssl cannot make it: {' '.join(done.stderr.split())[-300:]}")
-        os.chmod(key, 0o600)
-        os.chmod(certificate, 0o644)
-        os.replace(key, entry["key"])
-        os.replace(certificate, entry["certificate"])
+        return [
+            Edit(os.path.dirname(entry["key"]), httpd_journal.DIRECTORY, mode=0o700),
+            Edit(entry["key"], httpd_journal.WRITE, _content(key), mode=0o600),
+            Edit(entry["certificate"], httpd_journal.WRITE, _content(certificate), mode=0o644),
+        ]
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+def put(described: dict, entries: list) -> None:
+    """Make the certificates, as a step of the transaction: when the deployment fails, the previous ones come back."""
+    with locked(described["state_directory"]):
+        httpd_return.recover(described)
+        edits = [edit for entry in entries for edit in make(entry, described["state_directory"])]
+        httpd_return.begin(described)
+        try:
+            httpd_return.journal_of(described).apply(edits, httpd_pending.RELOAD)
+        except BaseException:
+            httpd_return.forget_unless_steps(described)
+            raise
 
 
 def describe(entry: dict) -> dict:
@@ -198,21 +224,18 @@ def describe(entry: dict) -> dict:
     }
 
 
-def run(entries: list, making: bool, check_mode: bool) -> tuple:
+def run(described: dict, entries: list, making: bool, check_mode: bool) -> tuple:
     """Check all, make what is missing; whether something changed, and the descriptions."""
-    changed, found = False, {}
     for entry in entries:
         if not entry["self_signed"]:
             check_given(entry)
-        elif not making:
-            continue
-        elif not is_current(entry):
-            changed = True
-            if check_mode:
-                continue
-            make(entry)
-        found[entry["name"]] = describe(entry)
-    return changed, found
+    missing = [entry for entry in entries if entry["self_signed"] and making and not is_current(entry)]
+    if missing and not check_mode:
+        put(described, missing)
+    described_ones = [
+        entry for entry in entries if not entry["self_signed"] or (making and not (check_mode and entry in missing))
+    ]
+    return bool(missing), {entry["name"]: describe(entry) for entry in described_ones}
 
 
 def main() -> None:
@@ -232,16 +255,23 @@ def main() -> None:
                 },
             },
             "make": {"type": "bool", "default": True},
+            "instance": {"type": "str", "default": "apache2"},
         },
         supports_check_mode=True,
     )
+    os.umask(0o022)
     try:
-        changed, found = run(module.params["certificates"], module.params["make"], module.check_mode)
+        described = instance(module.params["instance"])
+        changed, found = run(described, module.params["certificates"], module.params["make"], module.check_mode)
     except CertificateError as error:
         # In check mode on a fresh host, what an earlier task would install is not there.
         if module.check_mode and not os.path.exists("/usr/bin/openssl"):
             module.exit_json(changed=True, certificates={})
         module.fail_json(msg=str(error))
+    except (ControlError, JournalError, UnknownInstanceError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The certificates cannot be made: {error}; become root, or correct the host.")
     module.exit_json(changed=changed, certificates=found)
 
 
