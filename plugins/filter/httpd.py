@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
     httpd_instance,
     httpd_listeners,
+    httpd_logs,
     httpd_quoting,
     httpd_sizing,
     httpd_stopping,
@@ -147,6 +148,7 @@ class FilterModule:
             "httpd_sizes": sizes,
             "httpd_stop_limits": stop_limits,
             "httpd_listeners": listeners,
+            "httpd_logs": httpd_logs.described,
             "httpd_module_files": module_files,
             "httpd_removed_files": removed_files,
             "httpd_return_report": return_report,

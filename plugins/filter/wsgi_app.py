@@ -79,13 +79,14 @@ def files(
     value: Sequence[Mapping[str, Any]],
     instance: Mapping[str, str],
     certificates: Mapping[str, Mapping[str, Any]] | None = None,
+    logging: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """The files of the role for ``httpd_config``, from the complete applications.
 
-    ``certificates`` is what ``httpd_certificates`` returned.
+    ``certificates`` is what ``httpd_certificates`` returned; ``logging`` has ``format`` and ``destination``.
     """
     try:
-        return wsgi_files.files(value, instance, certificates)
+        return wsgi_files.files(value, instance, certificates, logging)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -128,6 +129,19 @@ def sockets_of(pid: int) -> set[int] | None:
     return found
 
 
+ROOT = 0
+
+
+def user_of(pid: int) -> int | None:
+    """The effective user id of a process; None when it is gone. (The owner of its folder in /proc may be another.)"""
+    try:
+        status = (PROC / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
 def _is_daemon_process(pid: int) -> bool:
     """Whether a child of httpd is a mod_wsgi daemon process, by the name that its option display-name gives it."""
     try:
@@ -148,11 +162,14 @@ def serving(main: Process) -> Serving:
     """Who accepts connections now.
 
     A child that got the graceful signal closes its listening sockets and finishes what it has; mod_wsgi's daemon
-    processes hold none.
+    processes hold none. A program for logs is none of them, though it has all of httpd's sockets from the moment it is
+    forked until it is the program: it keeps the parent's user, and a child that serves gives that up before it accepts.
     """
     listening = set(listening_sockets())
-    found, exact = set(), True
+    found, exact, parent_user = set(), True, user_of(main.pid)
     for child in children(main.pid):
+        if parent_user == ROOT and user_of(child.pid) == ROOT:
+            continue
         sockets = sockets_of(child.pid)
         if sockets is None:
             exact = False

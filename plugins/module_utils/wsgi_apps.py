@@ -433,7 +433,9 @@ def ports_of(application: Application) -> list[tuple[str, int]]:
     ports = [("port", int(application.get("port", DEFAULTS["port"])))]
     ports += [(f"extra_ports[{i}]", int(port)) for i, port in enumerate(application.get("extra_ports") or [])]
     if application.get("tls") is not None:
-        ports.append(("tls.port", int(application["tls"].get("port", httpd_tls.DEFAULTS["port"]))))
+        secure = int(application["tls"].get("port", httpd_tls.DEFAULTS["port"]))
+        # The same port twice: there is only the one with TLS.
+        ports = [(key, port) for key, port in ports if (key, port) != ("port", secure)] + [("tls.port", secure)]
     return ports
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_tls, wsgi_directives
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_logs, httpd_tls, wsgi_directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_certificates import UNKNOWN_HOST
@@ -41,6 +41,8 @@ UTF_8_UNIT = f"""{HEADER}[Service]
 # For the embedded application; daemon processes have locales of their own.
 Environment=PYTHONUTF8=1
 """
+
+PLAIN_LOGS = {"format": httpd_logs.TEXT, "destination": httpd_logs.FILES}
 
 File = dict[str, Any]
 """One entry of the option `files` of the module httpd_config."""
@@ -155,6 +157,7 @@ def application_files(
     site: Mapping[str, Any],
     instance: Mapping[str, str],
     environment: jinja2.Environment,
+    logging: Mapping[str, str],
 ) -> list[File]:
     """The vhost of one application, its link, and its part of the private vhost.
 
@@ -166,7 +169,11 @@ def application_files(
     values = {
         **site,
         **member_of(application),
-        "logs": {"error": f"{log}-error.log", "access": f"{log}-access.log", "format": instance["access_log_format"]},
+        "logs": {
+            "error": httpd_logs.target(logging, "error", f"{log}-error.log"),
+            "access": httpd_logs.target(logging, "access", f"{log}-access.log"),
+            "format": instance["access_log_format"],
+        },
         "probe": root + PROBE,
         "library": root + LIBRARY,
     }
@@ -230,8 +237,11 @@ def files(
     applications: Iterable[Mapping[str, Any]],
     instance: Mapping[str, str],
     certificates: Certificates | None = None,
+    logging: Mapping[str, str] | None = None,
 ) -> list[File]:
-    """All files of the role, for one transaction. ``certificates`` is what httpd_certificates has found.
+    """All files of the role, for one transaction.
+
+    ``certificates`` is what httpd_certificates has found; ``logging`` has `format` and `destination` of the logs.
 
     Raises QuotingError for a value that httpd's configuration cannot carry.
     """
@@ -245,7 +255,7 @@ def files(
         for site in sites
     }
     of_applications = [
-        application_files(application, values[application["site"]], instance, environment)
+        application_files(application, values[application["site"]], instance, environment, logging or PLAIN_LOGS)
         for application in applications
     ]
     return [

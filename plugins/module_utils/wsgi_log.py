@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -37,7 +38,18 @@ class LogTail:
         begin = self.size if inode == self.inode and size >= self.size else 0
         with open(self.path, "rb") as stream:
             stream.seek(max(begin, size - LARGEST_READ))
-            return stream.read().decode("utf-8", "replace").splitlines()
+            return [plain(line) for line in stream.read().decode("utf-8", "replace").splitlines()]
+
+
+def plain(line: str) -> str:
+    """A line of a log in JSON as that of a log in text; any other line as it is."""
+    if not line.startswith("{"):
+        return line
+    try:
+        found = json.loads(line)
+        return f"[pid {found.get('pid', 0)}:tid {found.get('thread', 0)}] {found['message']}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return line
 
 
 def without_prefix(line: str) -> str:

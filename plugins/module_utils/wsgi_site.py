@@ -86,19 +86,25 @@ def _staples(site: Site, certificates: Certificates) -> bool:
 def _vhosts(site: Site) -> list[dict[str, Any]]:
     """The vhosts that serve the applications: over plain http, over TLS, or both."""
     address, tls = str(site["address"]), site["tls"]
-    plain = {"listen": listen(address, [site["port"], *site["extra_ports"]]), "tls": False}
+    plain = {"listen": listen(address, _plain_ports(site)), "tls": False}
     if tls is None:
         return [plain]
     secure = {"listen": listen(address, [tls["port"]]), "tls": True}
-    return [secure] if tls["redirect"] else [plain, secure]
+    return [secure] if tls["redirect"] or not _plain_ports(site) else [plain, secure]
+
+
+def _plain_ports(site: Site) -> list[Any]:
+    """The ports with plain http; none when `port` is that of TLS."""
+    ports = [site["port"], *site["extra_ports"]]
+    return [port for port in ports if site["tls"] is None or port != site["tls"]["port"]]
 
 
 def _redirect_vhosts(site: Site) -> list[dict[str, Any]]:
     """The vhosts that only lead to another one."""
     address, tls, names = str(site["address"]), site["tls"], [site["server_name"], *site.get("server_aliases", [])]
-    plain = listen(address, [site["port"], *site["extra_ports"]])
+    plain = listen(address, _plain_ports(site))
     found = []
-    if tls and tls["redirect"]:
+    if tls and tls["redirect"] and plain:
         port = "" if tls["port"] == 443 else f":{tls['port']}"
         target = f"https://%{{SERVER_NAME}}{port}%{{REQUEST_URI}}"
         challenges = tls["acme_challenge_directory"]
@@ -106,7 +112,8 @@ def _redirect_vhosts(site: Site) -> list[dict[str, Any]]:
     if site["redirect_names"]:
         scheme, default, own = ("https", 443, tls["port"]) if tls else ("http", 80, site["port"])
         target = f"{scheme}://{site['server_name']}{'' if own == default else f':{own}'}%{{REQUEST_URI}}"
-        found.append(_redirect_vhost(plain, site["redirect_names"], target))
+        if plain:
+            found.append(_redirect_vhost(plain, site["redirect_names"], target))
         if tls:
             found.append(_redirect_vhost(listen(address, [tls["port"]]), site["redirect_names"], target, tls=True))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -22,11 +23,11 @@ def certificates(machine: ManagedHost) -> str:
 class ByAddress(HTTPAdapter):
     """Connections go to one address, whatever the name in the URL; the name is what the certificate has to be for."""
 
-    def __init__(self, address: str, names: tuple[str, ...]) -> None:
-        self.address, self.names = address, names
+    def __init__(self, address: str) -> None:
+        self.address = address
         super().__init__()
 
-    def get_connection_with_tls_context(self, request: Any, verify: Any, _proxies: Any = None, cert: Any = None) -> Any:
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:  # noqa: ARG002
         """The pool of connections for a request."""
         host, pool = self.build_connection_pool_key_attributes(request, verify, cert)
         name = host["host"]
@@ -34,6 +35,10 @@ class ByAddress(HTTPAdapter):
         if host["scheme"] == "https":
             pool = {**pool, "server_hostname": name, "assert_hostname": name}
         return self.poolmanager.connection_from_host(**host, pool_kwargs=pool)
+
+    def add_headers(self, request: Any, **_options: Any) -> None:
+        """The name goes into the Host header, as the connection only knows the address."""
+        request.headers["Host"] = urlsplit(request.url).netloc
 
 
 class SecureSite:
@@ -45,7 +50,7 @@ class SecureSite:
         # Never through a proxy that the environment names: the host is a neighbour.
         self.session.trust_env = False
         self.session.verify = trusted
-        adapter = ByAddress(address, (name,))
+        adapter = ByAddress(address)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
 

@@ -104,7 +104,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"tls": {"self_signed": True, "certificate": "/a", "key": "/b"}}, "tls", "certificate and self_signed are given"),
     ({"tls": {"certificate": "a", "key": "/b"}}, "tls.certificate", "is not the absolute path"),
     ({"tls": {"self_signed": True, "profile": "old"}}, "tls.profile", "is not known"),
-    ({"tls": {"self_signed": True, "port": 80}}, "tls.port", "has the port 80 twice"),
+    ({"tls": {"self_signed": True, "port": 8080}, "extra_ports": [8080]}, "tls.port", "has the port 8080 twice"),
     ({"tls": {"self_signed": True, "port": 444}}, "tls.port", "httpd does not listen on 444"),
     ({"tls": {"self_signed": True, "hsts_seconds": -1}}, "tls.hsts_seconds", "is negative"),
     ({"tls": {"self_signed": True, "hsts_seconds": 9, "redirect": False}}, "tls.hsts_seconds", "redirect is false"),
@@ -215,6 +215,12 @@ def test_a_new_certificate_changes_the_vhost(shop: dict[str, Any]) -> None:
     assert len(texts) == 2
 
 
+def test_tls_can_be_all_there_is(shop: dict[str, Any]) -> None:
+    shop |= {"port": 443, "tls": {"self_signed": True}, "redirect_names": ["www.shop.example"]}
+    assert found(shop) == []
+    assert re.findall(r"<VirtualHost (.*)>", vhost(shop)) == ["*:443", "*:443"]
+
+
 def test_both_protocols_can_be_served(shop: dict[str, Any]) -> None:
     shop["tls"] = {"self_signed": True, "redirect": False}
     assert vhost(shop).count("WSGIScriptAlias / ") == 2
@@ -264,6 +270,15 @@ def test_the_maintenance_page_leaves_out_what_it_must(shop: dict[str, Any]) -> N
     assert r"%{REQUEST_URI} !~ m#^(?:/\.modwsgi|/blog)(?:/|$)#" in text
     assert "%{REQUEST_URI} != '/blog/healthz' && %{REQUEST_URI} =~ m#^/blog(?:/|$)#" in text
     assert text.count("Header always set Retry-After 7") == 2
+
+
+def test_only_a_trusted_proxy_says_who_asks(shop: dict[str, Any]) -> None:
+    assert "Trusted" not in vhost(shop)
+    assert "MODWSGI_REQUEST_ID" not in vhost(shop)
+    shop["trusted_proxies"] = ["192.0.2.1", "2001:db8::/32"]
+    text = vhost(shop)
+    assert "WSGITrustedProxies 192.0.2.1 2001:db8::/32\n" in text
+    assert "(%{CONN_REMOTE_ADDR} -ipmatch '192.0.2.1' || %{CONN_REMOTE_ADDR} -ipmatch '2001:db8::/32') && " in text
 
 
 def test_header_values_come_as_they_are(shop: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -227,6 +228,13 @@ def test_only_trusted_proxies_are_believed(machine: ManagedHost) -> None:
     told = requests.get(f"http://{machine.address()}/x", headers=forwarded, timeout=30, proxies={"http": ""}).json()
     assert told["REMOTE_ADDR"] != "203.0.113.9"
     assert told["wsgi.url_scheme"] == "http"
+    headers = [f"-H{name}: {value}" for name, value in {**forwarded, "X-Request-ID": "abc-1"}.items()]
+    told = json.loads(machine.run("curl", "-s", *headers, "http://127.0.0.1/x"))
+    assert (told["REMOTE_ADDR"], told["wsgi.url_scheme"]) == ("203.0.113.9", "https")
+    assert told["HTTP_X_REQUEST_ID"] == "abc-1"
+    assert told["UNIQUE_ID"] != "abc-1"
+    told = json.loads(machine.run("curl", "-s", *headers[:-1], "-HX-Request-ID: a b", "http://127.0.0.1/x"))
+    assert told["HTTP_X_REQUEST_ID"] == told["UNIQUE_ID"], "an id of other characters is not kept"
 
 
 def test_visitors_see_the_maintenance_page_and_the_health_check_does_not(
@@ -274,7 +282,7 @@ class Visitors:
 
 NEW_CERTIFICATE = (
     "openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 90 -subj /CN=shop.example "
-    "-addext subjectAltName=DNS:shop.example,DNS:*.shop.example "
+    "-addext subjectAltName=DNS:shop.example,DNS:*.shop.example -addext basicConstraints=critical,CA:FALSE "
     "-keyout /etc/ssl/private/shop.key -out /etc/ssl/shop.pem"
 )
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logs in JSON: valid for any request, one id for a request everywhere, and rotated without a reload."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from typing import Any
+
+from support.managed_host import ManagedHost
+from support.secure_site import SecureSite
+from support.waiting import wait_for
+
+LOGS = "/var/log/apache2"
+
+
+def entries(machine: ManagedHost, log: str) -> list[dict[str, Any]]:
+    """The lines of a log as objects; a line that is no JSON fails here, unless an earlier configuration wrote it."""
+    lines = machine.run("cat", f"{LOGS}/{log}").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def ask_bytes(machine: ManagedHost, request: bytes) -> None:
+    """A request that no client library would send; the answer is read to its end."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((machine.address(), 443), 20) as plain,
+        context.wrap_socket(plain, server_hostname="shop.example") as stream,
+    ):
+        stream.sendall(request)
+        while stream.recv(65536):
+            pass
+
+
+def test_every_request_is_one_valid_object(machine: ManagedHost) -> None:
+    hostile = bytes(byte for byte in range(1, 256) if byte not in (9, 10, 13))
+    ask_bytes(
+        machine,
+        b'GET /caf\xc3\xa9/%22%5c%0a?q="\\x41" HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n'
+        b'User-Agent: the "hostile" \\ one \xff\xc3\xa9\r\nReferer: a\tb\r\n\r\n',
+    )
+    ask_bytes(machine, b"GET /" + hostile + b" HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n")
+
+    def found() -> list[dict[str, Any]]:
+        return [entry for entry in entries(machine, "shop-access.log") if "hostile" in str(entry["agent"])]
+
+    wait_for(lambda: bool(found()), "the request is in the access log")
+    entry = found()[-1]
+    assert entry["path"] == '/café/"\\\n'
+    assert entry["agent"] == 'the "hostile" \\ one \\xffé'
+    assert entry["method"] == "GET"
+    assert isinstance(entry["status"], int)
+
+
+def test_a_request_has_one_id_everywhere(machine: ManagedHost, shop: SecureSite) -> None:
+    told = shop.get("/told", headers={"X-Request-ID": "a-client-s-own"}).json()
+    assert told["HTTP_X_REQUEST_ID"] == told["UNIQUE_ID"], "a client's own id is not believed"
+    answer = shop.get("/fail")
+    assert answer.status_code == 500
+
+    def ids(log: str, **values: str) -> set[str]:
+        return {e["id"] for e in entries(machine, log) if all(value in str(e[key]) for key, value in values.items())}
+
+    wait_for(lambda: told["UNIQUE_ID"] in ids("shop-access.log", path="/told"), "the id is in the access log")
+    wait_for(
+        lambda: bool(ids("shop-access.log", path="/fail") & ids("shop-error.log", message="ValueError: on purpose")),
+        "the id of the failed request is in both logs",
+    )
+
+
+def test_the_words_of_an_application_stay_what_they_are(machine: ManagedHost, shop: SecureSite) -> None:
+    assert shop.get("/log").status_code == 200
+
+    def messages() -> list[str]:
+        return [e["message"] for e in entries(machine, "shop-error.log") if "a line with" in e["message"]]
+
+    wait_for(lambda: bool(messages()), "the application's line is in the error log")
+    assert 'a line with "quotes" and \x01 and é and \\x41' in messages()[-1]
+
+
+def test_a_rotated_log_goes_on_without_a_reload(machine: ManagedHost, shop: SecureSite) -> None:
+    before = machine.run("cat", "/run/apache2/apache2.pid")
+    machine.run("mv", f"{LOGS}/shop-access.log", f"{LOGS}/shop-access.log.moved")
+    shop.get("/after-the-rotation")
+    wait_for(
+        lambda: (
+            machine.attempt("test", "-e", f"{LOGS}/shop-access.log").returncode == 0
+            and any(e["path"] == "/after-the-rotation" for e in entries(machine, "shop-access.log"))
+        ),
+        "a new file has the line",
+    )
+    assert machine.run("cat", "/run/apache2/apache2.pid") == before

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which children of httpd accept connections."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_processes
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import Process
+
+
+def test_the_user_of_a_process() -> None:
+    assert httpd_processes.user_of(os.getpid()) == os.geteuid()
+    assert httpd_processes.user_of(2**22 + 1) is None
+
+
+@pytest.mark.parametrize(("parent", "expected"), [(0, {20}), (1000, {10, 20})])
+def test_a_program_for_logs_accepts_nothing(monkeypatch: pytest.MonkeyPatch, parent: int, expected: set[int]) -> None:
+    """Just forked, it has the listening sockets; where httpd is not root, users tell nothing."""
+    users = {1: parent, 10: parent, 20: 33 if parent == 0 else parent}
+    monkeypatch.setattr(httpd_processes, "listening_sockets", lambda: {7: None})
+    monkeypatch.setattr(httpd_processes, "sockets_of", lambda _: {7})
+    monkeypatch.setattr(httpd_processes, "children", lambda _: [Process(10, 0), Process(20, 0)])
+    monkeypatch.setattr(httpd_processes, "user_of", users.__getitem__)
+    found = httpd_processes.serving(Process(1, 0))
+    assert {child.pid for child in found.children} == expected
