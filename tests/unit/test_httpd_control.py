@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_control, httpd_pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError, Manager, Service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import ACTED, Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import Process, Serving
 from ansible_collections.modwsgi.deploy.plugins.modules import httpd_service
 
@@ -185,3 +186,16 @@ Failed to start apache2.service - The Apache HTTP Server.
         "AH00526: Syntax error on line 3 of /etc/apache2/ports.conf:",
         "Port must be specified",
     ]
+
+
+def test_an_open_journal_learns_before_that_httpd_is_told(
+    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(service.instance["state_directory"])
+    Path(service.instance["state_directory"]).mkdir()
+    journal.begin()
+    known = []
+    monkeypatch.setattr(manager, "start", lambda: known.append(journal.marked(ACTED)))
+    with pytest.raises(ControlError):  # nothing was started
+        bring(service, "started")
+    assert known == [True]
