@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_apps, wsgi_directives, wsgi_files, wsgi_vhost
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
+    DAEMON_OPTIONS,
+    DIRECTIVES,
+    table,
+)
 
 SIZES = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
 SERVER: dict[str, Any] = {"version": "6.1.1", "directives": {}}
@@ -141,6 +146,17 @@ def test_empty_and_unset_keys_are_none(raw: dict[str, Any]) -> None:
     keys: dict[str, Any] = {"daemon_options": {}, "wsgi_directives": None, "daemon_groups": []}
     assert problems(raw, **keys) == problems(raw, mode="embedded", **keys) == []
     assert vhost(raw, **keys) == vhost(raw)
+
+
+def test_the_reference_tells_the_defaults_that_the_role_has() -> None:
+    names = {*wsgi_apps.SECONDS, "application_group", "callable", "lang", "locale"}
+    shown = {
+        key.removeprefix("wsgi_apps[]."): str(setting.default if setting.ours is None else setting.ours)
+        for setting in (*table(DAEMON_OPTIONS), *table(DIRECTIVES))
+        for key in setting.set_by
+        if len(setting.set_by) == 1
+    }
+    assert {name: shown[name] for name in names} == {name: str(wsgi_apps.DEFAULTS[name]) for name in names}
 
 
 # ---------------------------------------------------------------- what the server has to have
