@@ -19,6 +19,11 @@ ACTION ?= test
 # `make images PYTHON=3.11` names a version, which is no program.
 IMAGE_PYTHON := $(filter 3.%,$(PYTHON))
 MOD_WSGI ?=
+# An image with its own Python, on which `make images` puts the server, and the tag of the result.
+BASE_IMAGE ?=
+TAG ?=
+# Where `make push` pushes images to.
+REGISTRY ?=
 LAB := $(if $(IMAGE_PYTHON),python3,$(PYTHON)) tools/lab.py
 SOURCES := tools tests molecule plugins
 export PATH := $(CURDIR)/.lab/venv/bin:$(PATH)
@@ -45,7 +50,7 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check examples molecule image-tests ## Prove everything: the checks, the examples' own tests, all Molecule scenarios, the images
+test: check examples molecule ## Prove everything: the checks, the examples' own tests, all Molecule scenarios (`image` has the images)
 
 .PHONY: examples
 examples: ## Run the examples' own tests
@@ -62,8 +67,8 @@ check: ## The fast part: lint, types, unit tests, documentation drift, packing
 	$(PYTHON) tools/check.py
 
 .PHONY: images
-images: ## Build the images for WSGI applications (mod-wsgi:TAG), or those of PYTHON=3.11 and MOD_WSGI=6.1.1
-	@$(LAB) images --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)"
+images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON=3.11 and MOD_WSGI=6.1.1, or one on BASE_IMAGE= (TAG=)
+	@$(LAB) images --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)" --base-image "$(BASE_IMAGE)" --tag "$(TAG)"
 
 .PHONY: image-tests
 image-tests: TESTED := $(or $(MOD_WSGI),6.1.1)-python$(or $(IMAGE_PYTHON),3.11)
@@ -71,6 +76,10 @@ image-tests: ## Prove what docs/image.md promises, with the image of PYTHON=3.11
 	@$(LAB) up --tools-only
 	$(LAB) images --python "$(or $(IMAGE_PYTHON),3.11)" --mod-wsgi "$(or $(MOD_WSGI),6.1.1)"
 	MODWSGI_IMAGE="mod-wsgi:$(TESTED)" pytest tests/images
+
+.PHONY: push
+push: ## Push the images that are built, or those of PYTHON= and MOD_WSGI=, to REGISTRY=host[:port][/path]
+	@$(LAB) push --registry "$(REGISTRY)" --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)"
 
 .PHONY: bench-deploy
 bench-deploy: ## Measure a cold deployment, one without changes, and one with a changed file

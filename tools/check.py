@@ -50,6 +50,13 @@ FORBIDDEN = {
 }
 
 
+#: What hadolint is not to ask of one file, with the reason. It stands here because even a comment in the definition of
+#: a test host makes all its images anew, and a second Python on each.
+NOT_ASKED = {
+    "images/test-host/Dockerfile": ("DL3009",),  # its last step removes the package lists, and dates their folder back
+}
+
+
 @dataclass(frozen=True)
 class Result:
     """How a check ended."""
@@ -114,16 +121,70 @@ def wrong_members(names: Sequence[str]) -> list[str]:
     return missing + [f"the archive holds {name}" for name in names if name.startswith(NOT_PACKED)]
 
 
+def containerfiles() -> list[str]:
+    """The Containerfiles and Dockerfiles, by their names."""
+    pattern = re.compile(r"(Container|Docker)file([.].+)?|.+[.](Container|Docker)file", re.IGNORECASE)
+    return [str(path.relative_to(ROOT)) for path in committed_files() if pattern.fullmatch(path.name)]
+
+
+def shell_scripts() -> list[str]:
+    """The files that begin as a script for a shell that shellcheck knows, or are called one."""
+    first_line = re.compile(rb"#!\s*\S*/(env\s+)?(ba|da|k)?sh\b")
+    return [
+        str(path.relative_to(ROOT))
+        for path in committed_files()
+        if path.suffix == ".sh" or first_line.match(path.read_bytes()[:100])
+    ]
+
+
+def workflows() -> list[str]:
+    """The workflows of continuous integration."""
+    folder = ROOT / ".github/workflows"
+    return [str(path.relative_to(ROOT)) for path in committed_files() if path.parent == folder]
+
+
+def linted_containerfiles() -> list[str]:
+    """What hadolint finds; `.hadolint.yaml` says what it does not ask, and why."""
+    found = []
+    for name in containerfiles():
+        ignored = [f"--ignore={rule}" for rule in NOT_ASKED.get(name, ())]
+        done = run(str(PROGRAMS / "hadolint"), "--no-color", *ignored, name)
+        found += done.stdout.splitlines() or ([f"{name}: hadolint failed"] if done.returncode else [])
+    return found
+
+
+def linted_scripts() -> subprocess.CompletedProcess[str]:
+    """What shellcheck finds; `.shellcheckrc` says what it does not ask, and why."""
+    return run(str(PROGRAMS / "shellcheck"), "--color=never", "--format=gcc", *shell_scripts())
+
+
+def linted_workflows() -> subprocess.CompletedProcess[str]:
+    """What actionlint finds in the workflows, and shellcheck in their scripts."""
+    return run(
+        str(PROGRAMS / "actionlint"), "-no-color", "-oneline", f"-shellcheck={PROGRAMS / 'shellcheck'}", *workflows()
+    )
+
+
+def secured_workflows() -> subprocess.CompletedProcess[str]:
+    """What zizmor finds: permissions, injections, actions that are not pinned. Without asking the network."""
+    return run(str(PROGRAMS / "zizmor"), "--offline", "--no-progress", "--quiet", "--format=plain", *workflows())
+
+
 CHECKS: dict[str, Check] = {
     "ansible-lint": program("ansible-lint", "--offline", "-q", "--nocolor"),
     "unit tests": program("pytest", "tests/unit"),
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
     "versions": program("python", "tools/versions.py", "--check"),
+    "image versions": program("python", "tools/image_versions.py", "--check"),
     "image settings": program("python", "tools/image_settings.py", "--check"),
     "yamllint": program("yamllint", "--strict", "."),
     "ruff check": program("ruff", "check", "--quiet", "--output-format=concise", "."),
     "ruff format": program("ruff", "format", "--check", "."),
+    "hadolint": linted_containerfiles,
+    "shellcheck": linted_scripts,
+    "actionlint": linted_workflows,
+    "zizmor": secured_workflows,
     "changelog": program("antsibull-changelog", "lint"),
     "packing": packing,
     "forbidden text": forbidden_text,

@@ -22,6 +22,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
 _EXPECTED = re.compile(r"Expected sha256\s+([0-9a-f]{64})")
 _GOT = re.compile(r"Got\s+([0-9a-f]{64})")
 
+EARLIEST = "315619200"
+"""Seconds since 1970 of the times in a wheel: its archive knows none before 1980."""
+
 
 class BuildError(InstallationError):
     """The build failed; ``log`` is what the tools wrote."""
@@ -40,6 +43,9 @@ def hash_mismatch(log: str) -> tuple[str, str] | None:
 def build_environment(extra: dict[str, str], library: str = "") -> dict[str, str]:
     """Environment of the tools: the host's pip configuration holds, prompts and update checks do not.
 
+    The same source and tools give the same wheel, byte for byte: no times, and no debugging information, which names a
+    folder that pip made up. `mod_wsgi_build_environment` with ``CFLAGS: -g`` brings that back.
+
     ``library`` is the path of a libpython that the linker finds before all others.
     """
     environment = {
@@ -49,15 +55,20 @@ def build_environment(extra: dict[str, str], library: str = "") -> dict[str, str
         "PIP_NO_INPUT": "1",
         # httpd's own compiler; an interpreter may name one that is on its builder's machine only.
         "CC": "gcc",
+        "SOURCE_DATE_EPOCH": EARLIEST,
         **{key: str(value) for key, value in extra.items()},
     }
     # Neither the caller's virtual environment nor its search path belongs in the build.
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
         environment.pop(name, None)
+    own = []
     if library:
         # A Python that was moved to its place tells the build another one, and there is its library not.
-        own = f"-L{shlex.quote(str(Path(library).parent))}"
-        environment["LDFLAGS"] = f"{own} {environment.get('LDFLAGS', '')}".strip()
+        own.append(f"-L{shlex.quote(str(Path(library).parent))}")
+    if "-g" not in shlex.split(environment.get("CFLAGS", "")):
+        # apxs asks the compiler for debugging information, after all flags of the environment.
+        own.append("-Wl,--strip-debug")
+    environment["LDFLAGS"] = " ".join([*own, environment.get("LDFLAGS", "")]).strip()
     return environment
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of mod-wsgi:6.1.1-python3.11 (`make images` builds it), or of the image that MODWSGI_IMAGE names."""
+"""Tests of mod-wsgi:6.1.1-python3.11 and its slim form, which `make images` builds, or of those of MODWSGI_IMAGE."""
 
 from __future__ import annotations
 
@@ -11,31 +11,41 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[1])]
+sys.path[:0] = [str(Path(__file__).parents[level]) for level in (1, 2)]
 
 from support.containers import Containers, docker  # noqa: E402 - the folder of tests is not importable before
 
+from tools.laboratory.wsgi_images import versions  # noqa: E402 - nor is this
+
 BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
+FORMS = {"default": BASE, "slim": f"{BASE}-slim"}
+#: All images of images/versions.json, or only the named one, in both forms.
+EVERY = [
+    name
+    for image in versions(Path(__file__).parents[2])
+    if "MODWSGI_IMAGE" not in os.environ or BASE in image.names
+    for name in (image.names[0], image.slim_names[0])
+]
 APPLICATION = Path(__file__).parent / "app"
-TAG = "modwsgi-lab/contract-test"
 
 
-@pytest.fixture(name="image", scope="session")
-def fixture_image() -> Iterator[str]:
-    assert docker("image", "inspect", BASE, check=False).returncode == 0, (
-        f"There is no image {BASE}: run `make images`."
+@pytest.fixture(name="image", scope="session", params=FORMS)
+def fixture_image(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The image of an application that tells what it is given, in both forms."""
+    base, tag = FORMS[request.param], f"modwsgi-lab/contract-test:{request.param}"
+    assert docker("image", "inspect", base, check=False).returncode == 0, (
+        f"There is no image {base}: run `make images`."
     )
-    recipe = f"FROM {BASE}\nCOPY wsgi.py /app/\n"
     built = subprocess.run(
-        ["docker", "build", "--quiet", "--tag", TAG, "--file=-", str(APPLICATION)],
-        input=recipe,
+        ["docker", "build", "--quiet", "--tag", tag, "--file=-", str(APPLICATION)],
+        input=f"FROM {base}\nCOPY wsgi.py /app/\n",
         capture_output=True,
         text=True,
         check=False,
     )
     assert built.returncode == 0, built.stderr
-    yield TAG
-    docker("image", "rm", "--force", TAG, check=False)
+    yield tag
+    docker("image", "rm", "--force", tag, check=False)
 
 
 @pytest.fixture(name="containers")
@@ -43,3 +53,10 @@ def fixture_containers(image: str) -> Iterator[Containers]:
     found = Containers(image)
     yield found
     found.remove()
+
+
+@pytest.fixture(name="with_shell")
+def fixture_with_shell(image: str) -> None:
+    """For tests of what needs a shell."""
+    if image.endswith("slim"):
+        pytest.skip("the slim image has no shell; test_the_slim_image_says_what_it_lacks is for it")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from support.containers import HARDENED, Container, Containers, docker
+from support.containers import HARDENED, ROOT_HARDENED, Container, Containers, docker
 from support.waiting import wait_for
 
 MODES = ("daemon", "embedded")
@@ -19,7 +19,6 @@ MODES = ("daemon", "embedded")
 
 def test_httpd_is_the_first_process_and_the_only_program(containers: Containers) -> None:
     container = containers.start()
-    assert docker("exec", container.name, "cat", "/proc/1/comm").stdout == "apache2\n"
     assert set(container.programs()) == {"apache2"}
 
 
@@ -141,8 +140,47 @@ def test_any_user_read_only_and_without_rights(containers: Containers, mode: str
     assert (request.result(), status) == (200, 0)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_root_with_four_capabilities(containers: Containers, mode: str) -> None:
+    container = containers.start(*ROOT_HARDENED, WSGI_MODE=mode)
+    assert container.get().json["uid"] == 33
+    request = Request(container, 3)
+    status, seconds = container.end("stop", "--time=30")
+    print(f"{mode}: {seconds:.1f} s")
+    assert (request.result(), status) == (200, 0)
+    assert seconds < 8
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_root_with_four_capabilities_stops_within_the_bound(containers: Containers, mode: str) -> None:
+    container = containers.start(*ROOT_HARDENED, WSGI_MODE=mode, WSGI_STOP_TIMEOUT="16", TEST_THREAD="1")
+    Request(container, 120)
+    status, seconds = container.end("stop", "--time=60")
+    print(f"{mode}: {seconds:.1f} s")
+    assert status == 0
+    assert seconds < 16 + 1
+
+
 def test_root_s_container_serves_as_another_user(containers: Containers) -> None:
     assert containers.start("--user=0:0").get().json["uid"] == 33
+
+
+@pytest.mark.parametrize("missing", ["CHOWN", "KILL", "SETGID", "SETUID"])
+def test_root_without_what_it_needs_is_refused(containers: Containers, missing: str) -> None:
+    held = [f"--cap-add={name}" for name in ("CHOWN", "KILL", "SETGID", "SETUID") if name != missing]
+    done = containers.run(options=["--user=0:0", "--cap-drop=ALL", *held])
+    assert done.returncode == 64
+    assert done.stderr == (
+        f"mod-wsgi: The container runs as root and lacks {missing}; start it as another user (--user 65532:0), "
+        f"or with --cap-add {missing}.\n"
+    )
+
+
+def test_hooks_of_root_s_container_run_as_the_application(containers: Containers, tmp_path: Any) -> None:
+    (tmp_path / "hook").write_text("#!/usr/local/lib/modwsgi-image/python\nimport os\nprint('hook of', os.getuid())\n")
+    (tmp_path / "hook").chmod(0o755)
+    container = containers.start("--user=0:0", f"--volume={tmp_path}/hook:/etc/mod-wsgi/hooks.d/10-hook:ro")
+    container.wait_for_output("hook of 33")
 
 
 def test_a_container_that_was_killed_starts_again(containers: Containers) -> None:
@@ -273,7 +311,7 @@ def test_interpreters_are_not_destroyed_when_that_is_off(containers: Containers)
 
 
 def test_hooks_and_extra_configuration(containers: Containers, tmp_path: Any) -> None:
-    (tmp_path / "hook").write_text("#!/bin/sh\necho from the hook\n")
+    (tmp_path / "hook").write_text("#!/usr/local/lib/modwsgi-image/python\nprint('from the hook')\n")
     (tmp_path / "hook").chmod(0o755)
     (tmp_path / "extra.conf").write_text("Header always set X-Extra yes\n")
     container = containers.start(
@@ -288,6 +326,7 @@ def test_hooks_and_extra_configuration(containers: Containers, tmp_path: Any) ->
 
 
 @pytest.mark.parametrize("destroy", ["On", "Off"])
+@pytest.mark.usefixtures("with_shell")
 def test_debug_opens_the_debugger_in_the_terminal(containers: Containers, destroy: str) -> None:
     name = containers.name()
     options = [f"--name={name}", "--publish=127.0.0.1::8080", f"--env=WSGI_DESTROY_INTERPRETER={destroy}"]
@@ -323,10 +362,26 @@ def test_debug_without_a_terminal_says_what_is_missing(containers: Containers) -
     assert "start the container with both -i and -t (docker run -it IMAGE debug)." in done.stderr
 
 
+@pytest.mark.usefixtures("with_shell")
 def test_debug_needs_a_tmpfs_that_holds_programs(containers: Containers) -> None:
     arguments = ["run", "-it", f"--name={containers.name()}", *HARDENED, containers.image, "debug"]
     terminal = pexpect.spawn("docker", arguments, encoding="utf-8", timeout=60)
     terminal.expect_exact("add exec: --tmpfs /tmp:exec.")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 64
+
+
+def test_the_slim_image_says_what_it_lacks(containers: Containers) -> None:
+    if not containers.image.endswith("slim"):
+        pytest.skip("the default image lacks nothing")
+    done = containers.run("shell")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == "mod-wsgi: This image has no shell; use `python`, or the image whose tag has no -slim.\n"
+    terminal = pexpect.spawn(
+        "docker", ["run", "-it", f"--name={containers.name()}", containers.image, "debug"], timeout=60
+    )
+    terminal.expect_exact("`debug` needs a shell, which this image does not have; use the one whose tag has no -slim.")
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 64

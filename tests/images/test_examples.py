@@ -4,18 +4,14 @@
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from support.containers import HARDENED, Containers, docker
+from support.containers import HARDENED, Containers
+from support.example_images import build_example
 from support.scripts import load_script
 from support.site import Site
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 
 serving = load_script("molecule/default/tests/test_serving.py")
 # Those that need nothing but a client.
@@ -28,18 +24,9 @@ globals().update(
 )
 
 
-def build(example: str) -> str:
-    """The name of an example's image."""
-    tag = f"modwsgi-lab/example-{example}"
-    folder = EXAMPLES / example
-    arguments = [f"--build-arg=MOD_WSGI={BASE}", f"--build-arg=MOD_WSGI_BUILD={BASE}-build"]
-    docker("build", "--quiet", f"--tag={tag}", *arguments, f"--file={folder}/Containerfile", str(folder), timeout=300)
-    return tag
-
-
 def served(example: str, **variables: str) -> Iterator[Site]:
     """The example in a container without rights, which listens on the port that the tests expect."""
-    containers = Containers(build(example))
+    containers = Containers(build_example(example))
     try:
         began = time.monotonic()
         container = containers.begin(*HARDENED, WSGI_PORT="80", **variables)
@@ -59,13 +46,7 @@ def fixture_flask() -> Iterator[Site]:
 
 @pytest.fixture(name="django", scope="module")
 def fixture_django() -> Iterator[Site]:
-    yield from served(
-        "django",
-        DJANGO_SECRET_KEY="k" * 50,
-        DJANGO_ALLOWED_HOSTS="django.example",
-        DJANGO_HTTPS="off",
-        WSGI_STATIC_CACHE_SECONDS="31536000",
-    )
+    yield from served("django", DJANGO_SECRET_KEY="k" * 50, DJANGO_ALLOWED_HOSTS="django.example", DJANGO_HTTPS="off")
 
 
 @pytest.fixture(name="sites", scope="module")

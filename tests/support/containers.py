@@ -19,6 +19,16 @@ HARDENED = (
     "--security-opt=no-new-privileges",
 )
 
+ROOT_HARDENED = (
+    "--user=0:0",
+    "--read-only",
+    "--tmpfs=/tmp",
+    "--cap-drop=ALL",
+    *(f"--cap-add={name}" for name in ("SETUID", "SETGID", "CHOWN", "KILL")),
+    "--security-opt=no-new-privileges",
+)
+"""As root: httpd's children become another user, and without KILL it could not end them."""
+
 
 def docker(*words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """What a docker command says; its failure fails the test, with what it said."""

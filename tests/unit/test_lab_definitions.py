@@ -160,3 +160,10 @@ def test_a_package_of_the_collection_holds_the_roles_and_no_tests() -> None:
         f"the archive lacks {check.PACKED[0]}",
         "the archive holds tests/unit/test_a.py",
     ]
+
+
+def test_hosts_and_images_of_debian_11_build_with_the_same_preferences() -> None:
+    prepared = (REPOSITORY / "molecule/pythons/prepare.yml").read_text(encoding="utf-8")
+    assert [suite.name for suite in SUITES.values() if suite.build_preferences] == ["bullseye"]
+    for line in SUITES["bullseye"].build_preferences:
+        assert f" {line}\n" in prepared

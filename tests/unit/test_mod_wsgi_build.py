@@ -115,14 +115,15 @@ def test_the_library_of_a_python_that_was_moved_comes_first(build):
     tools = Tools([(0, ""), (0, ""), (0, "")])
     library = "/opt/my pythons/lib/libpython3.11.so.1.0"
     build(tools, library=library, extra_environment={"LDFLAGS": "-Wl,-z,now"})
-    assert {environment["LDFLAGS"] for _, environment in tools.calls} == {"-L'/opt/my pythons/lib' -Wl,-z,now"}
+    flags = "-L'/opt/my pythons/lib' -Wl,--strip-debug -Wl,-z,now"
+    assert {environment["LDFLAGS"] for _, environment in tools.calls} == {flags}
 
 
 def test_the_distributions_library_is_found_by_the_linker(build, monkeypatch):
     monkeypatch.delenv("LDFLAGS", raising=False)
     tools = Tools([(0, ""), (0, ""), (0, "")])
     build(tools)
-    assert all("LDFLAGS" not in environment for _, environment in tools.calls)
+    assert not any("-L" in environment["LDFLAGS"] for _, environment in tools.calls)
 
 
 def test_an_index_that_does_not_answer_is_told(build):
@@ -154,6 +155,18 @@ def test_the_callers_environment_does_not_reach_the_build(monkeypatch):
     assert "VIRTUAL_ENV" not in environment
     assert environment["PIP_INDEX_URL"] == "https://index.example/simple"  # the host's own configuration holds
     assert environment["https_proxy"] == "http://proxy.example:3128"
+
+
+def test_a_wheel_does_not_depend_on_the_time_and_the_folder_of_its_build():
+    environment = mod_wsgi_build.build_environment({})
+    assert environment["SOURCE_DATE_EPOCH"] == "315619200"
+    assert "-Wl,--strip-debug" in environment["LDFLAGS"].split()
+
+
+def test_the_user_has_debugging_information_and_times_on_demand():
+    environment = mod_wsgi_build.build_environment({"CFLAGS": "-O1 -g", "SOURCE_DATE_EPOCH": "1000000000"})
+    assert (environment["CFLAGS"], environment["SOURCE_DATE_EPOCH"]) == ("-O1 -g", "1000000000")
+    assert "--strip-debug" not in environment["LDFLAGS"]
 
 
 def test_tools_really_run(tmp_path):

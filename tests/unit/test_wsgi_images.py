@@ -91,15 +91,23 @@ def test_the_base_of_an_image_is_not_the_base_of_a_test_host() -> None:
     assert images.base_image(suite, ()) != images.base_image(suite)
 
 
+@pytest.mark.parametrize("name", ["debian", "127.0.0.1:5000/team/python", "registry.example.com/python"])
+def test_the_port_of_a_registry_is_no_tag(name: str) -> None:
+    assert wsgi_images.without_tag(name) == name
+    assert wsgi_images.without_tag(f"{name}:3.12-slim") == name
+
+
 def test_an_image_that_is_what_it_should_be_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
     built: dict[str, str] = {}
 
-    def build(lab: Lab, image: Image, suite: object, base: str, context: Path, definition: str) -> None:
-        del lab, suite, base, context
-        built.update(dict.fromkeys([*image.names, image.builder], definition))
+    def build(lab: Lab, image: Image, arguments: object, context: Path, definition: str) -> None:
+        del lab, arguments, context
+        built.update(dict.fromkeys([*image.names, *image.slim_names, image.builder], definition))
 
     monkeypatch.setattr(images, "ensure_base", lambda *_, **__: "base")
-    monkeypatch.setattr(wsgi_images, "_build", build)
+    monkeypatch.setattr(wsgi_images, "_digest", lambda _name: "")
+    monkeypatch.setattr(wsgi_images, "build", build)
+    monkeypatch.setattr(wsgi_images, "write_boms", lambda _lab, _image: None)
     monkeypatch.setattr(wsgi_images, "_definition", lambda name: built.get(name, ""))
     lab, consoles = Lab(REPOSITORY), [Console(), Console(), Console()]
     wsgi_images.ensure(lab, consoles[0], IMAGES[:1])
@@ -138,12 +146,30 @@ def test_every_stage_has_a_name_by_which_it_is_removed(
     wsgi_images.ensure(lab, Console(), IMAGES[:1])
     builds = [line for line in docker.read_text(encoding="utf-8").splitlines() if line.startswith("build ")]
     named = [re.findall(r"--tag=(\S+)", build) for build in builds]
-    assert named == [[IMAGES[0].builder], [IMAGES[0].roles], IMAGES[0].names]
+    assert named == [IMAGES[0].stage(stage) for stage in wsgi_images.STAGES]
+    assert named[0] == ["mod-wsgi:6.1.1-python3.11-build"]
+    assert named[-2:] == [
+        ["mod-wsgi:6.1.1-python3.11-slim", "mod-wsgi:6.1.1-slim", "mod-wsgi:slim"],
+        ["mod-wsgi:6.1.1-python3.11", "mod-wsgi:6.1.1", "mod-wsgi:latest"],
+    ]
     assert lab.recall("images") == sorted(name for names in named for name in names)
     assert all("--build-arg=BASE_IMAGE=the-base" in build for build in builds)
     assert all("--build-arg=PYTHON_VERSION=3.11" in build for build in builds)
     # What the name stood for before.
-    assert docker.read_text(encoding="utf-8").splitlines()[-1] == "image rm sha256:0"
+    assert "image rm sha256:0" in docker.read_text(encoding="utf-8").splitlines()
+
+
+def test_what_is_in_an_image_is_said_beside_it(tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAILS", "none")
+    lab = Lab(tmp_path)
+    wsgi_images.write_boms(lab, IMAGES[0])
+    calls = docker.read_text(encoding="utf-8").splitlines()
+    for name in ("mod-wsgi-6.1.1-python3.11.spdx.json", "mod-wsgi-6.1.1-python3.11-slim.spdx.json"):
+        assert any(
+            call.startswith("cp ") and call.endswith(f"{wsgi_images.SBOM} {tmp_path}/.lab/sbom/{name}")
+            for call in calls
+        )
+    assert len([call for call in calls if call.startswith("rm ")]) == 2
 
 
 def test_a_build_that_fails_is_told_with_its_log(tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,12 +195,108 @@ def test_any_builder_can_read_the_containerfile() -> None:
         assert not re.search(pattern, CONTAINERFILE, re.MULTILINE), pattern
 
 
+def stages() -> dict[str, str]:
+    """The text of each stage of the Containerfile."""
+    return dict(re.findall(r"^FROM \S+ AS (\S+)\n((?:(?!FROM ).*\n)*)", CONTAINERFILE, re.MULTILINE))
+
+
+def test_every_stage_that_is_kept_is_one_of_the_file_in_its_order() -> None:
+    assert [stage for stage in stages() if stage in wsgi_images.STAGES] == list(wsgi_images.STAGES)
+
+
 def test_nothing_of_the_stage_with_the_roles_comes_along_but_what_serves() -> None:
-    final = CONTAINERFILE.rpartition("\nFROM ")[2]
-    assert "ca-certificates" not in final
-    assert re.findall(r"--from=roles (\S+)", final) == [
+    complete = stages()["complete"]
+    assert "ca-certificates" not in complete
+    assert re.findall(r"--from=roles (\S+)", complete) == [
         "/etc/apache2/",
         "/etc/mod-wsgi/",
         "/opt/mod_wsgi/",
         "/usr/local/lib/modwsgi-image/",
     ]
+
+
+def test_what_serves_begins_with_nothing_and_has_one_contract() -> None:
+    for stage, source in (("slim", "--from=slim-root /slim/ /"), ("default", "--from=complete / /")):
+        steps = [line for line in stages()[stage].splitlines() if line and not line.startswith("#")]
+        assert steps == [f"COPY {source}", "WORKDIR /app"]
+        assert f"FROM contract AS {stage}\n" in CONTAINERFILE
+    assert "FROM scratch AS contract\n" in CONTAINERFILE
+
+
+# ---------------------------------------------------------------- a base of the user's
+
+
+def test_an_image_on_a_base_of_the_user_s_is_named_for_its_python() -> None:
+    image = wsgi_images.on_base(IMAGES, "python:3.12-slim", "3.12", "", "")
+    assert (image.names, image.slim_names) == (["mod-wsgi:6.1.1-python3.12"], ["mod-wsgi:6.1.1-python3.12-slim"])
+    assert wsgi_images.on_base(IMAGES, "python:3.12-slim", "3.12", "5.0.2", "ours").names == ["mod-wsgi:ours"]
+
+
+@pytest.mark.parametrize(
+    ("python", "tag", "sentence"),
+    [
+        ("", "", "BASE_IMAGE=python:slim needs the version of its Python, for example PYTHON=3.12."),
+        ("3", "", "BASE_IMAGE=python:slim needs the version of its Python, for example PYTHON=3.12."),
+        ("3.11", "", "The tag 6.1.1-python3.11 is that of an image of images/versions.json; name another with TAG=."),
+        ("3.12", "slim", "The tag slim is that of an image of images/versions.json; name another with TAG=."),
+        ("3.12", "a b", "TAG=a b is no tag of an image; use letters, digits, dots and dashes."),
+    ],
+)
+def test_a_base_that_does_not_say_enough_is_refused(python: str, tag: str, sentence: str) -> None:
+    with pytest.raises(LabError, match=f"^{re.escape(sentence)}$"):
+        wsgi_images.on_base(IMAGES, "python:slim", python, "", tag)
+
+
+def test_a_base_that_is_nowhere_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "exists", lambda _image: False)
+    monkeypatch.setattr(images, "_pull", lambda _console, _image: False)
+    image = wsgi_images.on_base(IMAGES, "python:3.12-slim", "3.12", "", "")
+    with pytest.raises(LabError, match=r"^The image python:3\.12-slim is not on this machine and cannot be pulled"):
+        wsgi_images.ensure(Lab(tmp_path), Console(), [image])
+
+
+def test_an_old_base_has_the_roles_applied_by_a_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "ensure_base", lambda _lab, _console, suite, **_: f"base:{suite.name}")
+    monkeypatch.setattr(wsgi_images, "docker", lambda _words: "")
+    found = {
+        image.suite: wsgi_images.base_arguments(Lab(tmp_path), Console(), image)["CONTROL_IMAGE"] for image in IMAGES
+    }
+    assert found == {
+        "bullseye": "base:bookworm",
+        "bookworm": "base:bookworm",
+        "trixie": "base:trixie",
+        "forky": "base:forky",
+    }
+
+
+def test_a_base_from_a_registry_is_used_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = "sha256:" + "0" * 64
+    monkeypatch.setattr(images, "ensure_base", lambda *_, **__: "debian:bookworm-slim")
+    monkeypatch.setattr(wsgi_images, "docker", lambda _words: f"mirror.example/other@sha256:1 debian@{digest} \n")
+    found = wsgi_images.base_arguments(Lab(tmp_path), Console(), IMAGES[0])
+    assert found["BASE_IMAGE"] == f"debian@{digest}"
+    assert (found["BASE_NAME"], found["BASE_DIGEST"]) == ("debian:bookworm-slim", digest)
+
+
+# ---------------------------------------------------------------- labels
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://user:secret@git.example.com/team/deploy.git", "https://git.example.com/team/deploy"),
+        ("git@git.example.com:team/deploy.git", "https://git.example.com/team/deploy"),
+        ("ssh://git@git.example.com/team/deploy", "https://git.example.com/team/deploy"),
+        ("/srv/git/deploy", ""),
+        ("../deploy", ""),
+        ("file:///srv/git/deploy", ""),
+        ("", ""),
+    ],
+)
+def test_the_address_of_the_source_is_one_for_everybody(remote: str, address: str) -> None:
+    assert wsgi_images.public_address(remote) == address
+
+
+def test_outside_of_a_clone_an_image_has_the_earliest_time(tmp_path: Path) -> None:
+    found = wsgi_images.revision(tmp_path)
+    assert found == {"REVISION": "", "SOURCE_DATE_EPOCH": "315619200", "CREATED": "1980-01-02T00:00:00Z", "SOURCE": ""}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.laboratory import engine, environment, hosts, images, machine, wsgi_images
+from tools.laboratory import engine, environment, hosts, images, machine, publishing, wsgi_images
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
@@ -60,7 +60,25 @@ def _parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("images", help="build the images of images/versions.json, or some of them")
     serving.add_argument("--python", default="", help="only those for this Python, like 3.11")
     serving.add_argument("--mod-wsgi", default="", help="only those with this version of mod_wsgi")
+    serving.add_argument(
+        "--base-image", default="", help="instead: one on this image, Debian with Python in /usr/local"
+    )
+    serving.add_argument("--tag", default="", help="the tag of that one (default MODULE-pythonPYTHON)")
     serving.set_defaults(command=_images)
+
+    context = commands.add_parser(
+        "image-context",
+        help="write what the images are built from into a new folder, for another builder than this one; "
+        "prints the build arguments that come from the commit, one NAME=VALUE a line",
+    )
+    context.add_argument("folder", type=Path)
+    context.set_defaults(command=_image_context)
+
+    push = commands.add_parser("push", help="push images that are built to a registry; prints their digests")
+    push.add_argument("--registry", required=True, metavar="HOST[:PORT][/PATH]")
+    push.add_argument("--python", default="", help="only those for this Python, like 3.11")
+    push.add_argument("--mod-wsgi", default="", help="only those with this version of mod_wsgi")
+    push.set_defaults(command=_push)
 
     host = commands.add_parser("host", help="make or remove single test hosts")
     actions = host.add_subparsers(required=True, metavar="ACTION")
@@ -124,12 +142,36 @@ def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
 
 
 def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:
-    wanted = wsgi_images.chosen(wsgi_images.versions(lab.repository), options.python, options.mod_wsgi)
+    every = wsgi_images.versions(lab.repository)
+    if options.base_image:
+        wanted = [wsgi_images.on_base(every, options.base_image, options.python, options.mod_wsgi, options.tag)]
+    else:
+        wanted = wsgi_images.chosen(every, options.python, options.mod_wsgi)
     with lab.locked():
         engine.ensure(lab, console)
         wsgi_images.ensure(lab, console, wanted)
     for name, size in wsgi_images.sizes(wanted).items():
         print(f"{name} {size:.0f} MB")
+
+
+def _image_context(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
+    folder: Path = options.folder
+    if folder.exists():
+        raise LabError(f"{folder} exists already: remove it, or name a new folder for the build context.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    wsgi_images.make_context(lab.repository, folder, machine.trusted_certificates())
+    for name, value in wsgi_images.revision(lab.repository).items():
+        print(f"{name}={value}")
+
+
+def _push(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    where = publishing.destination(options.registry)
+    wanted = wsgi_images.chosen(wsgi_images.versions(lab.repository), options.python, options.mod_wsgi)
+    with lab.locked():
+        engine.ensure(lab, console)
+        found = publishing.built(console, wanted, all_of_them=bool(options.python or options.mod_wsgi))
+        for pushed in publishing.push(console, found, where):
+            print(pushed, flush=True)
 
 
 def _create_host(lab: Lab, console: Console, options: argparse.Namespace) -> None:

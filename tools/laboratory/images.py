@@ -46,7 +46,8 @@ _LEFT_OUT_OF_MINIMAL = (
     # The same zones in a count of seconds that no program asks for unless it is told to.
     "path-exclude=/usr/share/zoneinfo/right/*",
 )
-
+#: Nothing of the machine that makes a base without further packages; engines bring devices along.
+_IMPERSONAL = ("--skip=output/dev", '--customize-hook=rm --force "$1/etc/hostname" "$1/etc/resolv.conf"')
 
 #: Without it the package usrmerge comes along, and perl with it, though there is nothing to merge.
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
@@ -88,7 +89,7 @@ def base_image(suite: Suite, packages: Sequence[str] = PACKAGES) -> str:
     """The name of a suite's bootstrapped base image."""
     definition = [suite.name, *suite.apt_options, *packages, *_left_out(packages)]
     if not packages:
-        definition.append("merged /usr")
+        definition += ["merged /usr", *_IMPERSONAL]
     return f"modwsgi-lab/base:{suite.name}-{content_hash(definition)}"
 
 
@@ -193,6 +194,19 @@ def ensure_base(lab: Lab, console: Console, suite: Suite, packages: Sequence[str
     return bootstrapped
 
 
+def ensure_pulled(lab: Lab, console: Console, image: str) -> None:
+    """Makes sure that an image of a registry, or of this machine, is there.
+
+    Raises:
+        LabError: it is not here and cannot be pulled.
+    """
+    if exists(image):
+        return
+    if not _pull(console, image):
+        raise LabError(f"The image {image} is not on this machine and cannot be pulled; load it, or correct its name.")
+    lab.add("images", [image])
+
+
 def _pull(console: Console, image: str) -> bool:
     """Pulls an image if a registry answers soon."""
     process = subprocess.Popen(
@@ -230,6 +244,8 @@ def _bootstrap(lab: Lab, console: Console, suite: Suite, image: str, packages: S
     options = [f"--include={','.join(packages)}"] if packages else []
     options += [f"--aptopt={option}" for option in suite.apt_options]
     options += [f"--dpkgopt={option}" for option in _left_out(packages)]
+    if not packages:
+        options += _IMPERSONAL
     if not packages and _MERGED_USR.is_dir():
         options.append(f"--hook-dir={_MERGED_USR}")
     with console.step(f"Base image: bootstrap of Debian {suite.version} ({suite.name}), since none can be pulled"):

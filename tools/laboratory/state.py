@@ -56,16 +56,20 @@ class Lab:
     def remember(self, key: str, value: Any) -> None:
         """Keeps a JSON value under a name; None forgets it."""
         with self._lock:
-            memory = {**self._read(), key: value}
-            self.directory.mkdir(exist_ok=True)
-            new = self._memory.with_suffix(".new")
-            known = {name: kept for name, kept in memory.items() if kept is not None}
-            new.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-            new.replace(self._memory)
+            self._write(key, value)
 
     def add(self, key: str, values: Iterable[str]) -> None:
         """Adds to the sorted list of texts kept under a name."""
-        self.remember(key, sorted({*self.recall(key, []), *values}))
+        with self._lock:
+            self._write(key, sorted({*self.recall(key, []), *values}))
+
+    def _write(self, key: str, value: Any) -> None:
+        memory = {**self._read(), key: value}
+        self.directory.mkdir(exist_ok=True)
+        new = self._memory.with_suffix(".new")
+        known = {name: kept for name, kept in memory.items() if kept is not None}
+        new.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+        new.replace(self._memory)
 
     def _read(self) -> dict[str, Any]:
         try:

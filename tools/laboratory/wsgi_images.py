@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tools.laboratory import images, machine
@@ -20,9 +22,11 @@ from tools.laboratory.console import Console, LabError
 from tools.laboratory.engine import docker
 from tools.laboratory.process import last_words, run
 from tools.laboratory.state import Lab, content_hash
-from tools.laboratory.suites import SUITES, Suite
+from tools.laboratory.suites import DEFAULT_SUITE, SUITES, Suite
 
 REPOSITORY_NAME = "mod-wsgi"
+#: Where an image says what is in it.
+SBOM = "/usr/local/share/sbom/mod-wsgi.spdx.json"
 _DEFINITION_LABEL = "modwsgi.deploy.definition"
 #: What applies the roles in the build, as requirements-dev.txt pins it.
 CONTROL_PACKAGES = (
@@ -50,14 +54,27 @@ _COLLECTION = (
 _NEVER = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
 
 
+#: The stages of the Containerfile that are kept by a name, so that a further build is quick and `clean` finds them; the
+#: order is that of the file. The last two serve.
+STAGES = ("build", "control", "roles", "complete", "slim-root", "slim", "default")
+#: The first Python that applies the roles (ansible-core 2.19).
+_CONTROL_PYTHON = (3, 11)
+#: Earliest time in an image, for a build outside of a clone: archives know none before 1980. Seconds since 1970.
+_EARLIEST = 315619200
+_SLIM = "slim"
+
+
 @dataclass(frozen=True)
 class Image:
-    """One image: a version of mod_wsgi for the Python of one Debian suite."""
+    """One image in its forms: a version of mod_wsgi for the Python of a Debian suite, or of another base."""
 
     module: str
     python: str
+    #: The Debian suite; "" when the base is the user's.
     suite: str
     tags: tuple[str, ...]
+    #: The base of the user, as an image name.
+    base: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -65,14 +82,24 @@ class Image:
         return [f"{REPOSITORY_NAME}:{tag}" for tag in self.tags]
 
     @property
+    def slim_names(self) -> list[str]:
+        """The names of its slim form."""
+        return [f"{REPOSITORY_NAME}:{slim_tag(tag)}" for tag in self.tags]
+
+    @property
     def builder(self) -> str:
         """The name of the image with a compiler."""
         return f"{self.names[0]}-build"
 
-    @property
-    def roles(self) -> str:
-        """The name of the stage that applied the roles, which is kept so that a further build is quick."""
-        return f"modwsgi-lab/image-roles:{self.tags[0]}"
+    def stage(self, stage: str) -> list[str]:
+        """The names of a stage of the Containerfile."""
+        known = {"build": [self.builder], "slim": self.slim_names, "default": self.names}
+        return known.get(stage, [f"modwsgi-lab/image-{stage}:{self.tags[0]}"])
+
+
+def slim_tag(tag: str) -> str:
+    """The tag of the slim form of an image."""
+    return _SLIM if tag == "latest" else f"{tag}-{_SLIM}"
 
 
 def versions(repository: Path) -> list[Image]:
@@ -93,6 +120,23 @@ def chosen(every: Iterable[Image], python: str, module: str) -> list[Image]:
         known = ", ".join(f"mod_wsgi {image.module} for Python {image.python}" for image in every)
         raise LabError(f"images/versions.json has no image for PYTHON={python} MOD_WSGI={module}: there is {known}.")
     return found
+
+
+def on_base(every: Sequence[Image], base: str, python: str, module: str, tag: str) -> Image:
+    """The image on a base of the user's; its Python is in /usr/local there, or is Debian's.
+
+    Raises:
+        LabError: the Python is not named, or the tag is that of another image.
+    """
+    if not re.fullmatch(r"3\.[0-9]+", python):
+        raise LabError(f"BASE_IMAGE={base} needs the version of its Python, for example PYTHON=3.12.")
+    module = module or every[0].module
+    tag = tag or f"{module}-python{python}"
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,121}", tag):
+        raise LabError(f"TAG={tag} is no tag of an image; use letters, digits, dots and dashes.")
+    if any(tag in (known, slim_tag(known)) for image in every for known in image.tags):
+        raise LabError(f"The tag {tag} is that of an image of images/versions.json; name another with TAG=.")
+    return Image(module, python, "", (tag,), base)
 
 
 def requirements(locked: str, names: Iterable[str]) -> str:
@@ -147,19 +191,88 @@ def ensure(lab: Lab, console: Console, wanted: Sequence[Image]) -> None:
     Raises:
         LabError: a base can neither be pulled nor bootstrapped, or an image cannot be built.
     """
-    for image in wanted:
-        suite = SUITES[image.suite]
-        base = images.ensure_base(lab, console, suite, packages=())
-        with tempfile.TemporaryDirectory(prefix="modwsgi-lab-") as folder:
-            context = Path(folder) / "context"
-            make_context(lab.repository, context, machine.trusted_certificates())
-            definition = content_hash([context_hash(context), base, *suite.apt_options, repr(image)])
-            if all(_definition(name) == definition for name in (*image.names, image.builder)):
-                continue
+    bases = [base_arguments(lab, console, image) for image in wanted]
+    # Two at a time: a build waits for the network and for one core most of the time.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda image, base: _ensure_one(lab, console, image, base), wanted, bases))
+
+
+def _ensure_one(lab: Lab, console: Console, image: Image, base: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="modwsgi-lab-") as folder:
+        context = Path(folder) / "context"
+        make_context(lab.repository, context, machine.trusted_certificates())
+        definition = content_hash([context_hash(context), *base.values(), repr(image)])
+        serving = [name for stage in ("build", "slim", "default") for name in image.stage(stage)]
+        if any(_definition(name) != definition for name in serving):
             with console.step(f"Image {image.names[0]} (mod_wsgi {image.module}, Python {image.python})"):
                 before = _identifiers(image)
-                _build(lab, image, suite, base, context, definition)
+                build(lab, image, {**base, **revision(lab.repository)}, context, definition)
                 _remove_superseded(before - _identifiers(image))
+                write_boms(lab, image)
+
+
+def bom_path(lab: Lab, name: str) -> Path:
+    """Where the software bill of materials of an image is kept, beside the image."""
+    return lab.directory / "sbom" / f"{name.replace('/', '-').replace(':', '-')}.spdx.json"
+
+
+def write_boms(lab: Lab, image: Image) -> None:
+    """Copies the software bill of materials out of an image, in both forms."""
+    for name in (image.names[0], image.slim_names[0]):
+        target = bom_path(lab, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        container = docker(["create", name]).strip()
+        try:
+            docker(["cp", f"{container}:{SBOM}", str(target)])
+        finally:
+            run(["docker", "rm", container])
+
+
+def control_suite(suite: Suite) -> Suite:
+    """The suite whose Python applies the roles for an image of a suite."""
+    is_old = tuple(map(int, suite.python.split("."))) < _CONTROL_PYTHON
+    return SUITES[DEFAULT_SUITE] if is_old else suite
+
+
+def base_arguments(lab: Lab, console: Console, image: Image) -> dict[str, str]:
+    """The build arguments that say what an image is made on.
+
+    Raises:
+        LabError: it can neither be pulled nor bootstrapped.
+    """
+    if image.base:
+        name = image.base
+        images.ensure_pulled(lab, console, name)
+        control, options, preferences = SUITES[DEFAULT_SUITE], "", ""
+    else:
+        suite = SUITES[image.suite]
+        name = images.ensure_base(lab, console, suite, packages=())
+        control = control_suite(suite)
+        options, preferences = "\n".join(suite.apt_options), "\n".join(suite.build_preferences)
+    digest = _digest(name)
+    return {
+        "BASE_IMAGE": f"{without_tag(name)}@{digest}" if digest and "@" not in name else name,
+        "CONTROL_IMAGE": images.ensure_base(lab, console, control, packages=()),
+        "APT_OPTIONS": options,
+        "APT_PREFERENCES": preferences,
+        # One that this machine has made has no name that says something elsewhere.
+        "BASE_NAME": name if digest else "",
+        "BASE_DIGEST": digest,
+    }
+
+
+def without_tag(name: str) -> str:
+    """The repository of an image's name, whose host can have a port."""
+    path, slash, last = name.rpartition("/")
+    return path + slash + last.partition(":")[0]
+
+
+def _digest(name: str) -> str:
+    """The digest by which a registry knows an image; empty when none gave it."""
+    found = docker(["image", "inspect", "--format", "{{range .RepoDigests}}{{.}} {{end}}", name]).split()
+    repository = name.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    digests = [known.partition("@")[2] for known in found if known.partition("@")[0].rpartition("/")[2] == repository]
+    return digests[0] if digests else ""
 
 
 def _definition(name: str) -> str:
@@ -170,10 +283,8 @@ def _definition(name: str) -> str:
 
 def _identifiers(image: Image) -> set[str]:
     """What the names of an image stand for."""
-    found = (
-        run(["docker", "image", "inspect", "--format", "{{.Id}}", name])
-        for name in (*image.names, image.builder, image.roles)
-    )
+    names = (name for stage in STAGES for name in image.stage(stage))
+    found = (run(["docker", "image", "inspect", "--format", "{{.Id}}", name]) for name in names)
     return {said.stdout.strip() for said in found if said.returncode == 0}
 
 
@@ -183,26 +294,27 @@ def _remove_superseded(identifiers: Iterable[str]) -> None:
         run(["docker", "image", "rm", identifier])
 
 
-def _build(lab: Lab, image: Image, suite: Suite, base: str, context: Path, definition: str) -> None:
-    arguments = {
-        "BASE_IMAGE": base,
-        "APT_OPTIONS": "\n".join(suite.apt_options),
-        "PYTHON_VERSION": image.python,
-        "MOD_WSGI_VERSION": image.module,
-        **_revision(lab.repository),
-    }
-    common = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+def build(
+    lab: Lab, image: Image, arguments: Mapping[str, str], context: Path, definition: str, options: Sequence[str] = ()
+) -> None:
+    """Builds an image in all its forms.
+
+    Raises:
+        LabError: a stage failed; the error names the log.
+    """
+    values = {"PYTHON_VERSION": image.python, "MOD_WSGI_VERSION": image.module, **arguments}
+    common = [*options, *(f"--build-arg={name}={value}" for name, value in values.items())]
     common += ["--pull=false", f"--label={_DEFINITION_LABEL}={definition}", "--file", str(context / "Containerfile")]
     log = lab.directory / f"image-{image.tags[0]}.log"
     lab.directory.mkdir(exist_ok=True)
     log.unlink(missing_ok=True)
-    # By its name a stage is found again, and removed with the rest.
-    for target, names in (("build", [image.builder]), ("roles", [image.roles]), ("", image.names)):
+    for stage in STAGES:
+        names = image.stage(stage)
         lab.add("images", names)
-        options = [*common, *(f"--tag={name}" for name in names), *([f"--target={target}"] if target else [])]
+        words = [*common, *(f"--tag={name}" for name in names), f"--target={stage}"]
         with log.open("a", encoding="utf-8") as output:
             built = subprocess.run(
-                ["docker", "build", *options, str(context)],
+                ["docker", "build", *words, str(context)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False,
             )  # fmt: skip
         if built.returncode != 0:
@@ -210,20 +322,31 @@ def _build(lab: Lab, image: Image, suite: Suite, base: str, context: Path, defin
             raise LabError(f"The image {names[0]} was not built ({said}): the log is {log}.")
 
 
-def _revision(repository: Path) -> dict[str, str]:
-    """Commit and its time, for labels; nothing outside of a clone."""
-    shown = run(
-        ["git", "log", "-1", "--format=%H %cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"],
-        environment={"TZ": "UTC"},
-        directory=repository,
+def revision(repository: Path) -> dict[str, str]:
+    """The build arguments that say which commit an image is made of, and when that was made; of a clone only."""
+    shown = run(["git", "log", "-1", "--format=%H %ct"], directory=repository)
+    commit, _, seconds = shown.stdout.strip().partition(" ")
+    moment = int(seconds) if seconds.isdecimal() else _EARLIEST
+    return {
+        "REVISION": commit,
+        "SOURCE_DATE_EPOCH": str(moment),
+        "CREATED": datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "SOURCE": public_address(run(["git", "remote", "get-url", "origin"], directory=repository).stdout.strip()),
+    }
+
+
+def public_address(remote: str) -> str:
+    """The address of a repository for everybody: without a password, and none for a folder of this machine."""
+    found = re.fullmatch(
+        r"(https?|ssh|git)://(?:[^/@]*@)?(?P<rest>[^/]+/.+?)(?:\.git)?/?|(?:[^/@]*@)?(?P<host>[^/:]+):(?P<path>[^/].*?)(?:\.git)?",
+        remote,
     )
-    revision, _, created = shown.stdout.strip().partition(" ")
-    return {"REVISION": revision, "CREATED": created}
+    if not found:
+        return ""
+    return "https://" + (found["rest"] or f"{found['host']}/{found['path']}")
 
 
 def sizes(wanted: Iterable[Image]) -> dict[str, float]:
-    """Size of each image, in megabytes."""
-    return {
-        image.names[0]: int(docker(["image", "inspect", "--format", "{{.Size}}", image.names[0]])) / 1e6
-        for image in wanted
-    }
+    """Size of each image that serves, in megabytes."""
+    names = [name for image in wanted for name in (image.names[0], image.slim_names[0])]
+    return {name: int(docker(["image", "inspect", "--format", "{{.Size}}", name])) / 1e6 for name in names}

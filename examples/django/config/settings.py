@@ -2,12 +2,19 @@
 """Settings of the guestbook project, safe for production unless the environment says otherwise.
 
 DJANGO_SECRET_KEY            required; signs sessions and CSRF tokens
-DJANGO_STATE_DIRECTORY       required; the folder for the database and the uploads, writable by the application
+DJANGO_STATE_DIRECTORY       required; the folder for uploads and an SQLite database, writable by the application
+DJANGO_DATABASE_HOST         a PostgreSQL server; without it, the database is db.sqlite3 in the state directory
+DJANGO_DATABASE_PORT         5432 by default
+DJANGO_DATABASE_NAME         guestbook by default
+DJANGO_DATABASE_USER         guestbook by default
+DJANGO_DATABASE_PASSWORD     required with a server
 DJANGO_ALLOWED_HOSTS         comma-separated Host names to answer; none by default
 DJANGO_CSRF_TRUSTED_ORIGINS  comma-separated origins (scheme://host[:port]) whose forms are accepted besides our own
 DJANGO_PAGE_VIEWS_FILE       where page views are counted; page_views.json in the state directory; empty: nowhere
 DJANGO_DEBUG                 debug pages, for development only; off by default
 DJANGO_HTTPS                 send cookies over HTTPS only; on by default, off in debug mode
+
+The two secrets can come from files: DJANGO_SECRET_KEY_FILE and DJANGO_DATABASE_PASSWORD_FILE name them.
 """
 
 from __future__ import annotations
@@ -15,12 +22,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from config import environment
+from config import databases, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIRECTORY = Path(environment.required("DJANGO_STATE_DIRECTORY"))
 
-SECRET_KEY = environment.required("DJANGO_SECRET_KEY")
+SECRET_KEY = environment.required_secret("DJANGO_SECRET_KEY")
 DEBUG = environment.flag("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = environment.comma_separated("DJANGO_ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = environment.comma_separated("DJANGO_CSRF_TRUSTED_ORIGINS")
@@ -65,19 +72,7 @@ TEMPLATES = [
     },
 ]
 
-# Several processes and threads write: the write-ahead log lets readers go on meanwhile, and a transaction that takes
-# its lock at the start waits for its turn instead of failing half-way with "database is locked".
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": STATE_DIRECTORY / "db.sqlite3",
-        "OPTIONS": {
-            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
-            "timeout": 20,  # seconds
-            "transaction_mode": "IMMEDIATE",
-        },
-    },
-}
+DATABASES = {"default": databases.database(STATE_DIRECTORY)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -10,6 +10,8 @@ import os
 
 os.environ |= {
     "DJANGO_SECRET_KEY": "for the tests only",
+    "DJANGO_SECRET_KEY_FILE": "",
+    "DJANGO_DATABASE_HOST": "",
     "DJANGO_STATE_DIRECTORY": "/nonexistent",
     "DJANGO_ALLOWED_HOSTS": "testserver",
     "DJANGO_CSRF_TRUSTED_ORIGINS": "",

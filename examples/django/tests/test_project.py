@@ -59,10 +59,80 @@ print(settings.DEBUG, settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECUR
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("The environment variable DJANGO_DEBUG is 'maybe'", result.stderr)
 
+    def test_a_secret_in_a_file(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "key").write_text("from the file \n")
+        environment = {**PRODUCTION, "DJANGO_SECRET_KEY": "", "DJANGO_SECRET_KEY_FILE": str(folder / "key")}
+        result = run_python("from config import settings; print([settings.SECRET_KEY])", environment)
+
+        self.assertEqual(result.stdout, "['from the file ']\n", result.stderr)
+
+    def test_a_secret_that_cannot_be_had(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "empty").write_text("\n")
+        (folder / "binary").write_bytes(b"\xff\xfe")
+        for value, file, message in (
+            ("k9", "empty", "The environment variables DJANGO_SECRET_KEY and DJANGO_SECRET_KEY_FILE are both set"),
+            ("", "empty", f"The file {folder}/empty of the environment variable DJANGO_SECRET_KEY_FILE is empty"),
+            ("", "missing", f"The file {folder}/missing of the environment variable DJANGO_SECRET_KEY_FILE cannot be"),
+            ("", "binary", f"The file {folder}/binary of the environment variable DJANGO_SECRET_KEY_FILE cannot be"),
+        ):
+            with self.subTest(message):
+                named = {"DJANGO_SECRET_KEY": value, "DJANGO_SECRET_KEY_FILE": str(folder / file)}
+                result = run_python("import config.wsgi", PRODUCTION | named)
+
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(message, result.stderr)
+
     def test_the_wsgi_entry_point(self) -> None:
         result = run_python("from config.wsgi import application; print(callable(application))", PRODUCTION)
 
         self.assertEqual(result.stdout, "True\n", result.stderr)
+
+
+class DatabaseTests(SimpleTestCase):
+    """SQLite unless a server is named."""
+
+    program = "from config.settings import DATABASES as d; print([d['default'][k] for k in {keys!r}])"
+    server = PRODUCTION | {"DJANGO_DATABASE_HOST": "db.example.org", "DJANGO_DATABASE_PASSWORD": "pw"}
+
+    def values(self, environment: dict[str, str], *keys: str) -> str:
+        result = run_python(self.program.format(keys=keys), environment)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout.strip()
+
+    def test_sqlite_in_the_state_directory(self) -> None:
+        for environment in (PRODUCTION, PRODUCTION | {"DJANGO_DATABASE_HOST": ""}):
+            self.assertEqual(
+                self.values(environment, "ENGINE", "NAME"),
+                "['django.db.backends.sqlite3', PosixPath('/nonexistent/db.sqlite3')]",
+            )
+
+    def test_a_server(self) -> None:
+        self.assertEqual(
+            self.values(self.server, "ENGINE", "HOST", "PORT", "NAME", "USER", "PASSWORD"),
+            "['django.db.backends.postgresql', 'db.example.org', 5432, 'guestbook', 'guestbook', 'pw']",
+        )
+        named = {"DJANGO_DATABASE_PORT": "6432", "DJANGO_DATABASE_NAME": "book", "DJANGO_DATABASE_USER": "ada"}
+        self.assertEqual(self.values(self.server | named, "PORT", "NAME", "USER"), "[6432, 'book', 'ada']")
+
+    def test_the_driver_of_a_server_is_there(self) -> None:
+        program = "import django; django.setup(); from django.db import connection; print(connection.Database.__name__)"
+        result = run_python(program, self.server | {"DJANGO_SETTINGS_MODULE": "config.settings"})
+
+        self.assertEqual(result.stdout, "psycopg\n", result.stderr)
+
+    def test_a_server_that_cannot_be_asked(self) -> None:
+        for named, message in (
+            ({"DJANGO_DATABASE_PASSWORD": ""}, "The environment variable DJANGO_DATABASE_PASSWORD is not set"),
+            ({"DJANGO_DATABASE_PORT": "postgres"}, "The environment variable DJANGO_DATABASE_PORT is 'postgres'"),
+            ({"DJANGO_DATABASE_PORT": "65536"}, "The environment variable DJANGO_DATABASE_PORT is '65536'"),
+        ):
+            with self.subTest(message):
+                result = run_python("import config.wsgi", self.server | named)
+
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(message, result.stderr)
 
 
 class StaticFilesTests(TestCase):

@@ -39,6 +39,10 @@ ACCOUNT = "www-data"
 REFUSED = 64
 """Exit status of a start that is refused; EX_USAGE of sysexits.h."""
 
+CAPABILITIES = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7}
+"""What httpd needs as root, by the numbers of linux/capability.h: it gives sockets to its children, ends them, and has
+them become ACCOUNT. Without KILL a stop ends nothing, and without CHOWN no request reaches a daemon process."""
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEBUG_SIGNALS = (*STOP_SIGNALS, signal.SIGCHLD)
 """Not SIGWINCH, which is what `docker stop` sends: `docker run -it` sends it too, when the window is resized."""
@@ -104,6 +108,23 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
         "APACHE_RUN_USER": ACCOUNT if root else f"#{os.geteuid()}",
         "APACHE_RUN_GROUP": ACCOUNT if root else f"#{os.getegid()}",
     }
+
+
+def effective_capabilities() -> int:
+    """The capabilities of this process, a bit for each number."""
+    with open("/proc/self/status", encoding="ascii") as stream:
+        return int(re.findall(r"^CapEff:\s+([0-9a-f]+)$", stream.read(), re.MULTILINE)[0], 16)
+
+
+def check_capabilities() -> None:
+    """Raise Refusal when this is root without what httpd needs as root."""
+    held = effective_capabilities()
+    missing = [name for name, number in CAPABILITIES.items() if not held >> number & 1]
+    if missing and os.geteuid() == 0:
+        raise Refusal(
+            f"The container runs as root and lacks {', '.join(missing)}; start it as another user (--user 65532:0), or "
+            f"with {' '.join(f'--cap-add {name}' for name in missing)}."
+        )
 
 
 def prepare_runtime() -> None:
@@ -175,7 +196,9 @@ def run_hooks(values: Mapping[str, str]) -> None:
         if not os.access(path, os.X_OK):
             raise Refusal(f"The hook {path} is not executable; give it mode 0755 or remove it.")
         try:
-            done = subprocess.run([path], env=environment(values), cwd=values["WSGI_HOME"], check=False)
+            done = subprocess.run(
+                [path], env=environment(values), cwd=values["WSGI_HOME"], check=False, **become_application()
+            )
         except OSError as error:
             raise Refusal(f"The hook {path} cannot be run ({error.strerror}); correct its first line.") from None
         if done.returncode != 0:
@@ -255,6 +278,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     no_more("serve", arguments)
     values = read_settings()
     check_files(values)
+    check_capabilities()
     prepare_runtime()
     clear_runtime()
     with stoppable():
@@ -305,7 +329,7 @@ def shell(arguments: Sequence[str]) -> NoReturn:
     values = read_settings()
     there = next((path for path in SHELLS if os.path.exists(path)), "")
     if not there:
-        raise Refusal("This image has no shell; use `python`, or the image whose tag does not end in -slim.")
+        raise Refusal("This image has no shell; use `python`, or the image whose tag has no -slim.")
     enter(values)
     replace_process([there], environment(values))
 

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the image says about its content agrees with its file system, for the default image and the slim one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+from support.containers import docker
+
+BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
+SLIM = f"{BASE}-slim"
+SBOM = "/usr/local/share/sbom/mod-wsgi.spdx.json"
+
+#: What the engine puts into every container.
+ENGINE = r"/\.dockerenv|/dev/.*|/etc/(hostname|hosts|mtab|resolv\.conf)"
+#: Ours: the configuration, mod_wsgi and the environment (whose distributions are in the document), the entry point.
+OURS = (
+    r"/etc/(apache2|mod-wsgi)/.*|/opt/(mod_wsgi|venv)/.*|/usr/local/lib/modwsgi-image/.*|/usr/local/share/sbom/.*"
+    # The program of Python, linked with Debian's library of Python; and the modules of that library as one file.
+    r"|/usr/bin/python3\.[0-9]+|/usr/lib/python3[0-9]+\.zip"
+)
+#: What scripts of Debian's packages generate when these are installed, out of their own files.
+GENERATED = (
+    r"/etc/(group|passwd|nsswitch\.conf|localtime|timezone|ld\.so\.cache)|/etc/ssl/certs/[^/]+"
+    r"|/var/lib/dpkg/(status|info/[^/]+)"
+)
+
+
+class Entry(NamedTuple):
+    """A file, a folder or a link of an image."""
+
+    kind: str
+    """`file`, `folder`, `link`, or `other`."""
+    target: str
+    """Where a link leads to, as it is written."""
+    md5: str
+    """Of a file's content; Debian's packages have no better checksum."""
+
+
+class Image:
+    """The file system of an image."""
+
+    def __init__(self, name: str) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.contents: dict[str, bytes] = {}
+        identity = docker("create", name, "serve").stdout.strip()
+        try:
+            with (
+                subprocess.Popen(["docker", "export", identity], stdout=subprocess.PIPE) as export,
+                tarfile.open(fileobj=export.stdout, mode="r|") as archive,
+            ):
+                for member in archive:
+                    self._add(archive, member)
+            assert export.returncode == 0
+        finally:
+            docker("rm", identity)
+
+    def _add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        path = "/" + member.name.strip("/")
+        if member.islnk():
+            self.entries[path] = self.entries["/" + member.linkname.strip("/")]
+        elif member.isfile():
+            stream = archive.extractfile(member)
+            assert stream is not None
+            content = stream.read()
+            self.entries[path] = Entry("file", "", hashlib.md5(content).hexdigest())
+            if path.startswith(("/var/lib/dpkg/", "/usr/local/share/sbom/")):
+                self.contents[path] = content
+        else:
+            kind = "folder" if member.isdir() else "link" if member.issym() else "other"
+            self.entries[path] = Entry(kind, member.linkname, "")
+
+    def canonical(self, path: str) -> str:
+        """A path whose folders are no links; what it names itself may be one."""
+        here = ""
+        for part in posixpath.dirname(path).split("/"):
+            here = self.resolved(f"{here}/{part}") if part else here
+        return f"{here}/{posixpath.basename(path)}"
+
+    def resolved(self, path: str) -> str:
+        """Where a path leads to in the end; its folders are no links."""
+        entry = self.entries.get(path)
+        if entry is None or entry.kind != "link":
+            return path
+        return self.resolved(self.canonical(posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target))))
+
+    def text(self, path: str) -> str:
+        return self.contents[path].decode()
+
+    def lists(self, kind: str) -> Iterator[tuple[str, list[str]]]:
+        """Name and lines of each file of one kind in dpkg's database."""
+        for path in sorted(self.contents):
+            match = re.fullmatch(rf"/var/lib/dpkg/info/([^:/]+)(?::[^:/]+)?\.{kind}", path)
+            if match:
+                yield match[1], self.text(path).splitlines()
+
+    def owned(self) -> set[str]:
+        """What Debian's packages list."""
+        return {self.canonical(path) for _name, paths in self.lists("list") for path in paths if path != "/."}
+
+
+@pytest.fixture(name="image", scope="module", params=[BASE, SLIM])
+def fixture_image_files(request: pytest.FixtureRequest) -> Image:
+    name: str = request.param
+    found = docker("image", "inspect", name, check=False).returncode == 0
+    assert found, f"There is no image {name}: run `make images`."
+    return Image(name)
+
+
+@pytest.fixture(name="document")
+def fixture_document(image: Image) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(image.contents[SBOM])
+    return found
+
+
+def references(document: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The packages whose package URL is of one kind."""
+    start = f"pkg:{kind}/"
+    return [
+        package
+        for package in document["packages"]
+        if any(each["referenceLocator"].startswith(start) for each in package.get("externalRefs", []))
+    ]
+
+
+def test_it_is_valid_and_others_can_read_it(image: Image, tmp_path: Path) -> None:
+    path = tmp_path / "mod-wsgi.spdx.json"
+    path.write_bytes(image.contents[SBOM])
+    assert [each.validation_message for each in validate_full_spdx_document(parse_file(str(path)))] == []
+
+
+def test_its_debian_packages_are_those_of_dpkg(image: Image, document: dict[str, Any]) -> None:
+    entries = image.text("/var/lib/dpkg/status").strip().split("\n\n")
+    fields = [dict(re.findall(r"^(Package|Version|Status): (.*)$", entry, re.MULTILINE)) for entry in entries]
+    installed = sorted((each["Package"], each["Version"]) for each in fields if each["Status"].endswith(" installed"))
+    assert len(installed) > 20
+    assert sorted((each["name"], each["versionInfo"]) for each in references(document, "deb")) == installed
+    assert {name for name, _version in installed} >= {name for name, _paths in image.lists("list")}
+
+
+def test_its_distributions_are_those_in_the_file_system(image: Image, document: dict[str, Any]) -> None:
+    found = {path for path in image.entries if path.endswith((".dist-info", ".egg-info"))}
+    packages = references(document, "pypi")
+    assert {each["packageFileName"] for each in packages} == found
+    assert len(packages) == len(found)
+    (module,) = [each for each in packages if each["name"] == "mod_wsgi"]
+    assert posixpath.basename(module["packageFileName"]) == f"mod_wsgi-{module['versionInfo']}.dist-info"
+    assert module["licenseDeclared"] == "Apache-2.0"
+
+
+def test_every_python_is_in_it(image: Image, document: dict[str, Any]) -> None:
+    owned = image.owned()
+    libraries = {path for path in image.entries if re.search(r"/lib/python3\.[0-9]+t?/os\.py$", path)}
+    assert libraries
+    found = {f"{each['packageFileName']}/os.py" for each in references(document, "generic")}
+    assert found == libraries - owned
+
+
+def test_every_package_has_a_licence(image: Image, document: dict[str, Any]) -> None:
+    for package in document["packages"]:
+        assert package["licenseDeclared"], package["name"]
+        if package["licenseDeclared"] == "NOASSERTION":
+            assert "is not machine-readable" in package["licenseComments"], package["name"]
+    # The files that they come from are there to be read.
+    for package in references(document, "deb"):
+        copyright_file = image.resolved(image.canonical(f"/usr/share/doc/{package['name']}/copyright"))
+        assert image.entries[copyright_file].kind == "file"
+
+
+def test_it_names_the_image_that_it_is_in(request: pytest.FixtureRequest, document: dict[str, Any]) -> None:
+    name = request.node.callspec.params["image"]
+    tag = name.rpartition(":")[2]
+    (described,) = document["documentDescribes"]
+    (package,) = [each for each in document["packages"] if each["SPDXID"] == described]
+    assert (package["name"], package["versionInfo"]) == ("mod-wsgi", tag)
+    created = docker("image", "inspect", '--format={{index .Config.Labels "org.opencontainers.image.created"}}', name)
+    assert document["creationInfo"]["created"] == created.stdout.strip()
+
+
+@pytest.mark.parametrize("image", [SLIM], indirect=True)
+def test_every_file_of_the_slim_image_belongs_to_a_package_in_it(image: Image) -> None:
+    owned = image.owned()
+    # The licence of a package may be a file of another one, which the package links to.
+    owned |= {
+        image.resolved(image.canonical(f"{path}/copyright")) for path in owned if path.startswith("/usr/share/doc/")
+    }
+    strays = [path for path in image.entries if not belongs(image, owned, path)]
+    assert strays == []
+
+
+def belongs(image: Image, owned: set[str], path: str) -> bool:
+    """Whether a path is accounted for: a package's, byte code of a package's source, or a known one."""
+    if image.entries[path].kind == "folder" or path in owned:
+        return True
+    byte_code = re.fullmatch(r"(.*)/__pycache__/([^/.]+)\.cpython-[0-9]+t?\.pyc", path)
+    if byte_code and f"{byte_code[1]}/{byte_code[2]}.py" in owned:
+        return True
+    return bool(re.fullmatch(f"{ENGINE}|{OURS}|{GENERATED}", path))
+
+
+def test_files_of_packages_are_as_the_packages_have_them(image: Image) -> None:
+    checksums = [line.split(None, 1) for _name, lines in image.lists("md5sums") for line in lines]
+    present = {image.canonical(f"/{path}"): md5 for md5, path in checksums}
+    present = {path: md5 for path, md5 in present.items() if path in image.entries}
+    assert len(present) > 300
+    changed = [path for path, md5 in present.items() if image.entries[path].md5 != md5]
+    assert changed == []
