@@ -23,6 +23,7 @@ HOST = "rollback-debian12"
 MACHINE = ManagedHost(HOST)
 APPLICATIONS = Path(__file__).resolve().parents[1] / "applications"
 BROKEN = {"source": {"directory": "{{ applications_directory }}/broken"}}
+HASHED_PASSWORD = "$2y$05$szaG6N0.P1EzZrtZyeVf2uXZFD680Tb12Qj7qPOSSuromU3O87VdO"
 STAGING = "/run/modwsgi/apache2"
 FREE_PORT = 8090
 OUTAGE_LIMIT = 5.0
@@ -225,6 +226,29 @@ def test_a_release_that_is_not_healthy(before: dict[str, Any]) -> None:
     assert Site(MACHINE.address(), "blog.example").get("/").text == "blog\n"
     assert processes == {process.pid for process in MACHINE.daemon_processes("shop")}, "the neighbour noticed nothing"
     assert unchanged(before)
+
+
+def test_what_a_site_has_beside_its_application(before: dict[str, Any]) -> None:
+    """The certificate, the login and the maintenance page of a change that fails go with it."""
+    secure = {
+        **BROKEN,
+        "tls": {"self_signed": True},
+        "auth": [
+            {"path": "/private", "users": {"alice": "$2y$05$szaG6N0.P1EzZrtZyeVf2uXZFD680Tb12Qj7qPOSSuromU3O87VdO"}}
+        ],
+        "maintenance": {"during_deploy": True},
+    }
+    run = deploy(variables={"httpd_listen": [80, 443], "spoilt": secure, "wsgi_apps": WITH_OTHER_BLOG})
+    assert refused(
+        run,
+        "RuntimeError: the database of the blog is not configured",
+        "The previous configuration is back on the disk. httpd was restarted. "
+        "The previous site was asked, and answers.",
+    )
+    before["packages"] = state()["packages"]  # openssl is there now
+    assert unchanged(before)
+    for name in ("shop", "blog"):
+        assert Site(MACHINE.address(), f"{name}.example").get("/").text == f"{name}\n"
 
 
 HALF_RENAMED = Moment("half of the files are renamed", "os.rename", "modwsgi-new~", count=2)
