@@ -473,6 +473,7 @@ def main(state_directory: str) -> None:
     if journal.interrupted and journal.steps():
         with locked(state_directory):
             journal.settle()
+    journal.mark(ACTED)  # also when somebody else than a run of ours starts or reloads it
 
 
 if __name__ == "__main__":

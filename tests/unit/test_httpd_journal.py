@@ -240,6 +240,8 @@ def test_after_a_boot_the_proven_tree_is_there(host: Host, monkeypatch: pytest.M
     httpd_journal.main(str(host.directory / "state"))
     assert host.now() == before
     assert [Path(path).name for path in host.left()] == []
+    httpd_journal.main(str(host.directory / "state"))
+    assert host.left() == [], "without a change nothing is written"
 
 
 def test_a_start_within_the_same_boot_leaves_whole_steps_alone(host: Host, stages: list[Tree]) -> None:
@@ -247,6 +249,7 @@ def test_a_start_within_the_same_boot_leaves_whole_steps_alone(host: Host, stage
     httpd_journal.main(str(host.directory / "state"))
     assert host.content() == stages[2]
     assert host.journal.open
+    assert host.journal.marked(httpd_journal.ACTED), "httpd reads the new files now, so a return has to tell it"
 
 
 def test_the_file_works_on_a_host_without_the_collection(host: Host, stages: list[Tree]) -> None:
