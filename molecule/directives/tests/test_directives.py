@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,30 @@ def chunks() -> Iterator[bytes]:
 def test_a_chunked_request_is_accepted(host: str) -> None:
     found = requests.post(shop(host).url("/"), data=chunks(), headers={"Host": "shop.example"}, timeout=30)
     assert found.json()["received"] == 8
+
+
+def test_a_new_release_replaces_the_processes_of_all_groups(tmp_path: Path) -> None:
+    shutil.copytree(SOURCE["directory"], tmp_path / "shop")
+    (tmp_path / "shop" / "more.py").write_text("")
+
+    def changed(version: str) -> list[dict[str, Any]]:
+        return [{**one, "source": {"directory": str(tmp_path / "shop")}} for one in applications(version)]
+
+    before = {host: {process.pid for process in ManagedHost(host).daemon_processes("shop")} for host in HOSTS}
+    done = deploy(
+        variables={
+            "server": of_each(server),
+            "applications": of_each(changed),
+            "mod_wsgi_directives": "{{ server[mod_wsgi_version] }}",
+            "wsgi_apps": "{{ applications[mod_wsgi_version] }}",
+        }
+    )
+    assert done.status == 0, done.output
+    for host, pids in before.items():
+        after = {process.pid for process in ManagedHost(host).daemon_processes("shop")}
+        assert len(pids) == len(after) == 2, host
+        assert pids & after == set(), host
+        assert answer(host, "/slow/report")["process_group"] == "shop:slow"
 
 
 # ---------------------------------------------------------------- what is refused
