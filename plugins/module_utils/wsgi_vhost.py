@@ -489,46 +489,65 @@ def health_path(application: Application) -> str:
     return str((application.get("health") or {}).get("path", "/healthz")).partition("?")[0]
 
 
-def modules(applications: Iterable[Application]) -> list[str]:
-    """The modules of httpd that `wsgi_apps` needs beyond those that every site has."""
+def modules(applications: object) -> list[str]:
+    """The modules of httpd that `wsgi_apps` needs beyond those that every site has.
+
+    The role httpd asks before the role wsgi_app has checked the list, so what has a wrong type is passed over here.
+    """
     found: set[str] = set()
-    for application in applications:
+    for application in _mappings(applications):
         found.update(_modules(application))
     return sorted(found)
 
 
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    """The entries of a list that are mappings."""
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, (list, tuple)) else []
+
+
+def _is_on(value: object) -> bool:
+    return boolean(value, strict=False)
+
+
 def _modules(application: Application) -> Iterator[str]:
     tls = application.get("tls")
-    if tls is not None:
+    if isinstance(tls, Mapping):
         yield from TLS_MODULES
-        if boolean(tls.get("http2", True)):
+        if _is_on(tls.get("http2", True)):
             yield "http2"
         if httpd_tls.is_acme(tls):
             yield "md"
-    if any(boolean(static.get("precompressed", False)) for static in application.get("static") or []):
+    if any(_is_on(static.get("precompressed", False)) for static in _mappings(application.get("static"))):
         yield "rewrite"
     if application.get("trusted_proxies"):
         yield "setenvif"
     yield from _login_modules(application)
-    for backend in application.get("backends") or []:
-        url = re.sub(r"^unix:[^|]*\|", "", str(backend["url"]))
+    for backend in _mappings(application.get("backends")):
+        url = re.sub(r"^unix:[^|]*\|", "", str(backend.get("url", "")))
         yield from ("proxy", "proxy_wstunnel" if url.startswith("ws") else "proxy_http")
         if url.startswith(("https:", "wss:")):
             yield from TLS_MODULES
 
 
 def _login_modules(application: Application) -> Iterator[str]:
-    for auth in application.get("auth") or []:
+    for auth in _mappings(application.get("auth")):
         yield from ("authn_core", "authz_user")
         if str(auth.get("type", AUTH_DEFAULTS["type"])).lower() == "basic":
             yield from ("auth_basic", "authn_file")
-        yield from (str(module) for module in auth.get("modules") or [])
-    if wsgi_directives.logins(application):
+        named = auth.get("modules")
+        yield from (str(module) for module in named if MODULE.fullmatch(str(module))) if isinstance(named, list) else ()
+    directives = application.get(wsgi_directives.DIRECTIVES)
+    locations = _mappings(directives.get("locations")) if isinstance(directives, Mapping) else []
+    if any(location.get("auth_user_script") is not None for location in locations):
         yield from ("auth_basic", "authn_core", "authz_user")
 
 
-def tls_ports(applications: Iterable[Application]) -> list[int]:
-    """The ports on which `wsgi_apps` speaks TLS."""
-    return sorted(
-        {int(a["tls"].get("port", httpd_tls.DEFAULTS["port"])) for a in applications if a.get("tls") is not None}
-    )
+def tls_ports(applications: object) -> list[int]:
+    """The ports on which `wsgi_apps` speaks TLS; what has a wrong type is passed over."""
+    found = set()
+    for application in _mappings(applications):
+        tls = application.get("tls")
+        port = str(tls.get("port", httpd_tls.DEFAULTS["port"])) if isinstance(tls, Mapping) else ""
+        if port.isascii() and port.isdigit():
+            found.add(int(port))
+    return sorted(found)

@@ -171,6 +171,22 @@ def test_without_new_keys_nothing_is_added(shop: dict[str, Any]) -> None:
     assert not [path for path in rendered(shop) if "tls" in path]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "shop",
+        [None, "shop"],
+        [{"tls": "yes", "static": "x", "auth": {"a": 1}, "backends": [5]}],
+        [{"tls": {"port": "https", "http2": "perhaps"}, "auth": ["x", {"modules": 5}], "backends": [{}]}],
+    ],
+)
+def test_what_the_role_httpd_asks_survives_an_unchecked_list(value: object) -> None:
+    """The role wsgi_app refuses these in a sentence, later."""
+    assert isinstance(wsgi_vhost.modules(value), list)
+    assert wsgi_vhost.tls_ports(value) == []
+
+
 def test_the_modules_are_those_that_are_needed(shop: dict[str, Any]) -> None:
     shop |= {
         "tls": {"self_signed": True, "http2": False},
