@@ -29,6 +29,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives
     table,
     text,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_vhost import PROXY_HEADERS
 from support.deployment import Deployment, deploy
 from support.directives import ADDITIONS, CODE, sample
 from support.httpd_grammar import options as read_options
@@ -94,6 +95,8 @@ def applications(version: str) -> list[dict[str, Any]]:
             "daemon_options": {**own, "python_eggs": EGGS},
             "daemon_groups": [{"name": "slow", "paths": ["/slow"], "daemon_options": {"umask": "0077"}}],
             "wsgi_directives": {**vhost, "locations": [{"path": "/everything", **location}]},
+            "trusted_proxies": ["10.0.0.0/8", "2001:DB8::/32"],
+            "trusted_proxy_headers": list(PROXY_HEADERS),
         },
         {
             "name": "plain",
@@ -180,6 +183,7 @@ def test_a_module_knows_what_the_data_says(host: str, version: str) -> None:
 def test_httpd_has_read_each_directive_as_it_was_meant(host: str, version: str) -> None:
     read = configuration(ManagedHost(host))
     wanted = [line.strip() for line in server_lines(server(version)) if not line.startswith("<")]
+    wanted += ["WSGITrustedProxies 10.0.0.0/8 2001:db8::/32", f"WSGITrustedProxyHeaders {' '.join(PROXY_HEADERS)}"]
     first, _ = applications(version)
     vhost = dict(first["wsgi_directives"])
     for place, values in ((LOCATION, vhost.pop("locations")[0]), (VHOST, vhost)):
