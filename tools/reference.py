@@ -53,7 +53,7 @@ Options = dict[str, dict[str, Any]]
 # ---------------------------------------------------------------- the argument specifications
 
 TYPES = {"switch": "bool", "integer": "int", "number": "float", "record": "dict"}
-LISTS = ("addresses", "words", "lines", "paths", "accounts")
+LISTS = ("words", "lines", "paths", "accounts")
 
 
 def versions(setting: Setting) -> str:
@@ -262,7 +262,6 @@ def value_text(setting: Setting) -> str:
         "switch": "bool",
         "seed": "`random` or 0 to 4294967295",
         "octal": "octal digits",
-        "addresses": "list of addresses and networks",
         "words": "list",
         "lines": "list",
         "paths": "list of paths",
