@@ -167,6 +167,15 @@ def check_paths(application: Application) -> Problems:
             yield f"body_limits[{index}].max_body_size", f"{limit['max_body_size']} is negative; use 0 or more"
 
 
+def check_certificate_names(application: Application) -> Problems:
+    """httpd proves a name to an authority by answering for it, which nobody can for any name below another."""
+    tls = application.get("tls") or {}
+    names = [*(application.get("server_aliases") or []), *given(application, "redirect_names")]
+    wild = [str(name) for name in names if str(name).startswith("*.")]
+    if httpd_tls.is_acme(tls) and wild:
+        yield "tls.acme", f"it cannot get a certificate for {wild[0]}, any name; list the names, or give a certificate"
+
+
 def check_redirects(application: Application) -> Problems:
     """Old paths and where they are now."""
     for index, redirect in enumerate(given(application, "redirects")):
@@ -305,6 +314,7 @@ def check_extra_config(application: Application) -> Problems:
 
 CHECKS = (
     check_paths,
+    check_certificate_names,
     check_redirects,
     check_headers,
     check_pages,

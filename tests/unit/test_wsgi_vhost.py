@@ -109,6 +109,11 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"tls": {"self_signed": True, "hsts_seconds": -1}}, "tls.hsts_seconds", "is negative"),
     ({"tls": {"self_signed": True, "hsts_seconds": 9, "redirect": False}}, "tls.hsts_seconds", "redirect is false"),
     ({"tls": {"acme": {"contact": "x", "agree_terms": True}}}, "tls.acme.contact", "wants an e-mail address"),
+    (
+        {"tls": {"acme": {"contact": "a@b.example", "agree_terms": True}}, "server_aliases": ["*.shop.example"]},
+        "tls.acme",
+        "cannot get a certificate for *.shop.example",
+    ),
     ({"tls": {"acme": {"contact": "a@b.example"}}}, "tls.acme.agree_terms", "agrees to its terms"),
 ]
 
