@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_directives, wsgi_vhost
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_logs, wsgi_directives, wsgi_vhost
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import Reference
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import DAEMON_LISTEN_BACKLOG
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
@@ -29,7 +29,14 @@ LIBRARY = "/usr/local/lib/modwsgi-image"
 NAME = "app"
 
 # Not /dev/stdout: that is a link which a slim root need not have.
-LOGS = {"access": "/proc/self/fd/1", "error": "/proc/self/fd/2", "format": Reference("MODWSGI_LOG_FORMAT")}
+LOGS = {
+    "access": "/proc/self/fd/1",
+    # The server's own: a program that writes it as JSON is one process then, and not one for each vhost.
+    "error": "",
+    "format": Reference("MODWSGI_LOG_FORMAT"),
+}
+LOG_WRITER = "log_writer.py"
+"""What writes the error log as JSON; beside the files of images/mod-wsgi/runtime."""
 
 
 class ImageError(ValueError):
@@ -109,7 +116,12 @@ def defaults() -> dict[str, str]:
 def files(installation: Mapping[str, Any]) -> list[File]:
     """All files for the owner `image` of httpd_config. `installation` is the fact ``ansible_local.mod_wsgi``."""
     environment = templates()
-    server = {"logs": LOGS, "defaults": defaults(), "configuration": settings().CONFIGURATION}
+    server = {
+        "error_log": Reference("MODWSGI_ERROR_LOG"),
+        "json_error_format": httpd_logs.line_format({"format": httpd_logs.JSON}, "error"),
+        "defaults": defaults(),
+        "configuration": settings().CONFIGURATION,
+    }
     both = "".join(
         f"<IfDefine {'!' if mode == DAEMON else ''}WSGI_EMBEDDED>\n{vhost(mode, environment)}</IfDefine>\n"
         for mode in (DAEMON, EMBEDDED)
@@ -123,6 +135,7 @@ def files(installation: Mapping[str, Any]) -> list[File]:
         {"path": f"conf-enabled/zzz-{image}", "link": f"../conf-available/{image}"},
         {"path": f"sites-available/{site}", "content": both},
         {"path": f"sites-enabled/{site}", "link": f"../sites-available/{site}"},
+        {"path": f"{LIBRARY}/{LOG_WRITER}", "content": httpd_logs.writer(), "mode": "0755"},
         {"path": f"{LIBRARY}/image.json", "content": json.dumps(description(installation), indent=2) + "\n"},
     ]
 

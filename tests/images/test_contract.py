@@ -265,6 +265,45 @@ def test_the_access_log_is_json(containers: Containers, agent: str) -> None:
     assert {"time", "client", "method", "protocol", "bytes", "microseconds", "id", "referer", "agent"} < set(ordinary)
 
 
+def test_the_error_log_is_json(containers: Containers) -> None:
+    container = containers.start(*HARDENED, WSGI_LOG_FORMAT="json", WSGI_LOG_LEVEL="info")
+    assert sorted(set(container.programs())) == ["apache2", "python"]
+    assert container.get("/boom").status == 500
+    container.get("/print?text=caf%C3%A9%22%00")
+    with socket.create_connection(("127.0.0.1", container.port)) as client:
+        client.sendall(b'GET /\xff\x01"\\ HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        while client.recv(4096):
+            pass
+
+    def records() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in docker("logs", container.name).stderr.splitlines()]
+
+    def about(text: str) -> list[dict[str, Any]]:
+        return [record for record in records() if text in record["message"]]
+
+    (raised,) = wait_for(lambda: about("ValueError: boom 42"), "the traceback is in the log")
+    assert {"time", "level", "module", "pid", "id"} <= set(raised)
+    assert raised["level"] == "error"
+    wait_for(lambda: about("said on stdout"), "what the application prints is in the log")
+
+
+def test_the_error_log_stays_json_over_a_reload(containers: Containers) -> None:
+    container = containers.start(WSGI_LOG_FORMAT="json")
+    before = container.children()
+    docker("kill", "--signal=USR1", container.name)
+    wait_for(lambda: not before & container.children(), "all processes but the first are new")
+    container.wait_until_served()
+    container.get("/print")
+
+    def printed() -> list[dict[str, Any]]:
+        records = [json.loads(line) for line in docker("logs", container.name).stderr.splitlines()]
+        return [record for record in records if "said on stderr" in record["message"]]
+
+    (line,) = wait_for(printed, "what the application prints is in the log")
+    assert line["message"].endswith("said on stderr")
+    assert container.end("stop", "--time=30")[0] == 0
+
+
 def test_what_goes_wrong_is_on_stderr_with_its_traceback(containers: Containers) -> None:
     container = containers.start()
     assert container.get("/boom").status == 500

@@ -291,6 +291,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
             "up, since it takes a resized window for a stop.)",
             file=sys.stderr,
         )
+    os.dup2(2, settings.ERROR_DESCRIPTOR)
     os.chdir("/")
     replace_process(httpd(values, "-DFOREGROUND"), environment(values))
 
