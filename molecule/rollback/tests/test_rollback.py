@@ -252,18 +252,20 @@ def test_what_a_site_has_beside_its_application(before: dict[str, Any]) -> None:
 
 
 HALF_RENAMED = Moment("half of the files are renamed", "os.rename", "modwsgi-new~", count=2)
+ONE_RELOAD, TWO_RELOADS = 1, 2
+"""The run that is killed has reloaded httpd, or it has not; the next one, which goes back to what was, does."""
 MOMENTS = [
-    Moment("before the new configuration is tested", "subprocess.Popen", "apache2ctl"),
-    Moment("the files are renamed, and the journal does not say so yet", "os.rename", "01-applied.json"),
-    Moment("between the two links of a release", "os.rename", "/srv/wsgi/blog/.current.modwsgi-new~"),
-    Moment("all is done, and the journal still open", "os.rename", "committed.json"),
-    Moment("what was kept is being removed", "os.remove", "modwsgi-02~"),
+    (Moment("before the new configuration is tested", "subprocess.Popen", "apache2ctl"), ONE_RELOAD),
+    (Moment("the files are renamed, and the journal does not say so yet", "os.rename", "01-applied.json"), ONE_RELOAD),
+    (Moment("between the two links of a release", "os.rename", "/srv/wsgi/blog/.current.modwsgi-new~"), ONE_RELOAD),
+    (Moment("all is done, and the journal still open", "os.rename", "committed.json"), TWO_RELOADS),
+    (Moment("what was kept is being removed", "os.remove", "modwsgi-02~"), TWO_RELOADS),
 ]
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.name)
-def test_a_run_that_is_killed(before: dict[str, Any], changed: dict[str, Any], moment: Moment) -> None:
-    with no_request_is_lost(reloads=1):
+@pytest.mark.parametrize(("moment", "reloads"), MOMENTS, ids=lambda value: getattr(value, "name", ""))
+def test_a_run_that_is_killed(before: dict[str, Any], changed: dict[str, Any], moment: Moment, reloads: int) -> None:
+    with no_request_is_lost(reloads=reloads):
         with stopped(MACHINE, moment, changed) as standing:
             standing.kill_everything()
         run = deploy()
