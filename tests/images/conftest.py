@@ -53,10 +53,3 @@ def fixture_containers(image: str) -> Iterator[Containers]:
     found = Containers(image)
     yield found
     found.remove()
-
-
-@pytest.fixture(name="with_shell")
-def fixture_with_shell(image: str) -> None:
-    """For tests of what needs a shell."""
-    if image.endswith("slim"):
-        pytest.skip("the slim image has no shell; test_the_slim_image_says_what_it_lacks is for it")

@@ -26,12 +26,18 @@ try:
 except ValueError as error:
     import traceback
     told = traceback.format_exc()
+folder = ssl.get_default_verify_paths().capath
 print(json.dumps({
     "locale": locale.setlocale(locale.LC_ALL, ""),
     "encoding": sys.getfilesystemencoding(),
     "zones": len(zoneinfo.available_timezones()),
     "winter": zoneinfo.ZoneInfo("Europe/Berlin").tzname(__import__("datetime").datetime(2026, 1, 1)),
-    "authorities": len(ssl.create_default_context().get_ca_certs()),
+    # OpenSSL finds the certificate of an authority by the hash of its name.
+    "authorities": len([
+        name
+        for name in os.listdir(folder)
+        if name[8:] == ".0" and int(name[:8], 16) >= 0 and os.path.isfile(os.path.join(folder, name))
+    ]),
     "sum": sqlite3.connect(":memory:").execute("select 1 + 1").fetchone()[0],
     "pid": ctypes.CDLL(None).getpid() == os.getpid(),
     "traceback": told,
@@ -105,7 +111,8 @@ def test_the_standard_library_is_whole(plain: Containers) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["locale"].lower().replace("-", ""), told["encoding"]) == ("c.utf8", "utf-8")
-    assert told["zones"] > 500
+    # Debian 13 has the names of old, like US/Eastern, in a package of its own.
+    assert told["zones"] > 400
     assert told["winter"] == "CET"
     assert told["authorities"] > 100
     assert (told["sum"], told["pid"]) == (2, True)

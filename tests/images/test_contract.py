@@ -365,7 +365,7 @@ def test_hooks_and_extra_configuration(containers: Containers, tmp_path: Any) ->
 
 
 @pytest.mark.parametrize("destroy", ["On", "Off"])
-@pytest.mark.usefixtures("with_shell")
+@pytest.mark.parametrize("image", ["default"], indirect=True)
 def test_debug_opens_the_debugger_in_the_terminal(containers: Containers, destroy: str) -> None:
     name = containers.name()
     options = [f"--name={name}", "--publish=127.0.0.1::8080", f"--env=WSGI_DESTROY_INTERPRETER={destroy}"]
@@ -401,7 +401,7 @@ def test_debug_without_a_terminal_says_what_is_missing(containers: Containers) -
     assert "start the container with both -i and -t (docker run -it IMAGE debug)." in done.stderr
 
 
-@pytest.mark.usefixtures("with_shell")
+@pytest.mark.parametrize("image", ["default"], indirect=True)
 def test_debug_needs_a_tmpfs_that_holds_programs(containers: Containers) -> None:
     arguments = ["run", "-it", f"--name={containers.name()}", *HARDENED, containers.image, "debug"]
     terminal = pexpect.spawn("docker", arguments, encoding="utf-8", timeout=60)
@@ -411,9 +411,8 @@ def test_debug_needs_a_tmpfs_that_holds_programs(containers: Containers) -> None
     assert terminal.exitstatus == 64
 
 
+@pytest.mark.parametrize("image", ["slim"], indirect=True)
 def test_the_slim_image_says_what_it_lacks(containers: Containers) -> None:
-    if not containers.image.endswith("slim"):
-        pytest.skip("the default image lacks nothing")
     done = containers.run("shell")
     assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr == "mod-wsgi: This image has no shell; use `python`, or the image whose tag has no -slim.\n"

@@ -25,9 +25,10 @@ from support.waiting import wait_for
 
 sys.path[:0] = [str(ROOT)]
 
-from tools.laboratory import machine  # noqa: E402 - the root of the repository is not importable before
+from tools.laboratory import images, machine  # noqa: E402 - the root of the repository is not importable before
 from tools.laboratory.console import Console  # noqa: E402
 from tools.laboratory.state import Lab  # noqa: E402
+from tools.laboratory.suites import DEFAULT_SUITE, SUITES  # noqa: E402
 
 EXAMPLES = ROOT / "examples/containers"
 HOST = "guestbook.example.org"
@@ -331,15 +332,20 @@ def fixture_podman(application: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def working_podman(application: str, folder: Path) -> Podman:
-    """The first way in which Podman runs a trivial container here; skips when there is none, and says why."""
-    saved = str(folder / "image.tar")
-    docker("save", f"--output={saved}", application)
+    """The first way in which Podman runs a trivial container here, with the application's image loaded.
+
+    Skips when there is none, and says why. The trivial container is Debian's: an image of ours that does not run has
+    to fail a test.
+    """
+    debian = images.ensure_base(Lab(ROOT), Console(), SUITES[DEFAULT_SUITE], packages=())
+    saved = str(folder / "images.tar")
+    docker("save", f"--output={saved}", debian, application)
     reasons = []
     for driver, runtime in (("overlay", "runc"), ("overlay", "crun"), ("vfs", "runc"), ("vfs", "crun")):
         podman = Podman(folder, driver, runtime)
         trivial = podman.run("load", f"--input={saved}", check=False)
         if trivial.returncode == 0:
-            trivial = podman.run("run", "--rm", "--entrypoint=/opt/venv/bin/python", application, "-c", "", check=False)
+            trivial = podman.run("run", "--rm", debian, "true", check=False)
         if trivial.returncode == 0:
             return podman
         reasons.append(f"{driver}, {runtime}: {trivial.stderr.strip().splitlines()[-1:]}")
