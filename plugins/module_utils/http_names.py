@@ -15,6 +15,9 @@ PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/?)*", re.ASCII)
 """A path without a character that a regular expression, an expression of httpd's or a URL would take for its own,
 and without `.` or `..` as a part."""
 
+FOLDER_WILDCARD = re.compile(r"[*?\[\]]")
+"""What makes the name of a folder a pattern in httpd's `<Directory>`, which would then grant more than that folder."""
+
 
 def is_address(value: str) -> bool:
     """Whether the value is an IP address, in brackets or not."""

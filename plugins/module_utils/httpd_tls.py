@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import FOLDER_WILDCARD
 
 PROFILES = Path(__file__).resolve().parents[2] / "roles" / "wsgi_app" / "files" / "tls_profiles.json"
 
@@ -67,6 +68,9 @@ def problems(tls: Mapping[str, Any], environment: str) -> Problems:
         value = str(tls.get(key) or "")
         if value and not FILE.fullmatch(value):
             yield f"tls.{key}", f"{value!r} is not the absolute path of a file on the host; begin it with /"
+    challenges = str(tls.get("acme_challenge_directory") or "")
+    if FOLDER_WILDCARD.search(challenges):
+        yield "tls.acme_challenge_directory", f"{challenges!r} is a pattern for httpd; use none of * ? [ ]"
     if str(tls.get("profile", DEFAULTS["profile"])) not in profiles():
         yield "tls.profile", f"{tls['profile']!r} is not known; use one of {', '.join(profiles())}"
     if not 1 <= int(tls.get("port", DEFAULTS["port"])) <= 65535:

@@ -17,6 +17,8 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_tls, wsgi_vhost
 from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import (
+    FOLDER_WILDCARD,
+    PLAIN_PATH,
     URL_PATH,
     is_address,
     is_host,
@@ -299,8 +301,23 @@ def check_static(application: Application) -> Problems:
             )
         elif directory.startswith("/") and ".." in directory.split("/"):
             yield f"static[{index}].directory", f"{directory!r} holds '..'; write the path without it"
+        if FOLDER_WILDCARD.search(directory):
+            yield f"static[{index}].directory", f"{directory!r} is a pattern for httpd; use none of * ? [ ]"
+        if boolean(static.get("precompressed", False)):
+            yield from _check_precompressed(f"static[{index}]", url, directory)
         if int(static.get("cache_seconds", 0)) < 0:
             yield f"static[{index}].cache_seconds", f"{static['cache_seconds']} is negative; use 0 or more"
+
+
+def _check_precompressed(key: str, url: str, directory: str) -> Problems:
+    """Both become a part of rules of mod_rewrite, which has characters of its own."""
+    if not PLAIN_PATH.fullmatch(url):
+        yield (
+            f"{key}.url",
+            f"{url!r} cannot be precompressed; use only letters, digits and _ - . ~ between slashes, or leave that out",
+        )
+    if re.search(r"[$%]", directory):
+        yield f"{key}.directory", f"{directory!r} cannot be precompressed; use neither $ nor %, or leave that out"
 
 
 def check_commands(application: Application) -> Problems:

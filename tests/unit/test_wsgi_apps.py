@@ -98,6 +98,23 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"static": [{"url": "/a", "directory": "."}]}, "static[0].directory", "would publish everything"),
     ({"static": [{"url": "/a", "directory": "../x"}]}, "static[0].directory", "leads out of the source"),
     ({"static": [{"url": "/a", "directory": "/srv/../etc"}]}, "static[0].directory", "holds '..'"),
+    ({"static": [{"url": "/a", "directory": "/srv/*"}]}, "static[0].directory", "is a pattern for httpd"),
+    ({"static": [{"url": "/a", "directory": "/srv/[a-z]"}]}, "static[0].directory", "is a pattern for httpd"),
+    (
+        {"static": [{"url": "/(a|b)", "directory": "assets", "precompressed": True}]},
+        "static[0].url",
+        "cannot be precompressed",
+    ),
+    (
+        {"static": [{"url": "/%{HTTP_HOST}", "directory": "assets", "precompressed": True}]},
+        "static[0].url",
+        "cannot be precompressed",
+    ),
+    (
+        {"static": [{"url": "/a", "directory": "/srv/%{HTTP_HOST}", "precompressed": True}]},
+        "static[0].directory",
+        "cannot be precompressed",
+    ),
     ({"static": [{"url": "/a", "directory": "nope"}]}, "static[0].directory", "'nope' is not in the source"),
     ({"static": [{"url": "/a", "directory": "as\0sets"}]}, "static[0].directory", "holds a newline, a NUL"),
     (

@@ -104,6 +104,11 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"tls": {"self_signed": True, "certificate": "/a", "key": "/b"}}, "tls", "certificate and self_signed are given"),
     ({"tls": {"certificate": "a", "key": "/b"}}, "tls.certificate", "is not the absolute path"),
     ({"tls": {"self_signed": True, "profile": "old"}}, "tls.profile", "is not known"),
+    (
+        {"tls": {"self_signed": True, "acme_challenge_directory": "/var/www/*"}},
+        "tls.acme_challenge_directory",
+        "is a pattern for httpd",
+    ),
     ({"tls": {"self_signed": True, "port": 8080}, "extra_ports": [8080]}, "tls.port", "has the port 8080 twice"),
     ({"tls": {"self_signed": True, "port": 444}}, "tls.port", "httpd does not listen on 444"),
     ({"tls": {"self_signed": True, "hsts_seconds": -1}}, "tls.hsts_seconds", "is negative"),
