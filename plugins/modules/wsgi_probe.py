@@ -85,6 +85,9 @@ RETRY_SECONDS = 0.2
 NOT_YET = (502, 503, 504)
 """What httpd answers while a daemon process group starts."""
 
+LOG_TIMEOUT = 2
+"""Seconds until a traceback has to be in the log; a log in JSON is written by a program behind httpd, so later."""
+
 LAST_LINES = 12
 BODY_LENGTH = 200
 
@@ -253,12 +256,22 @@ class Check:
 
     def evidence(self) -> str:
         """The application's traceback, or else the last lines of its log, written since the check began."""
-        for log in self.logs:
-            found = traceback(log.read())
-            if found:
-                return "\n" + "\n".join(found)
+        found = self.settled_traceback()
+        if found:
+            return "\n" + "\n".join(found)
         lines = [without_prefix(line) for log in self.logs for line in log.read()][-LAST_LINES:]
         return "\nLast lines of the error log:\n" + "\n".join(lines) if lines else ""
+
+    def settled_traceback(self) -> list:
+        """The application's traceback, once nothing more is added to it; what there is of it when the time is over."""
+        deadline = time.monotonic() + LOG_TIMEOUT
+        before: list = []
+        while True:
+            found = next(filter(None, (traceback(log.read()) for log in self.logs)), [])
+            if (found and found == before) or time.monotonic() >= deadline:
+                return found
+            before = found
+            time.sleep(RETRY_SECONDS)
 
 
 def excerpt(body: bytes) -> str:

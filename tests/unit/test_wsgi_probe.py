@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,34 @@ def test_an_answer_as_expected() -> None:
 )
 def test_a_difference_names_both_sides(key: str, value: Any, sentence: str) -> None:
     assert wsgi_probe.mismatches({**ANSWER, key: value}, EXPECTED) == [sentence]
+
+
+@pytest.fixture(name="check")
+def fixture_check(tmp_path: Path) -> wsgi_probe.Check:
+    return wsgi_probe.Check({"name": "shop"}, {"log_directory": str(tmp_path)})
+
+
+def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(check: wsgi_probe.Check, tmp_path: Path) -> None:
+    text = 'Traceback (most recent call last):\n  File "wsgi.py", line 1\nRuntimeError: broken\n'
+
+    def write() -> None:
+        time.sleep(wsgi_probe.RETRY_SECONDS)  # as a log that is written late
+        (tmp_path / "shop-error.log").write_text(text)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    evidence = check.evidence()
+    writer.join()
+    assert evidence.splitlines()[-1] == "RuntimeError: broken"
+
+
+def test_a_log_without_a_traceback_is_told_by_its_last_lines(
+    check: wsgi_probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    assert check.evidence() == ""
+    (tmp_path / "error.log").write_text("[x] nothing to see\n")
+    assert check.evidence() == "\nLast lines of the error log:\nnothing to see"
 
 
 def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None:
