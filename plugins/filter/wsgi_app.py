@@ -80,13 +80,15 @@ def files(
     instance: Mapping[str, str],
     certificates: Mapping[str, Mapping[str, Any]] | None = None,
     logging: Mapping[str, str] | None = None,
+    private_port: int | str = wsgi_files.PRIVATE_PORT,
 ) -> list[dict[str, Any]]:
     """The files of the role for ``httpd_config``, from the complete applications.
 
-    ``certificates`` is what ``httpd_certificates`` returned; ``logging`` has ``format`` and ``destination``.
+    ``certificates`` is what ``httpd_certificates`` returned; ``logging`` has ``format`` and ``destination``;
+    ``private_port`` is ``httpd_private_port``.
     """
     try:
-        return wsgi_files.files(value, instance, certificates, logging)
+        return wsgi_files.files(value, instance, certificates, logging, int(private_port))
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

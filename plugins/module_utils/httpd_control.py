@@ -157,6 +157,17 @@ class Manager:
                 "httpd_reap_stuck_children needs systemd as the service manager of the host; set it to false."
             )
 
+    def should_watch(self) -> bool:
+        """Whether somebody is to look for certificates that httpd has got itself: the timer for it is installed."""
+        return False
+
+    def watches(self) -> bool:
+        """Whether that timer runs."""
+        return False
+
+    def watch(self, wanted: bool) -> None:
+        """Start that timer or stop it; where there are no timers, a certificate waits for the next reload."""
+
     def reason(self, since: float) -> str:
         """What the manager knows about a failure, by the time (seconds since 1970) when the action began."""
         del since
@@ -184,7 +195,7 @@ class SystemdManager(Manager):
         # systemd itself does not notice the first file in a new drop-in directory.
         files = {str(file) for file in Path(self.instance["unit_drop_in_directory"]).glob("*.conf")}
         known = set(self._property("DropInPaths").split())
-        units = (self.instance["unit"], self.instance["reaper_unit"])
+        units = (self.instance[key] for key in ("unit", "reaper_unit", "renewals_service", "renewals_timer"))
         return any(self._property("NeedDaemonReload", unit) == "yes" for unit in units) or not files <= known
 
     def refresh(self) -> None:
@@ -229,6 +240,18 @@ class SystemdManager(Manager):
         self._do(["systemctl", "enable" if wanted else "disable", unit], START_SECONDS)
         if httpd_main_process(self.instance) or not wanted:
             self._do(["systemctl", "restart" if wanted else "stop", unit], START_SECONDS)
+
+    def should_watch(self) -> bool:
+        """Whether the timer's file is there; its link among the timers of a boot comes and goes with it."""
+        return Path(self.instance["unit_directory"], self.instance["renewals_timer"]).exists()
+
+    def watches(self) -> bool:
+        """Whether the timer runs."""
+        return self._property("ActiveState", self.instance["renewals_timer"]) == "active"
+
+    def watch(self, wanted: bool) -> None:
+        """Start the timer or stop it, also after its file has gone."""
+        self._do(["systemctl", "start" if wanted else "stop", self.instance["renewals_timer"]], START_SECONDS)
 
     def reason(self, since: float) -> str:
         """What the journal has about the unit since then."""

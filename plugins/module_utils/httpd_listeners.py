@@ -15,6 +15,7 @@ _LISTEN = re.compile(r"(?:(?:(?P<v4>[0-9.]+|\*)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):)?(?
 _VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]*\}\Z", re.ASCII)
 _HIGHEST_PORT = 65535
 ANY = "*"
+LOOPBACK = "127.0.0.1"
 
 
 class ListenerError(ValueError):
@@ -76,7 +77,7 @@ def listeners(listen: Iterable[int | str], private_port: int, variables: bool = 
     Raises ListenerError for an entry that is no listen address, and for two that take the same port and address.
     """
     found: list[Listener] = []
-    private = Listener("127.0.0.1", parse(private_port, "httpd_private_port").port)
+    private = Listener(LOOPBACK, parse(private_port, "httpd_private_port").port)
     for listener in [*(parse(entry, variables=variables) for entry in listen), private]:
         for earlier in found:
             if listener.overlaps(earlier):

@@ -80,6 +80,8 @@ def roll_back(instance: Instance, manager: Manager | None = None) -> list[str]:
         done.append(_serve_again(Service(instance, manager), journal))
         if instance["unit"] and header["reaps"] and not manager.reaps():
             manager.reap(True)
+        if instance["unit"] and manager.should_watch() != manager.watches():
+            manager.watch(manager.should_watch())
     except ControlError as error:
         raise ControlError(f"The previous configuration is back on the disk, but not served: {error}") from error
     journal.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,12 @@ ACME_DEFAULTS: dict[str, Any] = {"contact": "", "directory_url": "", "agree_term
 SELF_SIGNED_DIRECTORY = "tls"
 """Below the instance's state directory: certificates that the role makes."""
 
+MD_DIRECTORY = "md"
+"""Below the instance's state directory: what mod_md keeps."""
+
+HTTP_PORT, HTTPS_PORT = 80, 443
+"""Where an authority asks, whatever the site's own ports are (RFC 8555, 8.3; RFC 8737, 3)."""
+
 FILE = re.compile(r"/[^\x00-\x1f\x7f\"\\$]+")
 MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")
 URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._~/-]*")
@@ -59,6 +65,27 @@ def profiles_version() -> str:
 def is_acme(tls: Mapping[str, Any]) -> bool:
     """Whether httpd itself is to get the certificate."""
     return tls.get("acme") is not None
+
+
+def challenge(tls: Mapping[str, Any], ports: Collection[int | str]) -> str:
+    """How httpd proves to an authority that a name is its own; empty when it cannot.
+
+    ``ports`` are those on which httpd listens. Port 80 comes first, since what is before httpd seldom changes it.
+    """
+    secure = int(tls.get("port", DEFAULTS["port"]))
+    if HTTP_PORT in ports and secure != HTTP_PORT:
+        return "http-01"
+    return "tls-alpn-01" if secure == HTTPS_PORT and HTTPS_PORT in ports else ""
+
+
+def md_store(state_directory: str) -> str:
+    """The folder in which mod_md keeps accounts, certificates and keys."""
+    return f"{state_directory}/{MD_DIRECTORY}"
+
+
+def acme_certificate(server_name: str, state_directory: str) -> str:
+    """The file that is there once httpd serves a certificate that it has got for a site."""
+    return f"{md_store(state_directory)}/domains/{server_name.lower()}/pubcert.pem"
 
 
 def problems(tls: Mapping[str, Any], environment: str) -> Problems:

@@ -545,6 +545,38 @@ def silent_ports(applications: Sequence[Application], listen: Listen) -> Iterato
             )
 
 
+def unprovable_names(applications: Sequence[Application], listen: Listen) -> Iterator[str]:
+    """Sites for which httpd is to get a certificate, and where no authority can reach it."""
+    ports = [listener.port for listener in listen]
+    for application in applications:
+        tls = application.get("tls")
+        if tls is not None and httpd_tls.is_acme(tls) and not httpd_tls.challenge(tls, ports):
+            yield _sentence(
+                application["name"],
+                "tls.acme",
+                "an authority asks on port 80, or on port 443 over TLS, and httpd answers on neither; add 80 to "
+                "httpd_listen, or give a certificate",
+            )
+
+
+def shared_certificate_names(applications: Sequence[Application]) -> Iterator[str]:
+    """Names for which httpd would get two certificates, which mod_md refuses."""
+    owners: dict[str, str] = {}
+    for site, *_others in wsgi_vhost.sites(applications).values():
+        if site.get("tls") is None or not httpd_tls.is_acme(site["tls"]):
+            continue
+        for name in wsgi_vhost.certificate_names(site):
+            owner = owners.setdefault(name.lower(), site["name"])
+            if owner != site["name"]:
+                yield _sentence(
+                    site["name"],
+                    "tls.acme",
+                    f"httpd already gets a certificate for {name}, for the application {owner!r}; give one of the two "
+                    "a certificate of its own",
+                )
+                break
+
+
 def debugged_in_production(applications: Sequence[Application], environment: str) -> Iterator[str]:
     """Applications in debug mode where the inventory says that it is production."""
     for application in applications:
@@ -581,6 +613,8 @@ def problems(applications: Sequence[Application], listen: Iterable[int | str], e
         *debugged_in_production(applications, environment),
         *several_embedded(applications),
         *silent_ports(applications, [parse(entry) for entry in listen]),
+        *unprovable_names(applications, [parse(entry) for entry in listen]),
+        *shared_certificate_names(applications),
     ]
 
 
@@ -638,6 +672,10 @@ def normalise_health(application: Application, listen: Listen, site: Application
         "port": port,
         "host": host if port == (80 if tls is None else 443) else f"{host}:{port}",
         "tls": tls is not None,
+        # Where httpd gets the certificate itself: the file that is there as soon as it has one.
+        "certificate": httpd_tls.acme_certificate(host, instance()["state_directory"])
+        if tls is not None and httpd_tls.is_acme(tls)
+        else "",
     }
 
 
@@ -677,6 +715,9 @@ def normalise_one(
         **wsgi_vhost.normalise(complete, paths["current"], instance()["state_directory"]),
         "paths": paths,
     }
+    if result["tls"] and result["tls"]["acme"]:
+        challenge = httpd_tls.challenge(result["tls"], [listener.port for listener in listen])
+        result["tls"]["acme"] = {**result["tls"]["acme"], "challenge": challenge}
     return {**result, "all_processes": all_processes(result), "replacement_seconds": replacement_seconds(result)}
 
 

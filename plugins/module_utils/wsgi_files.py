@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_logs, httpd_tls, wsgi_directives
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import LOOPBACK, Listener
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_certificates import UNKNOWN_HOST
@@ -21,15 +22,19 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import 
     LAUNCHER,
     LIBRARY,
     PROBE,
+    RENEWALS,
     RUN_TOOL,
     RUNNER,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_site import (
     Certificates,
+    Members,
     certificate_note,
+    health_values,
     regex,
     site_values,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_vhost import certificate_names
 
 MODULE_UTILS = Path(__file__).resolve().parent
 ROLE = MODULE_UTILS.parents[1] / "roles" / "wsgi_app"
@@ -41,6 +46,9 @@ UTF_8_UNIT = f"""{HEADER}[Service]
 # For the embedded application; daemon processes have locales of their own.
 Environment=PYTHONUTF8=1
 """
+
+PRIVATE_PORT = 8079
+"""The default of `httpd_private_port`; a test compares."""
 
 PLAIN_LOGS = {"format": httpd_logs.TEXT, "destination": httpd_logs.FILES}
 
@@ -207,9 +215,9 @@ def tls_files(
     server, unknown = "modwsgi-tls.conf", "050-modwsgi-unknown-tls-host.conf"
     values = {
         "profiles_version": httpd_tls.profiles_version(),
-        "state_directory": instance["state_directory"],
+        "store": httpd_tls.md_store(instance["state_directory"]),
         "acme": [
-            {**site["tls"]["acme"], "names": [site["server_name"], *site["server_aliases"], *site["redirect_names"]]}
+            {**site["tls"]["acme"], "names": certificate_names(site), "stapling": site["tls"]["stapling"]}
             for site in secure
             if site["tls"]["acme"]
         ],
@@ -233,15 +241,66 @@ def tls_files(
     ]
 
 
+def acme_files(
+    members: Iterable[Members],
+    instance: Mapping[str, str],
+    environment: jinja2.Environment,
+    private_port: int,
+) -> list[File]:
+    """What sites need for which httpd itself gets a certificate, given as the members of each; nothing without one.
+
+    Until there is a certificate, mod_md answers 503 to all that comes over TLS, so the health of these sites is asked
+    on the private listener. Later, mod_md puts a renewed certificate beside the one that is served and waits for a
+    reload, which a timer sees to.
+    """
+    sites = [(_site_of(of_site), of_site) for of_site in members]
+    healths = [health_values(site, of_site) for site, of_site in sites if site["tls"] and site["tls"]["acme"]]
+    if not healths:
+        return []
+    health, timer = "060-modwsgi-health.conf", instance["renewals_timer"]
+    values = {
+        "listener": Listener(LOOPBACK, private_port).directive,
+        "sites": healths,
+        "program": RENEWALS,
+        "store": httpd_tls.md_store(instance["state_directory"]),
+        "record": f"{instance['state_directory']}/renewals.json",
+        "instance": instance,
+    }
+    units = instance["unit_directory"]
+    return [
+        {
+            "path": f"sites-available/{health}",
+            "content": environment.get_template("health.conf.j2").render(values),
+        },
+        {"path": f"sites-enabled/{health}", "link": f"../sites-available/{health}"},
+        {"path": RENEWALS, "content": role_file("renewals.py"), "mode": "0755"},
+        {
+            "path": f"{units}/{instance['renewals_service']}",
+            "content": environment.get_template("renewals.service.j2").render(values),
+        },
+        {"path": f"{units}/{timer}", "content": environment.get_template("renewals.timer.j2").render(values)},
+        # What `systemctl enable` would make; here it comes and goes with the timer, also when a deployment returns.
+        {"path": f"{units}/timers.target.wants/{timer}", "link": f"../{timer}"},
+    ]
+
+
+def _site_of(members: Members) -> Mapping[str, Any]:
+    """The application whose vhost it is."""
+    applications = [member["application"] for member in members]
+    return next(each for each in applications if each["site"] == each["name"])
+
+
 def files(
     applications: Iterable[Mapping[str, Any]],
     instance: Mapping[str, str],
     certificates: Certificates | None = None,
     logging: Mapping[str, str] | None = None,
+    private_port: int = PRIVATE_PORT,
 ) -> list[File]:
     """All files of the role, for one transaction.
 
-    ``certificates`` is what httpd_certificates has found; ``logging`` has `format` and `destination` of the logs.
+    ``certificates`` is what httpd_certificates has found; ``logging`` has `format` and `destination` of the logs;
+    ``private_port`` is `httpd_private_port`.
 
     Raises QuotingError for a value that httpd's configuration cannot carry.
     """
@@ -250,10 +309,8 @@ def files(
     for application in applications:
         by_site.setdefault(application["site"], []).append(application)
     sites = [application for application in applications if application["site"] == application["name"]]
-    values = {
-        site["name"]: site_values(site, [member_of(member) for member in by_site[site["name"]]], found)
-        for site in sites
-    }
+    members = {site["name"]: [member_of(member) for member in by_site[site["name"]]] for site in sites}
+    values = {site["name"]: site_values(site, members[site["name"]], found) for site in sites}
     of_applications = [
         application_files(application, values[application["site"]], instance, environment, logging or PLAIN_LOGS)
         for application in applications
@@ -262,5 +319,6 @@ def files(
         *helper_files(),
         *mode_files(applications),
         *tls_files(sites, instance, environment, found),
+        *acme_files(members.values(), instance, environment, private_port),
         *(file for group in of_applications for file in group),
     ]

@@ -17,6 +17,7 @@ EMBEDDED = LIBRARY + "/embedded"
 RUN_TOOL = LIBRARY + "/wsgi_run.py"
 DEBUG_TOOL = LIBRARY + "/wsgi_debug.py"
 DEBUGGED_SCRIPT = LIBRARY + "/debugged_script.py"
+RENEWALS = LIBRARY + "/renewals.py"
 RUNNER = "/usr/local/bin/wsgi-run"
 DEBUGGER = "/usr/local/bin/wsgi-debug"
 

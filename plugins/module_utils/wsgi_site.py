@@ -80,7 +80,22 @@ def _by_type() -> dict[str, list[str]]:
 
 def _staples(site: Site, certificates: Certificates) -> bool:
     able = bool(certificates.get(str(site["name"]), {}).get("stapling"))
-    return bool(site["tls"] and site["tls"]["stapling"] and (able or site["tls"]["acme"]))
+    # mod_md staples for its own certificates; mod_ssl would log an error for each one that names no responder.
+    return bool(site["tls"] and site["tls"]["stapling"] and able and not site["tls"]["acme"])
+
+
+def health_values(site: Site, members: Members) -> dict[str, Any]:
+    """The values for the private vhost on which a site's health is asked until it has a certificate."""
+    return {
+        "name": site["server_name"],
+        "members": sorted(members, key=lambda member: -len(member["application"]["path"])),
+        "paths": sorted({f"^{re.escape(_health_path(member))}$" for member in members}),
+        "launchers": list(dict.fromkeys((m["launcher_directory"], m["launcher_file"]) for m in members)),
+    }
+
+
+def _health_path(member: Mapping[str, Any]) -> str:
+    return str(member["application"]["health"]["path"]).partition("?")[0]
 
 
 def _vhosts(site: Site) -> list[dict[str, Any]]:

@@ -170,10 +170,15 @@ def check_paths(application: Application) -> Problems:
 def check_certificate_names(application: Application) -> Problems:
     """httpd proves a name to an authority by answering for it, which nobody can for any name below another."""
     tls = application.get("tls") or {}
-    names = [*(application.get("server_aliases") or []), *given(application, "redirect_names")]
-    wild = [str(name) for name in names if str(name).startswith("*.")]
+    wild = [name for name in certificate_names(application) if name.startswith("*.")]
     if httpd_tls.is_acme(tls) and wild:
         yield "tls.acme", f"it cannot get a certificate for {wild[0]}, any name; list the names, or give a certificate"
+
+
+def certificate_names(application: Application) -> list[str]:
+    """All names that the certificate of a site has to be for, its first one first."""
+    others = [*(application.get("server_aliases") or []), *given(application, "redirect_names")]
+    return [str(name) for name in (application["server_name"], *others)]
 
 
 def check_redirects(application: Application) -> Problems:

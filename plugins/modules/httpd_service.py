@@ -24,7 +24,7 @@ options:
       - V(started) - httpd runs.
       - V(stopped) - httpd does not run; requests in flight were finished within the configured time.
       - V(applied) - the action that M(modwsgi.deploy.httpd_config) has left is done; a server that does not run is
-        started.
+        started. The timer that looks for renewed certificates runs where its unit is installed, and only there.
     type: str
     choices: [started, stopped, applied]
   enabled:
@@ -97,6 +97,8 @@ def needed(service: Service, state: str | None, enabled: bool | None, reap: bool
         steps.append(httpd_pending.read(service.instance))
     if reap is not None and manager.reaps() != reap:
         steps.append("reap" if reap else "do not reap")
+    if state == "applied" and manager.should_watch() != manager.watches():
+        steps.append("watch renewals" if manager.should_watch() else "do not watch renewals")
     return steps
 
 
@@ -114,6 +116,8 @@ def perform(service: Service, step: str) -> None:
         "restart": service.restart,
         "reap": lambda: service.manager.reap(True),
         "do not reap": lambda: service.manager.reap(False),
+        "watch renewals": lambda: service.manager.watch(True),
+        "do not watch renewals": lambda: service.manager.watch(False),
     }
     steps[step]()
 

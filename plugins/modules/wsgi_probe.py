@@ -14,6 +14,8 @@ description:
   - Asks in the interpreter that each application runs in, over the private listener, which Python, virtual environment,
     mod_wsgi, groups and release answer, and compares. A configuration test cannot see a wrong Python.
   - Then asks each application's health path through its own vhost.
+  - httpd answers 503 over TLS until it has the certificate that it gets itself (C(tls.acme)). Until then the health path
+    is asked over the private listener, and the result names the certificate.
   - All applications are asked, and all failures are reported; that of an application comes with its own traceback
     from its error log.
   - Changes nothing.
@@ -66,6 +68,11 @@ applications:
     and the seconds until the answer (C(seconds)).
   returned: always
   type: dict
+awaited_certificates:
+  description: One sentence for each site whose certificate httpd has not got yet.
+  returned: success
+  type: list
+  elements: str
 """
 
 import http.client
@@ -234,7 +241,7 @@ class Check:
 
     def health(self) -> None:
         """Ask the application whether it is well."""
-        health = self.application["health"]
+        health = self.health_check()
         tls = bool(health.get("tls"))
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         began = time.monotonic()
@@ -254,6 +261,14 @@ class Check:
                 f"{excerpt(body)}; see {self.logs[0].path}.{self.evidence()}"
             )
 
+    def health_check(self) -> dict:
+        """What is asked: the application's own vhost, or the private one while httpd waits for a certificate."""
+        health = self.application["health"]
+        if not awaits_certificate(health):
+            return health
+        self.result["awaited"] = True
+        return {**health, "address": "127.0.0.1", "port": self.parameters["private_port"], "tls": False}
+
     def evidence(self) -> str:
         """The application's traceback, or else the last lines of its log, written since the check began."""
         found = self.settled_traceback()
@@ -272,6 +287,22 @@ class Check:
                 return found
             before = found
             time.sleep(RETRY_SECONDS)
+
+
+def awaits_certificate(health: dict) -> bool:
+    """Whether httpd has not yet got the certificate of the site, so that it answers 503 over TLS."""
+    file = health.get("certificate")
+    return bool(file) and not os.path.exists(file)
+
+
+def awaited(checks: list) -> list:
+    """One sentence for each site whose certificate is not there yet."""
+    hosts = {check.application["health"]["host"] for check in checks if check.result.get("awaited")}
+    return [
+        f"httpd has no certificate for {host} yet and answers 503 there over TLS; it asks the authority in the "
+        "background, and its error log says what is wrong when that does not succeed in some minutes."
+        for host in sorted(hosts)
+    ]
 
 
 def excerpt(body: bytes) -> str:
@@ -301,7 +332,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     if module.check_mode or not module.params["applications"]:
-        module.exit_json(changed=False, applications={})
+        module.exit_json(changed=False, applications={}, awaited_certificates=[])
     checks = [Check(application, module.params) for application in module.params["applications"]]
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
         list(pool.map(Check.run, checks))
@@ -309,7 +340,7 @@ def main() -> None:
     problems = [check.problem for check in checks if check.problem]
     if problems:
         module.fail_json(msg="\n".join(problems), applications=results)
-    module.exit_json(changed=False, applications=results)
+    module.exit_json(changed=False, applications=results, awaited_certificates=awaited(checks))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class FakeManager(Manager):
         self.failure = ""
         self.boots = False
         self.reaping = False
+        self.timer_installed = self.timer_runs = False
 
     def installed(self) -> bool:
         return True
@@ -43,6 +44,15 @@ class FakeManager(Manager):
     def reap(self, wanted: bool) -> None:
         self.steps.append("reap" if wanted else "do not reap")
         self.reaping = wanted
+
+    def should_watch(self) -> bool:
+        return self.timer_installed
+
+    def watches(self) -> bool:
+        return self.timer_runs
+
+    def watch(self, wanted: bool) -> None:
+        self.timer_runs = wanted
 
     def _next_generation(self) -> None:
         self.generation += 1
@@ -100,6 +110,55 @@ def test_the_service_that_reaps_is_turned_on_last_and_once(service: Service) -> 
     assert bring(service, "started", reap=True) == []
     assert bring(service, "started", reap=False) == ["do not reap"]
     assert bring(service, "started") == []
+
+
+def test_the_timer_for_renewals_runs_while_its_file_is_there(service: Service, manager: FakeManager) -> None:
+    assert bring(service, "applied") == ["start"]
+    manager.timer_installed = True
+    assert bring(service, "stopped") == ["stop"]
+    assert bring(service, "applied") == ["start", "watch renewals"]
+    assert bring(service, "applied") == []
+    manager.timer_installed = False
+    assert bring(service, "applied") == ["do not watch renewals"]
+    assert bring(service, "applied") == []
+
+
+class Systemctl:
+    """Answers `systemctl show` for each unit, and keeps all other commands."""
+
+    def __init__(self, **properties: str) -> None:
+        self.properties = properties
+        self.commands: list[list[str]] = []
+
+    def __call__(self, command: list[str], seconds: float) -> httpd_control.Result:
+        del seconds
+        if command[1] != "show":
+            self.commands.append(command)
+            return httpd_control.Result(0, "")
+        name, unit = command[3].partition("=")[2], command[-1]
+        return httpd_control.Result(0, self.properties.get(f"{name} {unit}", "") + "\n")
+
+
+@pytest.mark.parametrize("unit", ["apache2.service", "modwsgi-renewals.timer", "modwsgi-renewals.service"])
+def test_systemd_reads_changed_units_again(unit: str, tmp_path: Path) -> None:
+    described = {**instance(), "unit_drop_in_directory": str(tmp_path)}
+    assert httpd_control.SystemdManager(described, Systemctl()).stale() is False
+    changed = Systemctl(**{f"NeedDaemonReload {unit}": "yes"})
+    assert httpd_control.SystemdManager(described, changed).stale() is True
+
+
+def test_the_timer_for_renewals_is_started_and_stopped_by_its_file(tmp_path: Path) -> None:
+    systemctl = Systemctl(**{"ActiveState modwsgi-renewals.timer": "active"})
+    manager = httpd_control.SystemdManager({**instance(), "unit_directory": str(tmp_path)}, systemctl)
+    assert (manager.should_watch(), manager.watches()) == (False, True)
+    manager.watch(False)
+    (tmp_path / "modwsgi-renewals.timer").write_text("")
+    assert manager.should_watch() is True
+    manager.watch(True)
+    assert systemctl.commands == [
+        ["systemctl", "stop", "modwsgi-renewals.timer"],
+        ["systemctl", "start", "modwsgi-renewals.timer"],
+    ]
 
 
 def test_nothing_reaps_without_systemd() -> None:

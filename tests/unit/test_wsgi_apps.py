@@ -259,6 +259,7 @@ def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:
         "port": 80,
         "host": "shop.example.com",
         "tls": False,
+        "certificate": "",
     }
     assert "environment" not in wsgi_apps.without_environments([complete])[0]
 

@@ -162,3 +162,46 @@ def test_a_page_for_browsers_is_not_repeated_in_a_message() -> None:
     assert wsgi_probe.excerpt(b"<!DOCTYPE html><p>Error") == ""
     assert wsgi_probe.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
     assert wsgi_probe.excerpt(b"") == ""
+
+
+class Recorder:
+    """Stands for the network: what was asked, and 200 as the answer."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        monkeypatch.setattr(wsgi_probe, "get_until", self.get)
+
+    def get(self, *request: Any) -> tuple[int, bytes]:
+        self.asked.append(request)
+        return 200, b""
+
+
+def certified(tmp_path: Path) -> wsgi_probe.Check:
+    health = {
+        "address": "192.0.2.1", "port": 443, "host": "shop.example", "path": "/healthz", "timeout": 5, "status": 200,
+        "tls": True, "certificate": str(tmp_path / "pubcert.pem"),
+    }  # fmt: skip
+    return wsgi_probe.Check({"name": "shop", "health": health}, {"log_directory": str(tmp_path), "private_port": 8079})
+
+
+def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Recorder(monkeypatch)
+    check = certified(tmp_path)
+    check.health()
+    assert network.asked == [("127.0.0.1", 8079, "/healthz", "shop.example", 5, False)]
+    assert wsgi_probe.awaited([check]) == [
+        "httpd has no certificate for shop.example yet and answers 503 there over TLS; it asks the authority in the "
+        "background, and its error log says what is wrong when that does not succeed in some minutes."
+    ]
+    (tmp_path / "pubcert.pem").write_text("")
+    check = certified(tmp_path)
+    check.health()
+    assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", 5, True)]
+    assert wsgi_probe.awaited([check]) == []
+
+
+@pytest.mark.parametrize("health", [{}, {"certificate": ""}])
+def test_a_site_without_acme_awaits_nothing(health: dict[str, str]) -> None:
+    assert wsgi_probe.awaits_certificate(health) is False

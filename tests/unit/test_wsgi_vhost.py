@@ -268,8 +268,117 @@ def test_httpd_itself_gets_certificates(shop: dict[str, Any]) -> None:
     assert "SSLCertificateFile" not in files["sites-available/100-modwsgi-shop.conf"]
     server = files["conf-available/modwsgi-tls.conf"]
     assert "MDCertificateAgreement accepted" in server
-    assert "<MDomain shop.example>\n    MDContactEmail ops@shop.example\n</MDomain>" in server
+    assert (
+        "<MDomain shop.example>\n    MDContactEmail ops@shop.example\n    MDCAChallenges http-01\n    MDStapling on\n"
+        "</MDomain>" in server
+    )
     assert "md" in wsgi_vhost.modules([shop])
+
+
+ACME = {"contact": "ops@shop.example", "agree_terms": True}
+
+
+def test_mod_md_staples_for_its_own_certificates(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"acme": ACME, "stapling": False}
+    files = rendered(shop)
+    assert "MDStapling off" in files["conf-available/modwsgi-tls.conf"]
+    assert "SSLUseStapling" not in rendered({**shop, "tls": {"acme": ACME}})["sites-available/100-modwsgi-shop.conf"]
+
+
+def test_an_authority_is_answered_on_port_443_where_80_is_silent(shop: dict[str, Any]) -> None:
+    shop.update(port=443, tls={"acme": ACME})
+    files = {file["path"]: file for file in wsgi_files.files(completed([shop], [443]), instance())}
+    assert "MDCAChallenges tls-alpn-01" in files["conf-available/modwsgi-tls.conf"]["content"]
+    assert "Protocols h2 http/1.1 acme-tls/1\n" in files["sites-available/100-modwsgi-shop.conf"]["content"]
+
+
+def completed(applications: list[dict[str, Any]], listen: list[int]) -> list[dict[str, Any]]:
+    return wsgi_apps.normalise(applications, listen, {application["name"]: SIZES for application in applications})
+
+
+@pytest.mark.parametrize(
+    ("port", "listen", "expected"),
+    [
+        (443, [80, 443], "http-01"),
+        (8443, [80, 8443], "http-01"),
+        (443, [443], "tls-alpn-01"),
+        (80, [80], ""),
+        (8443, [443, 8443], ""),
+        (443, [8080], ""),
+    ],
+)
+def test_how_a_name_is_proven_depends_on_the_ports(port: int, listen: list[int], expected: str) -> None:
+    assert httpd_tls.challenge({"port": port}, listen) == expected
+
+
+def test_a_name_that_no_authority_can_reach_is_refused(shop: dict[str, Any]) -> None:
+    shop.update(port=8080, tls={"port": 8443, "acme": ACME})
+    assert wsgi_apps.problems([shop], [8080, 8443]) == [
+        "wsgi_apps: application 'shop', key tls.acme: an authority asks on port 80, or on port 443 over TLS, and httpd "
+        "answers on neither; add 80 to httpd_listen, or give a certificate."
+    ]
+    assert wsgi_apps.problems([shop], [80, 8080, 8443]) == []
+
+
+def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[str, Any]) -> None:
+    shop.update(tls={"acme": ACME}, health={"path": "/is.it?well=1"}, auth=[{"path": "/", "users": {"alice": HASH}}])
+    part = {**shop, "name": "part", "path": "/part", "health": {}, "tls": None, "auth": []}
+    found = wsgi_files.files(completed([shop, part], [80, 443]), instance(), private_port=8079)
+    files = {file["path"]: file for file in found}
+    lines = files["sites-available/060-modwsgi-health.conf"]["content"].splitlines()
+    shown = [line.strip() for line in lines]
+    assert "<VirtualHost 127.0.0.1:8079>" in shown
+    assert "ServerName shop.example" in shown
+    launcher = "/usr/local/lib/modwsgi/launcher.py"
+    assert [line for line in shown if line.startswith("WSGIScriptAlias")] == [
+        f"WSGIScriptAlias /part {launcher}",
+        f"WSGIScriptAlias / {launcher}",
+    ]
+    groups = [line for line in shown if line.startswith(("<Location ", "WSGIProcessGroup"))]
+    assert groups == [
+        "<Location />",
+        "WSGIProcessGroup shop",
+        "<Location /part>",
+        "WSGIProcessGroup part",
+        '<Location "/">',
+    ]
+    # Nobody but the health check comes past the login.
+    assert [line for line in shown if line.startswith("<LocationMatch")] == [
+        '<LocationMatch "^/is\\\\.it$">',
+        '<LocationMatch "^/part/healthz$">',
+    ]
+    assert files["sites-enabled/060-modwsgi-health.conf"]["link"] == "../sites-available/060-modwsgi-health.conf"
+
+
+def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"acme": ACME}
+    files = {file["path"]: file for file in wsgi_files.files(completed([shop], [80, 443]), instance())}
+    units = "/etc/systemd/system"
+    assert (
+        "ExecStart=/usr/bin/python3 -I /usr/local/lib/modwsgi/renewals.py /var/lib/modwsgi/apache2/md "
+        "/var/lib/modwsgi/apache2/renewals.json apache2.service\n"
+        in files[f"{units}/modwsgi-renewals.service"]["content"]
+    )
+    assert files[f"{units}/timers.target.wants/modwsgi-renewals.timer"]["link"] == "../modwsgi-renewals.timer"
+    assert f"{units}/modwsgi-renewals.timer" in files
+    shop["tls"] = {"self_signed": True}
+    others = [file["path"] for file in wsgi_files.files(completed([shop], [80, 443]), instance())]
+    assert not [path for path in others if "renewals" in path or "health" in path]
+
+
+def test_a_name_is_in_one_certificate_of_httpd_s_own(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"acme": ACME}
+    other = {**shop, "name": "other", "port": 8080, "tls": {"acme": ACME, "port": 8443}}
+    problems = wsgi_apps.problems([shop, other], [80, 443, 8080, 8443])
+    assert problems == [
+        "wsgi_apps: application 'other', key tls.acme: httpd already gets a certificate for shop.example, for the "
+        "application 'shop'; give one of the two a certificate of its own."
+    ]
+
+
+def test_the_private_port_is_the_default_of_the_role_httpd() -> None:
+    defaults = yaml.safe_load((ROLE.parent / "httpd" / "defaults" / "main.yml").read_text())
+    assert defaults["httpd_private_port"] == wsgi_files.PRIVATE_PORT
 
 
 def test_users_are_in_no_value_that_a_module_logs(shop: dict[str, Any]) -> None:
