@@ -14,7 +14,7 @@ description:
   - Asks in the interpreter that each application runs in, over the private listener, which Python, virtual environment,
     mod_wsgi, groups and release answer, and compares. A configuration test cannot see a wrong Python.
   - Then asks each application's health path through its own vhost.
-  - httpd answers 503 over TLS until it has the certificate that it gets itself (C(tls.acme)). Until then the health path
+  - httpd answers 503 over TLS until it has a certificate that it gets itself (C(tls.acme)). Until then the health path
     is asked over the private listener, and the result names the certificate.
   - All applications are asked, and all failures are reported; that of an application comes with its own traceback
     from its error log.
