@@ -246,12 +246,16 @@ class SystemdManager(Manager):
         return Path(self.instance["unit_directory"], self.instance["renewals_timer"]).exists()
 
     def watches(self) -> bool:
-        """Whether the timer runs."""
-        return self._property("ActiveState", self.instance["renewals_timer"]) == "active"
+        """Whether the timer runs, or has failed since its file has gone."""
+        state = self._property("ActiveState", self.instance["renewals_timer"])
+        return state == "active" or (state == "failed" and not self.should_watch())
 
     def watch(self, wanted: bool) -> None:
         """Start the timer or stop it, also after its file has gone."""
-        self._do(["systemctl", "start" if wanted else "stop", self.instance["renewals_timer"]], START_SECONDS)
+        timer = self.instance["renewals_timer"]
+        self._do(["systemctl", "start" if wanted else "stop", timer], START_SECONDS)
+        if not wanted:  # a timer that has not failed is forgotten already, which is an error here
+            self.run(["systemctl", "reset-failed", timer], START_SECONDS)
 
     def reason(self, since: float) -> str:
         """What the journal has about the unit since then."""

@@ -74,14 +74,16 @@ def roll_back(instance: Instance, manager: Manager | None = None) -> list[str]:
         manager.reap(False)  # while its unit is there
     journal.undo_all()
     done = ["The previous configuration is back on the disk."]
+    if instance["unit"] and manager.watches() and not manager.should_watch():
+        manager.watch(False)  # while systemd knows its unit
     if instance["unit"] and manager.stale():
         manager.refresh()
     try:
         done.append(_serve_again(Service(instance, manager), journal))
         if instance["unit"] and header["reaps"] and not manager.reaps():
             manager.reap(True)
-        if instance["unit"] and manager.should_watch() != manager.watches():
-            manager.watch(manager.should_watch())
+        if instance["unit"] and manager.should_watch() and not manager.watches():
+            manager.watch(True)
     except ControlError as error:
         raise ControlError(f"The previous configuration is back on the disk, but not served: {error}") from error
     journal.close()

@@ -85,7 +85,10 @@ def needed(service: Service, state: str | None, enabled: bool | None, reap: bool
     if not manager.installed():  # in check mode on a fresh host; else the steps say what is missing
         wishes = (("enable", enabled), ("start", state in ("started", "applied")), ("reap", reap))
         return [step for step, wanted in wishes if wanted]
-    steps = ["refresh"] if manager.stale() else []
+    renewals = state == "applied" and manager.should_watch() != manager.watches()
+    # A timer whose file has gone fails when systemd reads the units again, so it ends before.
+    steps = ["do not watch renewals"] if renewals and not manager.should_watch() else []
+    steps += ["refresh"] if manager.stale() else []
     if enabled is not None and manager.enabled() != enabled:
         steps.append("enable" if enabled else "disable")
     running = service.main() is not None
@@ -97,8 +100,8 @@ def needed(service: Service, state: str | None, enabled: bool | None, reap: bool
         steps.append(httpd_pending.read(service.instance))
     if reap is not None and manager.reaps() != reap:
         steps.append("reap" if reap else "do not reap")
-    if state == "applied" and manager.should_watch() != manager.watches():
-        steps.append("watch renewals" if manager.should_watch() else "do not watch renewals")
+    if renewals and manager.should_watch():
+        steps.append("watch renewals")
     return steps
 
 

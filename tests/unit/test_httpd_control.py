@@ -157,8 +157,27 @@ def test_the_timer_for_renewals_is_started_and_stopped_by_its_file(tmp_path: Pat
     manager.watch(True)
     assert systemctl.commands == [
         ["systemctl", "stop", "modwsgi-renewals.timer"],
+        ["systemctl", "reset-failed", "modwsgi-renewals.timer"],
         ["systemctl", "start", "modwsgi-renewals.timer"],
     ]
+
+
+@pytest.mark.parametrize(("installed", "runs"), [(True, False), (False, True)])
+def test_a_timer_that_has_failed_is_started_or_forgotten(installed: bool, runs: bool, tmp_path: Path) -> None:
+    systemctl = Systemctl(**{"ActiveState modwsgi-renewals.timer": "failed"})
+    manager = httpd_control.SystemdManager({**instance(), "unit_directory": str(tmp_path)}, systemctl)
+    if installed:
+        (tmp_path / "modwsgi-renewals.timer").write_text("")
+    assert (manager.should_watch(), manager.watches()) == (installed, runs)
+
+
+def test_the_timer_ends_before_systemd_reads_the_units_again(
+    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(service, "started")
+    manager.timer_runs = True
+    monkeypatch.setattr(manager, "stale", lambda: True)
+    assert httpd_service.needed(service, "applied", None) == ["do not watch renewals", "refresh"]
 
 
 def test_nothing_reaps_without_systemd() -> None:

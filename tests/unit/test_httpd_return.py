@@ -28,6 +28,7 @@ class FakeManager(Manager):
         self.steps: list[str] = []
         self.reaping = False
         self.is_stale = False
+        self.timer_installed = self.timer_runs = False
 
     def stale(self) -> bool:
         return self.is_stale
@@ -41,6 +42,16 @@ class FakeManager(Manager):
     def reap(self, wanted: bool) -> None:
         self.steps.append("reap" if wanted else "do not reap")
         self.reaping = wanted
+
+    def should_watch(self) -> bool:
+        return self.timer_installed
+
+    def watches(self) -> bool:
+        return self.timer_runs
+
+    def watch(self, wanted: bool) -> None:
+        self.steps.append("watch" if wanted else "do not watch")
+        self.timer_runs = wanted
 
 
 class Host:
@@ -177,6 +188,23 @@ def test_a_reaper_that_was_turned_off_is_turned_on_again(host: Host) -> None:
     host.manager.reaping = False
     host.back()
     assert host.manager.steps == ["reap"]
+
+
+@pytest.mark.parametrize(
+    ("installed", "runs", "steps"),
+    [
+        (True, False, ["refresh", "watch"]),
+        (False, True, ["do not watch", "refresh"]),
+        (True, True, ["refresh"]),
+        (False, False, ["refresh"]),
+    ],
+)
+def test_the_timer_for_renewals_is_as_its_file_says(host: Host, installed: bool, runs: bool, steps: list[str]) -> None:
+    host.change(httpd_pending.RELOAD)
+    host.manager.is_stale = True
+    host.manager.timer_installed, host.manager.timer_runs = installed, runs
+    host.back()
+    assert host.manager.steps == steps
 
 
 def test_processes_of_a_release_that_was_current_for_a_moment_are_to_be_replaced(
