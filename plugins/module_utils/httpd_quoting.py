@@ -15,6 +15,9 @@ import re
 # What httpd reads back unchanged without quotes, wherever it stands on the line.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@,+*=%{}~-]+\Z", re.ASCII)
 
+# What an expression of httpd's does not take for itself.
+_EXPRESSION = re.compile(r"\\|%(?={)|\$(?=[0-9])", re.ASCII)
+
 # A line break would begin a directive of its own, NUL ends httpd's string; the others have no place in a
 # configuration file and show up as nothing on a terminal. A tab is harmless within quotes.
 _REFUSED = {
@@ -88,3 +91,18 @@ def quote(value: object, key: str = "") -> str:
     if _PLAIN.match(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def quote_realm(value: object, key: str = "") -> str:
+    """Quote the argument of AuthName, so that browsers show the text as it is.
+
+    AuthName is an expression: ``%{...}`` and ``$1`` would be replaced, and a backslash takes their meaning from them.
+    httpd puts the value into a quoted string of the header WWW-Authenticate and escapes the quotes there, but not the
+    backslashes (``util_expr_scan.l`` and ``ap_escape_quotes`` in httpd's source; Debian 12, Apache 2.4, 2026-11).
+
+    Raises QuotingError as ``quote`` does.
+    """
+    if not isinstance(value, str):
+        return quote(value, key)
+    in_header = value.replace("\\", "\\\\")
+    return quote(_EXPRESSION.sub(r"\\\g<0>", in_header), key)

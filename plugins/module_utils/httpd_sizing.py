@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # Event MPM: threads in one child process. 64x16, 128x8, 256x4 and 512x2 answered 1,000 connections alike (measured on
@@ -19,6 +19,8 @@ FULL_SIZE_MEMORY_MEBIBYTES = 512
 DAEMON_THREADS = 15
 MIN_DAEMON_PROCESSES = 2
 MAX_DAEMON_PROCESSES = 8
+# Of each entry of daemon_groups, which is for a few paths of an application.
+GROUP_PROCESSES = 1
 # What one process of a real application is expected to hold resident.
 DAEMON_PROCESS_MEBIBYTES = 150
 # The part of the memory that all daemon processes together may expect to get.
@@ -66,8 +68,14 @@ def _server_sizes(memory_mebibytes: int, overrides: Mapping[str, int]) -> dict[s
     return {**sizes, **{key: overrides[key] for key in SERVER_KEYS if key in overrides}}
 
 
-def _daemon_processes(cores: int, memory_mebibytes: int, applications: int) -> int:
-    by_memory = int(memory_mebibytes * DAEMON_MEMORY_SHARE / DAEMON_PROCESS_MEBIBYTES / max(1, applications))
+def _daemon_processes(cores: int, memory_mebibytes: int, applications: Sequence[Mapping[str, Any]]) -> int:
+    """Processes for each application that does not say how many it has; the numbers that are given come first."""
+    for_all = memory_mebibytes * DAEMON_MEMORY_SHARE / DAEMON_PROCESS_MEBIBYTES
+    given = sum(int(application.get("processes") or 0) for application in applications)
+    groups = [group for application in applications for group in application.get("daemon_groups") or []]
+    given += sum(int(group.get("processes") or GROUP_PROCESSES) for group in groups)
+    sharing = sum(not application.get("processes") for application in applications)
+    by_memory = int((for_all - given) / max(1, sharing))
     return max(MIN_DAEMON_PROCESSES, min(cores, by_memory, MAX_DAEMON_PROCESSES))
 
 
@@ -79,7 +87,8 @@ def sizes(
 ) -> dict[str, Any]:
     """Sizes for one host.
 
-    ``applications`` are mappings with ``name`` and, where the user says so, ``processes`` and ``threads``.
+    ``applications`` are mappings with ``name`` and, where the user says so, ``processes``, ``threads`` and
+    ``daemon_groups``.
     ``overrides`` are the server's sizes that the user sets, by the keys of the result; None means not set.
 
     Reasoning:
@@ -96,7 +105,8 @@ def sizes(
       application keeps from ending. Without slots beyond those of the serving children, none with the new
       configuration could start until then, and nobody would be served (measured as above). A free slot is a few KiB.
     - A daemon process runs one thread of Python at a time, so processes follow the cores. At least 2, so that
-      one goes on while the other one restarts; bounded by the memory which the applications share.
+      one goes on while the other one restarts; bounded by the memory which the applications share, less what those
+      processes need whose number the user gives (``processes``, ``daemon_groups``).
     - Threads wait for databases and other services: on a blocking endpoint the number of daemon threads decided the
       throughput (2x5: 913 requests/s, 2x15: 2,343; measured as above), 15 cost nothing elsewhere.
     - The backlogs are longer than httpd has workers, so that the wait is bounded by queue-timeout and not by refused
@@ -111,7 +121,7 @@ def sizes(
     if cores < 1 or memory_mebibytes < 1:
         raise SizingError(f"A host needs at least one core and memory, not {cores} and {memory_mebibytes} MiB.")
     applications = list(applications)
-    processes = _daemon_processes(cores, memory_mebibytes, len(applications))
+    processes = _daemon_processes(cores, memory_mebibytes, applications)
     wanted = {key: int(value) for key, value in (overrides or {}).items() if value is not None}
     return {
         **_server_sizes(memory_mebibytes, wanted),

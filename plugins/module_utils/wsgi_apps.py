@@ -29,6 +29,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners imp
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import ACCOUNT, PATTERNS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives import (
     all_processes,
+    probed_groups,
     replacement_seconds,
     scripts,
     server_problems,
@@ -718,7 +719,12 @@ def normalise_one(
     if result["tls"] and result["tls"]["acme"]:
         challenge = httpd_tls.challenge(result["tls"], [listener.port for listener in listen])
         result["tls"]["acme"] = {**result["tls"]["acme"], "challenge": challenge}
-    return {**result, "all_processes": all_processes(result), "replacement_seconds": replacement_seconds(result)}
+    return {
+        **result,
+        "all_processes": all_processes(result),
+        "replacement_seconds": replacement_seconds(result),
+        "probed_groups": probed_groups(result),
+    }
 
 
 def normalise(

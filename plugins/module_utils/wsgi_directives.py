@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_sizing
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import URL_PATH, is_below
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote, quote_realm
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
     LOCATION,
     VHOST,
@@ -34,7 +35,7 @@ OPTIONS, GROUPS, DIRECTIVES = "daemon_options", "daemon_groups", "wsgi_directive
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
 GROUP_SECONDS = ("request_timeout", "queue_timeout", "startup_timeout", "deadlock_timeout")
 """Timeouts that a daemon process group of an application may have for itself."""
-GROUP_DEFAULTS = {"processes": 1, "threads": 15}
+GROUP_DEFAULTS = {"processes": httpd_sizing.GROUP_PROCESSES, "threads": httpd_sizing.DAEMON_THREADS}
 
 ALIASES = "script_alias_matches"
 """The directive that has to come before the application's own path."""
@@ -273,6 +274,12 @@ def process_groups(application: Application) -> list[dict[str, Any]]:
     return [{**application, "group_name": application["name"]}, *active_groups(application)]
 
 
+def probed_groups(application: Application) -> list[str]:
+    """The daemon process groups of the application; its name alone where it is embedded."""
+    names = [str(group["group_name"]) for group in process_groups(application)]
+    return names[:1] if application["mode"] == "embedded" else names
+
+
 def all_processes(application: Application) -> int | None:
     """The daemon processes of all groups; None when mod_wsgi's default of one is used."""
     if application["processes"] is None:
@@ -387,7 +394,7 @@ def authentication_lines(location: Values) -> list[str]:
         return []
     return [
         "AuthType Basic",
-        f"AuthName {quote(location['auth_user_script']['realm'], 'realm')}",
+        f"AuthName {quote_realm(location['auth_user_script']['realm'], 'realm')}",
         "AuthBasicProvider wsgi",
         # What is required elsewhere stays required.
         "AuthMerging And",

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_logs, httpd_tls, wsgi_directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import LOOPBACK, Listener
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote, quote_realm
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_certificates import UNKNOWN_HOST
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
@@ -66,7 +66,7 @@ def templates() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - not HTML
     )
-    environment.filters.update(wsgi_directives.FILTERS, quote=quote, regex=regex)
+    environment.filters.update(wsgi_directives.FILTERS, quote=quote, quote_realm=quote_realm, regex=regex)
     return environment
 
 

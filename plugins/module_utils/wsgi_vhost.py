@@ -417,11 +417,11 @@ def _redirect(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _header(entry: Mapping[str, Any]) -> dict[str, str]:
     complete = {**HEADER_DEFAULTS, **entry}
-    # A per cent sign begins a format of mod_headers.
+    # A per cent sign begins a format of mod_headers, and a backslash with a letter stands for a control character.
     return {
         "name": str(complete["name"]),
         "action": str(complete["action"]),
-        "value": str(complete["value"]).replace("%", "%%"),
+        "value": str(complete["value"]).replace("\\", "\\\\").replace("%", "%%"),
     }
 
 

@@ -11,8 +11,8 @@ short_description: Prove that WSGI applications run on the right Python and are 
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - Asks in the interpreter that each application runs in, over the private listener, which Python, virtual environment,
-    mod_wsgi, groups and release answer, and compares. A configuration test cannot see a wrong Python.
+  - Asks each application, in each of its daemon process groups and over the private listener, which Python, virtual
+    environment, mod_wsgi, groups and release answer, and compares. A configuration test cannot see a wrong Python.
   - Then asks each application's health path through its own vhost.
   - httpd answers 503 over TLS until it has a certificate that it gets itself (C(tls.acme)). Until then the health path
     is asked over the private listener, and the result names the certificate.
@@ -64,8 +64,9 @@ EXAMPLES = r"""
 RETURN = r"""
 applications:
   description: >-
-    For each application what its daemon process group answered (C(probe)), the status of its health path (C(status))
-    and the seconds until the answer (C(seconds)).
+    For each application what its daemon process group answered (C(probe)), what each further one of
+    C(daemon_groups) answered, by name (C(daemon_groups)), the status of its health path (C(status)) and the seconds
+    until the answer (C(seconds)).
   returned: always
   type: dict
 awaited_certificates:
@@ -177,8 +178,13 @@ def mismatches(answer: dict, expected: dict) -> list:
     ]
 
 
-def expectation(application: dict, parameters: dict) -> dict:
-    """What the probe has to answer."""
+def groups_of(application: dict) -> list:
+    """The daemon process groups to ask. A record that an earlier version has kept names none: then the first."""
+    return application.get("probed_groups") or [application["name"]]
+
+
+def expectation(application: dict, parameters: dict, group: str) -> dict:
+    """What the probe has to answer in a daemon process group."""
     paths = application["paths"]
     embedded = application["mode"] == "embedded"
     return {
@@ -186,7 +192,7 @@ def expectation(application: dict, parameters: dict) -> dict:
         "prefix": parameters["python_prefix"] if embedded else paths["venv"],
         "virtual environment": os.path.realpath(paths["venv"]),
         "mod_wsgi": parameters["mod_wsgi_version"],
-        "daemon process group": "" if embedded else application["name"],
+        "daemon process group": "" if embedded else group,
         "application group": application["application_group"],
         "release": os.path.realpath(paths["current"]),
     }
@@ -208,34 +214,37 @@ class Check:
         self.problem = ""
 
     def run(self) -> None:
-        """Ask both; the problem is kept, since other applications are asked too."""
+        """Ask all; the problem is kept, since other applications are asked too."""
         try:
-            self.result["probe"] = self.probe()
+            answers = {group: self.probe(group) for group in groups_of(self.application)}
+            self.result["probe"] = answers.pop(self.name)
+            if answers:
+                self.result["daemon_groups"] = answers
             self.health()
         except ProbeError as error:
             self.problem = str(error)
 
-    def probe(self) -> dict:
-        """Ask the daemon process group about itself."""
+    def probe(self, group: str) -> dict:
+        """Ask a daemon process group about itself."""
         port = self.parameters["private_port"]
-        path = f"/probe/{self.name}"
+        path = f"/probe/{group}"
         try:
             status, body = get_until("127.0.0.1", port, path, f"127.0.0.1:{port}", PROBE_TIMEOUT)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
-                f"The processes of {self.name} gave no answer within {PROBE_TIMEOUT} s ({describe(error)}); "
+                f"The processes of {group} gave no answer within {PROBE_TIMEOUT} s ({describe(error)}); "
                 f"see {self.logs[0].path}.{self.evidence()}"
             ) from error
         if status != 200:
             raise ProbeError(
-                f"The probe of {self.name} got status {status} from http://127.0.0.1:{port}{path}; "
+                f"The probe of {group} got status {status} from http://127.0.0.1:{port}{path}; "
                 f"see {self.logs[1].path}.{self.evidence()}"
             )
         answer = json.loads(body)
-        wrong = mismatches(answer, expectation(self.application, self.parameters))
+        wrong = mismatches(answer, expectation(self.application, self.parameters, group))
         if wrong:
             raise ProbeError(
-                f"{self.name} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again."
+                f"{group} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again."
             )
         return answer
 

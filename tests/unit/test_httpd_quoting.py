@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError, quote
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError, quote, quote_realm
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from support.httpd_grammar import directives
@@ -75,3 +75,26 @@ def test_plain_values_stay_readable(value: object) -> None:
 
 def test_an_empty_value_is_an_argument() -> None:
     assert quote("") == '""'
+
+
+@pytest.mark.parametrize(
+    ("realm", "written"),
+    [
+        ("Staff", "Staff"),
+        ("100% of $us", '"100% of $us"'),
+        ("%{REQUEST_URI}", '"\\\\%{REQUEST_URI}"'),
+        ("a $1", '"a \\\\$1"'),
+        # Two for the header, each of them escaped in the expression, and each of these in the line.
+        ("a\\b", '"' + "a" + 8 * "\\" + 'b"'),
+        ('the "own"', '"the \\"own\\""'),
+    ],
+)
+def test_a_realm_is_no_expression(realm: str, written: str) -> None:
+    assert quote_realm(realm) == written
+
+
+def test_a_realm_is_refused_for_what_no_line_can_carry() -> None:
+    with pytest.raises(QuotingError, match="a newline"):
+        quote_realm("a\nb", "realm")
+    with pytest.raises(QuotingError, match="must be a string"):
+        quote_realm(True, "realm")

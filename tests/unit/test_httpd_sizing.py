@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import SizingError, sizes
 from hypothesis import given
@@ -51,6 +53,17 @@ def test_processes_follow_the_cores_within_the_memory() -> None:
     assert processes(4, 1024, 1) == 4
     assert processes(4, 1024, 2) == 2
     assert processes(64, 262144, 1) == 8
+
+
+def test_processes_whose_number_is_given_take_their_part_of_the_memory_first() -> None:
+    def processes(**shop: Any) -> int:
+        found = sizes(16, 2048, [{"name": "shop", **shop}, {"name": "blog"}])
+        return int(found["applications"]["blog"]["processes"])
+
+    assert processes() == 4
+    assert processes(processes=2) == 6
+    assert processes(processes=2, daemon_groups=[{"processes": 2}, {}]) == 3
+    assert processes(processes=100) == 2
 
 
 def test_every_result_can_be_overridden() -> None:

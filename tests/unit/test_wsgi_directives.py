@@ -340,6 +340,11 @@ def test_a_further_group_of_processes_serves_its_paths(raw: dict[str, Any]) -> N
         assert f"WSGIImportScript {launcher} process-group={name} application-group=%{{GLOBAL}}" in lines
     (complete,) = wsgi_apps.normalise([{**raw, **keys}], [80], SIZES)
     assert complete["all_processes"] == 5
+    assert complete["probed_groups"] == ["shop", "shop:slow"]
+    files = {file["path"]: file.get("content", "") for file in wsgi_files.files([complete], instance())}
+    (private,) = [text for text in files.values() if "/probe/shop:slow" in text]
+    for name in complete["probed_groups"]:
+        assert f"<Location /probe/{name}>\n    WSGIProcessGroup {name}\n" in private
 
 
 def test_debug_mode_has_one_group(raw: dict[str, Any]) -> None:

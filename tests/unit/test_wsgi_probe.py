@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -91,12 +92,39 @@ def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None
         "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/current"},
     }
     parameters = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": "6.1.1"}
-    expected = wsgi_probe.expectation(application, parameters)
+    expected = wsgi_probe.expectation(application, parameters, "shop")
     assert expected["prefix"] == "/usr"
     assert expected["daemon process group"] == ""
-    daemon = wsgi_probe.expectation({**application, "mode": "daemon"}, parameters)
+    daemon = wsgi_probe.expectation({**application, "mode": "daemon"}, parameters, "shop:slow")
     assert daemon["prefix"] == "/srv/wsgi/shop/venv"
-    assert daemon["daemon process group"] == "shop"
+    assert daemon["daemon process group"] == "shop:slow"
+
+
+def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
+    check: wsgi_probe.Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check.application = {
+        "name": "shop",
+        "mode": "daemon",
+        "application_group": "%{GLOBAL}",
+        "probed_groups": ["shop", "shop:slow"],
+        "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/releases/1"},
+    }
+    python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 8079}
+    check.parameters = {**check.parameters, **python}
+    asked = []
+
+    def answer(_address: str, _port: int, path: str, *_more: object) -> tuple[int, bytes]:
+        asked.append(path)
+        facts = {**ANSWER, "process_group": path.rpartition("/")[2], "venv": "/srv/wsgi/shop/venv"}
+        return 200, json.dumps({**facts, "release": "/old"} if path.endswith("slow") else facts).encode()
+
+    monkeypatch.setattr(wsgi_probe, "get_until", answer)
+    check.run()
+    assert asked == ["/probe/shop", "/probe/shop:slow"]
+    assert check.problem.startswith("shop:slow does not run as it was deployed: release is /old and should be")
+    del check.application["probed_groups"]
+    assert wsgi_probe.groups_of(check.application) == ["shop"]
 
 
 class Handler(BaseHTTPRequestHandler):

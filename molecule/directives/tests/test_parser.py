@@ -27,37 +27,17 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives
     lines,
     value_problems,
 )
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.directives import ADDITIONS, CODE, sample
 from support.managed_host import ManagedHost
+from support.parsing import BATCH, HOSTILE, PATHS, TEXTS, loaded
 
 INVENTORY = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "inventory" / "hosts.yml"
 HOSTS = {
     name: str(variables["mod_wsgi_version"])
     for name, variables in yaml.safe_load(INVENTORY.read_text())["wsgi"]["hosts"].items()
 }
-
-# Characters that mean something to httpd are frequent, all others are possible.
-TEXTS = st.text(st.sampled_from("\\\"' \t\n#${}%<>;&a=/:é漢\x80") | st.characters(), min_size=1, max_size=40)
-PATHS = TEXTS.map("/{}".format)
-HOSTILE = [
-    "\\",
-    '"',
-    "' '",
-    "a b\\",
-    '\\"',
-    "#",
-    "\t",
-    "${PATH}",
-    "%{GLOBAL}",
-    "<VirtualHost *>",
-    "a\nListen 81",
-    "é漢😀\x80\u2028",
-]
-# Many texts are asked for at once: each look at httpd costs.
-BATCH = settings(max_examples=2, deadline=None, database=None, phases=(Phase.explicit, Phase.generate),
-                 suppress_health_check=list(HealthCheck))  # fmt: skip
 
 READ = """
 import json, subprocess, sys
@@ -70,17 +50,6 @@ for value in values:
     answers.append(said.stdout.decode("utf-8", "surrogateescape"))
 print(json.dumps(answers))
 """
-
-
-def loaded(machine: ManagedHost) -> str:
-    """What a configuration for tests needs of the host's own."""
-    folder = "/etc/apache2/mods-enabled"
-    files = f"cat {folder}/mpm_*.load {folder}/auth*.load {folder}/modwsgi.load"
-    text = machine.run("sh", "-c", files) + "LoadModule info_module /usr/lib/apache2/modules/mod_info.so\n"
-    return (
-        text + "ServerName parser.example\nErrorLog /tmp/parser.log\nPidFile /tmp/parser.pid\nUser www-data\n"
-        "Group www-data\nListen 8099\n"
-    )
 
 
 def carried(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
