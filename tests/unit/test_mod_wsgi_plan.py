@@ -9,6 +9,7 @@ import json
 from zipfile import ZipFile
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.filter import mod_wsgi as filters
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_plan
@@ -175,6 +176,12 @@ class TestSettings:
         assert problem.startswith(
             f"mod_wsgi_reload_drain_timeout of host web1 is {seconds:g}; give seconds from 0 (off)"
         )
+
+    def test_the_bounds_and_the_default_are_those_of_the_module_and_the_role(self):
+        source = mod_wsgi_plan.RELOAD_DRAIN_SOURCE
+        assert f"#define LONGEST_SECONDS {mod_wsgi_plan.LONGEST_RELOAD_DRAIN}\n" in source.read_text(encoding="utf-8")
+        defaults = yaml.safe_load((source.parents[1] / "defaults/main.yml").read_text(encoding="utf-8"))
+        assert defaults["mod_wsgi_reload_drain_timeout"] == mod_wsgi_plan.DEFAULT_RELOAD_DRAIN
 
     def test_something_that_is_no_checksum(self, settings):
         assert "is not a SHA-256" in the_problem(settings, source_sha256="abc")
