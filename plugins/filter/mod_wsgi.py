@@ -47,13 +47,14 @@ def mod_wsgi_files(
     instance: Mapping[str, str],
     destroy_interpreter: bool = True,
     directives: Mapping[str, Any] | None = None,
+    reload_drain_timeout: float = mod_wsgi_plan.DEFAULT_RELOAD_DRAIN,
 ) -> list[dict[str, Any]]:
     """The files for the configuration transaction.
 
     Raises AnsibleFilterError when a value cannot stand in httpd's configuration.
     """
     try:
-        return mod_wsgi_plan.files(installation, instance, destroy_interpreter, directives)
+        return mod_wsgi_plan.files(installation, instance, destroy_interpreter, directives, reload_drain_timeout)
     except QuotingError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -33,6 +33,7 @@ OWNED = {
     "group": "the role httpd has the account",
     "pidfile": "the role httpd has the file",
     "serverroot": "the role httpd has the folder",
+    "reloaddraintimeout": "mod_wsgi_reload_drain_timeout sets it",
     "loadmodule": "httpd_extra_modules enables modules",
     "include": "write the directives themselves",
     "includeoptional": "write the directives themselves",

@@ -9,11 +9,12 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from zipfile import ZipFile
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import (
     InstallationError,
+    has_reload_drain,
     linked_pythons,
+    modules_of_wheel,
     sha256_of,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import BUILD_REQUIREMENTS
@@ -21,6 +22,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
 # pip 23 writes "Expected sha256 ..." and "Got ..." on lines of their own.
 _EXPECTED = re.compile(r"Expected sha256\s+([0-9a-f]{64})")
 _GOT = re.compile(r"Got\s+([0-9a-f]{64})")
+
+NOT_FOUND = 127
+"""The exit status that shells give for a program that cannot be run."""
 
 EARLIEST = "315619200"
 """Seconds since 1970 of the times in a wheel: its archive knows none before 1980."""
@@ -73,17 +77,20 @@ def build_environment(extra: dict[str, str], library: str = "") -> dict[str, str
 
 
 def _run(command: list[str], environment: dict[str, str], directory: Path) -> tuple[int, str]:
-    result = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=environment,
-        cwd=directory,
-        errors="replace",
-    )
+    try:
+        result = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            cwd=directory,
+            errors="replace",
+        )
+    except OSError as error:
+        return NOT_FOUND, f"{command[0]}: error: {error.strerror}\n"
     return result.returncode, result.stdout
 
 
@@ -110,15 +117,52 @@ def _requirement(version: str, sha256: str, source: str) -> str:
 
 
 def verify_wheel(wheel: Path, python: str) -> None:
-    """Raise BuildError unless the one compiled module in a wheel is linked with the Python's shared library."""
-    with ZipFile(wheel) as archive:
-        modules = [name for name in archive.namelist() if name.endswith(".so")]
-        linked = linked_pythons(b"".join(archive.read(name) for name in modules))
+    """Raise BuildError unless the one compiled module in a wheel is as it was meant.
+
+    It is linked with the Python's shared library, and has the module of a reload without loss.
+    """
+    modules = modules_of_wheel(wheel)
+    linked = linked_pythons(b"".join(modules))
     if len(modules) != 1 or linked != {python}:
         raise BuildError(
             f"The built wheel {wheel.name} holds {len(modules)} compiled modules linked with libpython "
             f"{', '.join(sorted(linked)) or 'none'}, not one linked with {python}; report this with the build's log."
         )
+    if not has_reload_drain(modules[0]):
+        raise BuildError(
+            f"The built wheel {wheel.name} lacks reload_drain_module, so the linker was not given its object; report "
+            "this with the build's log."
+        )
+
+
+_APXS_FLAGS = ("CFLAGS", "EXTRA_CPPFLAGS", "EXTRA_INCLUDES")
+
+
+def compile_reload_drain(source: str, directory: Path, environment: dict[str, str], host: str) -> Path:
+    """Compile the module of a reload without loss as httpd's own builder would, for the linker of mod_wsgi's.
+
+    source: path of the C file. Returns the object, in ``directory``. Raises BuildError.
+    """
+    apxs, target = environment.get("APXS", "apxs"), directory / "mod_reload_drain.o"
+    flags: list[str] = []
+    log = ""
+    for name in _APXS_FLAGS:
+        code, text = _run([apxs, "-q", name], environment, directory)
+        log += text
+        if code:
+            break
+        flags += shlex.split(text)
+    else:
+        compiler = [*shlex.split(environment["CC"]), *flags, "-fPIC", "-c", source, "-o", str(target)]
+        code, text = _run(compiler, environment, directory)
+        log += text
+    if code:
+        raise BuildError(
+            f"mod_wsgi was not built on host {host}, since its companion {Path(source).name} was not compiled: "
+            f"{_last_error(text)}",
+            log,
+        )
+    return target
 
 
 def build_wheel(
@@ -130,6 +174,7 @@ def build_wheel(
     source: str,
     directory: Path,
     destination: Path,
+    reload_drain: str,
     extra_environment: dict[str, str],
     host: str,
     library: str = "",
@@ -139,7 +184,8 @@ def build_wheel(
     executable: the target interpreter. python: its version, "3.11". sha256: of the source distribution.
     source: path of the source distribution; "" lets pip download it by name and version. directory: where to build;
     the linker writes it into the module as a place to look for libraries, so only root may write there and it must be
-    the same every time. library: path of the interpreter's libpython; "" where the linker finds the distribution's.
+    the same every time. reload_drain: path of the C source that is linked into it.
+    library: path of the interpreter's libpython; "" where the linker finds the distribution's.
 
     Returns the wheel's path and its SHA-256. Raises BuildError; nothing is left in ``directory``.
     """
@@ -156,6 +202,8 @@ def build_wheel(
         pinned = ["--require-hashes", "--no-deps", "--no-cache-dir"]
         from_wheels = [*pip, "install", *pinned, "--only-binary", ":all:", "-r", str(build_requirements)]
         from_source = [*pip, "wheel", *pinned, "--no-binary", ":all:", "--no-build-isolation", "-r", str(requirements)]
+        companion = compile_reload_drain(reload_drain, directory, environment, host)
+        environment["LDFLAGS"] = f"{shlex.quote(str(companion))} {environment['LDFLAGS']}".strip()
         steps = [
             ([executable, "-I", "-m", "venv", str(tools)], "the build environment could not be made"),
             (from_wheels, "the build tools could not be installed from the package index"),

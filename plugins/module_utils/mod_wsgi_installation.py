@@ -11,10 +11,13 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 RECORD = "installation.json"
 
 _LIBRARY_NAME = re.compile(rb"libpython(\d+\.\d+)[a-z]*\.so")
+# As a table of symbols has it.
+_RELOAD_DRAIN = b"\0reload_drain_module\0"
 
 
 class InstallationError(Exception):
@@ -44,6 +47,20 @@ def read_record(directory: str | Path) -> dict[str, Any]:
 def linked_pythons(module: bytes) -> set[str]:
     """Python versions ("3.11") whose libpython a compiled module names."""
     return {found.decode() for found in _LIBRARY_NAME.findall(module)}
+
+
+def has_reload_drain(module: bytes) -> bool:
+    """Whether a compiled module of mod_wsgi has the second module that makes a reload lose no request."""
+    return _RELOAD_DRAIN in module
+
+
+def modules_of_wheel(wheel: str | Path) -> list[bytes]:
+    """The compiled modules in a wheel; empty when the file is no wheel."""
+    try:
+        with ZipFile(wheel) as archive:
+            return [archive.read(name) for name in archive.namelist() if name.endswith(".so")]
+    except BadZipFile:
+        return []
 
 
 def verify_module(path: str | Path, interpreter: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 """Decide on the control node what a host needs, from the settings, the version table and what the host said.
 
 ``settings`` are the role's variables without their prefix: host, python, version, install_method, source,
-source_sha256, wheel, wheel_cache, allow_known_bad, destroy_interpreter, directives. ``inspection`` is what the module
-``modwsgi.deploy.mod_wsgi_interpreter`` returned.
+source_sha256, wheel, wheel_cache, allow_known_bad, destroy_interpreter, reload_drain_timeout (float, seconds),
+directives. ``inspection`` is what the module ``modwsgi.deploy.mod_wsgi_interpreter`` returned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives
     server_lines,
     server_problems,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import sha256_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import (
+    has_reload_drain,
+    modules_of_wheel,
+    sha256_of,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import (
     DEFAULT_VERSION,
     FIRST_WITH_TOGGLE,
@@ -34,6 +38,13 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
 )
 
 ROOT = "/opt/mod_wsgi"
+
+RELOAD_DRAIN_SOURCE = Path(__file__).parents[2] / "roles/mod_wsgi/files/mod_reload_drain.c"
+"""What a build links into the module, on the control node."""
+
+DEFAULT_RELOAD_DRAIN = 2.0
+LONGEST_RELOAD_DRAIN = 30
+"""Seconds; mod_reload_drain.c has the same bound."""
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _PYTHON = re.compile(r"3\.\d+")
@@ -111,6 +122,28 @@ def _toggle_problem(settings: Mapping[str, Any]) -> str:
     return (
         f"mod_wsgi_destroy_interpreter of host {settings['host']} is false, which mod_wsgi {version} does not know; "
         f"set mod_wsgi_version to {FIRST_WITH_TOGGLE} or later, or remove mod_wsgi_destroy_interpreter."
+    )
+
+
+def _drain_problem(settings: Mapping[str, Any]) -> str:
+    timeout = float(settings["reload_drain_timeout"])
+    if 0 <= timeout <= LONGEST_RELOAD_DRAIN:
+        return ""
+    return (
+        f"mod_wsgi_reload_drain_timeout of host {settings['host']} is {timeout:g}; give seconds from 0 (off) to "
+        f"{LONGEST_RELOAD_DRAIN}."
+    )
+
+
+def _missing_drain_problem(settings: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Why a time is asked for in vain; the default asks for nothing."""
+    timeout = float(settings["reload_drain_timeout"])
+    if made["reload_drain"] or timeout in (0, DEFAULT_RELOAD_DRAIN):
+        return ""
+    return (
+        f"mod_wsgi_reload_drain_timeout of host {settings['host']} is {timeout:g}, and "
+        f"{made['wheel'] or made['module']} cannot hold a reload, since it was not built by this "
+        "role; use the method source, or remove mod_wsgi_reload_drain_timeout."
     )
 
 
@@ -198,14 +231,15 @@ def settings_problems(settings: Mapping[str, Any]) -> list[str]:
         )
     known = not problem and settings["install_method"] != "package"
     found = sentences(server_problems(settings["directives"], settings["version"] if known else ""))
-    return [sentence for sentence in (_method_problem(settings), problem, *found) if sentence]
+    sentences_of_all = (_method_problem(settings), problem, _drain_problem(settings), *found)
+    return [sentence for sentence in sentences_of_all if sentence]
 
 
 def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str:
     """Name of the folder, in the wheel cache, of everything that a wheel depends on save its version.
 
     A Python of the user's is named too, since its libpython's folder is written into the module, and so is
-    a source that is not the published one.
+    a source that is not the published one, and the source of a reload without loss, which is built in.
     """
     interpreter = inspection["interpreter"]
     parts = [
@@ -220,6 +254,7 @@ def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str
     checksum = expected_sha256(settings)
     if settings["install_method"] == "source" and checksum != (known.sha256 if known else ""):
         parts.append(f"source_{checksum[:12]}")
+    parts.append(f"drain_{sha256_of(RELOAD_DRAIN_SOURCE)[:12]}")
     return "-".join(parts)
 
 
@@ -285,6 +320,7 @@ def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) ->
         "module": packaged_module(inspection["interpreter"]["version"]),
         "wheel": "",
         "wheel_sha256": "",
+        "reload_drain": False,
         "action": "install" if inspection["missing_packages"] else "none",
         "installation": {},
     }
@@ -326,6 +362,13 @@ def _build_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any], w
     return ""
 
 
+def _has_drain(installation: Mapping[str, Any], wheel: str, checksum: str, action: str) -> bool:
+    """Whether the module that will serve can hold a reload: each that is built here can, one of the user's may."""
+    if action == "none":
+        return bool(installation.get("reload_drain"))
+    return not checksum or has_reload_drain(b"".join(modules_of_wheel(wheel)))
+
+
 def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
     interpreter, version = inspection["interpreter"], settings["version"]
     python = interpreter["version"]
@@ -353,6 +396,7 @@ def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> d
         "source": local_path(settings["source"]),
         "source_sha256": expected_sha256(settings),
         "build_packages": build_packages(python, interpreter["from_distribution"]),
+        "reload_drain": _has_drain(inspection["installation"], wheel, checksum, action),
         "action": action,
         "installation": inspection["installation"] if action == "none" else {},
     }
@@ -363,7 +407,8 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
 
     Returns: problem (a sentence; if not "", nothing may be changed); version (the one that will serve); key (folder in
     the wheel cache); directory, express and module (paths on the host); wheel (path on the control node) and
-    wheel_sha256 ("" until it is built); source and source_sha256; build_packages; action (none, install or build);
+    wheel_sha256 ("" until it is built); source and source_sha256; build_packages; reload_drain (whether the module can
+    hold a reload); action (none, install or build);
     installation (record of the one that is there, empty when there is none or the distribution's package serves);
     settings (those it is made from).
     """
@@ -371,7 +416,8 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     made = make(settings, inspection)
     # Only here is the version known that a distribution's package brings.
     unavailable = sentences(server_problems(settings["directives"], made["version"])) if made["version"] else []
-    return {**made, "problem": made["problem"] or " ".join(unavailable), "settings": dict(settings)}
+    problem = made["problem"] or _missing_drain_problem(settings, made) or " ".join(unavailable)
+    return {**made, "problem": problem, "settings": dict(settings)}
 
 
 def builder(wheel: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
@@ -398,6 +444,7 @@ def record(settings: Mapping[str, Any], inspection: Mapping[str, Any], made: Map
         "express": made["express"],
         "httpd_api": inspection["httpd_api"],
         "key": made["key"],
+        "reload_drain": made["reload_drain"],
     }
 
 
@@ -405,7 +452,7 @@ _HEADER = "# Managed by Ansible (modwsgi.deploy.mod_wsgi): changes here are lost
 
 
 def _load_file(installation: Mapping[str, Any]) -> str:
-    interpreter = installation["interpreter"]
+    interpreter, module = installation["interpreter"], quote(installation["module"], "mod_wsgi module")
     lines = [
         # The new content makes the transaction restart httpd when a module was built anew at the same path.
         (
@@ -414,8 +461,10 @@ def _load_file(installation: Mapping[str, Any]) -> str:
         ),
         # Named in full, so that the dynamic linker takes no other libpython of the same name.
         f"LoadFile {quote(interpreter['libpython'], 'mod_wsgi_interpreter.libpython')}",
-        f"LoadModule wsgi_module {quote(installation['module'], 'mod_wsgi module')}",
+        f"LoadModule wsgi_module {module}",
     ]
+    if installation.get("reload_drain"):
+        lines.append(f"LoadModule reload_drain_module {module}")
     return _HEADER + "\n".join(lines) + "\n"
 
 
@@ -424,13 +473,16 @@ def _configuration_file(
     instance: Mapping[str, str],
     destroy_interpreter: bool,
     directives: Mapping[str, Any] | None,
+    reload_drain_timeout: float,
 ) -> str:
     # Named only when it is off: older modules do not know the directive, and On is what they do.
     toggle = [] if destroy_interpreter else ["# Processes end without finalising Python.", "WSGIDestroyInterpreter Off"]
+    drain = [f"ReloadDrainTimeout {reload_drain_timeout:g}"] if installation.get("reload_drain") else []
     lines = [
         f"WSGIPythonHome {quote(installation['interpreter']['prefix'], 'mod_wsgi_interpreter.prefix')}",
         f"WSGISocketPrefix {quote(instance['socket_directory'] + '/wsgi', 'socket_directory')}",
         *toggle,
+        *drain,
         *server_lines(directives),
     ]
     return _HEADER + "\n".join(lines) + "\n"
@@ -441,6 +493,7 @@ def files(
     instance: Mapping[str, str],
     destroy_interpreter: bool = True,
     directives: Mapping[str, Any] | None = None,
+    reload_drain_timeout: float = DEFAULT_RELOAD_DRAIN,
 ) -> list[dict[str, Any]]:
     """The files of the role for the configuration transaction: module and settings, their links, the facts file.
 
@@ -451,7 +504,9 @@ def files(
         {"path": "mods-available/modwsgi.load", "content": _load_file(installation), "action": "restart"},
         {
             "path": "mods-available/modwsgi.conf",
-            "content": _configuration_file(installation, instance, destroy_interpreter, directives),
+            "content": _configuration_file(
+                installation, instance, destroy_interpreter, directives, reload_drain_timeout
+            ),
             "action": "restart",
         },
         {"path": "mods-enabled/modwsgi.load", "link": "../mods-available/modwsgi.load", "action": "restart"},

@@ -42,6 +42,10 @@ options:
     description: Folder for the wheel and its checksum file.
     type: path
     required: true
+  reload_drain:
+    description: C source on this host of the module that makes a reload lose no request; it is linked into mod_wsgi's.
+    type: path
+    required: true
   library:
     description: Path of the interpreter's libpython, where the linker does not find it by itself.
     type: path
@@ -68,6 +72,7 @@ EXAMPLES = r"""
     version: 6.1.1
     sha256: a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e
     destination: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311
+    reload_drain: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_reload_drain.c
     host: "{{ inventory_hostname }}"
 """
 
@@ -105,6 +110,7 @@ def main() -> None:
             "source": {"type": "path", "default": ""},
             "directory": {"type": "path", "default": "/opt/mod_wsgi/.build"},
             "destination": {"type": "path", "required": True},
+            "reload_drain": {"type": "path", "required": True},
             "library": {"type": "path", "default": ""},
             "environment": {"type": "dict", "default": {}},
             "host": {"type": "str", "required": True},
@@ -125,6 +131,7 @@ def main() -> None:
             source=parameters["source"],
             directory=Path(parameters["directory"]),
             destination=Path(parameters["destination"]),
+            reload_drain=parameters["reload_drain"],
             extra_environment=parameters["environment"],
             host=parameters["host"],
             library=parameters["library"],

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 INTERVAL = 0.02
-"""Seconds from one request to the next."""
+"""The usual one."""
 PATIENCE = 30.0
 """Seconds until a request without an answer has failed."""
 
@@ -32,6 +32,8 @@ class Visitor:
     address: str
     sites: dict[str, bytes]
     """By host name, the body of the right answer."""
+    interval: float = INTERVAL
+    """Seconds from one request to the next."""
     asked: int = 0
     slowest: float = 0.0
     """Seconds."""
@@ -48,7 +50,7 @@ class Visitor:
             request = asyncio.create_task(self._ask(host_name, body))
             requests.add(request)
             request.add_done_callback(requests.discard)
-            due += INTERVAL
+            due += self.interval
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         await asyncio.gather(*requests)
 

@@ -38,6 +38,7 @@ def test_additions_are_fine(text: str) -> None:
         ("<Location /x>\nDocumentRoot /\n</Location>", "line 2: the role itself sets DocumentRoot"),
         ("ErrorLog /x", "sets ErrorLog"),
         ("Listen 81", "sets Listen"),
+        ("ReloadDrainTimeout 9", "sets ReloadDrainTimeout (mod_wsgi_reload_drain_timeout sets it)"),
         ("Include /etc/passwd", "sets Include"),
         ("</VirtualHost>", "line 1: </VirtualHost> closes a section that was not opened there"),
         ("<Location />\n</VirtualHost>", "line 2: </VirtualHost> closes a section"),

@@ -22,15 +22,21 @@ MISMATCH = f"""ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMEN
 class Tools:
     """Stands for pip and venv: answers each command in turn, and writes the wheel where pip would."""
 
-    def __init__(self, answers, linked="3.11"):
-        self.answers, self.linked, self.calls = answers, linked, []
+    def __init__(self, answers, linked="3.11", symbol="reload_drain_module", compiled=(0, "")):
+        self.answers, self.linked, self.symbol, self.calls = answers, linked, symbol, []
+        self.compiled, self.compilations = compiled, []
 
     def __call__(self, command, environment, directory):
-        self.calls.append((command, environment))
+        if command[0] == "apxs":
+            return 0, f" -D{command[-1]} '-Ione folder'\n"
+        if command[0] == "gcc":
+            self.compilations.append(command)
+            return self.compiled
+        self.calls.append((command, dict(environment)))
         if "--wheel-dir" in command:
             (directory / "wheels").mkdir()
             with ZipFile(directory / "wheels" / "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl", "w") as archive:
-                archive.writestr("mod_wsgi/server/mod_wsgi.so", f"libpython{self.linked}.so.1.0")
+                archive.writestr("mod_wsgi/server/mod_wsgi.so", f"libpython{self.linked}.so.1.0\0{self.symbol}\0")
             self.requirement = (directory / "requirements.txt").read_text(encoding="utf-8")
         return self.answers[len(self.calls) - 1]
 
@@ -47,6 +53,7 @@ def build(tmp_path, monkeypatch):
             "source": "",
             "directory": tmp_path / "build",
             "destination": tmp_path / "out",
+            "reload_drain": "/var/cache/modwsgi/key/mod_reload_drain.c",
             "extra_environment": {},
             "host": "web1",
         }
@@ -111,11 +118,49 @@ def test_what_the_linker_lacks_is_in_the_sentence(build):
         build(Tools([(0, ""), (0, ""), (1, log)]))
 
 
-def test_the_library_of_a_python_that_was_moved_comes_first(build):
+def test_the_module_of_a_reload_is_compiled_as_httpds_own_and_linked_in(build, tmp_path):
+    tools = Tools([(0, ""), (0, ""), (0, "")])
+    build(tools)
+    ((compiler, *options),) = tools.compilations
+    assert compiler == "gcc"
+    assert options[:6] == [
+        "-DCFLAGS",
+        "-Ione folder",
+        "-DEXTRA_CPPFLAGS",
+        "-Ione folder",
+        "-DEXTRA_INCLUDES",
+        "-Ione folder",
+    ]
+    companion = str(tmp_path / "build" / "mod_reload_drain.o")
+    assert options[6:] == ["-fPIC", "-c", "/var/cache/modwsgi/key/mod_reload_drain.c", "-o", companion]
+    assert tools.calls[-1][1]["LDFLAGS"].split()[0] == companion
+
+
+def test_what_the_compiler_says_of_the_module_of_a_reload_is_in_the_sentence(build):
+    tools = Tools([], compiled=(1, "mod_reload_drain.c:3:1: fatal error: unixd.h: No such file\n"))
+    with pytest.raises(
+        BuildError, match=r"host web1, since its companion mod_reload_drain\.c .*error: unixd\.h"
+    ) as raised:
+        build(tools)
+    assert "unixd.h" in raised.value.log
+
+
+def test_httpd_without_its_builders_tool_is_told(build):
+    with pytest.raises(BuildError, match=r"was not compiled: /no/apxs: error: No such file or directory"):
+        build(mod_wsgi_build._run, extra_environment={"APXS": "/no/apxs"})
+
+
+def test_a_wheel_without_the_module_of_a_reload_is_refused(build, tmp_path):
+    with pytest.raises(BuildError, match="lacks reload_drain_module"):
+        build(Tools([(0, ""), (0, ""), (0, "")], symbol="my_reload_drain_module"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_library_of_a_python_that_was_moved_comes_first(build, tmp_path):
     tools = Tools([(0, ""), (0, ""), (0, "")])
     library = "/opt/my pythons/lib/libpython3.11.so.1.0"
     build(tools, library=library, extra_environment={"LDFLAGS": "-Wl,-z,now"})
-    flags = "-L'/opt/my pythons/lib' -Wl,--strip-debug -Wl,-z,now"
+    flags = f"{tmp_path}/build/mod_reload_drain.o -L'/opt/my pythons/lib' -Wl,--strip-debug -Wl,-z,now"
     assert {environment["LDFLAGS"] for _, environment in tools.calls} == {flags}
 
 

@@ -127,3 +127,25 @@ def test_the_file_name_has_to_fit_too(tmp_path, record):
 )
 def test_linked_pythons(content, pythons):
     assert installations.linked_pythons(content) == pythons
+
+
+@pytest.mark.parametrize(
+    ("module", "able"),
+    [
+        (b"\0reload_drain_module\0", True),
+        (b"\0not_reload_drain_module\0", False),
+        (b"\0reload_drain_modules\0", False),
+        (b"", False),
+    ],
+)
+def test_a_module_that_can_hold_a_reload_is_told_by_its_symbol(module, able):
+    assert installations.has_reload_drain(module) is able
+
+
+def test_the_compiled_modules_of_a_wheel(tmp_path):
+    assert installations.modules_of_wheel(make_wheel(tmp_path)) == [f"\x7fELF...libpython{VERSION}.so.1.0\0".encode()]
+
+
+def test_what_is_no_wheel_holds_no_modules(tmp_path):
+    (tmp_path / "no.whl").write_bytes(b"no archive")
+    assert installations.modules_of_wheel(tmp_path / "no.whl") == []

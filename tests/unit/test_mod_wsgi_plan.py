@@ -6,8 +6,10 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from zipfile import ZipFile
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.filter import mod_wsgi as filters
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_plan
@@ -16,7 +18,15 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
 
 PUBLISHED = MODULE_VERSIONS["6.1.1"].sha256
 WHEEL = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
-KEY = "debian12-x86_64-mmn20120211-cp311"
+HOST_KEY = "debian12-x86_64-mmn20120211-cp311"
+DRAIN = hashlib.sha256(mod_wsgi_plan.RELOAD_DRAIN_SOURCE.read_bytes()).hexdigest()[:12]
+
+
+def key_of(*further):
+    return "-".join([HOST_KEY, *further, f"drain_{DRAIN}"])
+
+
+KEY = key_of()
 
 
 @pytest.fixture
@@ -32,6 +42,7 @@ def settings(tmp_path):
         "wheel_cache": str(tmp_path / "wheels"),
         "allow_known_bad": [],
         "destroy_interpreter": True,
+        "reload_drain_timeout": 2.0,
         "directives": {},
     }
 
@@ -155,6 +166,23 @@ class TestSettings:
         assert "mod_wsgi_destroy_interpreter of host web1 is false, which mod_wsgi 4.9.0 does not know" in problem
         assert "4.9.1 or later" in problem
 
+    @pytest.mark.parametrize("seconds", [0, 0.5, 30, "2.0"])
+    def test_a_reload_may_wait(self, settings, seconds):
+        assert mod_wsgi_plan.settings_problems({**settings, "reload_drain_timeout": seconds}) == []
+
+    @pytest.mark.parametrize("seconds", [-0.1, 30.5, float("nan"), float("inf")])
+    def test_a_reload_that_waits_for_ever(self, settings, seconds):
+        problem = the_problem(settings, reload_drain_timeout=seconds)
+        assert problem.startswith(
+            f"mod_wsgi_reload_drain_timeout of host web1 is {seconds:g}; give seconds from 0 (off)"
+        )
+
+    def test_the_bounds_and_the_default_are_those_of_the_module_and_the_role(self):
+        source = mod_wsgi_plan.RELOAD_DRAIN_SOURCE
+        assert f"#define LONGEST_SECONDS {mod_wsgi_plan.LONGEST_RELOAD_DRAIN}\n" in source.read_text(encoding="utf-8")
+        defaults = yaml.safe_load((source.parents[1] / "defaults/main.yml").read_text(encoding="utf-8"))
+        assert defaults["mod_wsgi_reload_drain_timeout"] == mod_wsgi_plan.DEFAULT_RELOAD_DRAIN
+
     def test_something_that_is_no_checksum(self, settings):
         assert "is not a SHA-256" in the_problem(settings, source_sha256="abc")
 
@@ -244,11 +272,11 @@ class TestPlan:
     def test_another_python_of_the_same_abi_is_installed_anew(self, settings, own_python):
         own_python["installation"] = {"key": KEY}
         plan = mod_wsgi_plan.plan(settings, own_python)
-        assert (plan["action"], plan["key"]) == ("build", f"{KEY}-opt_python_3_11")
+        assert (plan["action"], plan["key"]) == ("build", key_of("opt_python_3_11"))
 
     def test_another_source_has_a_key_of_its_own(self, settings, inspection):
         plan = mod_wsgi_plan.plan({**settings, "source_sha256": "b" * 64, "source": "mod_wsgi.tar.gz"}, inspection)
-        assert plan["key"] == f"{KEY}-source_{'b' * 12}"
+        assert plan["key"] == key_of(f"source_{'b' * 12}")
 
     def test_a_path_is_held_to_the_range_too(self, settings, inspection):
         inspection["interpreter"]["version"] = "3.9"
@@ -274,7 +302,7 @@ class TestPlan:
 
     def test_a_kept_wheel_needs_no_headers(self, settings, own_python):
         own_python["interpreter"]["headers"] = False
-        put_wheel(settings, key=f"{KEY}-opt_python_3_11")
+        put_wheel(settings, key=key_of("opt_python_3_11"))
         assert mod_wsgi_plan.plan(settings, own_python)["problem"] == ""
 
     def test_the_method_wheel_never_builds(self, settings, inspection):
@@ -294,6 +322,34 @@ class TestPlan:
         plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
         assert plan["action"] == "install"
 
+    def test_another_source_of_the_reload_makes_another_wheel(self, settings, inspection, tmp_path, monkeypatch):
+        source = tmp_path / "mod_reload_drain.c"
+        source.write_text("int changed;\n")
+        monkeypatch.setattr(mod_wsgi_plan, "RELOAD_DRAIN_SOURCE", source)
+        inspection["installation"] = {"key": KEY, "version": "6.1.1", "reload_drain": True}
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        assert (plan["action"], plan["reload_drain"]) == ("build", True)
+        assert plan["key"] != KEY
+
+    @pytest.mark.parametrize(
+        ("symbol", "able"), [(b"\0reload_drain_module\0", True), (b"\0unload_drain_module\0", False)]
+    )
+    def test_whether_a_wheel_of_the_users_can_hold_a_reload(self, settings, inspection, tmp_path, symbol, able):
+        settings.update(install_method="wheel", wheel=str(tmp_path / WHEEL), reload_drain_timeout=5.0)
+        with ZipFile(tmp_path / WHEEL, "w") as archive:
+            archive.writestr("mod_wsgi/server/mod_wsgi-py311.so", b"\x7fELF" + symbol)
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        assert plan["reload_drain"] is able
+        assert bool(plan["problem"]) is not able
+        assert mod_wsgi_plan.record(settings, inspection, plan)["reload_drain"] is able
+        for tells_nothing in (0, 2.0):
+            assert mod_wsgi_plan.plan({**settings, "reload_drain_timeout": tells_nothing}, inspection)["problem"] == ""
+
+    @pytest.mark.parametrize("able", [True, False])
+    def test_what_is_installed_says_itself_whether_it_can_hold_a_reload(self, settings, inspection, able):
+        inspection["installation"] = {"key": KEY, "version": "6.1.1", "reload_drain": able}
+        assert mod_wsgi_plan.plan(settings, inspection)["reload_drain"] is able
+
     def test_a_wheel_for_another_python(self, settings, inspection, tmp_path):
         wheel = tmp_path / WHEEL.replace("311", "312")
         wheel.touch()
@@ -310,6 +366,15 @@ class TestPackage:
         plan = mod_wsgi_plan.plan(settings, inspection)
         assert plan["problem"] == ""
         assert (plan["version"], plan["module"]) == ("4.9.4", "/usr/lib/apache2/modules/mod_wsgi.so-3.11")
+
+    def test_the_distributions_module_cannot_hold_a_reload(self, settings, inspection):
+        assert mod_wsgi_plan.plan(settings, inspection)["reload_drain"] is False
+        problem = mod_wsgi_plan.plan({**settings, "reload_drain_timeout": 3.5}, inspection)["problem"]
+        assert problem == (
+            "mod_wsgi_reload_drain_timeout of host web1 is 3.5, and /usr/lib/apache2/modules/mod_wsgi.so-3.11 cannot "
+            "hold a reload, since it was not built by this role; use the method source, or remove "
+            "mod_wsgi_reload_drain_timeout."
+        )
 
     def test_an_installation_of_another_method_does_not_count(self, settings, inspection):
         inspection["installation"] = {"key": KEY, "version": "6.1.1"}
@@ -373,6 +438,16 @@ class TestFiles:
         (settings,) = [file for file in kept if file["path"] == "mods-available/modwsgi.conf"]
         assert "\nWSGIDestroyInterpreter Off\n" in settings["content"]
         assert settings["action"] == "restart"
+
+    def test_a_reload_waits(self, installation):
+        load, conf = mod_wsgi_plan.files(installation, instance(), reload_drain_timeout=0.25)[:2]
+        module = installation["module"]
+        assert load["content"].endswith(f"LoadModule wsgi_module {module}\nLoadModule reload_drain_module {module}\n")
+        assert "\nReloadDrainTimeout 0.25\n" in conf["content"]
+
+    def test_a_module_that_cannot_wait_is_not_asked_to(self, installation):
+        load, conf = mod_wsgi_plan.files(installation | {"reload_drain": False}, instance())[:2]
+        assert "reloaddrain" not in (load["content"] + conf["content"]).lower().replace("_", "")
 
     def test_the_settings(self, files):
         lines = files["mods-available/modwsgi.conf"]["content"].splitlines()

@@ -19,8 +19,6 @@ from support.waiting import wait_for
 
 HOST = "vhosts-debian12"
 NO_CHANGE_SECONDS = 15.0
-REQUESTS_AT_A_RELOAD = 2
-"""Requests of one visitor that can be under way in a child of httpd whose daemon processes have just gone."""
 
 
 def test_a_form_over_tls_with_cookies_and_csrf(guestbook: SecureSite) -> None:
@@ -306,7 +304,7 @@ def served_certificate(machine: ManagedHost) -> str:
 
 
 def test_a_certificate_is_replaced_while_visitors_come(machine: ManagedHost) -> None:
-    """No connection is refused or reset. What a reload of httpd itself costs is bounded: see docs/tls.md."""
+    """No connection is refused or reset, and each request is answered."""
     before = served_certificate(machine)
     machine.run("sh", "-c", NEW_CERTIFICATE)
     address = machine.address()
@@ -320,8 +318,7 @@ def test_a_certificate_is_replaced_while_visitors_come(machine: ManagedHost) -> 
     with Visitors(ask) as visitors:
         run = deploy()
     assert run.status == 0, run.output
-    assert set(visitors.failures) <= {"503"}
-    assert len(visitors.failures) <= REQUESTS_AT_A_RELOAD
+    assert visitors.failures == []
     assert visitors.answers > 50
     assert served_certificate(machine) not in ("", before)
 
