@@ -325,11 +325,24 @@ def test_what_an_application_prints_is_on_stderr_at_any_level(containers: Contai
 
 
 def test_proxies_are_believed_only_when_they_are_named(containers: Containers) -> None:
-    headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example.com"}
+    headers = {
+        "X-Forwarded-For": "192.0.2.7",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "shop.example.com",
+        "X-Request-ID": "of-the-proxy.1",
+    }
     told = containers.start().get("/", headers).json
     assert (told["client"], told["scheme"]) != ("192.0.2.7", "https")
-    told = containers.start(WSGI_TRUSTED_PROXIES="10.0.0.0/8, 172.16.0.0/12,192.168.0.0/16").get("/", headers).json
+    assert told["request_id"] == told["unique_id"]
+    container = containers.start(
+        WSGI_TRUSTED_PROXIES="10.0.0.0/8, 172.16.0.0/12,192.168.0.0/16", WSGI_LOG_FORMAT="json"
+    )
+    told = container.get("/", headers).json
     assert (told["client"], told["scheme"], told["host"]) == ("192.0.2.7", "https", "shop.example.com")
+    assert told["request_id"] == "of-the-proxy.1" != told["unique_id"]
+    container.wait_for_output('"request_id":"of-the-proxy.1"')
+    told = container.get("/", {**headers, "X-Request-ID": 'a"b'}).json
+    assert told["request_id"] == told["unique_id"], "an id of other characters is not kept"
 
 
 def test_files_are_served_and_bodies_are_limited(containers: Containers) -> None:

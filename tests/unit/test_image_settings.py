@@ -140,6 +140,16 @@ def test_a_stop_leaves_the_processes_their_time() -> None:
     )
 
 
+def test_httpd_asks_whether_a_request_comes_from_a_proxy() -> None:
+    def expression(proxies: str) -> str:
+        return settings.derived(settings.read({"WSGI_TRUSTED_PROXIES": proxies}))["MODWSGI_FROM_PROXY"]
+
+    assert expression("") == "false"
+    assert expression("10.0.0.0/8, 2001:db8::1") == (
+        "%{CONN_REMOTE_ADDR} -ipmatch '10.0.0.0/8' || %{CONN_REMOTE_ADDR} -ipmatch '2001:db8::1'"
+    )
+
+
 def test_httpd_hears_of_switches_only() -> None:
     assert settings.defines(settings.read({})) == ["-DWSGI_SETTINGS"]
     assert settings.defines(settings.read({"WSGI_MODE": "embedded"})) == ["-DWSGI_SETTINGS", "-DWSGI_EMBEDDED"]

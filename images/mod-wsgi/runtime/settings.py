@@ -183,7 +183,7 @@ SETTINGS: tuple[Setting, ...] = (
         "WSGI_TRUSTED_PROXIES",
         addresses,
         "",
-        "Addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed.",
+        "Addresses of proxies whose X-Forwarded-For, -Proto, -Host and X-Request-ID are believed.",
         True,
     ),
     Setting(
@@ -265,10 +265,13 @@ def read(environment: Mapping[str, str]) -> dict[str, str]:
 def derived(values: Mapping[str, str]) -> dict[str, str]:
     """What httpd's configuration refers to besides the settings themselves."""
     is_json = values["WSGI_LOG_FORMAT"] == "json"
+    proxies = [f"%{{CONN_REMOTE_ADDR}} -ipmatch '{address}'" for address in values["WSGI_TRUSTED_PROXIES"].split()]
     return {
         "MODWSGI_ERROR_LOG": f"|{JSON_ERROR_LOG}" if is_json else "/proc/self/fd/2",
         "MODWSGI_REQUESTS_TO_END": str(int(values["WSGI_STOP_TIMEOUT"]) - PROCESSES_TO_END),
         "MODWSGI_LOG_FORMAT": "modwsgi-json" if is_json else "modwsgi",
+        # An expression of httpd's: whether a request comes from one of them.
+        "MODWSGI_FROM_PROXY": " || ".join(proxies) or "false",
     }
 
 

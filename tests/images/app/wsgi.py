@@ -30,6 +30,8 @@ def application(environ, start_response):
         "scheme": environ["wsgi.url_scheme"],
         "client": environ["REMOTE_ADDR"],
         "host": environ["HTTP_HOST"],
+        "request_id": environ["HTTP_X_REQUEST_ID"],
+        "unique_id": environ["UNIQUE_ID"],
         "uid": os.getuid(),
         "folder": os.getcwd(),
         "process_group": environ["mod_wsgi.process_group"],
