@@ -113,17 +113,22 @@ def of_each(make: Any) -> dict[str, Any]:
     return {version: make(version) for version in HOSTS.values()}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def deployed() -> Deployment:
-    """Everything is set on all hosts; the play itself proves that each application answers."""
-    done = deploy(
+def deploy_each(make: Any) -> Deployment:
+    """Deploy to each host all directives that its version has, and the applications that are made for it."""
+    return deploy(
         variables={
             "server": of_each(server),
-            "applications": of_each(applications),
+            "applications": of_each(make),
             "mod_wsgi_directives": "{{ server[mod_wsgi_version] }}",
             "wsgi_apps": "{{ applications[mod_wsgi_version] }}",
         }
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed() -> Deployment:
+    """Everything is set on all hosts; the play itself proves that each application answers."""
+    done = deploy_each(applications)
     assert done.status == 0, done.output
     return done
 
@@ -280,14 +285,7 @@ def test_a_new_release_replaces_the_processes_of_all_groups(tmp_path: Path) -> N
         return [{**one, "source": {"directory": str(tmp_path / "shop")}} for one in applications(version)]
 
     before = {host: {process.pid for process in ManagedHost(host).daemon_processes("shop")} for host in HOSTS}
-    done = deploy(
-        variables={
-            "server": of_each(server),
-            "applications": of_each(changed),
-            "mod_wsgi_directives": "{{ server[mod_wsgi_version] }}",
-            "wsgi_apps": "{{ applications[mod_wsgi_version] }}",
-        }
-    )
+    done = deploy_each(changed)
     assert done.status == 0, done.output
     for host, pids in before.items():
         after = {process.pid for process in ManagedHost(host).daemon_processes("shop")}
@@ -304,10 +302,7 @@ def test_what_a_module_does_not_have_is_refused_before_any_change() -> None:
         first, second = applications(version)
         return [{**first, "daemon_options": unavailable(dict(daemon_options()), version)}, second]
 
-    common = {"applications": of_each(spoilt), "wsgi_apps": "{{ applications[mod_wsgi_version] }}"}
-    done = deploy(
-        variables={**common, "server": of_each(server), "mod_wsgi_directives": "{{ server[mod_wsgi_version] }}"}
-    )
+    done = deploy_each(spoilt)
     refused_everywhere(done, daemon_options(), "wsgi_apps: application 'shop', key daemon_options.{}")
 
 
