@@ -12,13 +12,17 @@ from collections.abc import Callable
 
 import pytest
 import requests
-from support.deployment import deploy
+from support.deployment import Deployment, deploy, play
 from support.managed_host import ManagedHost
 from support.secure_site import SecureSite
 from support.waiting import wait_for
 
 HOST = "vhosts-debian12"
 NO_CHANGE_SECONDS = 15.0
+PACE_SECONDS = 3.2
+"""What pace.yml takes on a machine where NO_CHANGE_SECONDS are a matter of our roles (a run without a change took 12 s
+there, 2026-11). Nearly all of such a run is Ansible, sending and starting small modules; a machine on which that takes
+longer gets as much more."""
 
 
 def test_a_form_over_tls_with_cookies_and_csrf(guestbook: SecureSite) -> None:
@@ -337,10 +341,18 @@ def test_a_certificate_for_another_key_is_refused(machine: ManagedHost) -> None:
         machine.run("cp", "/root/shop.key", "/etc/ssl/private/shop.key")
 
 
-def test_a_run_without_a_change_is_short() -> None:
+def timed(run: Callable[[], Deployment]) -> tuple[float, Deployment]:
+    """Seconds of a run, and how it ended."""
     began = time.monotonic()
-    run = deploy()
-    seconds = time.monotonic() - began
-    assert run.status == 0, run.output
+    done = run()
+    assert done.status == 0, done.output
+    return time.monotonic() - began, done
+
+
+def test_a_run_without_a_change_is_short() -> None:
+    paces = [timed(lambda: play("molecule/vhosts/pace.yml"))[0]]
+    seconds, run = timed(deploy)
+    paces.append(timed(lambda: play("molecule/vhosts/pace.yml"))[0])
     assert run.recap(HOST)["changed"] == 0
-    assert seconds < NO_CHANGE_SECONDS, f"{seconds:.1f} s"
+    slower = max(1.0, sum(paces) / len(paces) / PACE_SECONDS)
+    assert seconds < NO_CHANGE_SECONDS * slower, f"{seconds:.1f} s where Ansible takes {slower:.2f} times as long"
