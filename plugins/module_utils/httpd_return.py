@@ -19,6 +19,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment imp
 
 Instance = Mapping[str, str]
 
+STARTED_AGAIN = "httpd had ended, and was started again."
+
 
 def journal_of(instance: Instance) -> Journal:
     """The journal of an instance."""
@@ -101,7 +103,7 @@ def _serve_again(service: Service, journal: Journal) -> str:
         return "httpd, which did not run before, is stopped."
     if main is None:
         service.start()
-        return "httpd had ended, and was started again."
+        return STARTED_AGAIN
     if list(main) == header["process"] and not journal.marked(httpd_journal.ACTED):
         httpd_pending.restore(service.instance, header["pending"])
         _note_daemon_processes(main.pid, returned["notes"])
@@ -111,7 +113,9 @@ def _serve_again(service: Service, journal: Journal) -> str:
         return "httpd was restarted."
     if returned["action"] == httpd_pending.RELOAD:
         service.reload()
-        return "httpd was reloaded."
+        # Another process, and nothing here has asked for one: it ended, and the service manager has been faster. What
+        # that has read is not known, so it reads again.
+        return "httpd was reloaded." if list(main) == header["process"] else STARTED_AGAIN
     _note_daemon_processes(main.pid, returned["notes"])
     return "httpd itself needed nothing."
 

@@ -123,7 +123,7 @@ def test_httpd_that_has_read_the_change_does_what_the_change_has_needed(host: Ho
     host.change(httpd_pending.NONE)
     host.change(action)
     host.journal.mark(httpd_journal.ACTED)
-    host.back()
+    assert host.back()[-1] == {"reload": "httpd was reloaded.", "restart": "httpd was restarted."}[action]
     assert host.done == [(action, "old\n")]
     assert restored(host)
 
@@ -131,7 +131,7 @@ def test_httpd_that_has_read_the_change_does_what_the_change_has_needed(host: Ho
 def test_httpd_that_somebody_has_restarted_meanwhile_is_reloaded(host: Host) -> None:
     host.change(httpd_pending.RELOAD)
     host.main = Process(12, 3)
-    host.back()
+    assert "httpd had ended, and was started again." in host.back()
     assert host.done == [("reload", "old\n")]
 
 
