@@ -239,7 +239,7 @@ def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str
     """Name of the folder, in the wheel cache, of everything that a wheel depends on save its version.
 
     A Python of the user's is named too, since its libpython's folder is written into the module, and so is
-    a source that is not the published one, and the source of a reload without loss, which is built in.
+    a source that is not the published one, and of what is built the source of a reload without loss, which is in it.
     """
     interpreter = inspection["interpreter"]
     parts = [
@@ -254,7 +254,9 @@ def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str
     checksum = expected_sha256(settings)
     if settings["install_method"] == "source" and checksum != (known.sha256 if known else ""):
         parts.append(f"source_{checksum[:12]}")
-    parts.append(f"drain_{sha256_of(RELOAD_DRAIN_SOURCE)[:12]}")
+    # A wheel of the user's is what it is; one of the cache was built here, also where the method is `wheel`.
+    if not settings["wheel"]:
+        parts.append(f"drain_{sha256_of(RELOAD_DRAIN_SOURCE)[:12]}")
     return "-".join(parts)
 
 

@@ -309,6 +309,18 @@ class TestPlan:
         problem = mod_wsgi_plan.plan({**settings, "install_method": "wheel"}, inspection)["problem"]
         assert "mod_wsgi_install_method of host web1 is wheel, and there is no " in problem
 
+    def test_the_method_wheel_takes_what_was_built(self, settings, inspection):
+        wheel, _ = put_wheel(settings)
+        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel"}, inspection)
+        assert (plan["problem"], plan["action"], plan["wheel"]) == ("", "install", str(wheel))
+
+    def test_a_wheel_of_the_users_stays_whatever_a_build_would_link_in(self, settings, inspection, tmp_path):
+        wheel = tmp_path / WHEEL
+        wheel.write_bytes(b"own")
+        inspection["installation"] = {"key": HOST_KEY, "wheel_sha256": hashlib.sha256(b"own").hexdigest()}
+        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
+        assert (plan["key"], plan["action"]) == (HOST_KEY, "none")
+
     def test_a_wheel_of_the_users(self, settings, inspection, tmp_path):
         wheel = tmp_path / WHEEL
         wheel.write_bytes(b"own")
@@ -318,7 +330,7 @@ class TestPlan:
     def test_a_changed_wheel_of_the_users_is_installed_anew(self, settings, inspection, tmp_path):
         wheel = tmp_path / WHEEL
         wheel.write_bytes(b"new")
-        inspection["installation"] = {"key": KEY, "wheel_sha256": hashlib.sha256(b"old").hexdigest()}
+        inspection["installation"] = {"key": HOST_KEY, "wheel_sha256": hashlib.sha256(b"old").hexdigest()}
         plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
         assert plan["action"] == "install"
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.managed_host import ManagedHost
 from support.parsing import BATCH, HOSTILE, PATHS, TEXTS, loaded
-from support.vhosts import FILES, KEYS, PAIR, TAME, Text, directives
+from support.vhost_texts import FILES, KEYS, PAIR, TAME, Text, directives
 
 HOST = "directives-611"
 LISTEN = [80, 443]
