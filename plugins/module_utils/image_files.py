@@ -20,7 +20,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_logs, 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import Reference
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import DAEMON_LISTEN_BACKLOG
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_files import MODULE_UTILS, File, templates
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_files import MODULE_UTILS, File, role_file, templates
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import DEBUG_CONFIGURATION
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_site import site_values
 
 SETTINGS = MODULE_UTILS.parents[1] / "images" / "mod-wsgi" / "runtime" / "settings.py"
@@ -136,6 +137,7 @@ def files(installation: Mapping[str, Any]) -> list[File]:
         {"path": f"sites-available/{site}", "content": both},
         {"path": f"sites-enabled/{site}", "link": f"../sites-available/{site}"},
         {"path": f"{LIBRARY}/{LOG_WRITER}", "content": httpd_logs.writer(), "mode": "0755"},
+        {"path": f"{LIBRARY}/{os.path.basename(DEBUG_CONFIGURATION)}", "content": role_file("debug.conf")},
         {"path": f"{LIBRARY}/image.json", "content": json.dumps(description(installation), indent=2) + "\n"},
     ]
 

@@ -15,6 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_certificates import UNKNOWN_HOST
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
+    DEBUG_CONFIGURATION,
     DEBUG_TOOL,
     DEBUGGED_SCRIPT,
     DEBUGGER,
@@ -100,6 +101,7 @@ def helper_files() -> list[File]:
         {"path": RUN_TOOL, "content": (MODULE_UTILS / "wsgi_run.py").read_text(encoding="utf-8"), "mode": "0755"},
         {"path": DEBUG_TOOL, "content": role_file("wsgi_debug.py"), "mode": "0755"},
         {"path": DEBUGGED_SCRIPT, "content": role_file("debugged_script.py")},
+        {"path": DEBUG_CONFIGURATION, "content": role_file("debug.conf")},
         # Links, and not the files: Python looks for the modules beside the file itself.
         {"path": RUNNER, "link": os.path.relpath(RUN_TOOL, os.path.dirname(RUNNER))},
         {"path": DEBUGGER, "link": os.path.relpath(DEBUG_TOOL, os.path.dirname(DEBUGGER))},

@@ -153,6 +153,7 @@ def test_helpers_are_there_without_any_application() -> None:
         "/usr/local/lib/modwsgi/wsgi_run.py",
         "/usr/local/lib/modwsgi/wsgi_debug.py",
         "/usr/local/lib/modwsgi/debugged_script.py",
+        "/usr/local/lib/modwsgi/debug.conf",
         "/usr/local/bin/wsgi-run",
         "/usr/local/bin/wsgi-debug",
     ]

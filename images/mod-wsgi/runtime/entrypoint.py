@@ -30,6 +30,7 @@ import settings  # noqa: E402 - beside this file, which `python -I` does not sea
 HTTPD = "/usr/sbin/apache2"
 APPLICATION = os.path.join(LIBRARY, "application.py")
 DESCRIPTION = os.path.join(LIBRARY, "image.json")
+DEBUG_CONFIGURATION = os.path.join(LIBRARY, "debug.conf")
 PYTHON = os.path.join(settings.VENV, "bin", "python")
 PID_FILE = os.path.join(settings.RUNTIME, "apache2.pid")
 SHELLS = ("/bin/bash", "/bin/sh")
@@ -400,6 +401,7 @@ def debug_command(values: Mapping[str, str], express: str, root: str, startup: b
         *("--working-directory", values["WSGI_HOME"]),
         *("--keep-alive-timeout", "0"),  # a connection that waits would occupy the only thread
         *("--limit-request-body", values["WSGI_MAX_BODY_SIZE"]),
+        *("--include-file", DEBUG_CONFIGURATION),
         *(word for address in proxies for word in ("--trust-proxy", address)),
         *(word for header in headers for word in ("--trust-proxy-header", header)),
         *(["--url-alias", values["WSGI_STATIC_URL"], values["WSGI_STATIC_PATH"]] if values["WSGI_STATIC_URL"] else []),

@@ -93,6 +93,12 @@ def test_the_application_finds_what_it_has_with_wsgi_run(machine: ManagedHost, s
     assert facts["path"][2:] == path[2:], "the standard library, then the virtual environment"
 
 
+def test_a_request_has_its_id_as_in_the_vhost(session: Session) -> None:
+    told = json.loads(session.ask("/request").body)
+    assert told["UNIQUE_ID"]
+    assert told["HTTP_X_REQUEST_ID"] == told["UNIQUE_ID"]
+
+
 def test_static_files_are_served(session: Session) -> None:
     assert session.ask("/static/shop.css").body == "body { color: navy }"
 

@@ -157,8 +157,6 @@ def server_root(name: str, state: str, package: str) -> Iterator[str]:
         os.mkdir(os.path.join(root, "lib"))
         os.symlink(package, os.path.join(root, "lib", "mod_wsgi"))
         os.symlink(os.path.join(LIBRARY, "wsgi_run.py"), os.path.join(root, "lib", "wsgi_run.py"))
-        with open(os.path.join(root, "as-in-the-vhost.conf"), "w", encoding="utf-8") as stream:
-            stream.write("AllowEncodedSlashes On\n")
         yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -190,7 +188,7 @@ def command_line(deployment: wsgi_run.Deployment, module: Module, root: str, por
         *("--locale", application["locale"]),
         *("--keep-alive-timeout", "0"),  # a connection that waits would occupy the only thread
         *("--limit-request-body", "0"),
-        *("--include-file", os.path.join(root, "as-in-the-vhost.conf")),
+        *("--include-file", os.path.join(LIBRARY, "debug.conf")),
         *aliases,
     ]
 

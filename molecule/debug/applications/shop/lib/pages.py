@@ -27,6 +27,8 @@ PAGES = {
 def application(environ, start_response):
     """The WSGI application."""
     page = PAGES.get(environ["PATH_INFO"])
+    if environ["PATH_INFO"] == "/request":
+        page = {key: environ.get(key) for key in ("PATH_INFO", "UNIQUE_ID", "HTTP_X_REQUEST_ID")}.copy
     body = json.dumps(page() if page else None).encode()
     start_response("200 OK" if page else "404 Not Found", [("Content-Type", "application/json")])
     return [body]
