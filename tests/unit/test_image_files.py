@@ -111,7 +111,8 @@ def test_the_image_serves_as_a_host_does(tmp_path: Path, mode: str) -> None:
 
 def test_every_variable_has_a_value() -> None:
     settings = image_files.settings()
-    text = "".join(contents().values())
+    # That file is for mod_wsgi-express, which has variables of its own.
+    text = "".join(content for path, content in contents().items() if not path.endswith("/debug.conf"))
     named = set(re.findall(r"\$\{(\w+)\}", text))
     apache = {name for name in named if name.startswith("APACHE_")}
     assert apache == {"APACHE_RUN_DIR"}
