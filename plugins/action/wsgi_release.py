@@ -12,8 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import (
     Entry,
     SourceError,
-    digest,
-    list_entries,
+    examine,
     pack,
 )
 
@@ -31,7 +30,10 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         applications = [dict(application) for application in self._task.args.get("applications") or []]
-        listed = {a["name"]: self._examine(a) for a in applications if "directory" in a["source"]}
+        try:
+            listed = {a["name"]: examine(a) for a in applications if "directory" in a["source"]}
+        except SourceError as error:
+            raise AnsibleActionFail(str(error)) from error
         options = {"atexit_warnings": self._task.args.get("atexit_warnings", False)}
         result.update(self._execute_module(MODULE, {**options, "applications": applications}, task_vars=variables))
         if result.get("failed") or self._task.check_mode or not result.get("missing"):
@@ -50,19 +52,6 @@ class ActionModule(ActionBase):
             result["warnings"] = warnings
         result["releases"] = releases
         return result
-
-    def _examine(self, application: dict[str, Any]) -> list[Entry]:
-        """The entries of a source; its digest becomes part of the application."""
-        root = application["source"]["directory"]
-        exclude = [*application["source"]["exclude"], *filter(None, [application["static_root"]])]
-        try:
-            entries = list_entries(root, exclude)
-            application["digest"] = digest(root, entries)
-        except (SourceError, OSError) as error:
-            raise AnsibleActionFail(
-                f"wsgi_apps: application {application['name']!r}, key source.directory: {error}; correct {root}."
-            ) from error
-        return entries
 
     def _transfer(self, application: dict[str, Any], entries: list[Entry]) -> str:
         """Pack the source and put it into the remote temporary folder; its path there."""

@@ -15,7 +15,7 @@ import stat
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 ALWAYS_EXCLUDED = (
     ".git",
@@ -105,6 +105,23 @@ def digest(root: str, entries: Iterable[Entry]) -> str:
             content = _file_digest(os.path.join(root, entry.path))
         total.update(kind + os.fsencode(entry.path) + b"\0" + content.digest())
     return total.hexdigest()[:DIGEST_LENGTH]
+
+
+def examine(application: dict[str, Any]) -> list[Entry]:
+    """The entries of an application's source on the control node; their digest becomes the key ``digest``.
+
+    Raises SourceError with a whole sentence.
+    """
+    root = application["source"]["directory"]
+    exclude = [*application["source"]["exclude"], *filter(None, [application["static_root"]])]
+    try:
+        entries = list_entries(root, exclude)
+        application["digest"] = digest(root, entries)
+    except (SourceError, OSError) as error:
+        raise SourceError(
+            f"wsgi_apps: application {application['name']!r}, key source.directory: {error}; correct {root}."
+        ) from error
+    return entries
 
 
 def _file_digest(path: str) -> hashlib._Hash:

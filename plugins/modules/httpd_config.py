@@ -30,18 +30,12 @@ options:
     description: The httpd instance.
     type: str
     default: apache2
-  defer:
-    description:
-      - Only check the set, and leave it on the host for a later call with O(together_with), which puts it live.
-      - In check mode the changes are predicted here.
-    type: bool
-    default: false
-    version_added: 0.2.0
   together_with:
-    description: Owners whose deferred sets go live in the same transaction. Those that have deferred none are left out.
-    type: list
-    elements: str
-    default: []
+    description:
+      - The complete sets of other owners, which go live in the same transaction, by owner.
+      - Each is a list like O(files), as JSON in Base64, which comes through templates unchanged.
+    type: dict
+    default: {}
     version_added: 0.2.0
   files:
     description: The owner's complete set.
@@ -161,17 +155,17 @@ changes:
 import base64
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending, httpd_return
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
     Transaction,
     TransactionError,
+    decode_sets,
     is_full,
 )
 
@@ -191,36 +185,6 @@ FILE_OPTIONS = {
 }
 
 
-class Deferred:
-    """The sets that earlier tasks of this run have left; they go with the next boot."""
-
-    def __init__(self, described: dict[str, str]) -> None:
-        """``described`` is the instance."""
-        self.directory = Path(described["volatile_directory"], "deferred")
-
-    def leave(self, owner: str, files: list[dict[str, Any]]) -> None:
-        """For a later task."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        content = json.dumps(files).encode()
-        httpd_journal.replace(Edit(str(self._file(owner)), httpd_journal.WRITE, content, mode=0o600))
-
-    def sets(self, owners: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """Those of the owners that have left one."""
-        return {
-            owner: json.loads(self._file(owner).read_text(encoding="utf-8"))
-            for owner in owners
-            if self._file(owner).exists()
-        }
-
-    def forget(self, owners: list[str]) -> None:
-        """They are live."""
-        for owner in owners:
-            self._file(owner).unlink(missing_ok=True)
-
-    def _file(self, owner: str) -> Path:
-        return self.directory / f"{owner}.json"
-
-
 def sensitive(encoded: str | None, name: str) -> list[dict[str, Any]]:
     """The entries of the option ``sensitive_files``."""
     group = instance(name)["group"]
@@ -236,24 +200,18 @@ def run(
     name: str,
     files: list[dict[str, Any]],
     check_mode: bool,
-    defer: bool = False,
-    together_with: list[str] | None = None,
+    together_with: dict[str, list[dict[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     """Do what the module promises; returns its result."""
     described = instance(name)
+    sets = {**(together_with or {}), owner: files}
     if check_mode:
-        return _result(Transaction(described, {owner: files}, predict=True))
-    deferred, others = Deferred(described), together_with or []
+        return _result(Transaction(described, sets, predict=True))
     with locked(described["state_directory"]):
         httpd_return.recover(described)
-        if defer:
-            Transaction(described, {owner: files}, predict=False)  # refuses what can be refused already
-            deferred.leave(owner, files)
-            return {"changed": False, "action": httpd_pending.NONE, "changes": [], "diff": [], "unproven": False}
-        transaction = Transaction(described, {**deferred.sets(others), owner: files}, predict=False)
+        transaction = Transaction(described, sets, predict=False)
         result = _result(transaction)
         _go_live(transaction)
-        deferred.forget(others)
     return {**result, "unproven": transaction.journal.open}
 
 
@@ -288,8 +246,7 @@ def main() -> None:
         argument_spec={
             "owner": {"type": "str", "required": True},
             "instance": {"type": "str", "default": "apache2"},
-            "defer": {"type": "bool", "default": False},
-            "together_with": {"type": "list", "elements": "str", "default": []},
+            "together_with": {"type": "dict", "default": {}},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
             "sensitive_files": {"type": "str", "no_log": True},
         },
@@ -304,8 +261,7 @@ def main() -> None:
             parameters["instance"],
             files,
             module.check_mode,
-            parameters["defer"],
-            parameters["together_with"],
+            decode_sets(parameters["together_with"]),
         )
     except (TransactionError, UnknownInstanceError, JournalError, ControlError) as error:
         module.fail_json(msg=str(error))

@@ -50,41 +50,9 @@ shown:
   elements: str
 """
 
-import os
 
 from ansible.module_utils.basic import AnsibleModule
-
-FLAG = "maintenance"
-
-
-def wanted(application: dict, releases: dict) -> bool:
-    """Whether the application's page is to be shown."""
-    maintenance = application.get("maintenance")  # of an earlier version, there was none
-    if not maintenance:
-        return False
-    return maintenance["enabled"] or (maintenance["during_deploy"] and is_replaced(application, releases))
-
-
-def is_replaced(application: dict, releases: dict) -> bool:
-    """Whether an application that serves is about to get another release."""
-    current = application["paths"]["current"]
-    new = (releases.get(application["name"]) or {}).get("path")
-    return bool(new) and os.path.exists(current) and os.path.realpath(current) != os.path.realpath(new)
-
-
-def switch(application: dict, show: bool, check_mode: bool) -> bool:
-    """Make or remove the file; whether that changes something."""
-    path = os.path.join(application["paths"]["code"], FLAG)
-    if os.path.exists(path) == show or (show and not os.path.isdir(application["paths"]["code"])):
-        return False
-    if not check_mode:
-        if show:
-            with open(path, "w", encoding="utf-8") as stream:
-                stream.write("Visitors see the maintenance page while this file is here.\n")
-            os.chmod(path, 0o644)
-        else:
-            os.unlink(path)
-    return True
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_pages import switch, wanted
 
 
 def main() -> None:

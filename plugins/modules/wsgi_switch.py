@@ -79,116 +79,15 @@ activation:
   type: bool
 """
 
-import grp
-import json
 import os
-import pwd
-import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending, httpd_return
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, JournalError, locked
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_daemon import httpd_pid, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
-    PARTS,
-    application_file,
-    decode_environments,
-    differing,
-    leads_to,
-    new_record,
-    read_record,
-    record_text,
-    wanted,
-)
-
-APPLICATION_MODE = 0o644
-ENVIRONMENT_MODE = 0o640
-
-
-def as_json(value: dict) -> str:
-    """A configuration file's text."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def file_differs(path: str, content: str, mode: int, group: str) -> bool:
-    """Whether a file has to be written, because of its content, its mode or its group."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            found = os.fstat(stream.fileno())
-            owner = (found.st_uid, grp.getgrgid(found.st_gid).gr_name, stat.S_IMODE(found.st_mode))
-            return stream.read() != content or owner != (0, group, mode)
-    except (OSError, KeyError, UnicodeDecodeError):
-        return True
-
-
-class Switch:
-    """One application's way from the deployment in use to the wanted one."""
-
-    def __init__(self, application: dict, variables: dict, parameters: dict, described: dict) -> None:
-        name = application["name"]
-        self.application = application
-        self.paths = application["paths"]
-        self.variables = variables
-        self.release, self.venv = parameters["releases"][name], parameters["venvs"][name]
-        self.instance = described
-        self.deployment = wanted(application, variables, self.release["id"], self.venv["id"], parameters["launcher"])
-        self.record = read_record(self.paths["deployment"])
-        group = application["group"]
-        self.files = [
-            (self.paths["environment"], as_json(variables), ENVIRONMENT_MODE, group),
-            (self.paths["application"], as_json(application_file(application)), APPLICATION_MODE, "root"),
-        ]
-        self.links = [
-            (self.paths["venv"], self.venv["path"]),
-            (self.paths["current"], self.release["path"]),
-        ]
-
-    def changes(self) -> list:
-        """The parts that are not as wanted, on disk or in the record."""
-        found = differing(self.deployment, self.record)
-        if any(file_differs(*file) for file in self.files) or not all(leads_to(*link) for link in self.links):
-            found = found or ["files"]
-        return found
-
-    @property
-    def action(self) -> str:
-        """What httpd needs to serve it."""
-        return httpd_pending.RELOAD if self.application["mode"] == "embedded" else httpd_pending.NONE
-
-    def edits(self) -> list:
-        """What makes the switch; the record comes last."""
-        found = [
-            Edit(path, httpd_journal.WRITE, content.encode(), "", mode, 0, grp.getgrnam(group).gr_gid)
-            for path, content, mode, group in self.files
-            if file_differs(path, content, mode, group)
-        ]
-        found += [
-            Edit(link, httpd_journal.LINK, target=os.path.relpath(target, os.path.dirname(link)))
-            for link, target in self.links
-            if not leads_to(link, target)
-        ]
-        record = record_text(new_record(self.deployment, self.record, self._running()))
-        return [*found, Edit(self.paths["deployment"], httpd_journal.WRITE, record.encode(), "", 0o600, 0, 0)]
-
-    def note(self) -> dict:
-        """What a return has to know."""
-        application = self.application
-        return {"name": application["name"], "user": application["user"], "record": self.paths["deployment"]}
-
-    def _running(self) -> list:
-        parent = httpd_pid(self.instance["pid_file"])
-        if parent is None:
-            return []
-        uid = pwd.getpwnam(self.application["user"]).pw_uid
-        return [list(process) for process in processes(parent, self.application["name"], uid)]
-
-    def describe(self) -> tuple:
-        """What is in use and what is wanted, without a secret."""
-        before = {part: self.record.get(part, "") for part in PARTS if part != "environment"}
-        after = {part: self.deployment[part] for part in PARTS if part != "environment"}
-        return before, after
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import decode_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switch, as_json
 
 
 def perform(described: dict, switches: list) -> None:

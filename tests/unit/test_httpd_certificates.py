@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_certificate_files as certificates
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
-from ansible_collections.modwsgi.deploy.plugins.modules import httpd_certificates
 
 
 @pytest.fixture(name="described", autouse=True)
@@ -33,19 +33,19 @@ def entry(folder: Path, *names: str, self_signed: bool = True) -> dict[str, Any]
 @pytest.fixture(name="made")
 def fixture_made(described: dict[str, str], tmp_path: Path) -> dict[str, Any]:
     made = entry(tmp_path, "shop.example", "*.shop.example", "192.0.2.1")
-    assert httpd_certificates.run(described, [made], True, False)[0]
+    assert certificates.run(described, [made], False)[0]
     return made
 
 
 def refused(described: dict[str, str], given: dict[str, Any]) -> str:
-    with pytest.raises(httpd_certificates.CertificateError) as error:
-        httpd_certificates.run(described, [{**given, "self_signed": False}], True, False)
+    with pytest.raises(certificates.CertificateError) as error:
+        certificates.run(described, [{**given, "self_signed": False}], False)
     return str(error.value)
 
 
 def test_one_for_development_is_made_once(described: dict[str, str], made: dict[str, Any]) -> None:
     before = Path(made["certificate"]).read_text()
-    changed, found = httpd_certificates.run(described, [made], True, False)
+    changed, found = certificates.run(described, [made], False)
     assert not changed
     assert Path(made["certificate"]).read_text() == before
     assert len(found["shop"]["fingerprint"]) == 64
@@ -55,32 +55,32 @@ def test_one_for_development_is_made_once(described: dict[str, str], made: dict[
 
 
 def test_other_names_need_another_one(described: dict[str, str], made: dict[str, Any]) -> None:
-    assert httpd_certificates.run(described, [{**made, "names": ["shop.example"]}], True, False)[0]
-    assert httpd_certificates.covered_names(made["certificate"]) == ["shop.example"]
+    assert certificates.run(described, [{**made, "names": ["shop.example"]}], False)[0]
+    assert certificates.covered_names(made["certificate"]) == ["shop.example"]
 
 
 def test_one_near_its_end_is_made_again(
     described: dict[str, str], made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(httpd_certificates, "RENEWED_BEFORE", httpd_certificates.DAYS + 1)
-    assert httpd_certificates.run(described, [made], True, True)[0]
+    monkeypatch.setattr(certificates, "RENEWED_BEFORE", certificates.DAYS + 1)
+    assert certificates.run(described, [made], True)[0]
 
 
 def test_check_mode_makes_nothing(described: dict[str, str], tmp_path: Path) -> None:
-    assert httpd_certificates.run(described, [entry(tmp_path)], True, True) == (True, {})
+    assert certificates.run(described, [entry(tmp_path)], True) == (True, {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_given_one_that_is_right_is_taken(described: dict[str, str], made: dict[str, Any]) -> None:
-    changed, found = httpd_certificates.run(described, [{**made, "self_signed": False}], False, False)
+    changed, found = certificates.run(described, [{**made, "self_signed": False}], False)
     assert not changed
     assert found["shop"]["fingerprint"]
 
 
 def test_a_new_certificate_has_another_fingerprint(described: dict[str, str], made: dict[str, Any]) -> None:
-    before = httpd_certificates.describe(made)["fingerprint"]
-    httpd_certificates.put(described, [made])
-    assert httpd_certificates.describe(made)["fingerprint"] != before
+    before = certificates.describe(made)["fingerprint"]
+    certificates.put(described, [made])
+    assert certificates.describe(made)["fingerprint"] != before
 
 
 def test_the_previous_one_comes_back_with_the_rest_of_the_deployment(
@@ -90,14 +90,14 @@ def test_the_previous_one_comes_back_with_the_rest_of_the_deployment(
     journal.commit()
     paths = [Path(made["certificate"]), Path(made["key"])]
     before = [path.read_bytes() for path in paths]
-    httpd_certificates.run(described, [{**made, "names": ["blog.example"]}], True, False)
+    certificates.run(described, [{**made, "names": ["blog.example"]}], False)
     assert all(path.read_bytes() != old for path, old in zip(paths, before, strict=True))
     journal.undo_all()
     assert [path.read_bytes() for path in paths] == before
 
 
 def test_one_that_was_not_there_goes_with_the_deployment(described: dict[str, str], tmp_path: Path) -> None:
-    httpd_certificates.run(described, [entry(tmp_path / "tls")], True, False)
+    certificates.run(described, [entry(tmp_path / "tls")], False)
     assert (tmp_path / "tls").stat().st_mode & 0o777 == 0o700
     Journal(described["state_directory"]).undo_all()
     assert not (tmp_path / "tls").exists()
@@ -139,10 +139,10 @@ def test_a_certificate_for_another_name_is_refused(described: dict[str, str], ma
 def test_an_expired_certificate_is_refused(
     described: dict[str, str], made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = httpd_certificates.openssl
+    real = certificates.openssl
 
     def later(*arguments: str) -> Any:
-        end = str((httpd_certificates.DAYS + 1) * 86400)
+        end = str((certificates.DAYS + 1) * 86400)
         return real(
             *(
                 end if previous == "-checkend" else word
@@ -150,7 +150,7 @@ def test_an_expired_certificate_is_refused(
             )
         )
 
-    monkeypatch.setattr(httpd_certificates, "openssl", later)
+    monkeypatch.setattr(certificates, "openssl", later)
     assert refused(described, made).endswith("has expired; renew it.")
 
 
@@ -165,7 +165,7 @@ def test_an_expired_certificate_is_refused(
     ],
 )
 def test_names_that_a_certificate_stands_for(pattern: str, name: str, covered: bool) -> None:
-    assert httpd_certificates.covers(pattern, name) is covered
+    assert certificates.covers(pattern, name) is covered
 
 
 def test_before_openssl_is_installed_only_missing_files_are_found(
@@ -173,9 +173,10 @@ def test_before_openssl_is_installed_only_missing_files_are_found(
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     given = {**made, "self_signed": False}
-    assert httpd_certificates.run(described, [given], False, False) == (False, {})
-    assert httpd_certificates.run(described, [made], True, True) == (True, {})
+    assert certificates.run(described, [given], True) == (False, {})
+    assert certificates.run(described, [made], True) == (True, {})
+    assert certificates.examine([given, made]) == ([made], {})
     assert "install it (the role httpd does)" in refused(described, made)
     Path(made["certificate"]).unlink()
-    with pytest.raises(httpd_certificates.CertificateError, match="cannot be read"):
-        httpd_certificates.run(described, [given], False, False)
+    with pytest.raises(certificates.CertificateError, match="cannot be read"):
+        certificates.run(described, [given], False)

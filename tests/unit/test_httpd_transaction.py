@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import getpass
 import grp
@@ -17,7 +18,11 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending, httpd_processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import Transaction, TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
+    Transaction,
+    TransactionError,
+    decode_sets,
+)
 from ansible_collections.modwsgi.deploy.plugins.modules import httpd_config
 from support.killing import each_moment
 
@@ -65,12 +70,15 @@ class Host:
         *files: dict[str, Any],
         owner: str = "httpd",
         check: bool = False,
-        defer: bool = False,
-        together_with: tuple[str, ...] = (),
+        **together_with: list[dict[str, Any]],
     ) -> dict[str, Any]:
+        others = {name: self.complete(*entries) for name, entries in together_with.items()}
+        return httpd_config.run(owner, "apache2", self.complete(*files), check, others)
+
+    def complete(self, *files: dict[str, Any]) -> list[dict[str, Any]]:
+        """The files, as they belong to the account of the test."""
         mine = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
-        complete = [{**mine, **entry} for entry in files]
-        return httpd_config.run(owner, "apache2", complete, check, defer, list(together_with))
+        return [{**mine, **entry} for entry in files]
 
     def tree(self) -> dict[str, str]:
         """Everything below etc."""
@@ -343,57 +351,56 @@ B = {"path": "conf-available/b.conf", "content": "B 1\n"}
 B_LINK = {"path": "conf-enabled/b.conf", "link": "../conf-available/b.conf"}
 
 
-def test_sets_that_were_deferred_go_live_together(host: Host) -> None:
-    before = host.tree()
-    deferred = host.run(A, A_LINK, defer=True)
-    assert (deferred["changed"], deferred["changes"], deferred["unproven"]) == (False, [], False)
-    assert host.tree() == before
-    done = host.run(B, B_LINK, owner="wsgi_app", together_with=("httpd", "mod_wsgi"))
+def test_sets_of_several_owners_go_live_together(host: Host) -> None:
+    done = host.run(B, B_LINK, owner="wsgi_app", httpd=[A, A_LINK], mod_wsgi=[])
     assert [line.partition(" ")[0] for line in done["changes"]] == ["write", "write", "link", "link"]
     assert done["unproven"] is True
     assert len(Journal(host.instance["state_directory"]).steps()) == 1
     assert host.run(A, A_LINK)["changes"] == []
-    assert host.run(B, B_LINK, owner="wsgi_app", together_with=("httpd",))["changes"] == []
+    assert host.run(B, B_LINK, owner="wsgi_app", httpd=[A, A_LINK])["changes"] == []
+
+
+def test_check_mode_predicts_them_together(host: Host) -> None:
+    before = host.tree()
+    predicted = host.run(B, owner="wsgi_app", check=True, httpd=[A])
+    assert len(predicted["changes"]) == 2
+    assert host.tree() == before
 
 
 def test_none_of_them_goes_live_when_httpd_refuses_one(host: Host) -> None:
-    host.run(A, A_LINK, defer=True)
     before = host.tree()
     with pytest.raises(
         TransactionError, match="refuses the configuration of httpd and wsgi_app, so nothing was changed"
     ):
-        host.run({**B, "content": "BROKEN\n"}, B_LINK, owner="wsgi_app", together_with=("httpd",))
+        host.run({**B, "content": "BROKEN\n"}, B_LINK, owner="wsgi_app", httpd=[A, A_LINK])
     assert host.tree() == before
     assert not Journal(host.instance["state_directory"]).open
 
 
-def test_a_deferred_set_is_checked_at_once(host: Host) -> None:
-    (host.root / "conf-available/a.conf").write_text("theirs\n")
-    with pytest.raises(TransactionError, match="exists already"):
-        host.run(A, defer=True)
-
-
-def test_a_deferred_set_is_for_this_run_and_for_root(host: Host) -> None:
-    host.run(A, defer=True)
-    [file] = (Path(host.instance["volatile_directory"]) / "deferred").iterdir()
-    assert file.stat().st_mode & 0o777 == 0o600
-    host.run(B, owner="wsgi_app", together_with=("httpd",))
-    assert not file.exists()
-
-
 def test_a_path_moves_from_one_owner_to_another_in_one_transaction(host: Host) -> None:
     host.run(A, A_LINK)
-    host.run(A_LINK, defer=True)
-    done = host.run({**A, "content": "A 2\n"}, owner="wsgi_app", together_with=("httpd",))
+    done = host.run({**A, "content": "A 2\n"}, owner="wsgi_app", httpd=[A_LINK])
     assert done["changes"] == [f"write {host.root}/conf-available/a.conf"]
     assert host.run(A_LINK)["changes"] == []
     assert host.run(owner="wsgi_app")["changes"] == [f"remove {host.root}/conf-available/a.conf"]
 
 
 def test_a_path_in_two_sets_of_one_transaction_is_refused(host: Host) -> None:
-    host.run(A, defer=True)
     with pytest.raises(TransactionError, match="is listed by wsgi_app and by another owner"):
-        host.run(A, owner="wsgi_app", together_with=("httpd",))
+        host.run(A, owner="wsgi_app", httpd=[A])
+
+
+def test_sets_of_others_come_as_they_are() -> None:
+    files = [{"path": "a.conf", "content": "{{ this }} is no template\n"}]
+    encoded = base64.b64encode(json.dumps(files).encode()).decode()
+    assert decode_sets({"httpd": encoded}) == {"httpd": files}
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", '[{"content": "x"}]', "no JSON", None])
+def test_what_is_no_set_is_refused(text: str | None) -> None:
+    encoded = None if text is None else base64.b64encode(text.encode()).decode()
+    with pytest.raises(TransactionError, match="files of the owner httpd must be a list as JSON in Base64"):
+        decode_sets({"httpd": encoded})  # type: ignore[dict-item]
 
 
 def test_a_relative_link_out_of_the_server_root_means_the_same_in_the_copy(host: Host) -> None:

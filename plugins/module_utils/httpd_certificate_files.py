@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates and keys on the managed host: whether they can be used, and self-made ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, locked
+
+DAYS, RENEWED_BEFORE = 365, 30
+"""Mozilla's intermediate profile wants at most 366 days."""
+
+
+ENTRY_OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "certificate": {"type": "path", "required": True},
+    "key": {"type": "path", "required": True, "no_log": False},
+    "names": {"type": "list", "elements": "str", "required": True},
+    "self_signed": {"type": "bool", "default": False},
+}
+"""One certificate, as a module takes it."""
+
+
+class CertificateError(Exception):
+    """A certificate cannot be used; the text is one sentence for the user."""
+
+
+def openssl(*arguments: str) -> subprocess.CompletedProcess:
+    """Run openssl; it never asks for a passphrase."""
+    return subprocess.run(
+        ["openssl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def refusal(entry: dict, key: str, text: str) -> CertificateError:
+    """The sentence about one certificate."""
+    return CertificateError(f"wsgi_apps: application {entry['name']!r}, key tls.{key}: {text}.")
+
+
+def read(entry: dict, key: str) -> bytes:
+    """The content of a file. Raises CertificateError when there is none."""
+    try:
+        with open(entry[key], "rb") as stream:
+            return stream.read()
+    except OSError as error:
+        raise refusal(
+            entry, key, f"{entry[key]} cannot be read on the host ({error.strerror}); put the file there"
+        ) from error
+
+
+def check_given(entry: dict) -> None:
+    """Raise CertificateError for what browsers or httpd would refuse."""
+    path = entry["certificate"]
+    of_certificate = openssl("x509", "-in", path, "-noout", "-pubkey")
+    if of_certificate.returncode != 0:
+        raise refusal(entry, "certificate", f"{path} holds no certificate in PEM form; correct the file")
+    of_key = openssl("pkey", "-in", entry["key"], "-pubout", "-passin", "pass:")
+    if of_key.returncode != 0:
+        raise refusal(
+            entry, "key", f"{entry['key']} holds no private key in PEM form without a passphrase; correct the file"
+        )
+    if of_certificate.stdout.split() != of_key.stdout.split():
+        raise refusal(entry, "key", f"{entry['key']} is not the key of {path}; give the pair that belongs together")
+    if openssl("x509", "-in", path, "-noout", "-checkend", "0").returncode != 0:
+        raise refusal(entry, "certificate", f"{path} has expired; renew it")
+    names = covered_names(path)
+    if not any(covers(name, entry["names"][0]) for name in names):
+        shown = ", ".join(names) or "no host name"
+        raise refusal(entry, "certificate", f"{path} is for {shown} and not for {entry['names'][0]}; get one that is")
+
+
+def covered_names(path: str) -> list:
+    """The host names and addresses that a certificate is for."""
+    shown = openssl("x509", "-in", path, "-noout", "-ext", "subjectAltName").stdout
+    return re.findall(r"(?:DNS|IP Address):([^,\s]+)", shown)
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Whether a name of a certificate stands for a host; ``*`` stands for one label."""
+    pattern, name = pattern.lower(), name.lower().strip("[]")
+    if pattern.startswith("*."):
+        return "." in name and name.split(".", 1)[1] == pattern[2:]
+    return pattern == name
+
+
+def is_current(entry: dict) -> bool:
+    """Whether a self-signed certificate is there, for these names and for long enough."""
+    path = entry["certificate"]
+    if not (os.path.isfile(path) and os.path.isfile(entry["key"])):
+        return False
+    if openssl("x509", "-in", path, "-noout", "-checkend", str(RENEWED_BEFORE * 86400)).returncode != 0:
+        return False
+    return sorted(covered_names(path)) == sorted(set(entry["names"]))
+
+
+def make(entry: dict, folder: str) -> list:
+    """The edits that put a new self-signed certificate and its key in place; ``folder`` is for the work."""
+    names = ",".join(
+        ("IP:" if re.fullmatch(r"[0-9.]+|.*:.*", name) else "DNS:") + name.strip("[]") for name in entry["names"]
+    )
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        key, certificate = os.path.join(work, "key"), os.path.join(work, "crt")
+        done = openssl(
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256",
+            "-days", str(DAYS), "-subj", "/CN=self-signed", "-addext", f"subjectAltName={names}",
+            "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise refusal(entry, "self_signed", f"openssl cannot make it: {' '.join(done.stderr.split())[-300:]}")
+        return [
+            Edit(os.path.dirname(entry["key"]), httpd_journal.DIRECTORY, mode=0o700),
+            Edit(entry["key"], httpd_journal.WRITE, _content(key), mode=0o600),
+            Edit(entry["certificate"], httpd_journal.WRITE, _content(certificate), mode=0o644),
+        ]
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
+
+
+def put(described: dict, entries: list) -> None:
+    """Make the certificates, as a step of the transaction: when the deployment fails, the previous ones come back."""
+    with locked(described["state_directory"]):
+        httpd_return.recover(described)
+        edits = [edit for entry in entries for edit in make(entry, described["state_directory"])]
+        httpd_return.begin(described)
+        try:
+            httpd_return.journal_of(described).apply(edits, httpd_pending.RELOAD)
+        except BaseException:
+            httpd_return.forget_unless_steps(described)
+            raise
+
+
+def describe(entry: dict) -> dict:
+    """What the vhost has to know of a certificate."""
+    content = read(entry, "certificate")
+    responder = openssl("x509", "-in", entry["certificate"], "-noout", "-ocsp_uri").stdout.strip()
+    return {
+        "fingerprint": hashlib.sha256(content + read(entry, "key")).hexdigest(),
+        "stapling": bool(responder) and content.count(b"-----BEGIN CERTIFICATE-----") > 1,
+    }
+
+
+def examine(entries: list) -> tuple:
+    """Check the given certificates; those entries which have to be made, and the descriptions of the others, by name.
+
+    Changes nothing. Before anything is installed on a fresh host, all that can be found is a file that is not there.
+    Raises CertificateError, and OSError for a file that cannot be read.
+    """
+    given = [entry for entry in entries if not entry["self_signed"]]
+    for entry in given:
+        read(entry, "certificate")
+        read(entry, "key")
+    if shutil.which("openssl") is None:
+        return [entry for entry in entries if entry["self_signed"]], {}
+    for entry in given:
+        check_given(entry)
+    missing = [entry for entry in entries if entry["self_signed"] and not is_current(entry)]
+    return missing, {entry["name"]: describe(entry) for entry in entries if entry not in missing}
+
+
+def run(described: dict, entries: list, check_mode: bool) -> tuple:
+    """Check all, make what is missing; whether something changed, and the descriptions."""
+    missing, there = examine(entries)
+    if check_mode or not entries:
+        return bool(missing), there
+    if shutil.which("openssl") is None:
+        raise CertificateError("The program openssl is not on the host; install it (the role httpd does).")
+    if missing:
+        put(described, missing)
+    return bool(missing), {**there, **{entry["name"]: describe(entry) for entry in missing}}

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The maintenance pages of applications: when visitors see them. Runs on the managed host."""
+
+from __future__ import annotations
+
+import os
+
+FLAG = "maintenance"
+
+
+def wanted(application: dict, releases: dict) -> bool:
+    """Whether the application's page is to be shown."""
+    maintenance = application.get("maintenance")  # of an earlier version, there was none
+    if not maintenance:
+        return False
+    return maintenance["enabled"] or (maintenance["during_deploy"] and is_replaced(application, releases))
+
+
+def is_replaced(application: dict, releases: dict) -> bool:
+    """Whether an application that serves is about to get another release."""
+    current = application["paths"]["current"]
+    new = (releases.get(application["name"]) or {}).get("path")
+    return bool(new) and os.path.exists(current) and os.path.realpath(current) != os.path.realpath(new)
+
+
+def switch(application: dict, show: bool, check_mode: bool) -> bool:
+    """Make or remove the file; whether that changes something."""
+    path = os.path.join(application["paths"]["code"], FLAG)
+    if os.path.exists(path) == show or (show and not os.path.isdir(application["paths"]["code"])):
+        return False
+    if not check_mode:
+        if show:
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.write("Visitors see the maintenance page while this file is here.\n")
+            os.chmod(path, 0o644)
+        else:
+            os.unlink(path)
+    return True
+
+
+def is_due(application: dict, releases: dict) -> bool:
+    """Whether the page has to be switched before the deployment, or after it."""
+    return is_replaced(application, releases) or switch(application, wanted(application, releases), check_mode=True)

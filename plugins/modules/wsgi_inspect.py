@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Say which steps of a deployment have something to do, and refuse what can be refused before them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: wsgi_inspect
+short_description: What a host lacks for its WSGI applications
+version_added: 0.2.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - Looks at accounts, releases, virtual environments, certificates and deployments, and says which steps of a
+    deployment have something to do. Those that have nothing to do need no module of their own.
+  - Refuses what can be refused before anything is changed - an account that is root, a certificate that cannot be used,
+    a source or a repository that cannot be read, a file of others where one of ours is to be.
+  - Changes nothing. While the change of an earlier run is not proven, all steps are named.
+  - Works as an action plugin and a module of the same name; the option C(digest) of an application is filled in by the
+    action plugin.
+options:
+  applications:
+    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
+    type: list
+    elements: dict
+    required: true
+  environments:
+    description: Environment variables of all applications, as base64-encoded JSON.
+    type: str
+    required: true
+  certificates:
+    description: Certificates in the form of the filter P(modwsgi.deploy.wsgi_apps_certificates#filter).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Whose it is.
+        type: str
+        required: true
+      certificate:
+        description: The file of the certificate.
+        type: path
+        required: true
+      key:
+        description: The file of its key.
+        type: path
+        required: true
+      names:
+        description: The host names that it is for.
+        type: list
+        elements: str
+        required: true
+      self_signed:
+        description: Whether the role makes it.
+        type: bool
+        default: false
+  interpreter:
+    description: RV(modwsgi.deploy.mod_wsgi_interpreter#module:interpreter).
+    type: dict
+    required: true
+  launcher:
+    description: Digest of the launcher that serves.
+    type: str
+    required: true
+  configuration:
+    description: >-
+      Sets of files that are to go live, by owner, as for O(modwsgi.deploy.httpd_config#module:together_with).
+      They are checked against the host.
+    type: dict
+    default: {}
+  instance:
+    description: The httpd instance.
+    type: str
+    default: apache2
+attributes:
+  check_mode:
+    description: Reads only.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: It is known what the host lacks
+  modwsgi.deploy.wsgi_inspect:
+    applications: "{{ applications }}"
+    environments: "{{ environments | to_json | b64encode }}"
+    interpreter: "{{ mod_wsgi_interpreter }}"
+    launcher: "{{ lookup('ansible.builtin.file', 'launcher.py') | hash('sha256') }}"
+  register: inspection
+"""
+
+RETURN = r"""
+steps:
+  description: >-
+    The steps that have something to do, of V(accounts), V(releases), V(venvs), V(maintenance), V(preparation),
+    V(certificates), V(switch).
+  returned: success
+  type: list
+  elements: str
+git:
+  description: Whether git is installed.
+  returned: success
+  type: bool
+releases:
+  description: For each application its release, as of M(modwsgi.deploy.wsgi_release) in check mode.
+  returned: success
+  type: dict
+venvs:
+  description: For each application its virtual environment, as of M(modwsgi.deploy.wsgi_venv) in check mode.
+  returned: success
+  type: dict
+certificates:
+  description: Those that are there, as of M(modwsgi.deploy.httpd_certificates).
+  returned: success
+  type: dict
+"""
+
+import shutil
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_certificate_files, httpd_return, wsgi_pages
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_certificate_files import CertificateError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
+    Transaction,
+    TransactionError,
+    decode_sets,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
+    COMMAND_PARTS,
+    decode_environments,
+    differing,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_releases import ReleaseError, release_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switch
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import VenvError, virtual_environments
+
+
+def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
+    """What the module returns. Raises the errors of what it looks at."""
+    Transaction(described, decode_sets(parameters["configuration"]), predict=True)  # refuses what can be refused
+    applications = parameters["applications"]
+    accounts = Accounts(check_mode=True)
+    accounts.ensure(applications)
+    _, certificates = httpd_certificate_files.examine(parameters["certificates"])
+    releases = {application["name"]: release_of(application, check_mode=True) for application in applications}
+    venvs = virtual_environments(applications, {**parameters, "releases": releases}, check_mode=True)
+    environments = decode_environments(parameters["environments"])
+    chosen = {"releases": releases, "venvs": venvs, "launcher": parameters["launcher"]}
+    switches = [Switch(each, environments.get(each["name"], {}), chosen, described) for each in applications]
+    due = {
+        "accounts": bool(accounts.changes),
+        "releases": any(release["changed"] for release in releases.values()),
+        "venvs": any(venv["changed"] for venv in venvs.values()),
+        "maintenance": any(wsgi_pages.is_due(application, releases) for application in applications),
+        "preparation": any(differing(switch.deployment, switch.record, COMMAND_PARTS) for switch in switches),
+        "certificates": len(certificates) < len(parameters["certificates"]),
+        "switch": any(switch.changes() or switch.record.get("stale_processes") for switch in switches),
+    }
+    journal = httpd_return.journal_of(described)
+    unproven = journal.open or journal.interrupted
+    return {
+        # What is there may be undone before the next step.
+        "steps": [step for step, is_due in due.items() if is_due or unproven],
+        "git": bool(shutil.which("git")),
+        "releases": releases,
+        "venvs": venvs,
+        "certificates": certificates,
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "applications": {"type": "list", "elements": "dict", "required": True},
+            "environments": {"type": "str", "required": True, "no_log": True},
+            "certificates": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": httpd_certificate_files.ENTRY_OPTIONS,
+            },
+            "interpreter": {"type": "dict", "required": True},
+            "launcher": {"type": "str", "required": True},
+            "configuration": {"type": "dict", "default": {}},
+            "instance": {"type": "str", "default": "apache2"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = inspect(module.params, instance(module.params["instance"]))
+    except (
+        AccountError,
+        CertificateError,
+        JournalError,
+        ReleaseError,
+        TransactionError,
+        UnknownInstanceError,
+        VenvError,
+        ValueError,
+    ) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=f"The host cannot be looked at: {error}; become root, or correct the host.")
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

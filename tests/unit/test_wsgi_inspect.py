@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Before a deployment, it is known which steps have something to do; what cannot be done is refused there."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import json
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_certificate_files import CertificateError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_return import journal_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import write_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import layout
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switch
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import virtual_environments
+from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect, wsgi_switch
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes folders of other accounts")
+
+NOBODY = pwd.getpwnam("nobody")
+INTERPRETER = {"executable": sys.executable, "full_version": "3.11.0", "abi": "cp311"}
+EVERYTHING = ["accounts", "releases", "venvs", "maintenance", "preparation", "certificates", "switch"]
+
+
+class Host:
+    """A host in a folder, with one application that is to be deployed."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        for name in ("CODE_ROOT", "STATE_ROOT", "CONFIGURATION_ROOT"):
+            monkeypatch.setattr(wsgi_accounts, name, str(root) + getattr(wsgi_accounts, name))
+        self.described = {
+            **instance(),
+            "server_root": str(root / "etc/apache2"),
+            "state_directory": str(root / "state"),
+            "volatile_directory": str(root / "run"),
+            "pid_file": str(root / "pid"),
+            "unit": "",
+        }
+        self.application: dict[str, Any] = {
+            "name": "shop",
+            "mode": "daemon",
+            "user": "nobody",
+            "group": grp.getgrgid(NOBODY.pw_gid).gr_name,
+            "script": "wsgi.py",
+            "callable": "application",
+            "python_path": [],
+            "requirements": "",
+            "server_name": "shop.example.com",
+            "static": [],
+            "static_root": "",
+            "lang": "C.UTF-8",
+            "locale": "C.UTF-8",
+            "debug": False,
+            "maintenance": {"enabled": False, "during_deploy": True},
+            "release_commands": [],
+            "source": {"directory": "/source", "exclude": []},
+            "digest": "release-1",
+            "paths": {name: str(root) + path for name, path in layout("shop").items()},
+        }
+        self.variables: dict[str, str] = {}
+        self.certificates: list[dict[str, Any]] = []
+        self.configuration: dict[str, str] = {}
+
+    def parameters(self) -> dict[str, Any]:
+        environments = {"shop": self.variables}
+        return {
+            "applications": [self.application],
+            "environments": base64.b64encode(json.dumps(environments).encode()).decode(),
+            "certificates": self.certificates,
+            "interpreter": INTERPRETER,
+            "launcher": "launcher-1",
+            "configuration": self.configuration,
+        }
+
+    def inspect(self) -> dict[str, Any]:
+        return wsgi_inspect.inspect(self.parameters(), self.described)
+
+    def deploy(self) -> None:
+        """What the steps do."""
+        parameters = self.parameters()
+        Accounts(check_mode=False).ensure([self.application])
+        release = Path(self.application["paths"]["releases"], self.application["digest"])
+        release.mkdir()
+        parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
+        parameters["cache"] = str(self.root / "cache")
+        parameters["venvs"] = virtual_environments([self.application], parameters, check_mode=False)
+        wsgi_switch.perform(self.described, [Switch(self.application, self.variables, parameters, self.described)])
+        journal_of(self.described).commit()
+
+    def tree(self) -> list[str]:
+        return sorted(str(path) for path in self.root.rglob("*"))
+
+
+@pytest.fixture(name="host")
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, monkeypatch)
+
+
+@pytest.fixture(name="deployed")
+def fixture_deployed(host: Host) -> Host:
+    host.deploy()
+    assert host.inspect()["steps"] == []
+    return host
+
+
+def test_a_fresh_host_needs_everything_and_is_left_as_it_is(host: Host) -> None:
+    found = host.inspect()
+    assert found["steps"] == ["accounts", "releases", "venvs", "preparation", "switch"]
+    assert found["releases"]["shop"]["id"] == "release-1"
+    assert host.tree() == []
+
+
+def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:
+    before = deployed.tree()
+    found = deployed.inspect()
+    paths = deployed.application["paths"]
+    assert found["steps"] == []
+    assert found["releases"]["shop"] == {"id": "release-1", "path": f"{paths['releases']}/release-1", "changed": False}
+    assert found["venvs"]["shop"]["path"] == os.path.realpath(paths["venv"])
+    assert deployed.tree() == before
+
+
+def new_release(host: Host) -> None:
+    host.application["digest"] = "release-2"
+
+
+def prepared_release(host: Host) -> None:
+    new_release(host)
+    Path(host.application["paths"]["releases"], "release-2").mkdir()
+
+
+def page(host: Host) -> None:
+    host.application["maintenance"] = {"enabled": True, "during_deploy": False}
+
+
+def forgotten_page(host: Host) -> None:
+    Path(host.application["paths"]["code"], "maintenance").touch()
+
+
+def variable(host: Host) -> None:
+    host.variables = {"KEY": "value"}
+
+
+def script(host: Host) -> None:
+    host.application["script"] = "other.py"
+
+
+def command(host: Host) -> None:
+    host.application["release_commands"] = [["true"]]
+
+
+def lost_virtual_environment(host: Host) -> None:
+    Path(os.path.realpath(host.application["paths"]["venv"]), ".complete").unlink()
+
+
+def open_folder(host: Host) -> None:
+    Path(host.application["paths"]["state"]).chmod(0o777)
+
+
+def edited_file(host: Host) -> None:
+    Path(host.application["paths"]["environment"]).write_text("{}")
+
+
+def earlier_link(host: Host) -> None:
+    link = Path(host.application["paths"]["current"])
+    link.unlink()
+    link.symlink_to("elsewhere")
+
+
+def stale_process(host: Host) -> None:
+    record = host.application["paths"]["deployment"]
+    content = json.loads(Path(record).read_text())
+    write_record(record, {**content, "stale_processes": [[1, 1]]})
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        (new_release, ["releases", "venvs", "maintenance", "preparation", "switch"]),
+        (prepared_release, ["maintenance", "preparation", "switch"]),
+        (page, ["maintenance"]),
+        (forgotten_page, ["maintenance"]),
+        (variable, ["preparation", "switch"]),
+        (script, ["switch"]),
+        (command, ["preparation", "switch"]),
+        (lost_virtual_environment, ["venvs"]),
+        (open_folder, ["accounts"]),
+        (edited_file, ["switch"]),
+        (earlier_link, ["switch"]),
+        (stale_process, ["switch"]),
+    ],
+)
+def test_what_a_change_needs(deployed: Host, change: Callable[[Host], None], steps: list[str]) -> None:
+    change(deployed)
+    assert deployed.inspect()["steps"] == steps
+
+
+def test_while_a_change_is_not_proven_every_step_looks_for_itself(deployed: Host) -> None:
+    journal_of(deployed.described).begin(process=None, pending="none", reaps=False)
+    assert deployed.inspect()["steps"] == EVERYTHING
+
+
+def test_a_half_made_step_counts_too(deployed: Host) -> None:
+    Path(journal_of(deployed.described).directory).mkdir(parents=True)
+    assert deployed.inspect()["steps"] == EVERYTHING
+
+
+def certificate(host: Host, **keys: Any) -> dict[str, Any]:
+    files = {"certificate": str(host.root / "shop.crt"), "key": str(host.root / "shop.key")}
+    return {"name": "shop", **files, "names": ["shop.example.com"], "self_signed": False, **keys}
+
+
+def test_a_certificate_is_looked_at(deployed: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.certificates = [certificate(deployed, self_signed=True)]
+    assert deployed.inspect()["steps"] == ["certificates"]
+    deployed.certificates = [certificate(deployed)]
+    with pytest.raises(CertificateError, match="cannot be read on the host"):
+        deployed.inspect()
+    (deployed.root / "shop.crt").touch()
+    (deployed.root / "shop.key").touch()
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert deployed.inspect()["steps"] == ["certificates"], "without openssl nothing is known yet"
+
+
+def test_an_account_that_is_root_is_refused(host: Host) -> None:
+    host.application["user"] = "root"
+    with pytest.raises(AccountError, match="application 'shop', key user: root has user id 0 on this host"):
+        host.inspect()
+
+
+def test_a_file_of_others_is_refused(host: Host) -> None:
+    path = Path(host.described["server_root"], "conf-available/modwsgi.conf")
+    path.parent.mkdir(parents=True)
+    path.write_text("theirs\n")
+    files = [{"path": "conf-available/modwsgi.conf", "content": "ours\n"}]
+    host.configuration = {"httpd": base64.b64encode(json.dumps(files).encode()).decode()}
+    with pytest.raises(TransactionError, match="exists already and was not written by httpd"):
+        host.inspect()
