@@ -54,31 +54,43 @@ def read(entry: dict, key: str) -> bytes:
         ) from error
 
 
-def check_given(entry: dict) -> None:
+class Certificate:
+    """What openssl says of a certificate file, asked once: each question is a process of its own."""
+
+    def __init__(self, path: str, lasting: int = 0) -> None:
+        """``lasting``: seconds for which it is to be valid."""
+        # Not -ocsp_uri: OpenSSL 3.0 leaves it out beside -ext.
+        extensions = "subjectAltName,authorityInfoAccess"
+        shown = openssl("x509", "-in", path, "-noout", "-pubkey", "-ext", extensions, "-checkend", str(lasting))
+        keys = re.findall("-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", shown.stdout, re.DOTALL)
+        self.public_key = "".join(keys).split()
+        """Empty when the file holds no certificate."""
+        self.lasts = shown.returncode == 0
+        self.names = re.findall(r"(?:DNS|IP Address):([^,\s]+)", shown.stdout)
+        """Host names and addresses that it is for."""
+        self.responder = bool(re.search(r"^\s*OCSP - URI:", shown.stdout, re.MULTILINE))
+        """Whether it names one for OCSP."""
+
+
+def check_given(entry: dict) -> Certificate:
     """Raise CertificateError for what browsers or httpd would refuse."""
     path = entry["certificate"]
-    of_certificate = openssl("x509", "-in", path, "-noout", "-pubkey")
-    if of_certificate.returncode != 0:
+    certificate = Certificate(path)
+    if not certificate.public_key:
         raise refusal(entry, "certificate", f"{path} holds no certificate in PEM form; correct the file")
     of_key = openssl("pkey", "-in", entry["key"], "-pubout", "-passin", "pass:")
     if of_key.returncode != 0:
         raise refusal(
             entry, "key", f"{entry['key']} holds no private key in PEM form without a passphrase; correct the file"
         )
-    if of_certificate.stdout.split() != of_key.stdout.split():
+    if certificate.public_key != of_key.stdout.split():
         raise refusal(entry, "key", f"{entry['key']} is not the key of {path}; give the pair that belongs together")
-    if openssl("x509", "-in", path, "-noout", "-checkend", "0").returncode != 0:
+    if not certificate.lasts:
         raise refusal(entry, "certificate", f"{path} has expired; renew it")
-    names = covered_names(path)
-    if not any(covers(name, entry["names"][0]) for name in names):
-        shown = ", ".join(names) or "no host name"
+    if not any(covers(name, entry["names"][0]) for name in certificate.names):
+        shown = ", ".join(certificate.names) or "no host name"
         raise refusal(entry, "certificate", f"{path} is for {shown} and not for {entry['names'][0]}; get one that is")
-
-
-def covered_names(path: str) -> list:
-    """The host names and addresses that a certificate is for."""
-    shown = openssl("x509", "-in", path, "-noout", "-ext", "subjectAltName").stdout
-    return re.findall(r"(?:DNS|IP Address):([^,\s]+)", shown)
+    return certificate
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -89,14 +101,13 @@ def covers(pattern: str, name: str) -> bool:
     return pattern == name
 
 
-def is_current(entry: dict) -> bool:
-    """Whether a self-signed certificate is there, for these names and for long enough."""
+def current(entry: dict) -> Certificate | None:
+    """The self-signed certificate that is there, when it is for these names and lasts long enough."""
     path = entry["certificate"]
     if not (os.path.isfile(path) and os.path.isfile(entry["key"])):
-        return False
-    if openssl("x509", "-in", path, "-noout", "-checkend", str(RENEWED_BEFORE * 86400)).returncode != 0:
-        return False
-    return sorted(covered_names(path)) == sorted(set(entry["names"]))
+        return None
+    found = Certificate(path, RENEWED_BEFORE * 86400)
+    return found if found.lasts and sorted(found.names) == sorted(set(entry["names"])) else None
 
 
 def make(entry: dict, folder: str) -> list:
@@ -138,13 +149,12 @@ def put(described: dict, entries: list) -> None:
             raise
 
 
-def describe(entry: dict) -> dict:
+def describe(entry: dict, certificate: Certificate) -> dict:
     """What the vhost has to know of a certificate."""
     content = read(entry, "certificate")
-    responder = openssl("x509", "-in", entry["certificate"], "-noout", "-ocsp_uri").stdout.strip()
     return {
         "fingerprint": hashlib.sha256(content + read(entry, "key")).hexdigest(),
-        "stapling": bool(responder) and content.count(b"-----BEGIN CERTIFICATE-----") > 1,
+        "stapling": certificate.responder and content.count(b"-----BEGIN CERTIFICATE-----") > 1,
     }
 
 
@@ -160,10 +170,9 @@ def examine(entries: list) -> tuple:
         read(entry, "key")
     if shutil.which("openssl") is None:
         return [entry for entry in entries if entry["self_signed"]], {}
-    for entry in given:
-        check_given(entry)
-    missing = [entry for entry in entries if entry["self_signed"] and not is_current(entry)]
-    return missing, {entry["name"]: describe(entry) for entry in entries if entry not in missing}
+    found = {entry["name"]: current(entry) if entry["self_signed"] else check_given(entry) for entry in entries}
+    missing = [entry for entry in entries if found[entry["name"]] is None]
+    return missing, {entry["name"]: describe(entry, found[entry["name"]]) for entry in entries if entry not in missing}
 
 
 def run(described: dict, entries: list, check_mode: bool) -> tuple:
@@ -175,4 +184,7 @@ def run(described: dict, entries: list, check_mode: bool) -> tuple:
         raise CertificateError("The program openssl is not on the host; install it (the role httpd does).")
     if missing:
         put(described, missing)
-    return bool(missing), {**there, **{entry["name"]: describe(entry) for entry in missing}}
+    return bool(missing), {
+        **there,
+        **{entry["name"]: describe(entry, Certificate(entry["certificate"])) for entry in missing},
+    }

@@ -56,7 +56,7 @@ def test_one_for_development_is_made_once(described: dict[str, str], made: dict[
 
 def test_other_names_need_another_one(described: dict[str, str], made: dict[str, Any]) -> None:
     assert certificates.run(described, [{**made, "names": ["shop.example"]}], False)[0]
-    assert certificates.covered_names(made["certificate"]) == ["shop.example"]
+    assert certificates.Certificate(made["certificate"]).names == ["shop.example"]
 
 
 def test_one_near_its_end_is_made_again(
@@ -78,9 +78,9 @@ def test_a_given_one_that_is_right_is_taken(described: dict[str, str], made: dic
 
 
 def test_a_new_certificate_has_another_fingerprint(described: dict[str, str], made: dict[str, Any]) -> None:
-    before = certificates.describe(made)["fingerprint"]
+    before = certificates.examine([made])[1]["shop"]["fingerprint"]
     certificates.put(described, [made])
-    assert certificates.describe(made)["fingerprint"] != before
+    assert certificates.examine([made])[1]["shop"]["fingerprint"] != before
 
 
 def test_the_previous_one_comes_back_with_the_rest_of_the_deployment(
@@ -101,6 +101,37 @@ def test_one_that_was_not_there_goes_with_the_deployment(described: dict[str, st
     assert (tmp_path / "tls").stat().st_mode & 0o777 == 0o700
     Journal(described["state_directory"]).undo_all()
     assert not (tmp_path / "tls").exists()
+
+
+@pytest.mark.parametrize(
+    ("extensions", "certificates_in_file", "stapled"),
+    [
+        (["authorityInfoAccess=OCSP;URI:http://ocsp.example/ca"], 2, True),
+        (["authorityInfoAccess=OCSP;URI:http://ocsp.example/ca"], 1, False),
+        ([], 2, False),
+    ],
+)
+def test_stapling_needs_a_responder_and_the_issuer(
+    described: dict[str, str], tmp_path: Path, extensions: list[str], certificates_in_file: int, stapled: bool
+) -> None:
+    given = entry(tmp_path, self_signed=False)
+    more = [word for extension in ["subjectAltName=DNS:shop.example", *extensions] for word in ("-addext", extension)]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=x",
+        "-keyout",
+        given["key"],
+        *more,
+    ]
+    made = subprocess.run(command, capture_output=True, check=True).stdout
+    Path(given["certificate"]).write_bytes(made * certificates_in_file)
+    assert certificates.run(described, [given], False)[1]["shop"]["stapling"] is stapled
 
 
 def test_what_is_not_there_is_named(described: dict[str, str], made: dict[str, Any]) -> None:
