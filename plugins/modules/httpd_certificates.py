@@ -20,32 +20,12 @@ options:
     type: list
     elements: dict
     required: true
-    suboptions:
-      name:
-        description: Name of the application.
-        type: str
-        required: true
-      certificate:
-        description: Absolute path of the file with the certificate, and those between it and the root's.
-        type: path
-        required: true
-      key:
-        description: Absolute path of the private key's file.
-        type: path
-        required: true
-      names:
-        description: Host names; the first one has to be covered.
-        type: list
-        elements: str
-        required: true
-      self_signed:
-        description: Whether it is made here.
-        type: bool
-        default: false
   instance:
     description: The httpd instance, in whose transaction the files are made.
     type: str
     default: apache2
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.certificates
 attributes:
   check_mode:
     support: full

@@ -26,10 +26,6 @@ options:
     description: Whose set this is, usually the role's name. Each owner has a manifest of its own.
     type: str
     required: true
-  instance:
-    description: The httpd instance.
-    type: str
-    default: apache2
   together_with:
     description:
       - The complete sets of other owners, which go live in the same transaction, by owner.
@@ -100,6 +96,8 @@ options:
       - They belong to root and to httpd's group, mode 0640.
     type: str
     version_added: 0.2.0
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
     support: full

@@ -13,10 +13,6 @@ description:
     httpd is to listen.
   - Returns what the roles need to know about the host, so that no facts have to be gathered.
 options:
-  instance:
-    description: The httpd instance.
-    type: str
-    default: apache2
   host:
     description: How the host is called in an error.
     type: str
@@ -35,6 +31,8 @@ options:
     type: list
     elements: str
     default: []
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
     support: full

@@ -15,10 +15,6 @@ description:
     new configuration.
   - A systemd unit whose files have changed is read again first.
 options:
-  instance:
-    description: The httpd instance.
-    type: str
-    default: apache2
   state:
     description:
       - V(started) - httpd runs.
@@ -36,6 +32,8 @@ options:
       - Done last. Needs systemd.
     type: bool
     version_added: 0.2.0
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
     support: full

@@ -15,10 +15,6 @@ description:
     runs which were cut off, and lets httpd serve it by the weakest action that does - none when httpd has not read the
     new configuration yet, a reload or a restart where the change has needed it, a start when httpd has ended.
 options:
-  instance:
-    description: The httpd instance.
-    type: str
-    default: apache2
   state:
     description:
       - V(committed) - the change is proven, and stays.
@@ -31,6 +27,8 @@ options:
       For V(committed), the options of M(modwsgi.deploy.wsgi_probe) that prove the site; kept, and returned when a later
       change is rolled back.
     type: dict
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
     description: Predicts.

@@ -15,12 +15,8 @@ description:
     configuration and state.
   - Leaves an account that exists as it is.
   - Refuses an account with user id 0.
-options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
 attributes:
   check_mode:
     description: Predicts what would be created.

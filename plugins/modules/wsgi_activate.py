@@ -16,11 +16,6 @@ description:
   - Waits until they are gone and their successors are there. A run that was cut off before is caught up with.
   - Then removes releases and virtual environments beyond O(keep_releases), where that is given, never the current ones.
 options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
   pid_file:
     description: File in which httpd keeps its pid.
     type: path
@@ -30,6 +25,8 @@ options:
       How many releases of each application stay on the host, the current one included; all, when left out, as it must
       be until the current ones are proven.
     type: int
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
 attributes:
   check_mode:
     description: Predicts.

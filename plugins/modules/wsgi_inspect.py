@@ -19,49 +19,14 @@ description:
   - Works as an action plugin and a module of the same name; the option C(digest) of an application is filled in by the
     action plugin.
 options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
-  environments:
-    description: Environment variables of all applications, as base64-encoded JSON.
-    type: str
-    required: true
   certificates:
     description: Certificates in the form of the filter P(modwsgi.deploy.wsgi_apps_certificates#filter).
     type: list
     elements: dict
     default: []
-    suboptions:
-      name:
-        description: Whose it is.
-        type: str
-        required: true
-      certificate:
-        description: The file of the certificate.
-        type: path
-        required: true
-      key:
-        description: The file of its key.
-        type: path
-        required: true
-      names:
-        description: The host names that it is for.
-        type: list
-        elements: str
-        required: true
-      self_signed:
-        description: Whether the role makes it.
-        type: bool
-        default: false
   interpreter:
     description: RV(modwsgi.deploy.mod_wsgi_interpreter#module:interpreter).
     type: dict
-    required: true
-  launcher:
-    description: Digest of the launcher that serves.
-    type: str
     required: true
   configuration:
     description: >-
@@ -69,10 +34,11 @@ options:
       They are checked against the host.
     type: dict
     default: {}
-  instance:
-    description: The httpd instance.
-    type: str
-    default: apache2
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.certificates
+  - modwsgi.deploy.deployment.environments
+  - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
     description: Reads only.

@@ -12,11 +12,6 @@ description:
   - The vhost of an application with the key C(maintenance) shows its page while the file C(/srv/wsgi/NAME/maintenance)
     is there. This module makes and removes that file; httpd needs no reload for it.
 options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
   releases:
     description:
       - The releases that are being deployed, from M(modwsgi.deploy.wsgi_release). Those with C(during_deploy) show
@@ -24,6 +19,8 @@ options:
       - Without it, no deployment is under way.
     type: dict
     default: {}
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
 attributes:
   check_mode:
     support: full

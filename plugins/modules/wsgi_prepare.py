@@ -15,28 +15,10 @@ description:
     commands are not those of the last completed deployment.
   - The commands run in the new release with the new virtual environment, as the application's account, while the
     previous deployment still serves. A failure leaves that as it is; the next run tries again.
-options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
-  environments:
-    description: Environment variables of all applications, as base64-encoded JSON.
-    type: str
-    required: true
-  releases:
-    description: RV(modwsgi.deploy.wsgi_release#module:releases).
-    type: dict
-    required: true
-  venvs:
-    description: RV(modwsgi.deploy.wsgi_venv#module:venvs).
-    type: dict
-    required: true
-  launcher:
-    description: Digest of the launcher that will serve.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.environments
+  - modwsgi.deploy.deployment.releases
 attributes:
   check_mode:
     description: Predicts; runs no command.

@@ -20,11 +20,6 @@ description:
     from its error log.
   - Changes nothing.
 options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
   private_port:
     description: Port of the private listener on 127.0.0.1.
     type: int
@@ -44,6 +39,8 @@ options:
     description: Folder of httpd's logs.
     type: path
     required: true
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
 attributes:
   check_mode:
     description: Asks nothing, since what would answer is not the predicted state.

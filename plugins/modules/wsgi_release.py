@@ -19,15 +19,12 @@ description:
   - Works as an action plugin and a module of the same name; the options C(digest) and C(archive) of an application are
     filled in by the action plugin.
 options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
   atexit_warnings:
     description: Whether to warn of code that registers handlers of C(atexit), by file and line.
     type: bool
     default: false
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
 attributes:
   check_mode:
     description: Predicts; a git source is then resolved only where git is installed.

@@ -18,32 +18,11 @@ description:
     or in the next one.
   - An embedded application has none. For it, a reload is recorded for M(modwsgi.deploy.httpd_service), so notify the
     handler that applies it.
-options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
-  environments:
-    description: Environment variables of all applications, as base64-encoded JSON.
-    type: str
-    required: true
-  releases:
-    description: RV(modwsgi.deploy.wsgi_release#module:releases).
-    type: dict
-    required: true
-  venvs:
-    description: RV(modwsgi.deploy.wsgi_venv#module:venvs).
-    type: dict
-    required: true
-  launcher:
-    description: Digest of the launcher that serves.
-    type: str
-    required: true
-  instance:
-    description: The httpd instance.
-    type: str
-    default: apache2
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.environments
+  - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.releases
 attributes:
   check_mode:
     description: Predicts.

@@ -16,11 +16,6 @@ description:
   - When any requirement carries a hash, all must (pip's C(--require-hashes)).
   - A failure leaves the virtual environment in use as it is.
 options:
-  applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
-    type: list
-    elements: dict
-    required: true
   releases:
     description: RV(modwsgi.deploy.wsgi_release#module:releases).
     type: dict
@@ -33,6 +28,8 @@ options:
     description: Folder in which pip keeps what it downloaded and built.
     type: path
     default: /var/cache/modwsgi/pip
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
 attributes:
   check_mode:
     description: Predicts.
