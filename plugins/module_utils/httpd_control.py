@@ -324,10 +324,11 @@ class Service:
             step()
             said = ""
             # The pid file comes a moment after the start has returned, so only a missing process means failure.
-            served = wait_until(lambda: self._serves(before) or not runs(self.instance["binary"]), RELOAD_SECONDS)
+            binary = self.instance["binary"]
+            served = wait_until(lambda: self._serves(before) or not runs(binary), RELOAD_SECONDS) and runs(binary)
         except ControlError as error:
             said, served = str(error), False
-        if not served or not self._serves(before):
+        if not served:
             reason = self._reason(said, began, offset)
             raise ControlError(f"httpd did not {name}: {reason}; correct that and run the play again.")
 

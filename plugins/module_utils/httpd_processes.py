@@ -142,12 +142,17 @@ def user_of(pid: int) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def command_line(pid: int) -> bytes:
+    """The arguments of a process, each with a NUL behind it; empty when it is gone."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _is_daemon_process(pid: int) -> bool:
     """Whether a child of httpd is a mod_wsgi daemon process, by the name that its option display-name gives it."""
-    try:
-        return (PROC / str(pid) / "cmdline").read_bytes().startswith(b"(wsgi:")
-    except OSError:
-        return False
+    return command_line(pid).startswith(b"(wsgi:")
 
 
 class Serving(NamedTuple):
@@ -162,8 +167,9 @@ def serving(main: Process) -> Serving:
     """Who accepts connections now.
 
     A child that got the graceful signal closes its listening sockets and finishes what it has; mod_wsgi's daemon
-    processes hold none. A program for logs is none of them, though it has all of httpd's sockets from the moment it is
-    forked until it is the program: it keeps the parent's user, and a child that serves gives that up before it accepts.
+    processes hold none. For a moment after it is forked, any child has all of httpd's sockets. A program for logs keeps
+    the parent's user, which a child that serves gives up before it accepts; a daemon process has its name before it
+    gives that up (mod_wsgi: wsgi_start_process), and closes the sockets only then.
     """
     listening = set(listening_sockets())
     found, exact, parent_user = set(), True, user_of(main.pid)
@@ -171,10 +177,8 @@ def serving(main: Process) -> Serving:
         if parent_user == ROOT and user_of(child.pid) == ROOT:
             continue
         sockets = sockets_of(child.pid)
-        if sockets is None:
-            exact = False
-            if not _is_daemon_process(child.pid):
-                found.add(child)
-        elif listening & sockets:
+        exact = exact and sockets is not None
+        # The name after the user: a process that has given up the one has the other already.
+        if (sockets is None or listening & sockets) and not _is_daemon_process(child.pid):
             found.add(child)
     return Serving(frozenset(found), exact)

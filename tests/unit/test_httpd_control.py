@@ -235,6 +235,29 @@ def test_a_reload_whose_old_children_go_on_serving_is_a_failure(
     assert httpd_pending.read(service.instance) == "reload"
 
 
+def test_what_was_seen_to_serve_needs_no_second_look(
+    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload is done once the new children have been seen, whatever starts or ends in the next moment."""
+    bring(service, "started")
+    before = manager.children
+    httpd_pending.add(service.instance, "reload")
+    looks = iter([before, before, frozenset({Process(200, 1)}), frozenset()])
+    monkeypatch.setattr(httpd_control, "serving", lambda _: Serving(next(looks), True))
+    assert bring(service, "applied") == ["reload"]
+    assert httpd_pending.read(service.instance) == "none"
+
+
+def test_a_server_that_ends_at_a_reload_is_a_failure(
+    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(service, "started")
+    httpd_pending.add(service.instance, "reload")
+    monkeypatch.setattr(manager, "reload", manager.stop)
+    with pytest.raises(ControlError, match=r"^httpd did not reload: "):
+        bring(service, "applied")
+
+
 def test_a_failed_start_says_why(service: Service, manager: FakeManager) -> None:
     Path(manager.instance["error_log"]).write_text("an old line\n")
     manager.failure = "(98)Address already in use: AH00072: make_sock: could not bind to address [::]:80"

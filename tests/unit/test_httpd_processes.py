@@ -25,3 +25,19 @@ def test_a_program_for_logs_accepts_nothing(monkeypatch: pytest.MonkeyPatch, par
     monkeypatch.setattr(httpd_processes, "user_of", users.__getitem__)
     found = httpd_processes.serving(Process(1, 0))
     assert {child.pid for child in found.children} == expected
+
+
+def test_a_daemon_process_that_has_just_been_forked_accepts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no longer root, and still has the listening sockets."""
+    names = {10: b"(wsgi:shop)     \0-k\0start\0", 20: b"/usr/sbin/apache2\0-k\0start\0"}
+    monkeypatch.setattr(httpd_processes, "listening_sockets", lambda: {7: None})
+    monkeypatch.setattr(httpd_processes, "sockets_of", lambda _: {7})
+    monkeypatch.setattr(httpd_processes, "children", lambda _: [Process(pid, 0) for pid in names])
+    monkeypatch.setattr(httpd_processes, "user_of", {1: 0, 10: 1001, 20: 33}.__getitem__)
+    monkeypatch.setattr(httpd_processes, "command_line", names.__getitem__)
+    assert httpd_processes.serving(Process(1, 0)) == ({Process(20, 0)}, True)
+
+
+def test_a_process_that_is_gone_has_no_command_line() -> None:
+    assert httpd_processes.command_line(os.getpid()).count(b"\0") > 0
+    assert httpd_processes.command_line(2**22 + 1) == b""
