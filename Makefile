@@ -59,7 +59,7 @@ examples: ## Run the examples' own tests
 .PHONY: molecule
 molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: ACTION=converge, verify, destroy)
 	@$(LAB) up
-	molecule $(ACTION) $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
+	$(if $(SCENARIO),molecule $(ACTION) --scenario-name $(SCENARIO),$(PYTHON) tools/scenarios.py $(ACTION))
 
 .PHONY: check
 check: ## The fast part: lint, types, unit tests, documentation drift, packing
