@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -67,7 +68,13 @@ class Stopped:
 
     def kill_everything(self) -> None:
         """The play and the module, as a power cut does."""
-        os.killpg(self.running.pid, signal.SIGKILL)
+        found = subprocess.run(
+            ["pgrep", "--parent", str(self.running.pid)], capture_output=True, text=True, check=False
+        )
+        # Ansible's workers lead sessions of their own.
+        for leader in (self.running.pid, *map(int, found.stdout.split())):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(leader, signal.SIGKILL)
         self.running.wait()
         self._kill("KILL")
 
