@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.deployment import ROOT, deploy
+from support.deployment import ROOT, deploy, play
 from support.managed_host import ManagedHost
 from support.site import Site
 
@@ -82,3 +82,16 @@ def test_a_code_change_loses_no_request(machine: ManagedHost, flask: Site, chang
     assert clients.answered > 20
     assert before.isdisjoint(process.pid for process in machine.daemon_processes("flask")), "the old processes are gone"
     assert untouched == {process.pid for process in machine.daemon_processes("django")}, "the neighbour noticed nothing"
+
+
+def test_what_a_play_does_after_the_checks_is_deployed(machine: ManagedHost, changed_copy: Path) -> None:
+    here = ("--limit", machine.container)
+    variables = {"flask_directory": str(changed_copy)}
+    done = deploy(*here, variables=variables)
+    assert done.status == 0, done.output
+    done = play("molecule/default/own_play.yml", *here, variables={**variables, "built": "built by the play\n"})
+    assert done.status == 0, done.output
+    assert machine.run("cat", "/srv/wsgi/flask/current/catalog/built.txt") == "built by the play\n"
+    assert "\nTimeout 59\n" in machine.run("cat", "/etc/apache2/conf-enabled/modwsgi-httpd.conf")
+    back = deploy(*here, variables=variables)
+    assert back.status == 0, back.output
