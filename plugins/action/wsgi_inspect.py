@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import SourceError, examine
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import SourceError, examine_all
 
 MODULE = "modwsgi.deploy.wsgi_inspect"
 
@@ -21,11 +21,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Digest the sources, and run the module."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        applications = [dict(application) for application in self._task.args.get("applications") or []]
         try:
-            for application in applications:
-                if "directory" in application["source"]:
-                    examine(application)
+            applications, _ = examine_all(self._task.args.get("applications") or [])
         except SourceError as error:
             raise AnsibleActionFail(str(error)) from error
         arguments = {**self._task.args, "applications": applications}

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import (
     Entry,
     SourceError,
-    examine,
+    examine_all,
     pack,
 )
 
@@ -29,9 +29,8 @@ class ActionModule(ActionBase):
         """Run the module once, and a second time with archives when releases are missing."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        applications = [dict(application) for application in self._task.args.get("applications") or []]
         try:
-            listed = {a["name"]: examine(a) for a in applications if "directory" in a["source"]}
+            applications, listed = examine_all(self._task.args.get("applications") or [])
         except SourceError as error:
             raise AnsibleActionFail(str(error)) from error
         options = {"atexit_warnings": self._task.args.get("atexit_warnings", False)}

@@ -107,6 +107,15 @@ def digest(root: str, entries: Iterable[Entry]) -> str:
     return total.hexdigest()[:DIGEST_LENGTH]
 
 
+def examine_all(applications: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, list[Entry]]]:
+    """Copies of the applications, those on the control node with their ``digest``; and the entries of these, by name.
+
+    Raises SourceError with a whole sentence.
+    """
+    copies = [dict(application) for application in applications]
+    return copies, {each["name"]: examine(each) for each in copies if "directory" in each["source"]}
+
+
 def examine(application: dict[str, Any]) -> list[Entry]:
     """The entries of an application's source on the control node; their digest becomes the key ``digest``.
 

@@ -35,14 +35,9 @@ changes:
   returned: success
   type: list
   elements: str
-git:
-  description: Whether git is installed.
-  returned: success
-  type: bool
 """
 
 import os
-import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import AccountError, Accounts
@@ -60,8 +55,7 @@ def main() -> None:
         accounts.ensure(module.params["applications"])
     except AccountError as error:
         module.fail_json(msg=str(error))
-    git = bool(shutil.which("git"))
-    module.exit_json(changed=bool(accounts.changes), changes=accounts.changes, git=git)
+    module.exit_json(changed=bool(accounts.changes), changes=accounts.changes)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,6 @@ shown:
   elements: str
 """
 
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_pages import switch, wanted
 

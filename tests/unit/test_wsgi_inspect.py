@@ -20,6 +20,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance impo
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_return import journal_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import normalise
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import write_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switch
@@ -36,8 +37,9 @@ EVERYTHING = ["accounts", "releases", "venvs", "maintenance", "preparation", "ce
 class Host:
     """A host in a folder, with one application that is to be deployed."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
+        (source / "wsgi.py").touch()
         for name in ("CODE_ROOT", "STATE_ROOT", "CONFIGURATION_ROOT"):
             monkeypatch.setattr(wsgi_accounts, name, str(root) + getattr(wsgi_accounts, name))
         self.described = {
@@ -48,24 +50,18 @@ class Host:
             "pid_file": str(root / "pid"),
             "unit": "",
         }
-        self.application: dict[str, Any] = {
+        group = grp.getgrgid(NOBODY.pw_gid).gr_name
+        described = {
             "name": "shop",
-            "mode": "daemon",
-            "user": "nobody",
-            "group": grp.getgrgid(NOBODY.pw_gid).gr_name,
-            "script": "wsgi.py",
-            "callable": "application",
-            "python_path": [],
-            "requirements": "",
+            "source": {"directory": str(source)},
             "server_name": "shop.example.com",
-            "static": [],
-            "static_root": "",
-            "lang": "C.UTF-8",
-            "locale": "C.UTF-8",
-            "debug": False,
-            "maintenance": {"enabled": False, "during_deploy": True},
-            "release_commands": [],
-            "source": {"directory": "/source", "exclude": []},
+            "user": "nobody",
+            "group": group,
+            "maintenance": {"during_deploy": True},
+        }
+        sizes = {"shop": {"processes": 1, "threads": 1, "listen_backlog": 1}}
+        self.application: dict[str, Any] = {
+            **normalise([described], [80], sizes)[0],
             "digest": "release-1",
             "paths": {name: str(root) + path for name, path in layout("shop").items()},
         }
@@ -104,8 +100,8 @@ class Host:
 
 
 @pytest.fixture(name="host")
-def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    return Host(tmp_path, monkeypatch)
+def fixture_host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, tmp_path_factory.mktemp("source"), monkeypatch)
 
 
 @pytest.fixture(name="deployed")
