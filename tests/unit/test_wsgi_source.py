@@ -131,7 +131,10 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
         ([member("a/../../evil")], "leads out of the release"),
         ([member("l", tarfile.SYMTYPE, "/etc")], "the link l leads out"),
         ([member("a/l", tarfile.SYMTYPE, "../..")], "the link a/l leads out"),
-        ([member("d", tarfile.DIRTYPE), member("l", tarfile.SYMTYPE, "d"), member("l/x")], "writes l/x through a link"),
+        (
+            [member("d", tarfile.DIRTYPE), member("l", tarfile.SYMTYPE, "d"), member("l/x")],
+            "l/x, which leads through the link l",
+        ),
         ([member("h", tarfile.LNKTYPE, "/etc/passwd")], "h is neither a file"),
         ([member("c", tarfile.CHRTYPE)], "c is neither a file"),
     ],
