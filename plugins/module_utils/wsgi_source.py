@@ -237,7 +237,9 @@ class Contents:
             folder = "/".join(parts[:depth])
             kind = "a link" if folder in self.links else "a file" if folder in self.files else ""
             if kind:
-                raise SourceError(f"{shown(folder)} is {kind} in the {self.where} and must be a folder")
+                raise SourceError(
+                    f"{shown(folder)} is {kind} in the {self.where} and must be a folder, for static_root"
+                )
 
 
 def list_entries(root: str, exclude: Sequence[str] = (), made: str = "", bounds: Bounds = BOUNDS) -> list[Entry]:

@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_preparation, wsgi_static_root
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_preparation import PreparationError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_static_root import StaticRoot
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes owners")
 NOBODY = pwd.getpwnam("nobody")
@@ -206,19 +207,30 @@ def test_visitors_never_miss_a_file_meanwhile(release: Path) -> None:
     assert (release / "made" / "b").exists()
 
 
+def collect(release: Path, text: str) -> None:
+    """What `prepare` does, with a command that adds a text to a file."""
+    static_root = StaticRoot(str(release), "made", "/venv")
+    static_root.ensure()
+    static_root.give(NOBODY.pw_uid, NOBODY.pw_gid)
+    with (release / "made" / "a").open("a") as stream:
+        stream.write(text)
+    os.chown(release / "made" / "a", NOBODY.pw_uid, NOBODY.pw_gid)
+    static_root.take(NOBODY.pw_uid)
+
+
 @as_root
 @pytest.mark.parametrize("exchanges", [True, False])
-@pytest.mark.parametrize("last", range(1, 12))
+@pytest.mark.parametrize("changes", range(12))
 def test_a_run_that_was_killed_is_put_right(
-    release: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool, last: int
+    release: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool, changes: int
 ) -> None:
     """Killed before each single renaming; with and without a file system that can exchange."""
-    prepare(release, "echo old > made/a")
+    collect(release, "1")
     if not exchanges:
         monkeypatch.setattr(wsgi_static_root, "RENAME_EXCHANGE", 1 << 20)  # refused with EINVAL, as by such a system
-    counted = iter(range(1, last))
+    counted = iter(range(changes))
 
-    class KilledError(BaseException):
+    class KilledError(Exception):
         pass
 
     def until(action: Any) -> Any:
@@ -233,9 +245,9 @@ def test_a_run_that_was_killed_is_put_right(
         killing.setattr(os, "rename", until(os.rename))
         killing.setattr(wsgi_static_root, "exchange", until(wsgi_static_root.exchange))
         with contextlib.suppress(KilledError):
-            prepare(release, "echo new > made/a")
-    prepare(release, "cat made/a; echo newer >> made/a")
-    assert (release / "made" / "a").read_text() in ("old\nnewer\n", "new\nnewer\n")
+            collect(release, "2")
+    collect(release, "3")
+    assert (release / "made" / "a").read_text() in ("13", "123")
     assert {entry.lstat().st_uid for entry in (release / "made", release / "made" / "a")} == {0}
     assert not (release.parent / "1.preparing").exists()
 
@@ -287,6 +299,6 @@ def test_other_links_are_refused(release: Path, tmp_path: Path, link: str) -> No
     (venv / "lib" / "away").symlink_to("/etc/passwd")
     (release / "app").mkdir()
     (tmp_path / "x").write_text("")
-    with pytest.raises(PreparationError, match="key static_root: (the link )?l leads "):
+    with pytest.raises(PreparationError, match=r"key static_root: (the link )?l leads "):
         prepare(release, f"ln -s {link.format(venv=venv, tmp=tmp_path)} made/l", venv=str(venv))
     assert list((release / "made").iterdir()) == []
