@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
             applications, listed = examine_all(self._task.args.get("applications") or [])
         except SourceError as error:
             raise AnsibleActionFail(str(error)) from error
-        options = {"atexit_warnings": self._task.args.get("atexit_warnings", False)}
+        options = {key: value for key, value in self._task.args.items() if key != "applications"}
         result.update(self._execute_module(MODULE, {**options, "applications": applications}, task_vars=variables))
         if result.get("failed") or self._task.check_mode or not result.get("missing"):
             return result

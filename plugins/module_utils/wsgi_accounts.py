@@ -10,12 +10,14 @@ import stat
 import subprocess
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
+    BUILD_ACCOUNT,
     CODE_ROOT,
     CONFIGURATION_ROOT,
     STATE_ROOT,
 )
 
 NO_LOGIN = "/usr/sbin/nologin"
+NO_HOME = "/nonexistent"
 
 
 def group_id(name: str) -> int | None:
@@ -64,6 +66,7 @@ class Accounts:
         if applications:
             for path in (CODE_ROOT, CONFIGURATION_ROOT, STATE_ROOT):
                 self.ensure_folder(path, 0o755, "root", "root")
+            self.ensure_builder()
         for application in applications:
             self.ensure_account(application)
             for folder in folders(application):
@@ -76,6 +79,19 @@ class Accounts:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise AccountError(f"{what} failed: {done.stderr.strip() or f'exit status {done.returncode}'}.")
+
+    def ensure_builder(self) -> None:
+        """Create the account that git and pip run as. It has a group of its own, no home and no shell."""
+        if user_id(BUILD_ACCOUNT) == 0:
+            raise AccountError(
+                f"{BUILD_ACCOUNT} has user id 0 on this host, and builds must not run as root; remove it."
+            )
+        if user_id(BUILD_ACCOUNT) is None:
+            options = ["--system", "--home-dir", NO_HOME, "--no-create-home", "--shell", NO_LOGIN]
+            options += ["--gid", BUILD_ACCOUNT] if group_id(BUILD_ACCOUNT) is not None else ["--user-group"]
+            comment = "Builds of WSGI applications"
+            what = f"Create the user {BUILD_ACCOUNT}"
+            self._run(["useradd", *options, "--comment", comment, BUILD_ACCOUNT], what)
 
     def ensure_account(self, application: dict) -> None:
         """Create what is missing of group and user; refuse root by whatever name."""

@@ -13,6 +13,7 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Creates the system group and user of each application, without a login shell, and the folders for code,
     configuration and state.
+  - Creates the account C(modwsgi-build), which git and pip run as.
   - Leaves an account that exists as it is.
   - Refuses an account with user id 0.
 extends_documentation_fragment:
