@@ -367,7 +367,7 @@ def check_source(application: Application) -> Problems:
 def _check_git(source: Mapping[str, Any]) -> Problems:
     address = str(source["git"])
     # A user name of ssh is no secret.
-    if re.search(r"(?i)ssh://[^/]*:[^/]*@|(?!ssh:)[a-z0-9+.-]+://[^/]*@", address):
+    if re.search(r"(?i)ssh://[^/]*:[^/]*@|(?<![a-z0-9+.-])(?!ssh:)[a-z0-9+.-]+://[^/]*@", address):
         yield (
             "source.git",
             "the address holds a user or a password, which process lists and logs would show; leave it out there, and "

@@ -482,8 +482,10 @@ ACCESS = re.compile(
 )
 
 
-def access_hint(output: str, key: str) -> str:
+def hint(output: str, key: str) -> str:
     """What to do when a program was refused, as the end of a sentence; empty otherwise."""
+    if "File too large" in output:
+        return "; raise wsgi_app_build_size"
     if not ACCESS.search(output):
         return ""
     return (

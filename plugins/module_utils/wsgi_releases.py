@@ -110,11 +110,11 @@ class Git:
             raise self._error("source", f"{action} failed for {self.address} ({error})") from error
         if ended.status != 0:
             message = " ".join(ended.output.split()) or f"exit status {ended.status}"
-            hint = wsgi_builder.access_hint(message, "source.credentials")
+            advice = wsgi_builder.hint(message, "source.credentials")
             raise self._error(
                 "source",
                 f"{action} failed for {self.address} ({message}); correct the address, the version or the host's "
-                f"access{hint}",
+                f"access{advice}",
             )
         return ended.output
 

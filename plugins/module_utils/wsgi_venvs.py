@@ -81,7 +81,7 @@ def run(room: Room, command: Sequence[str], what: str, folder: str = "", copy: t
         raise VenvError(f"{what} failed: {error}") from error
     if ended.status != 0:
         output = ended.output.replace(*copy) if copy[0] else ended.output
-        raise VenvError(f"{what} failed: {last_errors(output)}{wsgi_builder.access_hint(output, 'pip')}")
+        raise VenvError(f"{what} failed: {last_errors(output)}{wsgi_builder.hint(output, 'pip')}")
 
 
 def install(room: Room, path: str, release: str, requirements_file: str, requirements: Requirements) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requirements files are read as pip reads them, so that no other file of them is missed, nor that they lead elsewhere."""
+"""Requirements files are read as pip reads them: no other file of theirs is missed, nor that they lead elsewhere."""
 
 from __future__ import annotations
 
