@@ -8,6 +8,7 @@ import os
 import pwd
 import stat
 import subprocess
+from typing import NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
     BUILD_ACCOUNT,
@@ -34,6 +35,24 @@ def user_id(name: str) -> int | None:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         return None
+
+
+class Unprivileged(NamedTuple):
+    """An account that reads what others wrote, in root's place."""
+
+    uid: int
+    gid: int
+    own_uid: int | None
+    """The uid, when nothing else uses the account."""
+
+
+def unprivileged() -> Unprivileged:
+    """The build account; where there is none yet, the one that has no rights on any host."""
+    uid, gid = user_id(BUILD_ACCOUNT), group_id(BUILD_ACCOUNT)
+    if uid is None or gid is None:
+        nobody = pwd.getpwnam("nobody")
+        return Unprivileged(nobody.pw_uid, nobody.pw_gid, None)
+    return Unprivileged(uid, gid, uid)
 
 
 def folders(application: dict) -> list:
@@ -130,5 +149,10 @@ class Accounts:
         uid, gid = user_id(user), group_id(group)
         if uid is None or gid is None:
             raise AccountError(f"The account {user}:{group} for {path} was not created; look at the host's logs.")
-        os.chown(path, uid, gid)
-        os.chmod(path, mode)
+        # The open folder, and not what has taken its name since.
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)

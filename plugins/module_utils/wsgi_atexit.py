@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find where Python code registers handlers of `atexit`, by reading and not by running it. Control node only.
+"""Find where Python code registers handlers of `atexit`, by reading and not by running it.
+
+Reading is done on the managed host, by an account without rights: a source can be written so that the parser crashes.
 
 With ``WSGIDestroyInterpreter Off`` these handlers never run (FACTS.md, "Shutdown"), so the user is told. What
 docs/shutdown.md recommends is left out: ``atexit`` where mod_wsgi cannot be imported, which is never under mod_wsgi.
@@ -8,11 +10,36 @@ docs/shutdown.md recommends is left out: ``atexit`` where mod_wsgi cannot be imp
 from __future__ import annotations
 
 import ast
+import json
 import os
+import resource
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import unprivileged
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_confinement import (
+    ConfinementError,
+    give_up_rights,
+    run_confined,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import shown
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a file that is read; larger ones hold data."""
+
+MOST_PLACES = 100
+"""How many are told of."""
+
+LONGEST = 60
+"""Seconds for a whole release."""
+
+LIMITS = {resource.RLIMIT_AS: 2 << 30}
+"""Bytes of memory."""
+
+
+class SearchError(Exception):
+    """A release could not be searched; the text is a part of a sentence."""
 
 
 class Registration(NamedTuple):
@@ -67,7 +94,7 @@ def lines_of(source: str) -> list[int]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the application's own literals
             tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     modules, functions = _names(tree)
     harmless = set(_only_outside_httpd(tree))
@@ -91,10 +118,38 @@ def registrations(root: str, paths: Iterable[str]) -> Iterator[Registration]:
         if not path.endswith(".py"):
             continue
         try:
-            source = Path(root, path).read_text(encoding="utf-8", errors="replace")
+            descriptor = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as stream:
+                content = stream.read(LARGEST_FILE + 1)
         except OSError:
             continue
-        yield from (Registration(path, line) for line in lines_of(source))
+        if b"atexit" in content and len(content) <= LARGEST_FILE:
+            source = content.decode("utf-8", "replace")
+            yield from (Registration(path, line) for line in lines_of(source))
+
+
+def search(release: str) -> list[Registration]:
+    """The first places in a release. Raises SearchError, and OSError."""
+    account = unprivileged()
+
+    def execute() -> NoReturn:
+        give_up_rights(account.uid, account.gid, limits=LIMITS)
+        paths = (
+            os.path.relpath(os.path.join(folder, name), release)
+            for folder, _, names in os.walk(release)
+            for name in names
+        )
+        found = [list(place) for _, place in zip(range(MOST_PLACES), registrations(release, paths))]
+        os.write(1, json.dumps(found).encode())
+        os._exit(0)
+
+    try:
+        ended = run_confined(execute, seconds=LONGEST, own_uid=account.own_uid)
+        if ended.status != 0 or ended.reason:
+            raise SearchError(ended.reason or f"the parser ended with status {ended.status}")
+        return [Registration(shown(str(file)), int(line)) for file, line in json.loads(ended.output)]
+    except (ConfinementError, ValueError, TypeError) as error:
+        raise SearchError(str(error)) from error
 
 
 def warning(application: Mapping[str, Any], found: Iterable[Registration]) -> str:

@@ -15,6 +15,9 @@ THREAD = re.compile(r"\[pid \d+(?::tid \d+)?\]")
 LARGEST_READ = 1 << 20
 """Bytes from the end of what is new; a log that grows faster is cut at its beginning."""
 
+LONGEST_LINE = 1 << 14
+"""Characters of a line; an application can write longer ones."""
+
 
 class LogTail:
     """What is appended to a log from now on. Rotation in the meantime is noticed by the file's number."""
@@ -36,9 +39,10 @@ class LogTail:
         if not inode:
             return []
         begin = self.size if inode == self.inode and size >= self.size else 0
-        with open(self.path, "rb") as stream:
+        with open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             stream.seek(max(begin, size - LARGEST_READ))
-            return [plain(line) for line in stream.read().decode("utf-8", "replace").splitlines()]
+            text = stream.read(LARGEST_READ).decode("utf-8", "replace")
+        return [plain(line)[:LONGEST_LINE] for line in text.splitlines()]
 
 
 def plain(line: str) -> str:
@@ -48,7 +52,7 @@ def plain(line: str) -> str:
     try:
         found = json.loads(line)
         return f"[pid {found.get('pid', 0)}:tid {found.get('thread', 0)}] {found['message']}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return line
 
 

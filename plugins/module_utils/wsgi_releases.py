@@ -34,7 +34,7 @@ def install(stream, path: str, application: dict) -> None:
     partial = f"{path}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        unpack(stream, partial, exclude(application))
+        unpack(stream, partial, exclude(application), application["static_root"])
         check_files(partial, application)
         os.rename(partial, path)
     except SourceError as error:

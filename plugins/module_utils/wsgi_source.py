@@ -13,9 +13,11 @@ import os
 import shutil
 import stat
 import tarfile
+import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple, cast
 
 ALWAYS_EXCLUDED = (
     ".git",
@@ -36,9 +38,53 @@ ALWAYS_EXCLUDED = (
 DIGEST_LENGTH = 20
 """Hexadecimal digits of a release's name: 80 bits, far from a collision, and short in a path."""
 
+LONGEST_PATH = 1024
+"""Bytes of a path below the source, and of a link's target."""
+
+LONGEST_NAME = 255
+"""Bytes of one name; what Linux allows."""
+
+DEEPEST_PATH = 100
+"""Folders that a path may lead through."""
+
+MOST_LINKS = 40
+"""Links on the way of one link; what Linux follows."""
+
+LARGEST_HEADER = 1 << 16
+"""Bytes of a tar header beyond the first block: tarfile reads it as a whole."""
+
+HEADER_BYTES = 1 << 12
+"""Bytes of an archive for each entry, beside its content."""
+
+GZIP = b"\x1f\x8b"
+
+UNREADABLE = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+"""What a damaged or hostile archive raises."""
+
 
 class SourceError(Exception):
     """The source or an archive cannot be used; the text says why, as part of a sentence."""
+
+
+class Bounds(NamedTuple):
+    """How much a release may be."""
+
+    entries: int
+    """Files, folders and links together."""
+    size: int
+    """Bytes of all files together."""
+
+
+BOUNDS = Bounds(entries=500_000, size=8 << 30)
+"""More than large projects have, less than what fills a host's inodes or disk unseen."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +107,156 @@ def is_excluded(path: str, patterns: Iterable[str]) -> bool:
     )
 
 
-def _leads_out(path: str, target: str) -> bool:
-    """Whether a symbolic link at the relative `path` leads out of the tree."""
-    return os.path.isabs(target) or os.path.normpath(os.path.join(os.path.dirname(path), target)).startswith("..")
+def shown(path: str) -> str:
+    """A path as it may stand in a message: short, and without anything that moves a terminal."""
+    return path if path.isprintable() and len(path) <= LONGEST_NAME else f"{path[:LONGEST_NAME]!a}"
 
 
-def list_entries(root: str, exclude: Sequence[str] = ()) -> list[Entry]:
+def _check_text(text: str, what: str) -> None:
+    """Raise SourceError for a path or a link's target that no tool is sure to read as it was meant."""
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:
+        raise SourceError(f"{what} is not in UTF-8; rename it") from None
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise SourceError(f"{what} holds a control character; rename it")
+    if length > LONGEST_PATH:
+        raise SourceError(f"{what} is longer than {LONGEST_PATH} bytes")
+
+
+class Contents:
+    """What becomes a release: it is told of every entry, and refuses what cannot be in one.
+
+    Nothing here looks at a file system, so that the control node and the host judge alike, before anything is made.
+    """
+
+    def __init__(self, where: str, bounds: Bounds = BOUNDS) -> None:
+        """``where`` is what a message calls the whole: "source" or "release"."""
+        self.where = where
+        self.bounds = bounds
+        self.size = 0
+        self.folders = {""}
+        """Folders, as relative paths; the top is ""."""
+        self.files: set[str] = set()
+        self.links: dict[str, str] = {}
+        """Targets of links."""
+        self._resolved: dict[str, tuple[str, int]] = {}
+
+    def add_file(self, path: str, size: int) -> list[str]:
+        """A file, and its size in bytes; returns the folders above it that are new, the highest first."""
+        created = self._add(path)
+        self.files.add(path)
+        self.size += size
+        if size < 0 or self.size > self.bounds.size:
+            raise SourceError(f"the {self.where} is larger than {self.bounds.size >> 20} MiB")
+        return created
+
+    def add_link(self, path: str, target: str) -> list[str]:
+        """A symbolic link; returns the folders above it that are new. Where it leads is judged by `check_links`."""
+        created = self._add(path)
+        _check_text(target, f"the target {shown(target)} of the link {shown(path)}")
+        if not target:
+            raise SourceError(f"the link {shown(path)} has no target")
+        self.links[path] = target
+        return created
+
+    def add_folder(self, path: str) -> list[str]:
+        """A folder; returns it and the folders above it, as far as they are new."""
+        if path in self.folders:
+            return []
+        created = [*self._add(path), path]
+        self.folders.add(path)
+        return created
+
+    def _add(self, path: str) -> list[str]:
+        name = f"the name {shown(path)}"
+        _check_text(path, name)
+        parts = path.split("/")
+        if len(parts) > DEEPEST_PATH:
+            raise SourceError(f"{name} leads through more than {DEEPEST_PATH} folders")
+        if any(len(part.encode()) > LONGEST_NAME for part in parts):
+            raise SourceError(f"{name} has a part that is longer than {LONGEST_NAME} bytes")
+        if path in self.files or path in self.links or path in self.folders:
+            raise SourceError(f"the {self.where} holds {shown(path)} twice")
+        created = []
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
+            if folder in self.links:
+                raise SourceError(f"the {self.where} holds {shown(path)}, which leads through the link {shown(folder)}")
+            if folder in self.files:
+                raise SourceError(f"the {self.where} holds {shown(path)}, and {shown(folder)} is a file")
+            if folder not in self.folders:
+                created.append(folder)
+        self.folders.update(created)
+        if len(self.folders) + len(self.files) + len(self.links) > self.bounds.entries:
+            raise SourceError(f"the {self.where} has more than {self.bounds.entries} files, folders and links")
+        return created
+
+    def check_links(self) -> None:
+        """Raise SourceError unless each link stays inside, whatever other links it leads through."""
+        for path in sorted(self.links):
+            self._resolve(path, 1)
+
+    def _refusal(self, link: str, how: str) -> SourceError:
+        return SourceError(f"the link {shown(link)} leads {how} (to {shown(self.links[link])})")
+
+    def _resolve(self, link: str, depth: int) -> tuple[str, int]:
+        """Where a link leads, relative to the whole, and how many links are on the way, as Linux counts them."""
+        if link in self._resolved:
+            return self._resolved[link]
+        if self.links[link].startswith("/"):
+            raise self._refusal(link, f"out of the {self.where}")
+        here, links = os.path.dirname(link), 1
+        for part in self.links[link].split("/"):
+            here = self._step(link, here, part)
+            if here in self.links:
+                if depth < MOST_LINKS:
+                    here, further = self._resolve(here, depth + 1)
+                    links += further
+                if depth == MOST_LINKS or links > MOST_LINKS:
+                    raise self._refusal(link, f"round in a circle, or through more than {MOST_LINKS} links")
+        self._resolved[link] = here, links
+        return here, links
+
+    def _step(self, link: str, here: str, part: str) -> str:
+        """The path one part further; it may be one that is not there, since that can be made later."""
+        if part in ("", "."):
+            return here
+        if part != "..":
+            return f"{here}/{part}" if here else part
+        if not here:
+            raise self._refusal(link, f"out of the {self.where}")
+        if here not in self.folders:  # whatever is made there later may be a link, whose own parent would be meant
+            raise self._refusal(link, f"up from {shown(here)}, which is not a folder of the {self.where}")
+        return os.path.dirname(here)
+
+    def check_made_folder(self, path: str) -> None:
+        """Raise SourceError when a link or a file is where the folder `path` or one above it is to be made."""
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            folder = "/".join(parts[:depth])
+            kind = "a link" if folder in self.links else "a file" if folder in self.files else ""
+            if kind:
+                raise SourceError(
+                    f"{shown(folder)} is {kind} in the {self.where} and must be a folder, for static_root"
+                )
+
+
+def list_entries(root: str, exclude: Sequence[str] = (), made: str = "", bounds: Bounds = BOUNDS) -> list[Entry]:
     """The files and links of a source, ordered by path. Empty folders are not part of a release.
 
-    Raises SourceError for a link that leads out of the source, or anything that is neither file, folder nor link.
+    `made` is a folder that is made later, or empty. Raises SourceError for what cannot become a release: a link that
+    leads out of the source, anything that is neither file, folder nor link, a name that is no text, too much of all.
     """
-    return sorted(_walk(root, "", exclude), key=lambda entry: entry.path)
+    contents = Contents("source", bounds)
+    entries = sorted(_walk(root, "", exclude, contents), key=lambda entry: entry.path)
+    contents.check_links()
+    if made:
+        contents.check_made_folder(made)
+    return entries
 
 
-def _walk(root: str, below: str, exclude: Sequence[str]) -> Iterator[Entry]:
+def _walk(root: str, below: str, exclude: Sequence[str], contents: Contents) -> Iterator[Entry]:
     with os.scandir(os.path.join(root, below)) as found:
         children = list(found)
     for child in children:
@@ -83,15 +265,17 @@ def _walk(root: str, below: str, exclude: Sequence[str]) -> Iterator[Entry]:
             continue
         if child.is_symlink():
             target = os.readlink(child.path)
-            if _leads_out(path, target):
-                raise SourceError(f"the link {path} leads out of the source (to {target})")
+            contents.add_link(path, target)
             yield Entry(path, target=target)
         elif child.is_dir(follow_symlinks=False):
-            yield from _walk(root, path, exclude)
+            contents.add_folder(path)
+            yield from _walk(root, path, exclude, contents)
         elif child.is_file(follow_symlinks=False):
-            yield Entry(path, executable=bool(child.stat(follow_symlinks=False).st_mode & stat.S_IXUSR))
+            described = child.stat(follow_symlinks=False)
+            contents.add_file(path, described.st_size)
+            yield Entry(path, executable=bool(described.st_mode & stat.S_IXUSR))
         else:
-            raise SourceError(f"{path} is neither a file, a folder nor a link")
+            raise SourceError(f"{shown(path)} is neither a file, a folder nor a link")
 
 
 def digest(root: str, entries: Iterable[Entry]) -> str:
@@ -124,7 +308,7 @@ def examine(application: dict[str, Any]) -> list[Entry]:
     root = application["source"]["directory"]
     exclude = [*application["source"]["exclude"], *filter(None, [application["static_root"]])]
     try:
-        entries = list_entries(root, exclude)
+        entries = list_entries(root, exclude, application["static_root"])
         application["digest"] = digest(root, entries)
     except (SourceError, OSError) as error:
         raise SourceError(
@@ -133,9 +317,14 @@ def examine(application: dict[str, Any]) -> list[Entry]:
     return entries
 
 
+def _open(path: str) -> BinaryIO:
+    """Open a file that was listed; not what a link leads to that took its place since."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
 def _file_digest(path: str) -> hashlib._Hash:
     content = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with _open(path) as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):
             content.update(block)
     return content
@@ -154,62 +343,127 @@ def pack(root: str, entries: Iterable[Entry], archive: str) -> None:
         for entry in entries:
             path = os.path.join(root, entry.path)
             info = tarfile.TarInfo(entry.path)
-            info.mtime = int(os.lstat(path).st_mtime)
             if entry.target is not None:
+                info.mtime = int(os.lstat(path).st_mtime)
                 info.type, info.linkname = tarfile.SYMTYPE, entry.target
                 tar.addfile(info)
                 continue
-            info.size = os.path.getsize(path)
             info.mode = 0o755 if entry.executable else 0o644
-            with open(path, "rb") as content:
+            with _open(path) as content:
+                described = os.fstat(content.fileno())
+                info.mtime, info.size = int(described.st_mtime), described.st_size
                 tar.addfile(info, content)
 
 
-def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = ()) -> None:
+class _Member(tarfile.TarInfo):
+    """A member of a hostile archive: tarfile reads some headers as a whole, whatever size they claim."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        """A member from its header; raises SourceError for headers that are never in a source's archive."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise SourceError(f"{shown(member.name)} is neither a file, a folder nor a link")
+        if member.type not in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE) and not 0 <= member.size <= LARGEST_HEADER:
+            raise SourceError(f"the archive has a header of {member.size} bytes")
+        return member
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        """Called by tarfile for a map of holes, which may be of any length and lies in the content."""
+        raise SourceError(f"{shown(self.name)} is neither a file, a folder nor a link")
+
+
+class _Input:
+    """A stream with a limit to what is read of it, and with what was read of it before."""
+
+    def __init__(self, stream: BinaryIO | gzip.GzipFile, head: bytes = b"", limit: int | None = None) -> None:
+        self.stream, self.head, self.left = stream, head, limit
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes. Raises SourceError beyond the limit."""
+        if self.head:
+            found, self.head = (self.head, b"") if size < 0 else (self.head[:size], self.head[size:])
+        else:
+            found = self.stream.read(size)
+        if self.left is not None:
+            self.left -= len(found)
+            if self.left < 0:
+                raise SourceError("the archive is larger than a release may be")
+        return found
+
+
+def _plain(stream: BinaryIO, bounds: Bounds) -> _Input:
+    """The tar archive in a stream, which is compressed by gzip or not at all."""
+    head = stream.read(len(GZIP))
+    limit = bounds.size + bounds.entries * HEADER_BYTES
+    if head == GZIP:
+        return _Input(gzip.GzipFile(fileobj=cast("BinaryIO", _Input(stream, head)), mode="rb"), limit=limit)
+    return _Input(stream, head, limit)
+
+
+def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str = "", bounds: Bounds = BOUNDS) -> None:
     """Unpack a tar archive into the new folder `target`, which root owns and only root can write.
 
-    Every name is checked here, because tarfile's own filters are not in all Python versions that a host can have.
-    Raises SourceError for a name or a link that leads out of the folder, and for special files.
+    Every name is checked here, because tarfile's own filters are not in all Python versions that a host can have. Links
+    come last, when all are known and judged: until then nothing that is written can lead anywhere.
+    Raises SourceError for a name or a link that leads out of the folder, for special files and hard links, for what is
+    there twice, and for more or larger than `bounds`. `made` is a folder that is made later, or empty.
     """
     os.makedirs(target, mode=0o755)
+    contents = Contents("release", bounds)
     try:
-        with tarfile.open(fileobj=stream, mode="r|*") as tar:
-            for member in tar:
-                _unpack_member(tar, member, target, exclude)
-    except tarfile.TarError as error:
+        with tarfile.open(
+            fileobj=cast("BinaryIO", _plain(stream, bounds)),
+            mode="r|",
+            tarinfo=_Member,
+            encoding="utf-8",
+            errors="surrogateescape",
+        ) as tar:
+            while True:
+                member = tar.next()
+                if member is None:
+                    break
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep a description of each
+                _unpack_member(tar, member, target, exclude, contents)
+    except UNREADABLE as error:
         raise SourceError(f"the archive cannot be read ({error})") from error
+    contents.check_links()
+    if made:
+        contents.check_made_folder(made)
+    for path, goal in contents.links.items():
+        os.symlink(goal, os.path.join(target, path))
 
 
-def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, exclude: Sequence[str]) -> None:
-    name = os.path.normpath(member.name)
-    if os.path.isabs(member.name) or name.startswith(".."):
-        raise SourceError(f"the archive holds {member.name}, which leads out of the release")
-    if name == "." or member.type in (tarfile.XGLTYPE, tarfile.XHDTYPE) or is_excluded(name, exclude):
+def _unpack_member(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, exclude: Sequence[str], contents: Contents
+) -> None:
+    parts = [part for part in member.name.split("/") if part not in ("", ".")]
+    if member.name.startswith("/") or ".." in parts:
+        raise SourceError(f"the archive holds {shown(member.name)}, which leads out of the release")
+    name = "/".join(parts)
+    if not name or is_excluded(name, exclude):
         return
-    path = os.path.join(target, name)
-    if os.path.realpath(os.path.dirname(path)) != os.path.join(os.path.realpath(target), os.path.dirname(name)).rstrip(
-        "/"
-    ):
-        raise SourceError(f"the archive writes {name} through a link")
     if member.isdir():
-        os.makedirs(path, mode=0o755, exist_ok=True)
-        return
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    if member.issym():
-        if _leads_out(name, member.linkname):
-            raise SourceError(f"the link {name} leads out of the release (to {member.linkname})")
-        os.symlink(member.linkname, path)
-    elif member.isfile():
-        _unpack_file(tar, member, path)
+        _make(target, contents.add_folder(name))
+    elif member.issym():
+        _make(target, contents.add_link(name, member.linkname))
+    elif member.isreg() and not member.issparse():
+        _make(target, contents.add_file(name, member.size))
+        _unpack_file(tar, member, os.path.join(target, name))
     else:
-        raise SourceError(f"{name} is neither a file, a folder nor a link")
+        raise SourceError(f"{shown(name)} is neither a file, a folder nor a link")
+
+
+def _make(target: str, folders: Iterable[str]) -> None:
+    for folder in folders:
+        os.mkdir(os.path.join(target, folder), 0o755)
 
 
 def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
     content = tar.extractfile(member)
     if content is None:
-        raise SourceError(f"{member.name} has no content in the archive")
+        raise SourceError(f"{shown(member.name)} has no content in the archive")
     with content, open(path, "xb") as stream:
-        shutil.copyfileobj(content, stream)
-    os.chmod(path, 0o755 if member.mode & stat.S_IXUSR else 0o644)
+        shutil.copyfileobj(content, stream, 1 << 20)
+        os.fchmod(stream.fileno(), 0o755 if member.mode & stat.S_IXUSR else 0o644)
     os.utime(path, (member.mtime, member.mtime))

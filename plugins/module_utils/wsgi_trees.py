@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -88,7 +88,7 @@ def open_folder(name: str, folder: int | None = None) -> Iterator[int]:
 
 
 def copy_tree(
-    source: str, target: str, *, owner: int, bounds: Bounds, links_to: Sequence[str] = (), at: str = ""
+    source: str, target: str, *, owner: int, bounds: Bounds, links_to: Container[str] = (), at: str = ""
 ) -> None:
     """Copy what the account ``owner`` (a user id) has made in the folder ``source`` into the new folder ``target``.
 
@@ -181,7 +181,7 @@ class _Copier:
                 os.fchmod(written, 0o755 if found.st_mode & stat.S_IXUSR else 0o644)
                 os.utime(written, ns=(found.st_mtime_ns, found.st_mtime_ns))
 
-    def check_links(self, links_to: Sequence[str], at: str) -> None:
+    def check_links(self, links_to: Container[str], at: str) -> None:
         """Refuse links that lead elsewhere."""
         prefix = f"{at}/"
         within = {

@@ -54,7 +54,6 @@ removed:
 
 import os
 import pwd
-import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -66,6 +65,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_daemon import 
     processes,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import read_record, write_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_removal import remove_tree
 
 POLL_SECONDS = 0.05
 MARGIN_SECONDS = 10
@@ -184,7 +184,7 @@ def main() -> None:
         removed += superfluous(application, module.params["keep_releases"])
     if not module.check_mode:
         for path in removed:
-            shutil.rmtree(path)
+            remove_tree(path)
     module.exit_json(changed=bool(restarted or removed), restarted=restarted, removed=removed)
 
 

@@ -57,17 +57,22 @@ missing:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_atexit import registrations, warning
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_atexit import SearchError, search, warning
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_releases import ReleaseError, release_of
 
 
 def warn_of_atexit(module: AnsibleModule, application: dict, release: str) -> None:
     """Tell which handlers of a release will not run; a release that is not there yet has none to tell of."""
-    files = [
-        os.path.relpath(os.path.join(folder, name), release) for folder, _, names in os.walk(release) for name in names
-    ]
-    sentence = warning(application, registrations(release, files))
+    if not os.path.isdir(release):
+        return
+    try:
+        sentence = warning(application, search(release))
+    except (SearchError, OSError) as error:
+        sentence = (
+            f"The application {application['name']!r} could not be searched for handlers of atexit, which do not run "
+            f"with mod_wsgi_destroy_interpreter: false: {error}."
+        )
     if sentence:
         module.warn(sentence)
 

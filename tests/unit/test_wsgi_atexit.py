@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_atexit
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import unprivileged
 
 
 @pytest.mark.parametrize(
@@ -125,3 +128,60 @@ def test_all_python_files_are_read(tmp_path: Path) -> None:
 
 def test_without_a_handler_there_is_no_warning() -> None:
     assert wsgi_atexit.warning({"name": "shop"}, []) == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import atexit\n" + "(" * 5000,
+        "import atexit\nx = " + "-" * 100_000 + "1",
+        "import atexit\nx = " + "[" * 90 + "]" * 90,
+        "import atexit\n\0",
+        "import atexit\nx = '\ud800'",
+        "# -*- coding: nonsense -*-\nimport atexit\n",
+    ],
+)
+def test_a_source_that_no_parser_likes_is_skipped(tmp_path: Path, source: str) -> None:
+    (tmp_path / "a.py").write_bytes(source.encode("utf-8", "surrogatepass"))
+    assert list(wsgi_atexit.registrations(str(tmp_path), ["a.py"])) == []
+
+
+def test_only_files_of_a_reasonable_size_are_read(tmp_path: Path) -> None:
+    text = "import atexit\natexit.register(print)\n"
+    (tmp_path / "large.py").write_text(text + "#" * wsgi_atexit.LARGEST_FILE)
+    (tmp_path / "link.py").symlink_to("other")
+    (tmp_path / "other").write_text(text)
+    os.mkfifo(tmp_path / "pipe.py")
+    assert list(wsgi_atexit.registrations(str(tmp_path), os.listdir(tmp_path))) == []
+
+
+@pytest.fixture(name="release")
+def fixture_release(tmp_path: Path) -> Path:
+    for folder in (*reversed(tmp_path.parents), tmp_path):
+        if folder.stat().st_mode & 0o777 == 0o700:
+            folder.chmod(0o711)  # pytest's own folders are private
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release" / "a.py").write_text("import atexit\natexit.register(print)\n")
+    return tmp_path / "release"
+
+
+def test_a_release_is_searched_by_another_account(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines_of = wsgi_atexit.lines_of
+    (tmp_path / "who").mkdir()
+    (tmp_path / "who").chmod(0o777)
+
+    def tell(source: str) -> list[int]:
+        (tmp_path / "who" / str(os.geteuid())).touch()
+        return lines_of(source)
+
+    monkeypatch.setattr(wsgi_atexit, "lines_of", tell)
+    assert wsgi_atexit.search(str(release)) == [wsgi_atexit.Registration("a.py", 2)]
+    assert os.listdir(tmp_path / "who") == [str(unprivileged().uid if os.geteuid() == 0 else os.geteuid())]
+
+
+def test_a_parser_that_crashes_is_told(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi_atexit, "lines_of", lambda _source: os.kill(os.getpid(), signal.SIGSEGV))
+    with pytest.raises(wsgi_atexit.SearchError, match="the parser ended with status -11"):
+        wsgi_atexit.search(str(release))

@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_log import LogTail, traceback, without_prefix
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_log import (
+    LARGEST_READ,
+    LONGEST_LINE,
+    LogTail,
+    traceback,
+    without_prefix,
+)
 
 OURS = "[2026-11-22 23:45:36.122143] [wsgi:error] [pid 6712:tid 13] [client 127.0.0.1:42290] [id aw_A-] "
 OTHER = "[2026-11-22 23:45:36.122144] [wsgi:error] [pid 6712:tid 14] "
@@ -71,3 +77,11 @@ def test_a_log_that_appears_or_is_rotated_is_read_from_its_beginning(tmp_path: P
     path.rename(tmp_path / "error.log.1")
     path.write_text("after the rotation\n")
     assert tail.read() == ["after the rotation"]
+
+
+def test_what_an_application_writes_does_not_take_the_reader_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    tail = LogTail(str(path))
+    nested = '{"message": ' + "[" * 100_000
+    path.write_text(f"{nested}\n{'x' * (LARGEST_READ // 2)}\nlast\n")
+    assert tail.read() == [nested[:LONGEST_LINE], "x" * LONGEST_LINE, "last"]
