@@ -62,7 +62,8 @@ class Host:
         self.root = root
         self.tools = root / "tools"
         self.tools.mkdir()
-        for source in (RUN_TOOL, ROLE_FILES / "wsgi_debug.py", ROLE_FILES / "debugged_script.py"):
+        role_files = [ROLE_FILES / name for name in ("wsgi_debug.py", "wsgi_terminal.py", "debugged_script.py")]
+        for source in (RUN_TOOL, *role_files):
             text = source.read_text()
             text = text.replace('"/etc/wsgi"', repr(str(root / "etc")))
             text = text.replace('"/etc/ansible/facts.d/mod_wsgi.fact"', repr(str(root / "mod_wsgi.fact")))
@@ -231,6 +232,7 @@ def test_another_account_is_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wsgi_run", wsgi_run)
     monkeypatch.setattr(wsgi_run, "CONFIGURATION_ROOT", str(host.root / "etc"))
+    monkeypatch.setitem(sys.modules, "wsgi_terminal", load_script("roles/wsgi_app/files/wsgi_terminal.py"))
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     tool = load_script("roles/wsgi_app/files/wsgi_debug.py")
     for check in ([], ["--check"]):
