@@ -158,6 +158,14 @@ def in_foreground(terminal: int) -> bool:
         return True
 
 
+def ends_lines(terminal: int) -> bool:
+    """Whether the terminal makes CR LF of each end of a line."""
+    try:
+        return termios.tcgetattr(terminal)[1] & (termios.OPOST | termios.ONLCR) == termios.OPOST | termios.ONLCR
+    except termios.error:
+        return False
+
+
 def give_back_streams(kept: list[int]) -> None:
     """Let go of the streams that the command has: who reads from it, or writes to it, sees when it lets go of them."""
     null = os.open(os.devnull, os.O_RDWR)
@@ -266,7 +274,10 @@ class Relay:
         self.settings: list | None = None
         """Those of the terminal, while it is ours to read from."""
         self.typed = b""
+        self.alone = False
+        """Whether nobody else writes to the terminal."""
         self.wanted = False
+        """Whether the command has read, or begins with the keyboard."""
         self.continued = False
         self.status: int | None = None
         os.set_blocking(master, False)
@@ -276,7 +287,7 @@ class Relay:
         with self.signals(blocked) as caught:
             try:
                 if at_once:
-                    self.wanted = True
+                    self.alone = self.wanted = True
                     self.take_terminal()
                 while self.status is None:
                     self.carry(caught)
@@ -341,6 +352,8 @@ class Relay:
             output = os.read(self.master, CHUNK)
         except OSError:  # nothing there, or nobody
             return False
+        if ends_lines(self.sink):
+            output = output.replace(b"\r\n", b"\n")  # both terminals would do it
         while output:
             try:
                 output = output[os.write(self.sink, output) :]
@@ -480,9 +493,16 @@ class Relay:
                 self.make_raw()
 
     def make_raw(self) -> None:
-        """Set the terminal; what was typed before stays."""
+        """Set the terminal; what was typed before stays.
+
+        Where others may write to it, in a pipeline or in the background, it goes on to end their lines.
+        """
         with contextlib.suppress(termios.error):
+            output = termios.tcgetattr(self.sink)[1]
             tty.setraw(self.sink, termios.TCSADRAIN)
+            if not self.alone:
+                settings = termios.tcgetattr(self.sink)
+                termios.tcsetattr(self.sink, termios.TCSADRAIN, [settings[0], output, *settings[2:]])
 
     def return_terminal(self) -> None:
         """Let the terminal be as it was, unless the shell has taken it back."""
