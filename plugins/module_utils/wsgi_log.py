@@ -38,7 +38,8 @@ class LogTail:
         begin = self.size if inode == self.inode and size >= self.size else 0
         with open(self.path, "rb") as stream:
             stream.seek(max(begin, size - LARGEST_READ))
-            return [plain(line) for line in stream.read().decode("utf-8", "replace").splitlines()]
+            # No more than was there: an application can write as fast as this reads.
+            return [plain(line) for line in stream.read(LARGEST_READ).decode("utf-8", "replace").splitlines()]
 
 
 def plain(line: str) -> str:
@@ -48,7 +49,7 @@ def plain(line: str) -> str:
     try:
         found = json.loads(line)
         return f"[pid {found.get('pid', 0)}:tid {found.get('thread', 0)}] {found['message']}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return line
 
 
