@@ -348,8 +348,8 @@ def test_the_size_of_the_window_and_its_changes(host: Host) -> None:
 def test_a_signal_to_the_tool_reaches_the_command_and_the_terminal_is_as_before(host: Host, name: str) -> None:
     with host.shell() as shell:
         before = shell.settings()
-        shell.type("$RUN sh -c 'echo pid $PPID; exec sleep 60'")
-        shell.expect("pid ")
+        shell.type("$RUN sh -c 'echo begun; exec sleep 60'")
+        shell.expect("begun\r\n")
         relay = int(subprocess.check_output(["pgrep", "-f", "-o", f"{host.root}/tools/wsgi_run.py shop sh"]))
         os.kill(relay, signal.Signals[f"SIG{name}"])
         shell.expect(Shell.PROMPT)
