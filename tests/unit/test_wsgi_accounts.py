@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import grp
 import pwd
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,14 @@ def test_a_group_that_is_worth_root_is_refused_wherever_it_is_named(host: Host, 
             f"wsgi_apps: application 'shop', key user: developer is in the group {group}, which "
             f"{wsgi_accounts.GROUPS[group]}; take it out of that group, or choose another account."
         )
+
+
+def test_the_documentation_names_groups_that_are_refused() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    sentence = text.partition("- groups that are worth root (")[2].partition("by name and by id")[0]
+    named = re.findall(r"`([a-z-]+)`", sentence)
+    assert len(named) > 5
+    assert set(named) <= set(wsgi_accounts.GROUPS)
 
 
 @pytest.mark.parametrize(("alias", "group"), [("zero", "root"), ("engine", "docker")])
