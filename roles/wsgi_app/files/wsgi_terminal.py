@@ -220,7 +220,12 @@ class Leader:
             elif number in (TO_FOREGROUND, TO_BACKGROUND):
                 self.proceed(self.command if number == TO_FOREGROUND else os.getpgrp())
             elif number in PASSED_ON:
-                os.killpg(self.command, number)
+                self.send(number)
+
+    def send(self, number: int) -> None:
+        """Send the command and what it has started a signal."""
+        with contextlib.suppress(ProcessLookupError):  # it has gone to another process group
+            os.killpg(self.command, number)
 
     def begin(self, program: Callable[[], int]) -> int:
         """In the new process: become the command; the exit status when `program` returns one."""
@@ -257,7 +262,7 @@ class Leader:
         """Let the command go on, with that process group in the foreground."""
         with contextlib.suppress(OSError):  # the terminal was hung up
             os.tcsetpgrp(self.terminal, foreground)
-        os.killpg(self.command, signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
 
 class Relay:
