@@ -245,6 +245,12 @@ def test_an_account_that_is_root_is_refused(host: Host) -> None:
         host.inspect()
 
 
+def test_a_group_that_is_worth_root_is_refused(host: Host) -> None:
+    host.application["group"] = "shadow"
+    with pytest.raises(AccountError, match="application 'shop', key group: shadow is the group shadow, which reads"):
+        host.inspect()
+
+
 def test_a_file_of_others_is_refused(host: Host) -> None:
     path = Path(host.described["server_root"], "conf-available/modwsgi.conf")
     path.parent.mkdir(parents=True)
