@@ -135,6 +135,19 @@ def verify_wheel(wheel: Path, python: str) -> None:
         )
 
 
+def kept_wheel(path: Path, python: str) -> str:
+    """The SHA-256 of a wheel that an earlier build has left, "" when it is not there or not what that build has left."""
+    try:
+        recorded = Path(f"{path}.sha256").read_text(encoding="utf-8").split(maxsplit=1)
+        checksum = sha256_of(path)
+        if recorded[:1] == [checksum]:
+            verify_wheel(path, python)
+            return checksum
+    except (OSError, UnicodeDecodeError, BuildError):
+        pass
+    return ""
+
+
 _APXS_FLAGS = ("CFLAGS", "EXTRA_CPPFLAGS", "EXTRA_INCLUDES")
 
 
