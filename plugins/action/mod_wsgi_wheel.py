@@ -66,7 +66,7 @@ class ActionModule(ActionBase):
                     self._connection.fetch_file(path, str(arrived))
             except (AnsibleError, OSError) as error:
                 raise WheelError(
-                    f"{planned.name} was not fetched from host {host}, of which {LARGEST_WHEEL} bytes are taken at most "
+                    f"{planned.name} was not fetched from host {host}, which may send {LARGEST_WHEEL} bytes at most "
                     f"({str(error)[:300]}); see what is wrong with {path} there, then run again."
                 ) from None
             second, second_host = (str(arguments.get(key) or "") for key in ("second", "second_host"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
@@ -65,8 +65,9 @@ class AnswerError(ValueError):
     """An answer that no honest host gives; the text is one sentence for the user."""
 
 
-def _among(values: Collection[str]) -> Check:
-    return lambda value: "" if isinstance(value, str) and value in values else f"one of {', '.join(values)}"
+def _among(values: Sequence[str]) -> Check:
+    wanted = values[0] if len(values) == 1 else f"one of {', '.join(values)}"
+    return lambda value: "" if isinstance(value, str) and value in values else wanted
 
 
 def _whole(least: int, most: int) -> Check:
@@ -228,18 +229,12 @@ def host_description(answer: Any, host: str) -> dict[str, Any]:
     Raises AnswerError.
     """
     checked = _part(answer, _DESCRIPTION, host, "host.")
-    told = {key: answer.get(key) for key in ("distribution", "codename", "release", "python_version")}
-    for entry in DISTRIBUTIONS.values():
-        known = {
-            "distribution": entry.family,
-            "codename": entry.codename,
-            "release": entry.release,
-            "python_version": entry.python,
-        }
-        if told == known:
-            return {**known, **checked}
-    titles = ", ".join(entry.title for entry in DISTRIBUTIONS.values())
-    raise refused(host, "host.distribution", told, f"one of {titles}")
+    entries = {entry.codename: entry for entry in DISTRIBUTIONS.values()}
+    codename = _part(answer, {"codename": _among(tuple(entries))}, host, "host.")["codename"]
+    entry = entries[codename]
+    known = {"distribution": entry.family, "release": entry.release, "python_version": entry.python}
+    _part(answer, {key: _among((value,)) for key, value in known.items()}, host, "host.")
+    return {**known, "codename": codename, **checked}
 
 
 def preflight_answer(answer: Any, packages: Collection[str], host: str) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def verify_wheel(wheel: Path, python: str) -> None:
 
 
 def kept_wheel(path: Path, python: str) -> str:
-    """The SHA-256 of a wheel that an earlier build has left, "" when it is not there or not what that build has left."""
+    """The SHA-256 of a wheel that an earlier build has left; "" when it is not there, or was changed since."""
     try:
         recorded = Path(f"{path}.sha256").read_text(encoding="utf-8").split(maxsplit=1)
         checksum = sha256_of(path)

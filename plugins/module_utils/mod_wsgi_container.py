@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import container_engine, distributions
@@ -80,7 +80,7 @@ class Container:
 
     def execute(self, *command: str, timeout: int = SECONDS_FOR_STEP) -> subprocess.CompletedProcess[str]:
         """Run a command as root; standard output and errors are one text."""
-        # By name alone: the value comes from the environment of the engine's command, and stands in no list of processes.
+        # By name alone: the engine's command takes the value from its environment, so no list of processes shows it.
         names = [f"--env={name}" for name in self.environment]
         return subprocess.run(
             [self.command, "exec", "--user=0", *names, self.name, *command],
@@ -108,8 +108,7 @@ class Container:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             ) as process,
         ):
-            assert process.stdout is not None
-            while left > 0:
+            while process.stdout and left > 0:
                 block = process.stdout.read(min(left, 1 << 20))
                 if not block:
                     break
@@ -181,6 +180,9 @@ def payload(request: Request) -> bytes:
         },
     }
     files = {f"{WORK}/{PACKAGE}/{name}": (MODULE_UTILS / name).read_bytes() for name in SENT}
+    # Whole packages, which Python takes before others of these names that an image may have.
+    levels = [PACKAGE, *(str(level) for level in PurePosixPath(PACKAGE).parents if level.name)]
+    files.update({f"{WORK}/{level}/__init__.py": b"" for level in levels})
     files[f"{WORK}/{RUNNER}"] = (MODULE_UTILS / RUNNER).read_bytes()
     files[f"{WORK}/parameters.json"] = json.dumps(parameters).encode()
     files[drain] = Path(request.reload_drain).read_bytes()

@@ -6,6 +6,7 @@ Reads parameters.json beside it; the last line that it writes is JSON: wheel_sha
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+PACKAGE = "ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_build"
 HEADER = "/usr/include/apache2/ap_mmn.h"
 
 
@@ -24,16 +26,16 @@ def httpd_api(header: str) -> int:
 
 def build(parameters: dict[str, Any]) -> dict[str, Any]:
     """Build, and describe the outcome."""
-    from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_build import BuildError, build_wheel
-
+    # Only now does the path of this process lead to what was sent.
+    code = importlib.import_module(PACKAGE)
     found, wanted = httpd_api(Path(HEADER).read_text(encoding="utf-8")), parameters["httpd_api"]
     if found != wanted:
         return {"error": f"its httpd has the module API {found}, and the host needs {wanted}", "log": ""}
     arguments = dict(parameters["build"])
     arguments.update(directory=Path(arguments["directory"]), destination=Path(arguments["destination"]))
     try:
-        _, checksum = build_wheel(**arguments)
-    except BuildError as error:
+        _, checksum = code.build_wheel(**arguments)
+    except code.BuildError as error:
         return {"error": str(error), "log": error.log}
     return {"wheel_sha256": checksum}
 

@@ -4,8 +4,8 @@
 ``settings`` are the role's variables without their prefix: host, python, version, install_method, source,
 source_sha256, wheel, wheel_sha256, wheel_cache, build_on, verify_wheel (bool), allow_known_bad, destroy_interpreter,
 reload_drain_timeout (float, seconds), directives; and build_host_known (bool): whether the inventory has the host that
-build_on names. ``inspection`` is what the module ``modwsgi.deploy.mod_wsgi_interpreter`` returned; it comes from a host,
-so it is checked before anything else (``host_answers``).
+build_on names. ``inspection`` is what the module ``modwsgi.deploy.mod_wsgi_interpreter`` returned; it comes from a
+host, so it is checked before anything else (``host_answers``).
 """
 
 from __future__ import annotations
@@ -237,13 +237,14 @@ def _build_on_problem(settings: Mapping[str, Any]) -> str:
         )
     if settings["verify_wheel"] and place == EACH and settings["install_method"] == "source":
         return (
-            f"mod_wsgi_verify_wheel of host {host} is true, and mod_wsgi_build_on is {EACH}, where no host gets a wheel "
-            f"of somebody else's; set mod_wsgi_build_on to {CONTAINER} or {HOST}:NAME, or remove mod_wsgi_verify_wheel."
+            f"mod_wsgi_verify_wheel of host {host} is true, and mod_wsgi_build_on is {EACH}, where no host gets a "
+            f"wheel of somebody else's; set mod_wsgi_build_on to {CONTAINER} or {HOST}:NAME, or remove "
+            "mod_wsgi_verify_wheel."
         )
     if settings["install_method"] == "wheel" and not settings["wheel"] and place == EACH:
         return (
-            f"mod_wsgi_install_method of host {host} is wheel, and mod_wsgi_build_on is {EACH}, under which the control "
-            f"node keeps no wheel; set mod_wsgi_build_on to the builder whose wheels are kept ({CONTAINER} or "
+            f"mod_wsgi_install_method of host {host} is wheel, and mod_wsgi_build_on is {EACH}, under which the "
+            f"control node keeps no wheel; set mod_wsgi_build_on to the builder whose wheels are kept ({CONTAINER} or "
             f"{HOST}:NAME), or name a wheel in mod_wsgi_wheel."
         )
     return ""
@@ -397,7 +398,7 @@ def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) ->
         "wheel_name": "",
         "wheel_sha256": "",
         "build_on": "",
-        "build_host": "",
+        "build_host": settings["host"],
         "reload_drain": False,
         "action": "install" if inspection["missing_packages"] else "none",
         "installation": {},
@@ -506,7 +507,8 @@ def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> d
         "wheel_name": name,
         "wheel_sha256": checksum,
         "build_on": place,
-        "build_host": settings["host"] if place == EACH else builder,
+        # Also where a container builds: Ansible wants to know a host before it asks whether a task is run at all.
+        "build_host": builder or settings["host"],
         "build_image": distribution.image,
         "source": local_path(settings["source"]),
         "source_sha256": expected_sha256(settings),
@@ -549,10 +551,11 @@ def orderer(wheel: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, A
     """
     for host in hosts:
         made = plans.get(host, {})
-        verified = made.get("settings", {}).get("verify_wheel", False)
-        if made.get("action") != "build" or made.get("wheel") != wheel or (verified and made["build_host"] == host):
+        if made.get("action") != "build" or made.get("wheel") != wheel:
             continue
-        return host
+        builds = made["build_on"] == HOST and made["build_host"] == host
+        if not (builds and made["settings"]["verify_wheel"]):
+            return host
     return ""
 
 
@@ -562,9 +565,9 @@ def verification_problem(host: str, hosts: Iterable[str], plans: Mapping[str, Ma
     if made["action"] != "build" or not made["settings"]["verify_wheel"] or orderer(made["wheel"], hosts, plans):
         return ""
     return (
-        f"mod_wsgi_verify_wheel of host {host} is true, and no host of this play but {host} itself, which builds, needs "
-        f"{made['wheel_name']}, so nobody builds it a second time; run the play with another host of the same kind, or "
-        f"set mod_wsgi_build_on to {CONTAINER}."
+        f"mod_wsgi_verify_wheel of host {host} is true, and no host of this play but {host} itself, which builds, "
+        f"needs {made['wheel_name']}, so nobody builds it a second time; run the play with another host of the same "
+        f"kind, or set mod_wsgi_build_on to {CONTAINER}."
     )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Take a wheel that somebody else has built into the cache. Runs on the control node only.
 
-The wheel goes into a private folder beside its place first, and is looked at there: nothing that exists is replaced, and
-whatever its builder sends, no other file is written.
+The wheel goes into a private folder beside its place first, and is looked at there: nothing that exists is replaced,
+and whatever its builder sends, no other file is written.
 """
 
 from __future__ import annotations

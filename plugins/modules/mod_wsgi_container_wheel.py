@@ -10,10 +10,12 @@ short_description: Build a wheel of mod_wsgi in a container on the control node
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - Builds as M(modwsgi.deploy.mod_wsgi_wheel) does, by the same code, in a container of the host's distribution and for its Python.
+  - Builds as M(modwsgi.deploy.mod_wsgi_wheel) does, by the same code, in a container of the host's distribution and for
+    its Python.
   - Runs on the control node alone, with its docker or podman; no host takes part.
   - The container is gone afterwards in every case. One that nobody is left to remove ends by itself after an hour.
-  - The wheel is looked at before it is kept (its size, its files, its compiled module), and nothing that is there is replaced.
+  - The wheel is looked at before it is kept (its size, its files, its compiled module), and nothing that is there is
+    replaced.
 options:
   image:
     description: Image of the container; its distribution and architecture have to be the host's.
@@ -53,7 +55,7 @@ options:
     type: str
     default: ''
   reload_drain:
-    description: C source on the control node of the module that makes a reload lose no request; it is linked into mod_wsgi's.
+    description: C source on the control node of the module that makes a reload lose no request.
     type: str
     required: true
   folder:

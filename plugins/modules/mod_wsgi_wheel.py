@@ -13,8 +13,8 @@ description:
   - Builds a wheel from a source distribution whose SHA-256 is given, in a build environment that is pinned likewise.
   - Builds each time it is called, or only looks whether an earlier build has left the wheel (O(only_kept)).
   - The host's pip configuration holds (index, certificates, proxy).
-  - With O(keep), the wheel is fetched into the cache of the control node. There it is looked at before it is used (its size, its
-    files, its compiled module, its checksum), and nothing that is there already is replaced.
+  - With O(keep), the wheel is fetched into the cache of the control node. There it is looked at before it is used (its
+    size, its files, its compiled module, its checksum), and nothing that is there already is replaced.
 options:
   executable:
     description: The target interpreter.
@@ -61,7 +61,7 @@ options:
     type: str
     required: true
   only_kept:
-    description: Whether only a wheel that an earlier build has left in O(destination) is looked for, and nothing is built.
+    description: Whether nothing is built, and only a wheel that an earlier build has left is looked for.
     type: bool
     default: false
   keep:

@@ -77,6 +77,17 @@ def test_the_wheel_and_its_checksum_are_left(build, tmp_path):
     assert all("--require-hashes" in command for command, _ in tools.calls[1:])
 
 
+def test_what_an_earlier_build_has_left_is_found_as_long_as_it_is_that(build):
+    wheel, checksum = build(Tools([(0, ""), (0, ""), (0, "")]))
+
+    assert mod_wsgi_build.kept_wheel(wheel, "3.11") == checksum
+    assert mod_wsgi_build.kept_wheel(wheel, "3.12") == ""
+    assert mod_wsgi_build.kept_wheel(wheel.with_name("other.whl"), "3.11") == ""
+    with wheel.open("ab") as file:
+        file.write(b"changed")
+    assert mod_wsgi_build.kept_wheel(wheel, "3.11") == ""
+
+
 def test_a_source_on_the_host_is_verified_and_used(build, tmp_path):
     source = tmp_path / "mod_wsgi-6.1.1.tar.gz"
     source.write_bytes(b"source")
