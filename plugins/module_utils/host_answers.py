@@ -245,6 +245,13 @@ def preflight_answer(answer: Any, packages: Collection[str], host: str) -> dict[
     return {"host": host_description(answer.get("host"), host), **missing}
 
 
+def names_among(value: Any, names: Collection[str], key: str, host: str) -> list[str]:
+    """Names in an answer, each of which has to be one that the host was told. Raises AnswerError."""
+    if not isinstance(value, list) or not all(isinstance(name, str) and name in names for name in value):
+        raise refused(host, key, value, f"a list of names among {', '.join(sorted(names))}")
+    return [str(name) for name in value]
+
+
 def built_wheel(answer: Any, name: str, host: str) -> str:
     """The SHA-256 that a host tells of the wheel that it has built; the wheel has to have the planned file name.
 

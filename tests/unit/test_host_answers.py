@@ -16,7 +16,12 @@ from zipfile import ZipFile
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.action import httpd_preflight, mod_wsgi_interpreter, mod_wsgi_wheel
+from ansible_collections.modwsgi.deploy.plugins.action import (
+    httpd_preflight,
+    mod_wsgi_interpreter,
+    mod_wsgi_wheel,
+    wsgi_release,
+)
 from ansible_collections.modwsgi.deploy.plugins.filter import mod_wsgi as filters
 from ansible_collections.modwsgi.deploy.plugins.module_utils import host_answers, mod_wsgi_plan, mod_wsgi_wheel_cache
 from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError
@@ -365,6 +370,16 @@ class TestActions:
         made, _ = action(plugin, {"host": "web1", **options}, {**answer, key: ABOVE})
         with pytest.raises(AnsibleActionFail, match=f"Host web1 answers .* as {key}"):
             made.run(None, {})
+
+    @pytest.mark.parametrize("missing", [["shop", ABOVE], ABOVE, "shopping", {"shop": 1}, [["shop"]], 7])
+    def test_only_releases_that_were_asked_for_are_sent(self, tmp_path: Path, missing: Any) -> None:
+        (tmp_path / "wsgi.py").touch()
+        source = {"directory": str(tmp_path), "exclude": []}
+        applications = [{"name": "shop", "source": source, "static_root": ""}]
+        made, _ = action(wsgi_release, {"applications": applications}, {"missing": missing, "releases": {}})
+        made._transfer = MagicMock(side_effect=AssertionError("nothing is sent"))
+        with pytest.raises(AnsibleActionFail, match=r"Host web1 answers .* as missing"):
+            made.run(None, {"inventory_hostname": "web1"})
 
     def test_a_module_that_fails_says_why_itself(self) -> None:
         made, _ = action(mod_wsgi_interpreter, {"host": "web1"}, {"failed": True, "msg": "No Python."})

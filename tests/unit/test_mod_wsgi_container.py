@@ -196,6 +196,7 @@ def test_what_builds_in_a_container_is_what_builds_on_hosts(request_of_web1: Req
     header = tmp_path / "ap_mmn.h"
     header.write_text("#define MODULE_MAGIC_NUMBER_MAJOR 20120211\n", encoding="utf-8")
     parameters["build"].update(directory=str(tmp_path / "b"), destination=str(tmp_path / "d"), executable="/no/python")
+    parameters["build"]["source"] = ""
     parameters["build"]["extra_environment"] = {"APXS": "/no/apxs"}
     (root / "parameters.json").write_text(json.dumps(parameters), encoding="utf-8")
     program = (root / mod_wsgi_container.RUNNER).read_text(encoding="utf-8")
