@@ -210,11 +210,10 @@ def interpreter_answer(answer: Any, host: str) -> dict[str, Any]:
     packages = {"missing_packages": _packages([*runtime_packages(version), MODULE_PACKAGE])}
     if interpreter["from_distribution"]:
         distribution = DISTRIBUTIONS[checked["distribution"]]
-        if (interpreter["prefix"], version) != ("/usr", distribution.python):
-            found = f"{version} in {interpreter['prefix']}"
-            raise refused(
-                host, "interpreter", found, f"{distribution.title}'s own Python {distribution.python} in /usr"
-            )
+        own = f"/usr/bin/python{distribution.python}"
+        if (interpreter["prefix"], version, interpreter["executable"]) != ("/usr", distribution.python, own):
+            found = f"{interpreter['executable']} ({version}, {interpreter['prefix']})"
+            raise refused(host, "interpreter", found, f"{distribution.title}'s own Python, {own}")
     return {
         **checked,
         **_part(answer, packages, host),

@@ -331,7 +331,8 @@ def builder_folder(settings: Mapping[str, Any]) -> str:
     if place == EACH:
         return ""
     name = CONTAINER if place == CONTAINER else f"{HOST}-{urllib.parse.quote(builder, safe='')}"
-    return f"{name}-verified" if settings["verify_wheel"] else name
+    # No name of a host has a plus here.
+    return f"{name}+verified" if settings["verify_wheel"] else name
 
 
 def wheel_name(version: str, inspection: Mapping[str, Any]) -> str:

@@ -229,7 +229,13 @@ class TestInterpreter:
 
     @pytest.mark.parametrize(
         "changes",
-        [{"abi": "cp312"}, {"version": "3.12", "abi": "cp312"}, {"full_version": "3.110.1"}, {"prefix": "/opt"}],
+        [
+            {"abi": "cp312"},
+            {"version": "3.12", "abi": "cp312"},
+            {"full_version": "3.110.1"},
+            {"prefix": "/opt"},
+            {"executable": "/tmp/python3.11"},
+        ],
     )
     def test_an_answer_that_contradicts_itself(self, changes: dict[str, Any]) -> None:
         with pytest.raises(AnswerError):

@@ -480,7 +480,14 @@ class TestBuildOn:
             assert (plan["action"], plan["wheel_sha256"]) == ("build", "")
 
     def test_each_builder_has_a_folder_of_its_own(self, settings):
-        places = ["control_container", "host:build1", "host:build2", "host:../build1", "host:control_container"]
+        places = [
+            "control_container",
+            "host:build1",
+            "host:build1-verified",
+            "host:build1+verified",
+            "host:..",
+            "host:control_container",
+        ]
         wanted = [{"build_on": place, "verify_wheel": verify} for place in places for verify in (False, True)]
         names = [mod_wsgi_plan.builder_folder({**settings, **changes}) for changes in wanted]
         assert len(set(names)) == len(wanted)
