@@ -434,7 +434,7 @@ class TestPackage:
 
     def test_what_has_not_been_verified_is_refused(self, settings, inspection):
         inspection["distribution"] = "debian11"
-        use_python(inspection, "3.9", prefix="/usr", from_distribution=True)
+        use_python(inspection, "3.9", prefix="/usr", executable="/usr/bin/python3.9", from_distribution=True)
         assert "has not been verified" in mod_wsgi_plan.plan(settings, inspection)["problem"]
 
 
