@@ -100,6 +100,12 @@ REFUSALS = [
         f"Checksum mismatch for the published source of mod_wsgi 6.1.1 on host {HOST}: expected {'0' * 64} "
         "(mod_wsgi_source_sha256), got ... (the published one); correct or remove mod_wsgi_source_sha256",
     ),
+    Refusal(
+        "a builder that the inventory does not have",
+        {"mod_wsgi_build_on": "host:nobody"},
+        f"mod_wsgi_build_on of host {HOST} names nobody, which is no host of the inventory; add it there, or "
+        "name another one.",
+    ),
     # Ansible's own words, since its check of nested options comes before anything of ours.
     Refusal(
         "a misspelt key of an application",
