@@ -119,8 +119,8 @@ def unprivileged_port_warning(port: int, host: str, setting: Path = UNPRIVILEGED
     advice = f" or set httpd_private_port below {first}" if first > 1 else ""
     return (
         f"Any account of {host} can listen on port {port} (httpd_private_port) while httpd is down, and the probe "
-        f"would believe it, since net.ipv4.ip_unprivileged_port_start is {first} there; set that to 1024 in /etc/sysctl.d "
-        f"(for a container, where it is started){advice}."
+        f"would believe it, since net.ipv4.ip_unprivileged_port_start is {first} there; set that to 1024 in "
+        f"/etc/sysctl.d (for a container, where it is started){advice}."
     )
 
 
