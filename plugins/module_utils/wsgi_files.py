@@ -49,7 +49,7 @@ UTF_8_UNIT = f"""{HEADER}[Service]
 Environment=PYTHONUTF8=1
 """
 
-PRIVATE_PORT = 8079
+PRIVATE_PORT = 297
 """The default of `httpd_private_port`; a test compares."""
 
 PLAIN_LOGS = {"format": httpd_logs.TEXT, "destination": httpd_logs.FILES}

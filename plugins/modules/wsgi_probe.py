@@ -53,7 +53,7 @@ EXAMPLES = r"""
 - name: The applications run on the right Python and are healthy
   modwsgi.deploy.wsgi_probe:
     applications: "{{ applications }}"
-    private_port: 8079
+    private_port: 297
     python_version: "3.11.2"
     python_prefix: /usr
     mod_wsgi_version: "6.1.1"

@@ -111,7 +111,7 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
         "probed_groups": ["shop", "shop:slow"],
         "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/releases/1"},
     }
-    python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 8079}
+    python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 297}
     check.parameters = {**check.parameters, **python}
     asked = []
 
@@ -210,7 +210,7 @@ def certified(tmp_path: Path) -> wsgi_probe.Check:
         "address": "192.0.2.1", "port": 443, "host": "shop.example", "path": "/healthz", "timeout": 5, "status": 200,
         "tls": True, "certificate": str(tmp_path / "pubcert.pem"),
     }  # fmt: skip
-    return wsgi_probe.Check({"name": "shop", "health": health}, {"log_directory": str(tmp_path), "private_port": 8079})
+    return wsgi_probe.Check({"name": "shop", "health": health}, {"log_directory": str(tmp_path), "private_port": 297})
 
 
 def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
@@ -219,7 +219,7 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     network = Recorder(monkeypatch)
     check = certified(tmp_path)
     check.health()
-    assert network.asked == [("127.0.0.1", 8079, "/healthz", "shop.example", 5, False)]
+    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False)]
     assert wsgi_probe.awaited([check]) == [
         "httpd has no certificate for shop.example yet and answers 503 there over TLS; it asks the authority in the "
         "background, and its error log says what is wrong when that does not succeed in some minutes."

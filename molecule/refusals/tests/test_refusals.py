@@ -208,6 +208,12 @@ REFUSALS = [
         blog={"requirements": "impossible.txt"},
     ),
     Refusal(
+        "a private port where any account can listen",
+        {"httpd_private_port": 8079},
+        "httpd_private_port is 8079, where any account can listen while httpd is down, and the probe would believe it; "
+        "choose a free port below 1024, or remove the variable.",
+    ),
+    Refusal(
         "a port that is in use",
         {"httpd_listen": [80, 8090]},
         f"Port 8090 of {HOST} is in use by python3 (pid ...), so httpd cannot listen on 8090; stop that program, or "
