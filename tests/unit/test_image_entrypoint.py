@@ -86,7 +86,7 @@ class Container:
         path.chmod(mode)
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-I", str(self.library / "entrypoint.py"), *words]
+        return [sys.executable, "-I", "-S", str(self.library / "entrypoint.py"), *words]
 
     def environment(self, **variables: str) -> dict[str, str]:
         return {"PATH": "/usr/bin:/bin", **variables}
@@ -416,7 +416,7 @@ def test_health_asks_the_application(container: Container) -> None:
 
         def health(path: str, **variables: str) -> tuple[int, str]:
             done = subprocess.run(
-                [sys.executable, "-I", str(container.library / "health.py")],
+                [sys.executable, "-I", "-S", str(container.library / "health.py")],
                 env=container.environment(WSGI_PORT=port, WSGI_HEALTH_PATH=path, **variables),
                 capture_output=True,
                 text=True,

@@ -171,9 +171,7 @@ def become_application() -> dict[str, Any]:
 
 
 def leave_root() -> None:
-    """Become that account, before this process becomes another program. Raises Refusal."""
-    if os.geteuid() != 0:
-        return
+    """As root, become that account, before this process becomes another program. Raises Refusal."""
     check_capabilities(("SETGID", "SETUID"))
     entry = pwd.getpwnam(ACCOUNT)
     os.setgroups([])
@@ -356,7 +354,8 @@ def python(arguments: Sequence[str]) -> NoReturn:
     """Run Python in the application's folder, with what follows: `python manage.py migrate`."""
     values = read_settings()
     variables = environment(values)
-    leave_root()
+    if os.geteuid() == 0:
+        leave_root()
     enter(values)
     replace_process([PYTHON, *arguments], variables)
 
@@ -386,8 +385,8 @@ def require_debuggable(root: str) -> None:
     """Raise Refusal unless there is somebody to type, who is not root, and a place for mod_wsgi-express's programs."""
     if os.geteuid() == 0:
         raise Refusal(
-            "`debug` runs what is installed in the virtual environment, and not as root; start the container as another "
-            "user (--user 65532:0)."
+            "`debug` runs what is in the virtual environment, and does not do so as root; start the container as "
+            "another user (--user 65532:0)."
         )
     if not (os.isatty(0) and os.isatty(1)):
         missing = " and ".join(name for name, number in (("input", 0), ("output", 1)) if not os.isatty(number))
