@@ -138,6 +138,13 @@ def test_it_becomes_httpd(container: Container) -> None:
     assert (container.root / "tmp" / "modwsgi").stat().st_mode & 0o777 == 0o711
 
 
+def test_programs_of_the_virtual_environment_come_first_for_the_application(container: Container) -> None:
+    programs = f"{container.root}/venv/bin"
+    done = container.run(PATH=f"/opt/pip/bin:/usr/bin:/bin:{programs}")
+    assert done.returncode == 0, done.stderr
+    assert container.given()["environment"]["PATH"] == f"{programs}:/opt/pip/bin:/usr/bin:/bin"
+
+
 def test_modes_and_switches(container: Container) -> None:
     (container.root / "static").mkdir()
     container.run(
