@@ -545,9 +545,49 @@ def test_wheels_are_written_where_root_says(image: Image) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     found = (image.root / "wheels", image.root / "wheels/shop.whl")
     assert [path.stat().st_uid for path in found] == [0, 0]
-    done = image.pip("", "install", "--target=/")
+
+
+@needs_root
+def test_folders_with_programs_of_root_are_not_lent(image: Image) -> None:
+    for folder in ("/", "/etc", "/usr", str(image.own), f"{image.own}/packages"):
+        done = image.pip("", "install", f"--target={folder}")
+        assert done.returncode == 64
+        assert (
+            done.stderr
+            == f"mod-wsgi: {folder} has programs that root runs; name a folder of its own for pip to write to.\n"
+        )
+
+
+@needs_root
+def test_what_a_killed_run_has_left_is_taken_back(image: Image) -> None:
+    image.told.touch()
+    os.chown(image.told, UID, UID)
+    image.plan.write_text(LEFT + "print('runs', flush=True)\ntime.sleep(600)\n")
+    environment = image.environment(TOLD=str(image.told))
+    process = subprocess.Popen(
+        image.command("install"), env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "runs\n"
+    os.killpg(process.pid, signal.SIGKILL)  # this program, and not what it has started in another session
+    process.wait()
+    process.stdout.close()
+    assert (image.own / "scratch").exists()
+    assert image.pip("", "list").returncode == 0
+    assert image.owners() == {0}
+    assert not (image.own / "scratch").exists()
+    left = Path("/proc", image.told.read_text(), "status")
+    assert not left.exists() or "\tZ " in left.read_text()
+
+
+@needs_root
+def test_missing_rights_are_told(image: Image) -> None:
+    image.plan.write_text("")
+    command = ["setpriv", "--bounding-set=-chown", "--inh-caps=-chown", *image.command("install", "shop")]
+    done = subprocess.run(command, env=image.environment(), cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 64
-    assert "name a folder of its own" in done.stderr
+    assert "it needs the capabilities CHOWN" in done.stderr
+    assert image.owners() == {0}
 
 
 @needs_root

@@ -65,6 +65,8 @@ SOME_FILES = ("PIP_CONSTRAINT", "PIP_FIND_LINKS", "PIP_REQUIREMENT")
 """Environment variables with a path, or with several that blanks separate."""
 FOR_EVERYBODY = ("/dev/shm", "/run/lock", "/tmp", "/var/tmp")  # noqa: S108 - what is left there is taken away
 
+ROOTS = ("/etc/passwd", "/usr/bin/env", "/usr/local/lib/modwsgi-image")
+"""What no folder that pip is to write to may hold, besides this program's own."""
 KEPT = re.compile(r"[Aa]ctivate(\..*)?|(python|\N{MATHEMATICAL ITALIC SMALL PI}thon)[0-9.]*t?")
 """Names in bin/ that root may run or read later."""
 PIP = re.compile(r"pip[0-9.]*")
@@ -237,10 +239,15 @@ def lend(tree: str, account: Account) -> None:
         give(folder, account)
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or in it; both are absolute, and not looked at."""
+    return os.path.commonpath([path, folder]) == folder
+
+
 def leads_out(path: str, tree: str, allowed: str) -> bool:
     """Whether a link leads out of a tree, and not to the one file that it may lead to."""
     end = os.path.realpath(path)
-    return end != allowed and os.path.commonpath([end, os.path.realpath(tree)]) != os.path.realpath(tree)
+    return end != allowed and not is_below(end, os.path.realpath(tree))
 
 
 def take(path: str) -> None:
@@ -421,8 +428,9 @@ class HandOver:
     def write_to(self, folder: str) -> None:
         """Lend a folder that pip is to write to, which is made if needed. Raises Refusal."""
         folder = os.path.realpath(folder)
-        if os.path.commonpath([folder, self._places.own]) == folder or not folder.strip("/"):
-            raise Refusal(f"{folder} has the image's own programs; name a folder of its own for pip to write to.")
+        own = (self._places.own, os.path.realpath(sys.executable), os.__file__, *ROOTS)
+        if any(is_below(path, folder) for path in own) or is_below(folder, self._places.own):
+            raise Refusal(f"{folder} has programs that root runs; name a folder of its own for pip to write to.")
         os.makedirs(folder, exist_ok=True)
         if not self.may(folder, os.R_OK | os.W_OK | os.X_OK):
             self.lent.append(folder)
@@ -523,11 +531,15 @@ def run_lent(places: Places, account: Account, arguments: Sequence[str]) -> int:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # but while pip runs, so that all is taken back
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    remove(places.scratch)
+    if os.path.lexists(places.scratch):  # of a run that was killed
+        end_processes(account)
+        take_back(places.venv, account, os.path.realpath(sys.executable))
+        remove(places.scratch)
     os.makedirs(places.scratch, 0o711)
     os.chmod(places.scratch, 0o711)  # noqa: S103 - the account passes through
     lent: list[str] = []
     said: list[str] = []
+    started = False
     try:
         handed = HandOver(places, account)
         variables = handed.variables(os.environ)
@@ -538,12 +550,14 @@ def run_lent(places: Places, account: Account, arguments: Sequence[str]) -> int:
         for tree in handed.lent:
             lent.append(tree)
             lend(tree, account)
+        started = True
         try:
             status = run_as(account, real_pip(places, words), variables)
         except Stopped as stopped:
             status = 128 + stopped.args[0]
     finally:
-        end_processes(account)
+        if started:
+            end_processes(account)
         if places.venv in lent:
             said += kept.restore()
             keep_pip(places)
