@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "images/mod-wsgi/build/installer.py"
-#: An account that this machine does not know. All its processes on this machine are ended, those of containers too, so it
-#: is neither that of the image nor that of another process which runs these tests.
+#: An account that this machine does not know. All its processes on this machine are ended, in containers too, so it is
+#: neither that of the image nor that of another process which runs these tests.
 UID = 60000 + os.getpid() % 5000
 
 
