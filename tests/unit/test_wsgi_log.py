@@ -63,7 +63,7 @@ def test_a_line_that_no_parser_bears_is_told_as_it_is(tmp_path: Path) -> None:
     lines = ['{"message": ' + "[" * 100000, '{"pid": ' + "9" * 100000 + "}", '{"message": "told"}']
     log.write_text("\n".join(lines) + "\n")
     *others, last = tail.read()
-    assert others == lines[:2]
+    assert others == [line[:LONGEST_LINE] for line in lines[:2]]
     assert without_prefix(last) == "told"
 
 
