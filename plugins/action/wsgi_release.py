@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError, names_among
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import (
     Entry,
     SourceError,
@@ -33,11 +34,16 @@ class ActionModule(ActionBase):
             applications, listed = examine_all(self._task.args.get("applications") or [])
         except SourceError as error:
             raise AnsibleActionFail(str(error)) from error
-        options = {"atexit_warnings": self._task.args.get("atexit_warnings", False)}
+        options = {key: value for key, value in self._task.args.items() if key != "applications"}
         result.update(self._execute_module(MODULE, {**options, "applications": applications}, task_vars=variables))
         if result.get("failed") or self._task.check_mode or not result.get("missing"):
             return result
-        lacking = [application for application in applications if application["name"] in result["missing"]]
+        try:
+            names = [application["name"] for application in applications]
+            missing = names_among(result["missing"], names, "missing", str(variables.get("inventory_hostname")))
+        except AnswerError as error:
+            raise AnsibleActionFail(str(error)) from error
+        lacking = [application for application in applications if application["name"] in missing]
         try:
             for application in lacking:
                 application["archive"] = self._transfer(application, listed[application["name"]])

@@ -16,6 +16,24 @@ options:
     required: true
 """
 
+    BUILD = r"""
+options:
+  credentials:
+    description:
+      - What gives the account for builds access, as base64-encoded JSON, by application - C(git) with C(username),
+        C(password), C(ssh_key) and C(known_hosts), C(pip) with C(netrc), C(ssh_key) and C(known_hosts).
+    type: str
+    default: ""
+  build_timeout:
+    description: Seconds that one command of a build may take.
+    type: int
+    default: 3600
+  build_size:
+    description: Bytes that a file of a build, a virtual environment, pip's cache or the copy of a repository may have.
+    type: int
+    default: 10737418240
+"""
+
     CERTIFICATES = r"""
 options:
   certificates:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_plan
+from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError
 
 
@@ -18,13 +19,36 @@ def mod_wsgi_settings_problems(settings: Mapping[str, Any]) -> list[str]:
 
 def mod_wsgi_plan_of(inspection: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """What the role will do on the host that was inspected."""
-    return mod_wsgi_plan.plan(settings, inspection)
+    try:
+        return mod_wsgi_plan.plan(settings, inspection)
+    except AnswerError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
-def mod_wsgi_builder(wheel: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
-    """The host that builds a wheel; ``variable`` holds the plan in each host's variables."""
-    plans = {host: hostvars[host].get(variable, {}) for host in hosts if host in hostvars}
-    return mod_wsgi_plan.builder(wheel, plans, plans)
+def _plans(hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> dict[str, Mapping[str, Any]]:
+    return {host: hostvars[host].get(variable, {}) for host in hosts if host in hostvars}
+
+
+def mod_wsgi_orderer(wheel: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
+    """The host for whose sake a wheel is built; ``variable`` holds the plan in each host's variables."""
+    plans = _plans(hosts, hostvars, variable)
+    return mod_wsgi_plan.orderer(wheel, plans, plans)
+
+
+def mod_wsgi_verification_problem(host: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
+    """Why the wheel of a host cannot be built a second time; "" when it can, or need not."""
+    plans = _plans(hosts, hostvars, variable)
+    return mod_wsgi_plan.verification_problem(host, plans, plans)
+
+
+def mod_wsgi_build_host_problem(
+    inspection: Mapping[str, Any], settings: Mapping[str, Any], builder: Mapping[str, Any]
+) -> str:
+    """Why the host that mod_wsgi_build_on names cannot build for the one that was inspected; "" when it can."""
+    try:
+        return mod_wsgi_plan.build_host_problem(settings, inspection, builder)
+    except AnswerError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 def mod_wsgi_cached_wheel(path: str) -> str:
@@ -39,7 +63,10 @@ def mod_wsgi_record(
     inspection: Mapping[str, Any], settings: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The description of the planned installation."""
-    return mod_wsgi_plan.record(settings, inspection, plan)
+    try:
+        return mod_wsgi_plan.record(settings, inspection, plan)
+    except AnswerError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 def mod_wsgi_files(
@@ -67,7 +94,9 @@ class FilterModule:
         return {
             "mod_wsgi_settings_problems": mod_wsgi_settings_problems,
             "mod_wsgi_plan": mod_wsgi_plan_of,
-            "mod_wsgi_builder": mod_wsgi_builder,
+            "mod_wsgi_orderer": mod_wsgi_orderer,
+            "mod_wsgi_verification_problem": mod_wsgi_verification_problem,
+            "mod_wsgi_build_host_problem": mod_wsgi_build_host_problem,
             "mod_wsgi_cached_wheel": mod_wsgi_cached_wheel,
             "mod_wsgi_record": mod_wsgi_record,
             "mod_wsgi_files": mod_wsgi_files,

@@ -75,6 +75,11 @@ def environments(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]
     return {str(application["name"]): dict(application.get("environment") or {}) for application in value}
 
 
+def credentials(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, str]]]:
+    """What gives builds access, by the application's name: for the option ``credentials`` of modules."""
+    return wsgi_apps.credentials(value)
+
+
 def files(
     value: Sequence[Mapping[str, Any]],
     instance: Mapping[str, str],
@@ -104,6 +109,7 @@ class FilterModule:
             "wsgi_apps_module_problems": module_problems,
             "wsgi_apps_notes": wsgi_apps.notes,
             "wsgi_apps_environments": environments,
+            "wsgi_apps_credentials": credentials,
             "wsgi_apps_files": files,
             "wsgi_apps_user_files": user_files,
             "wsgi_apps_certificates": certificates,

@@ -41,6 +41,11 @@ class Distribution:
         """Its name in sentences: "Debian 12"."""
         return f"{self.family.capitalize()} {self.release}"
 
+    @property
+    def image(self) -> str:
+        """The public image of it, in which a wheel is built on the control node: "debian:bookworm-slim"."""
+        return f"{self.family}:{self.codename}-slim"
+
 
 _TABLE = (
     Distribution("debian", "bullseye", "11", "3.9", ""),

@@ -31,6 +31,8 @@ STOP_SECONDS = 600
 RELOAD_SECONDS = 60
 POLL_SECONDS = 0.05
 REASON_LINES = 12
+ENVIRONMENT = {"LANG": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+"""As the init script has it. Applications inherit what httpd is started with, so nothing of the caller's is in it."""
 
 
 class ControlError(Exception):
@@ -54,6 +56,7 @@ def run_command(command: list[str], seconds: float) -> Result:
     try:
         done = subprocess.run(
             command,
+            env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -23,6 +23,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes imp
 )
 
 MEBIBYTE = 1024 * 1024
+UNPRIVILEGED_PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
 class HostError(Exception):
@@ -104,6 +105,22 @@ def refuse_taken_ports(instance: Mapping[str, str], wanted: Iterable[Listener], 
     raise HostError(
         f"Port {mine.port} of {host} is in use by {_holder(inode)}, so httpd cannot listen on {mine.directive}; "
         "stop that program, or choose another port (httpd_listen, httpd_private_port)."
+    )
+
+
+def unprivileged_port_warning(port: int, host: str, setting: Path = UNPRIVILEGED_PORT_START) -> str:
+    """What to say when the kernel of the host lets any account listen on the private port; empty when it does not."""
+    try:
+        first = int(setting.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # before Linux 4.11 it is always 1024
+        return ""
+    if port < first:
+        return ""
+    advice = f" or set httpd_private_port below {first}" if first > 1 else ""
+    return (
+        f"Any account of {host} can listen on port {port} (httpd_private_port) while httpd is down, and the probe "
+        f"would believe it, since net.ipv4.ip_unprivileged_port_start is {first} there; set that to 1024 in "
+        f"/etc/sysctl.d (for a container, where it is started){advice}."
     )
 
 

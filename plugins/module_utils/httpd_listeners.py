@@ -14,6 +14,8 @@ from typing import NamedTuple
 _LISTEN = re.compile(r"(?:(?:(?P<v4>[0-9.]+|\*)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):)?(?P<port>[0-9]{1,5})\Z", re.ASCII)
 _VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]*\}\Z", re.ASCII)
 _HIGHEST_PORT = 65535
+FIRST_UNPRIVILEGED_PORT = 1024
+"""From here on any account may listen, unless the kernel is told otherwise."""
 ANY = "*"
 LOOPBACK = "127.0.0.1"
 
@@ -88,3 +90,19 @@ def listeners(listen: Iterable[int | str], private_port: int, variables: bool = 
                 )
         found.append(listener)
     return found
+
+
+def check_private_port(port: int, is_host: bool) -> None:
+    """On a host only root may be able to listen on the private port; a container's httpd may not be root.
+
+    Raises ListenerError with a sentence for the user.
+    """
+    if is_host and port >= FIRST_UNPRIVILEGED_PORT:
+        raise ListenerError(
+            f"httpd_private_port is {port}, where any account can listen while httpd is down, and the probe would "
+            f"believe it; choose a free port below {FIRST_UNPRIVILEGED_PORT}, or remove the variable."
+        )
+    if not is_host and port < FIRST_UNPRIVILEGED_PORT:
+        raise ListenerError(
+            f"httpd_private_port is {port}, where httpd cannot listen in a container without rights; set it to 8079."
+        )

@@ -5,22 +5,40 @@
     log_writer.py access|error text|json FILE
     log_writer.py access|error text|json journal:NAME
 
-httpd starts it (``ErrorLog "|..."``), one for each log, and starts it again when it ends. httpd escapes by ``\\xhh``
-what is no printable ASCII, which JSON does not have; so for JSON, httpd gives the fields separated by tabs (a tab in a
-value is escaped), and they are decoded here. A file that logrotate has moved away is opened anew: no rotation needs a
-reload of httpd. Runs with the host's own Python.
+httpd starts it (``ErrorLog "|..."``), one for each log. It escapes by ``\\xhh`` what is no printable ASCII, which JSON
+does not have; so for JSON, httpd gives the fields separated by tabs (a tab in a value is escaped), and they are decoded
+here. A file that logrotate has moved away is opened anew: no rotation needs a reload of httpd. Runs with the host's own
+Python.
+
+Each process of httpd inherits the pipes of all logs, the daemon processes of every application too, so anything may
+come down the pipe. No line ends or silences this program, and none costs it more than a bounded time and memory: what
+is longer than LONGEST_LINE is cut and marked as cut, and a line that cannot be read becomes a record that says so.
+
+httpd starts the writer of a CustomLog again when it ends, and never that of an ErrorLog. So there are two processes.
+The first, which httpd knows, holds the pipe and looks at nothing in it. It starts the second, which writes, and starts
+it again whenever that ends while somebody can still write to the pipe; lines wait in the pipe meanwhile. It goes as
+root, since that is what the folder of the logs needs: the second process asks it whether the file still has its name,
+and gets a descriptor of that one file when another has. The second gives up root before it reads the first byte, and
+becomes the account that owns nothing. Considered and left: a folder that an account may write to, where that account
+could plant links for root; and a descriptor of the folder, since the kernel asks for the folder's rights all the same.
+The journal needs no root, so there neither of the two keeps it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import sys
+import time
+import traceback
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Callable
+from typing import Callable, Union
 
 ACCESS = (
     ("time", "%{%Y-%m-%dT%H:%M:%S}t.%{usec_frac}t%{%z}t"),
@@ -59,7 +77,24 @@ ERROR = (
 
 FIELDS = {"access": ACCESS, "error": ERROR}
 NUMBERS = frozenset({"port", "status", "bytes", "microseconds", "pid", "thread"})
+MOST_DIGITS = 18
+"""Of a number; it fits into 64 bits then. What is longer stays a text, as Python refuses to read 5,000 of them."""
 ABSENT = "-"
+
+LONGEST_LINE = 64 * 1024
+"""Bytes of a line that are kept; the rest, up to its end, is dropped as it comes. httpd's own have 8,190."""
+CUT = b" [cut]"
+"""The end of a text that was cut; a record in JSON has ``"cut": true``."""
+
+PIPE = 0
+CHUNK = 64 * 1024
+"""Bytes that are read at once, which is what a pipe holds."""
+STARTS_APART = 1.0
+"""Seconds between two starts of the process that writes."""
+NOBODY = 65534
+"""Debian's account and group `nobody`; by number, since a look-up may ask a network."""
+ASK, SAME, NEW = b"?", b"=", b"+"
+"""What the two processes say to each other; a digit begins the number of an error."""
 
 ESCAPED = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"v": b"\v"}
@@ -68,10 +103,15 @@ PRIORITIES = {
     name: number for number, name in enumerate(["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"])
 }
 """syslog's numbers; those of trace1 to trace8 are debug's."""
+LONGEST_LEVEL = 200
+"""Bytes at the beginning of a line in which its level is looked for."""
 
+TO_JOURNAL = "journal:"
 JOURNAL = "/run/systemd/journal/socket"
 LONGEST_DATAGRAM = 48 * 1024
 """Bytes of one message to the journal; what is longer is cut, which httpd's own limits make rare."""
+
+Record = dict[str, Union[int, str, None]]
 
 
 def decode(value: bytes) -> str:
@@ -90,92 +130,341 @@ def number_or_text(name: str, value: str) -> int | str | None:
     """A field as JSON has it: a number, a text, or null for what httpd writes as a hyphen."""
     if value == ABSENT:
         return None
-    return int(value) if name in NUMBERS and value.isascii() and value.isdigit() else value
+    is_number = name in NUMBERS and len(value) <= MOST_DIGITS and value.isascii() and value.isdigit()
+    return int(value) if is_number else value
 
 
-def record(kind: str, line: bytes) -> dict[str, int | str | None]:
+def now() -> str:
+    """The time as the access log has it."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+
+def record(kind: str, line: bytes) -> Record:
     """The fields of a line; of one that is not in our format (a program's own words), the time and the message."""
     names = [name for name, _ in FIELDS[kind]]
     values = line.split(b"\t", len(names) - 1)
     if len(values) != len(names):
-        now = datetime.now(timezone.utc).isoformat(timespec="microseconds")
-        return {"time": now, "message": decode(line)}
-    found = {name: number_or_text(name, decode(value)) for name, value in zip(names, values)}
+        return {"time": now(), "message": decode(line)}
+    found: Record = {name: number_or_text(name, decode(value)) for name, value in zip(names, values)}
     if kind == "error":
         found["time"] = str(found["time"]).replace(" ", "T", 1)
     return found
 
 
-def as_json(kind: str, line: bytes) -> bytes:
-    """A line as one JSON object, in ASCII."""
-    return json.dumps(record(kind, line)).encode("ascii")
+def as_json(kind: str, line: bytes, is_cut: bool = False, longest: int = sys.maxsize) -> bytes:
+    """A line as one JSON object, in ASCII. One of more than ``longest`` bytes has its longest texts shortened."""
+    found = record(kind, line)
+    if is_cut:
+        found["cut"] = True
+    made = json.dumps(found)
+    while len(made) > longest:
+        texts = {name: value for name, value in found.items() if isinstance(value, str)}
+        name = max(texts, key=lambda each: len(texts[each]))
+        found[name] = texts[name][: len(texts[name]) // 2]
+        found["cut"] = True
+        made = json.dumps(found)
+    return made.encode("ascii")
 
 
-class File:
-    """A log file that is opened anew when another one has its name, or none."""
+def as_text(line: bytes, is_cut: bool, longest: int) -> bytes:
+    """A line as it came; one of more than ``longest`` bytes is cut."""
+    if len(line) + len(CUT) > longest:
+        return line[: longest - len(CUT)] + CUT
+    return line + CUT if is_cut else line
+
+
+def rendered(kind: str, form: str, line: bytes, is_cut: bool = False, longest: int = sys.maxsize) -> bytes:
+    """A line as it is written. Raises nothing, whatever is in it: a fault of ours costs the form of one line only."""
+    try:
+        return as_json(kind, line, is_cut, longest) if form == "json" else as_text(line, is_cut, longest)
+    except Exception as error:
+        raw = line[: longest // 8].decode("ascii", "backslashreplace")  # JSON has at most five bytes for one of these
+        message = f"log_writer.py: a line could not be read ({type(error).__name__})"
+        return json.dumps({"time": now(), "message": message, "raw": raw}).encode("ascii")
+
+
+class Lines:
+    """The lines in what comes in pieces. Of each, no more than LONGEST_LINE bytes are held."""
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+        self.is_cut = False
+
+    def ended(self, piece: bytes) -> Iterator[tuple[bytes, bool]]:
+        """The lines that end in a piece, without their ends, and whether they were cut."""
+        *ends, rest = piece.split(b"\n")
+        for part in ends:
+            self._hold(part)
+            yield self._taken()
+        self._hold(rest)
+
+    def rest(self) -> Iterator[tuple[bytes, bool]]:
+        """What has come without an end, when nothing comes any more."""
+        if self.held:
+            yield self._taken()
+
+    def _hold(self, part: bytes) -> None:
+        room = LONGEST_LINE - len(self.held)
+        self.held += part[:room]
+        self.is_cut = self.is_cut or len(part) > room
+
+    def _taken(self) -> tuple[bytes, bool]:
+        taken = bytes(self.held), self.is_cut
+        self.held.clear()
+        self.is_cut = False
+        return taken
+
+
+class Opener:
+    """Opens the one file, for a process that may not."""
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.opened: tuple[int, int] | None = None
+
+    def renewed(self) -> int | None:
+        """A descriptor, when the name leads to another file than at the last time; else None. Raises OSError."""
+        if self.opened is not None and self.opened == self._there():
+            return None
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        found = os.fstat(descriptor)
+        self.opened = found.st_dev, found.st_ino
+        return descriptor
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def answer(self, channel: socket.socket) -> None:
+        """Answer the process that writes, which has asked. Raises OSError when it is gone."""
+        try:
+            descriptor = self.renewed()
+        except OSError as error:
+            channel.send(b"%d" % (error.errno or 0))
+            return
+        if descriptor is None:
+            channel.send(SAME)
+            return
+        try:
+            socket.send_fds(channel, [NEW], [descriptor])
+        finally:
+            os.close(descriptor)
+
+
+def asked(channel: socket.socket) -> int | None:
+    """What Opener.renewed says, in the other process. Raises OSError."""
+    channel.send(ASK)
+    said, descriptors, _, _ = socket.recv_fds(channel, 16, 1)
+    if descriptors:
+        return descriptors[0]
+    if said == SAME:
+        return None
+    number = int(said or b"0")
+    raise OSError(number, os.strerror(number) if number else "the process that opens it is gone")
+
+
+class File:
+    """A log file; ``renewed`` gives a descriptor when its name leads to another one."""
+
+    longest = sys.maxsize
+
+    def __init__(self, renewed: Callable[[], int | None]) -> None:
+        self.renewed = renewed
         self.descriptor = -1
+        self.is_torn = False
+        self.problem = OSError(0, "the file is not open")
+
+    def refresh(self) -> None:
+        """Look whether there is another file. While none can be opened, the one before is as good."""
+        try:
+            descriptor = self.renewed()
+        except OSError as error:
+            self.problem = error
+            return
+        if descriptor is None:
+            return
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        self.descriptor, self.is_torn = descriptor, False
 
     def write(self, line: bytes, _priority: int) -> None:
-        """Append one line."""
-        if self.descriptor < 0 or not self._is_the_same():
-            if self.descriptor >= 0:
-                os.close(self.descriptor)
-                self.descriptor = -1
-            self.descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        data = line + b"\n"
-        while data:
-            data = data[os.write(self.descriptor, data) :]
-
-    def _is_the_same(self) -> bool:
+        """Append one line. Raises OSError; what is there of a line on a full disk then does not spoil the next one."""
+        if self.descriptor < 0:
+            raise self.problem
+        data = (b"\n" if self.is_torn else b"") + line + b"\n"
+        written = 0
         try:
-            found, mine = os.stat(self.path), os.fstat(self.descriptor)
-        except FileNotFoundError:
-            return False
-        return (found.st_ino, found.st_dev) == (mine.st_ino, mine.st_dev)
+            while written < len(data):
+                written += os.write(self.descriptor, data[written:])
+        finally:
+            if written:
+                self.is_torn = data[written - 1 : written] != b"\n"
 
 
 class Journal:
     """The journal of systemd, by its own protocol."""
+
+    longest = LONGEST_DATAGRAM
 
     def __init__(self, name: str, path: str = JOURNAL) -> None:
         self.path = path
         self.name = name.encode()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
+    def refresh(self) -> None:
+        """Each message names the socket anew."""
+
     def write(self, line: bytes, priority: int) -> None:
-        """Send one message."""
-        text = line[:LONGEST_DATAGRAM]
-        size = len(text).to_bytes(8, "little")
+        """Send one message. Raises OSError."""
+        size = len(line).to_bytes(8, "little")
         head = b"SYSLOG_IDENTIFIER=" + self.name + b"\nPRIORITY=" + str(priority).encode()
-        self.socket.sendto(head + b"\nMESSAGE\n" + size + text + b"\n", self.path)
+        self.socket.sendto(head + b"\nMESSAGE\n" + size + line + b"\n", self.path)
 
 
 def priority_of(kind: str, line: bytes) -> int:
     """The priority of a line that is in our format; else that of a notice."""
     if kind != "error":
         return PRIORITIES["info"]
-    level = line.split(b"\t", 2)[1:2] or re.findall(rb"\[[\w-]*:(\w+)\]", line)[:1]
-    name = level[0].decode("ascii", "replace") if level else "notice"
+    level = line.split(b"\t", 2)[1:2] or re.findall(rb"\[[\w-]*:(\w+)\]", line[:LONGEST_LEVEL])[:1]
+    name = level[0][:LONGEST_LEVEL].decode("ascii", "replace") if level else "notice"
     return PRIORITIES.get("debug" if name.startswith("trace") else name, PRIORITIES["notice"])
 
 
-def destination(where: str) -> File | Journal:
-    """Where the lines go."""
-    return Journal(where.partition(":")[2]) if where.startswith("journal:") else File(where)
+class Log:
+    """Writes lines to where they belong. What is lost is counted, and told in the log itself as soon as it can be."""
 
+    def __init__(self, kind: str, form: str, place: File | Journal) -> None:
+        self.kind, self.form, self.place = kind, form, place
+        self.notes: list[str] = []
+        self.lost, self.reason = 0, ""
 
-def run(kind: str, form: str, write: Callable[[bytes, int], None]) -> None:
-    """Pass on lines until httpd and all its processes have closed the pipe."""
-    for raw in iter(sys.stdin.buffer.readline, b""):
-        line = raw.rstrip(b"\n")
+    def take(self, line: bytes, is_cut: bool) -> None:
+        """Write a line."""
         try:
-            write(as_json(kind, line) if form == "json" else line, priority_of(kind, line))
-        except OSError:
+            self._tell()
+            self._write(line, is_cut)
+        except OSError as error:
             # A full disk loses lines; to end, or to stop reading, would stop the requests too.
-            continue
+            self.lost += 1
+            self.reason = error.strerror or type(error).__name__
+
+    def _tell(self) -> None:
+        while self.notes:
+            self._write(f"log_writer.py: {self.notes[0]}".encode(), False)
+            del self.notes[0]
+        if self.lost:
+            self._write(f"log_writer.py: {self.lost} lines were lost here ({self.reason})".encode(), False)
+            self.lost = 0
+
+    def _write(self, line: bytes, is_cut: bool) -> None:
+        made = rendered(self.kind, self.form, line, is_cut, self.place.longest)
+        self.place.write(made, priority_of(self.kind, line))
+
+
+def pieces(channel: socket.socket, kind: str) -> Iterator[bytes]:
+    """What comes down the pipe, until no process can write to it any more.
+
+    Without the other process (httpd kills it 3 s after a reload when older processes still run), an error log goes on,
+    since nobody else reads its pipe; for an access log httpd starts another program on the same pipe.
+    """
+    waiting = select.poll()
+    waiting.register(PIPE, select.POLLIN)
+    waiting.register(channel, 0)
+    while True:
+        events = dict(waiting.poll())
+        if channel.fileno() in events:
+            if kind == "access":
+                return
+            waiting.unregister(channel)
+        if PIPE in events:
+            piece = os.read(PIPE, CHUNK)
+            if not piece:
+                return
+            yield piece
+
+
+def give_up_root() -> None:
+    """Become the account that owns nothing, for good. Raises OSError where that cannot be."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def write_all(arguments: list[str], channel: socket.socket, note: str) -> None:
+    """The second process: pass on lines until httpd and all its processes have closed the pipe."""
+    kind, form, where = arguments
+    notes = [note] if note else []
+    try:
+        give_up_root()
+    except OSError as error:  # a container's user namespace may lack the account
+        notes.append(f"root could not be given up ({error.strerror})")
+    is_journal = where.startswith(TO_JOURNAL)
+    place = Journal(where[len(TO_JOURNAL) :]) if is_journal else File(lambda: asked(channel))
+    log, lines = Log(kind, form, place), Lines()
+    log.notes = notes
+    for piece in pieces(channel, kind):
+        if b"\n" in piece:
+            place.refresh()
+        for line, is_cut in lines.ended(piece):
+            log.take(line, is_cut)
+    if lines.held:
+        place.refresh()
+    for line, is_cut in lines.rest():
+        log.take(line, is_cut)
+
+
+def live(work: Callable[[socket.socket], None], opener: Opener) -> int:
+    """One life of the second process, which does ``work``; the status that waitpid gives. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            pid = os.fork()
+            if pid == 0:
+                status = 1
+                try:
+                    ours.close()
+                    work(theirs)
+                    status = 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(status)
+        try:
+            while ours.recv(1):
+                opener.answer(ours)
+        except OSError:  # it ended without hearing the answer
+            pass
+    return os.waitpid(pid, 0)[1]
+
+
+def nobody_writes(seconds: float) -> bool:
+    """Whether all ends of the pipe for writing are closed, now or within this time."""
+    waiting = select.poll()
+    waiting.register(PIPE, 0)
+    return bool(waiting.poll(max(0.0, seconds) * 1000))
+
+
+def supervise(arguments: list[str]) -> int:
+    """The first process; the exit status."""
+    note, started = "", -STARTS_APART
+    while True:
+        is_last = nobody_writes(started + STARTS_APART - time.monotonic())
+        started = time.monotonic()
+        try:
+            status = live(lambda channel, note=note: write_all(arguments, channel, note), Opener(arguments[2]))
+        except OSError as error:
+            note = f"the process that writes this log could not be started for a while ({error.strerror})"
+        else:
+            if status == 0:
+                return 0
+            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
+            note = f"the process that writes this log ended ({how}) and was started again; lines may be lost here"
+        if is_last:
+            return 1
 
 
 def main(arguments: list[str]) -> int:
@@ -186,10 +475,13 @@ def main(arguments: list[str]) -> int:
     # httpd sends SIGTERM when it reads its configuration again, while its older processes still have lines to write.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGWINCH):
         signal.signal(number, signal.SIG_IGN)
-    kind, form, where = arguments
-    run(kind, form, destination(where).write)
-    return 0
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if arguments[2].startswith(TO_JOURNAL):
+        with contextlib.suppress(OSError):  # the process that writes says so
+            give_up_root()
+    return supervise(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.stdout.flush()
+    os._exit(main(sys.argv[1:]))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
@@ -135,6 +136,19 @@ def verify_wheel(wheel: Path, python: str) -> None:
         )
 
 
+def kept_wheel(path: Path, python: str) -> str:
+    """The SHA-256 of a wheel that an earlier build has left; "" when it is not there, or was changed since."""
+    try:
+        recorded = Path(f"{path}.sha256").read_text(encoding="utf-8").split(maxsplit=1)
+        checksum = sha256_of(path)
+        if recorded[:1] == [checksum]:
+            verify_wheel(path, python)
+            return checksum
+    except (OSError, UnicodeDecodeError, BuildError):
+        pass
+    return ""
+
+
 _APXS_FLAGS = ("CFLAGS", "EXTRA_CPPFLAGS", "EXTRA_INCLUDES")
 
 
@@ -187,12 +201,16 @@ def build_wheel(
     the same every time. reload_drain: path of the C source that is linked into it.
     library: path of the interpreter's libpython; "" where the linker finds the distribution's.
 
-    Returns the wheel's path and its SHA-256. Raises BuildError; nothing is left in ``directory``.
+    Returns the wheel's path and its SHA-256. Raises BuildError; nothing is left in ``directory``. Builds that want the
+    same folder wait for each other: several hosts may name this one as their builder, for several versions.
     """
     environment = build_environment(extra_environment, library)
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o700, parents=True)
+    directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    turn = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
         tools, output = directory / "tools", directory / "wheels"
         build_requirements, requirements = directory / "build-requirements.txt", directory / "requirements.txt"
         build_requirements.write_text("\n".join(BUILD_REQUIREMENTS) + "\n", encoding="utf-8")
@@ -244,3 +262,4 @@ def build_wheel(
         return final, checksum
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        os.close(turn)

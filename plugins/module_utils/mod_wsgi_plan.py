@@ -2,19 +2,25 @@
 """Decide on the control node what a host needs, from the settings, the version table and what the host said.
 
 ``settings`` are the role's variables without their prefix: host, python, version, install_method, source,
-source_sha256, wheel, wheel_cache, allow_known_bad, destroy_interpreter, reload_drain_timeout (float, seconds),
-directives. ``inspection`` is what the module ``modwsgi.deploy.mod_wsgi_interpreter`` returned.
+source_sha256, wheel, wheel_sha256, wheel_cache, build_on, verify_wheel (bool), allow_known_bad, destroy_interpreter,
+reload_drain_timeout (float, seconds), directives; and build_host_known (bool): whether the inventory has the host that
+build_on names. ``inspection`` is what the module ``modwsgi.deploy.mod_wsgi_interpreter`` returned; it comes from a
+host, so it is checked before anything else (``host_answers``).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils import container_engine
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS, Distribution
+from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import interpreter_answer
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
     sentences,
@@ -33,6 +39,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions i
     build_packages,
     packaged_module,
     range_reason,
+    runtime_packages,
     version_key,
     versions_for,
 )
@@ -45,6 +52,13 @@ RELOAD_DRAIN_SOURCE = Path(__file__).parents[2] / "roles/mod_wsgi/files/mod_relo
 DEFAULT_RELOAD_DRAIN = 2.0
 LONGEST_RELOAD_DRAIN = 30
 """Seconds; mod_reload_drain.c has the same bound."""
+
+EACH, CONTAINER, HOST = "each", "control_container", "host"
+"""Who builds a wheel: every host its own, a container on the control node, a host that the operator names."""
+
+_BUILD_HOST = re.compile(r"host:(?P<name>\S.*)")
+_LONGEST_PREFIX = 80
+"""Characters of an interpreter's prefix in the name of a folder; a name may have 255."""
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _PYTHON = re.compile(r"3\.\d+")
@@ -185,6 +199,8 @@ def _source_problem(settings: Mapping[str, Any]) -> str:
 
 def _wheel_problem(settings: Mapping[str, Any]) -> str:
     wheel, host = local_path(settings["wheel"]), settings["host"]
+    if settings["wheel_sha256"] and not _SHA256.fullmatch(settings["wheel_sha256"].lower()):
+        return f"mod_wsgi_wheel_sha256 of host {host} is not a SHA-256; give 64 hexadecimal digits."
     if not wheel:
         return ""
     name = _WHEEL.fullmatch(Path(wheel).name)
@@ -198,9 +214,46 @@ def _wheel_problem(settings: Mapping[str, Any]) -> str:
     )
 
 
+def build_place(build_on: str) -> tuple[str, str]:
+    """Who builds: EACH, CONTAINER or HOST, and with HOST the name of the host; ("", "") for anything else."""
+    if build_on in (EACH, CONTAINER):
+        return build_on, ""
+    named = _BUILD_HOST.fullmatch(build_on)
+    return (HOST, named["name"]) if named else ("", "")
+
+
+def _build_on_problem(settings: Mapping[str, Any]) -> str:
+    build_on, host = settings["build_on"], settings["host"]
+    place, builder = build_place(build_on)
+    if not place:
+        return (
+            f'mod_wsgi_build_on of host {host} is "{build_on}"; give {EACH}, {CONTAINER}, or {HOST}:NAME with the name '
+            "of a host of the inventory."
+        )
+    if place == HOST and not settings["build_host_known"]:
+        return (
+            f"mod_wsgi_build_on of host {host} names {builder}, which is no host of the inventory; add it there, or "
+            "name another one."
+        )
+    if settings["verify_wheel"] and place == EACH and settings["install_method"] == "source":
+        return (
+            f"mod_wsgi_verify_wheel of host {host} is true, and mod_wsgi_build_on is {EACH}, where no host gets a "
+            f"wheel of somebody else's; set mod_wsgi_build_on to {CONTAINER} or {HOST}:NAME, or remove "
+            "mod_wsgi_verify_wheel."
+        )
+    if settings["install_method"] == "wheel" and not settings["wheel"] and place == EACH:
+        return (
+            f"mod_wsgi_install_method of host {host} is wheel, and mod_wsgi_build_on is {EACH}, under which the "
+            f"control node keeps no wheel; set mod_wsgi_build_on to the builder whose wheels are kept ({CONTAINER} or "
+            f"{HOST}:NAME), or name a wheel in mod_wsgi_wheel."
+        )
+    return ""
+
+
 def _method_problem(settings: Mapping[str, Any]) -> str:
     method = settings["install_method"]
-    for option, its_method in (("wheel", "wheel"), ("source", "source"), ("source_sha256", "source")):
+    its_methods = (("wheel", "wheel"), ("wheel_sha256", "wheel"), ("source", "source"), ("source_sha256", "source"))
+    for option, its_method in its_methods:
         if settings[option] and method != its_method:
             return (
                 f"mod_wsgi_{option} of host {settings['host']} is set, and mod_wsgi_install_method is {method}; "
@@ -227,6 +280,7 @@ def settings_problems(settings: Mapping[str, Any]) -> list[str]:
             or _version_problem(settings)
             or _range_problem(settings, settings["python"])
             or _toggle_problem(settings)
+            or _build_on_problem(settings)
             or _artefact_problem(settings)
         )
     known = not problem and settings["install_method"] != "package"
@@ -236,7 +290,7 @@ def settings_problems(settings: Mapping[str, Any]) -> list[str]:
 
 
 def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str:
-    """Name of the folder, in the wheel cache, of everything that a wheel depends on save its version.
+    """Name of the folder, in a cache of wheels, of everything that a wheel depends on save its version.
 
     A Python of the user's is named too, since its libpython's folder is written into the module, and so is
     a source that is not the published one, and of what is built the source of a reload without loss, which is in it.
@@ -249,7 +303,7 @@ def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str
         interpreter["abi"],
     ]
     if not interpreter["from_distribution"]:
-        parts.append(re.sub(r"\W+", "_", interpreter["prefix"].strip("/")))
+        parts.append(_prefix_part(interpreter["prefix"]))
     known = MODULE_VERSIONS.get(settings["version"])
     checksum = expected_sha256(settings)
     if settings["install_method"] == "source" and checksum != (known.sha256 if known else ""):
@@ -258,6 +312,27 @@ def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str
     if not settings["wheel"]:
         parts.append(f"drain_{sha256_of(RELOAD_DRAIN_SOURCE)[:12]}")
     return "-".join(parts)
+
+
+def _prefix_part(prefix: str) -> str:
+    part = re.sub(r"\W+", "_", prefix.strip("/"))
+    if len(part.encode()) <= _LONGEST_PREFIX:
+        return part
+    return f"prefix_{hashlib.sha256(prefix.encode()).hexdigest()[:12]}"
+
+
+def builder_folder(settings: Mapping[str, Any]) -> str:
+    """Name of the folder, in the wheel cache, of the wheels of one builder; "" where the control node keeps none.
+
+    A wheel is trusted because of who has built it, so the wheels of two builders are never taken for each other's, and
+    none that was built before somebody was named; nor is one that was not built twice taken for one that was.
+    """
+    place, builder = build_place(settings["build_on"])
+    if place == EACH:
+        return ""
+    name = CONTAINER if place == CONTAINER else f"{HOST}-{urllib.parse.quote(builder, safe='')}"
+    # No name of a host has a plus here.
+    return f"{name}+verified" if settings["verify_wheel"] else name
 
 
 def wheel_name(version: str, inspection: Mapping[str, Any]) -> str:
@@ -321,7 +396,10 @@ def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) ->
         "express": "",
         "module": packaged_module(inspection["interpreter"]["version"]),
         "wheel": "",
+        "wheel_name": "",
         "wheel_sha256": "",
+        "build_on": "",
+        "build_host": settings["host"],
         "reload_drain": False,
         "action": "install" if inspection["missing_packages"] else "none",
         "installation": {},
@@ -329,24 +407,38 @@ def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) ->
 
 
 def _find_wheel(settings: Mapping[str, Any], key: str, name: str) -> tuple[str, str, str]:
-    """Path of the wheel on the control node, its SHA-256 ("" when it is not there), and what is wrong with it."""
-    own = local_path(settings["wheel"])
-    path = own or local_path(str(Path(settings["wheel_cache"], key, name)))
+    """Path of the wheel on the control node, its SHA-256 ("" when it is not there), and what is wrong with it.
+
+    The path is "" where the host compiles for itself.
+    """
+    own, folder = local_path(settings["wheel"]), builder_folder(settings)
+    if not own and not folder:
+        return "", "", ""
+    path = own or local_path(str(Path(settings["wheel_cache"], folder, key, name)))
     if own and Path(own).name != name:
         problem = f"mod_wsgi_wheel of host {settings['host']} names {own}, and the host needs {name}; give that one."
         return path, "", problem
     try:
-        return path, cached_wheel(path) or (sha256_of(own) if own else ""), ""
+        checksum = cached_wheel(path) or (sha256_of(own) if own else "")
     except ValueError as error:
         return path, "", str(error)
+    pinned = settings["wheel_sha256"].lower()
+    if pinned and checksum and checksum != pinned:
+        problem = (
+            f"Checksum mismatch for the wheel {path} of host {settings['host']}: expected {pinned} "
+            f"(mod_wsgi_wheel_sha256), got {checksum}; get the right file, or correct mod_wsgi_wheel_sha256."
+        )
+        return path, "", problem
+    return path, checksum, ""
 
 
 def _is_installed(settings: Mapping[str, Any], inspection: Mapping[str, Any], key: str, checksum: str) -> bool:
     """Whether the host has this installation already, of this source (or this wheel), with all packages."""
     installation = inspection["installation"]
-    if not installation or inspection["missing_packages"] or installation.get("key") != key:
+    if not installation or inspection["missing_packages"] or installation["key"] != key:
         return False
-    return not settings["wheel"] or installation.get("wheel_sha256") == checksum
+    named = settings["wheel"] or settings["wheel_sha256"]
+    return not named or installation["wheel_sha256"] == checksum
 
 
 def _build_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any], wheel: str) -> str:
@@ -356,12 +448,29 @@ def _build_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any], w
             f"mod_wsgi_install_method of host {host} is wheel, and there is no {wheel} (with its .sha256) on the "
             "control node; build it once with the method source, or name a wheel in mod_wsgi_wheel."
         )
-    if not interpreter["from_distribution"] and not interpreter["headers"]:
+    place, builder = build_place(settings["build_on"])
+    compiles = place == EACH or builder == host or settings["verify_wheel"]
+    if compiles and not interpreter["from_distribution"] and not interpreter["headers"]:
         return (
             f"{interpreter['executable']} on host {host} (Python {interpreter['version']}) has no headers (Python.h), "
             "which building mod_wsgi needs; install them, or supply a wheel in mod_wsgi_wheel."
         )
-    return ""
+    return _container_problem(settings, inspection)
+
+
+def _container_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str:
+    interpreter = inspection["interpreter"]
+    asked = f"mod_wsgi_build_on of host {settings['host']} is {CONTAINER}"
+    others = f"set mod_wsgi_build_on to {EACH} or {HOST}:NAME"
+    if build_place(settings["build_on"])[0] != CONTAINER:
+        return ""
+    if not interpreter["from_distribution"]:
+        return (
+            f"{asked}, and a container has the distribution's Python, not {interpreter['executable']} "
+            f"({interpreter['version']}); {others}, or supply a wheel in mod_wsgi_wheel."
+        )
+    problem = container_engine.problem()
+    return f"{asked}, and {problem}; start one, or {others}." if problem else ""
 
 
 def _has_drain(installation: Mapping[str, Any], wheel: str, checksum: str, action: str) -> bool:
@@ -374,9 +483,11 @@ def _has_drain(installation: Mapping[str, Any], wheel: str, checksum: str, actio
 def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
     interpreter, version = inspection["interpreter"], settings["version"]
     python = interpreter["version"]
-    key = wheel_key(settings, inspection)
-    wheel, checksum, problem = _find_wheel(settings, key, wheel_name(version, inspection))
-    problem = _range_problem(settings, python, DISTRIBUTIONS[inspection["distribution"]]) or problem
+    distribution = DISTRIBUTIONS[inspection["distribution"]]
+    key, name = wheel_key(settings, inspection), wheel_name(version, inspection)
+    wheel, checksum, problem = _find_wheel(settings, key, name)
+    place, builder = build_place(settings["build_on"])
+    problem = _range_problem(settings, python, distribution) or problem
 
     action = "install" if checksum else "build"
     if _is_installed(settings, inspection, key, checksum):
@@ -394,10 +505,19 @@ def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> d
         "express": f"{directory}/bin/mod_wsgi-express",
         "module": f"{server}/mod_wsgi-py{python.replace('.', '')}{interpreter['extension_suffix']}",
         "wheel": wheel,
+        "wheel_name": name,
         "wheel_sha256": checksum,
+        "build_on": place,
+        # Also where a container builds: Ansible wants to know a host before it asks whether a task is run at all.
+        "build_host": builder or settings["host"],
+        "build_image": distribution.image,
         "source": local_path(settings["source"]),
         "source_sha256": expected_sha256(settings),
-        "build_packages": build_packages(python, interpreter["from_distribution"]),
+        "build_packages": [
+            *build_packages(python, interpreter["from_distribution"]),
+            # A builder need not serve.
+            *(runtime_packages(python) if interpreter["from_distribution"] else []),
+        ],
         "reload_drain": _has_drain(inspection["installation"], wheel, checksum, action),
         "action": action,
         "installation": inspection["installation"] if action == "none" else {},
@@ -408,12 +528,15 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     """What the role will do on a host.
 
     Returns: problem (a sentence; if not "", nothing may be changed); version (the one that will serve); key (folder in
-    the wheel cache); directory, express and module (paths on the host); wheel (path on the control node) and
-    wheel_sha256 ("" until it is built); source and source_sha256; build_packages; reload_drain (whether the module can
-    hold a reload); action (none, install or build);
-    installation (record of the one that is there, empty when there is none or the distribution's package serves);
-    settings (those it is made from).
+    a cache of wheels); directory, express and module (paths on the host); wheel (path on the control node; "" where the
+    host compiles for itself), wheel_name and wheel_sha256 ("" until it is built); build_on (EACH, CONTAINER or HOST),
+    build_host and build_image; source and source_sha256; build_packages; reload_drain (whether the module can hold a
+    reload); action (none, install or build); installation (record of the one that is there, empty when there is none or
+    the distribution's package serves); settings (those it is made from).
+
+    Raises AnswerError when the host answers what no honest one does.
     """
+    inspection = interpreter_answer(inspection, settings["host"])
     make = _package_plan if settings["install_method"] == "package" else _wheel_plan
     made = make(settings, inspection)
     # Only here is the version known that a distribution's package brings.
@@ -422,20 +545,73 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     return {**made, "problem": problem, "settings": dict(settings)}
 
 
-def builder(wheel: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
-    """The host that builds a wheel (its path in the cache) for all: the first that lacks it; "" when none does."""
+def orderer(wheel: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
+    """The host for whose sake a wheel (its path in the cache) is built: the first that lacks it; "" when none does.
+
+    A wheel that is built twice is compared with the one of this host, so it is another than the named builder.
+    """
     for host in hosts:
-        candidate = plans.get(host, {})
-        if candidate.get("action") == "build" and candidate.get("wheel") == wheel:
+        made = plans.get(host, {})
+        if made.get("action") != "build" or made.get("wheel") != wheel:
+            continue
+        builds = made["build_on"] == HOST and made["build_host"] == host
+        if not (builds and made["settings"]["verify_wheel"]):
             return host
+    return ""
+
+
+def verification_problem(host: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
+    """Why the wheel of a host cannot be built a second time; "" when it can, or need not."""
+    made = plans[host]
+    if made["action"] != "build" or not made["settings"]["verify_wheel"] or orderer(made["wheel"], hosts, plans):
+        return ""
+    return (
+        f"mod_wsgi_verify_wheel of host {host} is true, and no host of this play but {host} itself, which builds, "
+        f"needs {made['wheel_name']}, so nobody builds it a second time; run the play with another host of the same "
+        f"kind, or set mod_wsgi_build_on to {CONTAINER}."
+    )
+
+
+_KIND = (
+    ("distribution", ("distribution",)),
+    ("architecture", ("architecture",)),
+    ("module API of httpd", ("httpd_api",)),
+    ("Python", ("interpreter", "version")),
+    ("prefix of Python", ("interpreter", "prefix")),
+    ("interpreter", ("interpreter", "executable")),
+    ("libpython", ("interpreter", "libpython")),
+)
+
+
+def build_host_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any], builder: Mapping[str, Any]) -> str:
+    """Why the named host cannot build for a host, "" when it can: it has to be of the same kind.
+
+    ``builder`` is what the module ``mod_wsgi_interpreter`` returned on the named host. Raises AnswerError.
+    """
+    name = build_place(settings["build_on"])[1]
+    mine, theirs = interpreter_answer(inspection, settings["host"]), interpreter_answer(builder, name)
+    asked = f"mod_wsgi_build_on of host {settings['host']} names {name}"
+    for title, keys in _KIND:
+        wanted: Any = mine
+        found: Any = theirs
+        for key in keys:
+            wanted, found = wanted[key], found[key]
+        if wanted != found:
+            return (
+                f"{asked}, whose {title} is {found}, and the host needs {wanted}; name a host of the same kind in "
+                "mod_wsgi_build_on."
+            )
+    if not theirs["interpreter"]["from_distribution"] and not theirs["interpreter"]["headers"]:
+        return f"{asked}, whose {theirs['interpreter']['executable']} has no headers (Python.h); install them there."
     return ""
 
 
 def record(settings: Mapping[str, Any], inspection: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
     """The record of an installation: kept with it, and written to the host's facts (``ansible_local.mod_wsgi``).
 
-    The same for every run that finds the installation in place, so it holds no time and no host.
+    The same for every run that finds the installation in place, so it holds no time and no host. Raises AnswerError.
     """
+    inspection = interpreter_answer(inspection, settings["host"])
     passing = ("headers", "installed")
     interpreter = {key: value for key, value in inspection["interpreter"].items() if key not in passing}
     return {

@@ -36,7 +36,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives imp
     unknown_groups,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives import check as check_directives
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import inside, layout
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import BUILD_ACCOUNT, inside, layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import is_excluded
 
 DAEMON, EMBEDDED = "daemon", "embedded"
@@ -138,6 +138,14 @@ def local_address(listen: Listen, address: str, port: int) -> str:
 # ---------------------------------------------------------------- checks of one application
 
 
+def without_credentials(application: Application) -> dict[str, Any]:
+    """A copy of an application without what gives builds access."""
+    copy = {key: value for key, value in application.items() if key != "pip"}
+    if isinstance(copy.get("source"), Mapping):
+        copy["source"] = {key: value for key, value in copy["source"].items() if key != "credentials"}
+    return copy
+
+
 def text_values(value: object, key: str) -> Iterator[tuple[str, str]]:
     """Every string in a value, with the key that leads to it, e.g. ``static[0].url``."""
     if isinstance(value, str):
@@ -150,13 +158,13 @@ def text_values(value: object, key: str) -> Iterator[tuple[str, str]]:
             yield from text_values(item, f"{key}[{index}]")
 
 
-OWN_CHECKS = frozenset({"environment", "release_commands", "extra_config", "auth"})
+OWN_CHECKS = frozenset({"environment", "release_commands", "extra_config", "auth", "pip"})
 """Keys that may hold line breaks, or lands nowhere in httpd's configuration; they have checks of their own."""
 
 
 def check_control_characters(application: Application) -> Problems:
     """No value may end a line of a configuration file, or end a string early."""
-    configuration = {key: value for key, value in application.items() if key not in OWN_CHECKS}
+    configuration = {key: value for key, value in without_credentials(application).items() if key not in OWN_CHECKS}
     for key, value in text_values(configuration, ""):
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
             yield key, f"the value {value!r} holds a newline, a NUL or another control character; remove it"
@@ -182,6 +190,8 @@ def check_accounts(application: Application) -> Problems:
             continue
         if value == "root":
             yield key, "an application must not run as root; leave the key out to get an account of its own"
+        elif value == BUILD_ACCOUNT:
+            yield key, "it is the account for builds, whose processes are ended after each; choose another one"
         elif not ACCOUNT.fullmatch(str(value)):
             yield key, f"{value!r} is not the name of an account; use at most 32 of a-z, 0-9, '-' and '_'"
 
@@ -355,16 +365,57 @@ def check_source(application: Application) -> Problems:
 
 
 def _check_git(source: Mapping[str, Any]) -> Problems:
-    if not GIT_ADDRESS.fullmatch(str(source["git"])):
-        yield "source.git", f"{source['git']!r} is not a git address; use https://, ssh://, file:// or user@host:path"
-    elif re.match(r"[a-z]+://[^/@]*:[^/@]*@", str(source["git"])):
+    address = str(source["git"])
+    # A user name of ssh is no secret.
+    if re.search(r"(?i)ssh://[^/]*:[^/]*@|(?<![a-z0-9+.-])(?!ssh:)[a-z0-9+.-]+://[^/]*@", address):
         yield (
             "source.git",
-            "the address holds a password, which logs would show; give the host an SSH key or a git credential store",
+            "the address holds a user or a password, which process lists and logs would show; leave it out there, and "
+            "give source.credentials (username and password for https, ssh_key for ssh)",
         )
+    elif not GIT_ADDRESS.fullmatch(address):
+        shown = re.sub(r"[^/]*@", "********@", address)  # whatever stands there may be a password
+        yield "source.git", f"{shown!r} is not a git address; use https://, ssh://, file:// or user@host:path"
+    yield from _check_git_credentials(address, source.get("credentials") or {})
     version = str(source.get("version", SOURCE_DEFAULTS["version"]))
     if not GIT_VERSION.fullmatch(version) or ".." in version:
         yield "source.version", f"{version!r} is not a branch, a tag or a commit; correct it"
+
+
+def _check_git_credentials(address: str, credentials: Mapping[str, Any]) -> Problems:
+    """A secret is never repeated in a message."""
+    if not credentials:
+        return
+    yield from _check_ssh("source.credentials", credentials)
+    for key in ("username", "password"):
+        if any(ord(character) < 32 for character in str(credentials.get(key) or "")):
+            yield f"source.credentials.{key}", "it holds a newline or another control character; remove it"
+    if credentials.get("username") and not credentials.get("password"):
+        yield "source.credentials.password", "a username is there, and no password or token with it; add it"
+    if credentials.get("password"):
+        if not address.startswith("https://"):
+            yield "source.credentials.password", "it is for https, and the address is none; give ssh_key, or change it"
+        elif not credentials.get("username"):
+            yield "source.credentials.username", "a password is there, and no username with it; add it"
+    if credentials.get("ssh_key") and re.match(r"(https|git|file)://|/", address):
+        yield "source.credentials.ssh_key", "it is for ssh, and the address is none; give username and password"
+
+
+def _check_ssh(key: str, credentials: Mapping[str, Any]) -> Problems:
+    ssh_key = str(credentials.get("ssh_key") or "")
+    if ssh_key and not ssh_key.lstrip().startswith("-----BEGIN "):
+        yield f"{key}.ssh_key", "it is not the text of a private key, which begins with -----BEGIN; give that"
+    for name in ("ssh_key", "known_hosts", "netrc"):
+        if "\x00" in str(credentials.get(name) or ""):
+            yield f"{key}.{name}", "it holds a NUL byte; remove it"
+
+
+def check_pip(application: Application) -> Problems:
+    """What gives pip access. A secret is never repeated in a message."""
+    given = application.get("pip") or {}
+    yield from _check_ssh("pip", given)
+    if given.get("netrc") and not re.search(r"(?m)^\s*(machine|default)\s", str(given["netrc"])):
+        yield "pip.netrc", "it has no entry; write lines like: machine HOST login USER password SECRET"
 
 
 def _check_directory(application: Application, directory: str) -> Problems:
@@ -419,6 +470,7 @@ CHECKS: tuple[Callable[[Application], Problems], ...] = (
     check_commands,
     check_directives,
     check_source,
+    check_pip,
     *wsgi_vhost.CHECKS,
 )
 
@@ -759,8 +811,29 @@ def notes(applications: Iterable[Application]) -> list[str]:
 
 
 def without_environments(applications: Iterable[Application]) -> list[dict[str, Any]]:
-    """The applications as modules may log them: no environment variable and no hash of a password is in there."""
+    """The applications as modules may log them: no environment variable, credential or hash of a password is there."""
     return [
-        {k: v for k, v in wsgi_vhost.without_users(application).items() if k != "environment"}
+        {k: v for k, v in wsgi_vhost.without_users(without_credentials(application)).items() if k != "environment"}
         for application in applications
     ]
+
+
+CREDENTIALS = {
+    "git": ("username", "password", "ssh_key", "known_hosts"),
+    "pip": ("netrc", "ssh_key", "known_hosts"),
+}
+
+
+def credentials(applications: Iterable[Application]) -> dict[str, dict[str, dict[str, str]]]:
+    """What gives builds access, by application, then `git` and `pip`; what is not given is left out."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for application in applications:
+        given = {"git": (application.get("source") or {}).get("credentials"), "pip": application.get("pip")}
+        kept = {
+            kind: {key: str(values[key]) for key in CREDENTIALS[kind] if values.get(key)}
+            for kind, values in given.items()
+            if values
+        }
+        if any(kept.values()):
+            found[str(application["name"])] = kept
+    return found

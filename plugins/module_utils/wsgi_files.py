@@ -26,6 +26,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import 
     RENEWALS,
     RUN_TOOL,
     RUNNER,
+    TERMINAL_TOOL,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_site import (
     Certificates,
@@ -48,7 +49,7 @@ UTF_8_UNIT = f"""{HEADER}[Service]
 Environment=PYTHONUTF8=1
 """
 
-PRIVATE_PORT = 8079
+PRIVATE_PORT = 297
 """The default of `httpd_private_port`; a test compares."""
 
 PLAIN_LOGS = {"format": httpd_logs.TEXT, "destination": httpd_logs.FILES}
@@ -99,6 +100,7 @@ def helper_files() -> list[File]:
         {"path": LAUNCHER, "content": launcher_text()},
         {"path": PROBE, "content": role_file("probe.py")},
         {"path": RUN_TOOL, "content": (MODULE_UTILS / "wsgi_run.py").read_text(encoding="utf-8"), "mode": "0755"},
+        {"path": TERMINAL_TOOL, "content": role_file("wsgi_terminal.py")},
         {"path": DEBUG_TOOL, "content": role_file("wsgi_debug.py"), "mode": "0755"},
         {"path": DEBUGGED_SCRIPT, "content": role_file("debugged_script.py")},
         {"path": DEBUG_CONFIGURATION, "content": role_file("debug.conf")},

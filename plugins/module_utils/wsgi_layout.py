@@ -9,12 +9,16 @@ from typing import Any
 CODE_ROOT = "/srv/wsgi"
 STATE_ROOT = "/var/lib/wsgi"
 CONFIGURATION_ROOT = "/etc/wsgi"
+BUILD_ACCOUNT = "modwsgi-build"
+"""Whom git, pip and compilers run as. No application can have it: theirs are called wsgi-NAME."""
+BUILD_ROOT = "/var/cache/modwsgi/build"
 LIBRARY = "/usr/local/lib/modwsgi"
 LAUNCHER = LIBRARY + "/launcher.py"
 PROBE = LIBRARY + "/probe.py"
 EMBEDDED = LIBRARY + "/embedded"
 """Copies of the launcher, one for each embedded application: there, only the file's name tells which it is."""
 RUN_TOOL = LIBRARY + "/wsgi_run.py"
+TERMINAL_TOOL = LIBRARY + "/wsgi_terminal.py"
 DEBUG_TOOL = LIBRARY + "/wsgi_debug.py"
 DEBUGGED_SCRIPT = LIBRARY + "/debugged_script.py"
 DEBUG_CONFIGURATION = LIBRARY + "/debug.conf"
@@ -34,6 +38,7 @@ def layout(name: str) -> dict[str, str]:
         "code": code,
         "releases": os.path.join(code, "releases"),
         "venvs": os.path.join(code, "venvs"),
+        # Where earlier versions, which ran git as root, kept their copy; the next release removes it.
         "repository": os.path.join(code, "repository.git"),
         "current": os.path.join(code, "current"),
         "venv": os.path.join(code, "venv"),

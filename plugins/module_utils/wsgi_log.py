@@ -41,6 +41,7 @@ class LogTail:
         begin = self.size if inode == self.inode and size >= self.size else 0
         with open(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             stream.seek(max(begin, size - LARGEST_READ))
+            # No more than was there: an application can write as fast as this reads.
             text = stream.read(LARGEST_READ).decode("utf-8", "replace")
         return [plain(line)[:LONGEST_LINE] for line in text.splitlines()]
 

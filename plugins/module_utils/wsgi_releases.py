@@ -7,17 +7,22 @@ Runs on the managed host.
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import subprocess
-import tempfile
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_builder
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import fingerprint
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import inside
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import SourceError, unpack
 
-COMMIT_LENGTH = 40
-# No question on a terminal that nobody watches, and no transport that runs commands (ext::).
-GIT_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:ssh:git:file", "LC_ALL": "C.UTF-8"}
+COMMIT = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+# Before whatever a repository says of itself.
+GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 
 
 class ReleaseError(Exception):
@@ -69,34 +74,53 @@ def check_files(release: str, application: dict) -> None:
 
 
 class Git:
-    """A bare copy of a repository on the host, out of which releases are exported."""
+    """A repository out of which releases are exported. Git runs as the account for builds (`wsgi_builder`)."""
 
-    def __init__(self, application: dict) -> None:
+    def __init__(self, application: dict, parameters: Mapping[str, Any]) -> None:
+        """``parameters`` are the options of a module: ``credentials``, ``build_timeout`` and ``build_size``."""
         self.application = application
-        self.repository = application["paths"]["repository"]
         self.address = application["source"]["git"]
         self.version = application["source"]["version"]
+        self.limits = wsgi_builder.limits_of(parameters)
+        self.credentials = wsgi_builder.credentials_of(parameters, application["name"]).git
+        if self.version.startswith("-") or self.address.startswith("-"):
+            raise self._error("source", f"{self.address} {self.version} begins with '-', an option for git; correct it")
 
-    def _git(self, action: str, *arguments: str) -> str:
-        result = subprocess.run(
-            ["git", *arguments],
-            env={**os.environ, **GIT_ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode != 0:
-            message = " ".join(result.stderr.split()) or f"exit status {result.returncode}"
-            raise ReleaseError(
-                f"wsgi_apps: application {self.application['name']!r}, key source: {action} failed for "
-                f"{self.address} ({message}); correct the address, the version or the host's access."
+    def _error(self, key: str, text: str) -> ReleaseError:
+        name = self.application["name"]
+        text = wsgi_builder.redact(text, wsgi_builder.secrets(self.credentials))
+        return ReleaseError(f"wsgi_apps: application {name!r}, key {key}: {text}.")
+
+    @contextmanager
+    def _room(self, passing: bool) -> Iterator[wsgi_builder.Room]:
+        """Folders of the account, with what it needs to reach the address."""
+        name, limits = self.application["name"], self.limits
+        chosen = wsgi_builder.passing_room(limits) if passing else wsgi_builder.room(name, wsgi_builder.GIT, limits)
+        try:
+            with chosen as room:
+                wsgi_builder.admit_git(room, self.address, self.credentials)
+                yield room
+        except wsgi_builder.BuildError as error:
+            raise self._error("source.git", f"git cannot be run for {self.address}: {error}") from error
+
+    def _git(self, room: wsgi_builder.Room, action: str, *arguments: str) -> str:
+        try:
+            ended = room.run([*GIT, *arguments])
+        except wsgi_builder.BuildError as error:
+            raise self._error("source", f"{action} failed for {self.address} ({error})") from error
+        if ended.status != 0:
+            message = " ".join(ended.output.split()) or f"exit status {ended.status}"
+            advice = wsgi_builder.hint(message, "source.credentials")
+            raise self._error(
+                "source",
+                f"{action} failed for {self.address} ({message}); correct the address, the version or the host's "
+                f"access{advice}",
             )
-        return result.stdout
+        return ended.output
 
     def resolve(self) -> str:
         """The commit that the version means now; the repository is asked unless the version is a commit."""
-        if len(self.version) == COMMIT_LENGTH and set(self.version) <= set("0123456789abcdef"):
+        if COMMIT.fullmatch(self.version):
             return self.version
         references = [
             self.version,
@@ -104,58 +128,80 @@ class Git:
             f"refs/heads/{self.version}",
             f"refs/tags/{self.version}",
         ]
-        listing = self._git("git ls-remote", "ls-remote", "--", self.address, *references)
+        with self._room(passing=True) as room:
+            listing = self._git(room, "git ls-remote", "ls-remote", "--", self.address, *references)
         found = {name: commit for commit, _, name in (line.partition("\t") for line in listing.splitlines())}
         for reference in (references[1], references[2], references[3], self.version):
-            if reference in found:
+            # It becomes part of a path, and the repository's owner may say anything.
+            if COMMIT.fullmatch(found.get(reference, "")):
                 return found[reference]
-        raise ReleaseError(
-            f"wsgi_apps: application {self.application['name']!r}, key source.version: {self.version!r} is neither a "
-            f"branch nor a tag nor a complete commit of {self.address}; correct it."
+        raise self._error(
+            "source.version",
+            f"{self.version!r} is neither a branch nor a tag nor a complete commit of {self.address}; correct it",
         )
+
+    def _fetch(self, room: wsgi_builder.Room) -> str:
+        """Bring the copy of the repository up to date; its path."""
+        # In the folder of the room, where only root can write: git that is killed leaves locks for ever.
+        unfinished = os.path.join(room.path, "unfinished")
+        repository = os.path.join(room.path, "repository.git")
+        if os.path.lexists(unfinished):
+            wsgi_builder.remove(repository)
+        room.folder("repository.git")
+        with open(unfinished, "w", encoding="utf-8"):
+            pass
+        there = f"--git-dir={repository}"
+        self._git(room, "git init", "init", "--quiet", "--bare", "--template=", repository)
+        references = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        self._git(room, "git fetch", there, "fetch", "--quiet", "--prune", "--", self.address, *references)
+        os.unlink(unfinished)
+        return repository
 
     def export(self, commit: str, path: str) -> None:
         """Make the release of a commit."""
-        if not os.path.isdir(self.repository):
-            self._git("git init", "init", "--quiet", "--bare", self.repository)
-        there = f"--git-dir={self.repository}"
-        self._git(
-            "git fetch",
-            there,
-            "fetch",
-            "--quiet",
-            "--prune",
-            self.address,
-            "+refs/heads/*:refs/heads/*",
-            "+refs/tags/*:refs/tags/*",
-        )
-        with tempfile.TemporaryFile() as archive:
-            result = subprocess.run(
-                ["git", there, "archive", "--format=tar", commit],
-                stdout=archive,
-                stderr=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
-            if result.returncode != 0:
-                raise ReleaseError(
-                    f"wsgi_apps: application {self.application['name']!r}, key source.version: the commit {commit} "
-                    f"cannot be exported from {self.address} ({' '.join(result.stderr.split())}); correct the version."
-                )
-            archive.seek(0)
-            install(archive, path, self.application)
+        with self._room(passing=False) as room:
+            repository = self._fetch(room)
+            there = f"--git-dir={repository}"
+            archive = os.path.join(room.scratch, "release.tar")
+            try:
+                ended = room.run([*GIT, there, "archive", "--format=tar", f"--output={archive}", commit])
+                if ended.status != 0:
+                    raise wsgi_builder.BuildError(" ".join(ended.output.split()) or f"exit status {ended.status}")
+                with opened(archive, room) as stream:
+                    install(stream, path, self.application)
+            except wsgi_builder.BuildError as error:
+                raise self._error(
+                    "source.version",
+                    f"the commit {commit} cannot be exported from {self.address} ({error}); correct the version",
+                ) from error
+            room.bound(repository)
+            wsgi_builder.remove(self.application["paths"]["repository"])
 
 
-def release_of_git(application: dict, check_mode: bool) -> dict:
+@contextmanager
+def opened(path: str, room: wsgi_builder.Room) -> Iterator[BinaryIO]:
+    """A file that the account for builds has made; nothing else that it may have put there. Raises BuildError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise wsgi_builder.BuildError(f"git left no archive: {error.strerror}") from error
+    with open(descriptor, "rb") as stream:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != room.account.uid or found.st_size > room.limits.size:
+            raise wsgi_builder.BuildError("git left no archive that can be used")
+        yield stream
+
+
+def release_of_git(application: dict, check_mode: bool, parameters: Mapping[str, Any]) -> dict:
     """The release of an application in a git repository."""
-    if shutil.which("git") is None:
+    if wsgi_builder.program("git") is None:
         if check_mode:
             return {"id": "", "path": "", "changed": True}
         raise ReleaseError(
             f"wsgi_apps: application {application['name']!r}, key source.git: git is not installed on the host; "
             "install it."
         )
-    git = Git(application)
+    git = Git(application, parameters)
     commit = git.resolve()
     patterns = exclude(application)
     release = f"{commit}-{fingerprint(patterns)[:8]}" if patterns else commit
@@ -176,11 +222,13 @@ def release_of_directory(application: dict, check_mode: bool) -> dict:
     return {"id": application["digest"], "path": path, "changed": changed}
 
 
-def release_of(application: dict, check_mode: bool) -> dict:
+def release_of(application: dict, check_mode: bool, parameters: Mapping[str, Any] | None = None) -> dict:
     """The release that an application is to have, as ``id``, ``path`` and ``changed``; made when it can be.
 
     An application on the control node needs ``digest``, and ``archive`` to be made. In check mode ``id`` is empty where
-    it cannot be known. Raises ReleaseError.
+    it cannot be known. ``parameters`` are the options of a module for builds. Raises ReleaseError, and ValueError for
+    credentials that cannot be decoded.
     """
-    make = release_of_git if "git" in application["source"] else release_of_directory
-    return make(application, check_mode)
+    if "git" in application["source"]:
+        return release_of_git(application, check_mode, parameters or {})
+    return release_of_directory(application, check_mode)

@@ -1,20 +1,23 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Run a command as a WSGI application runs: its account, environment variables, virtual environment and folder.
 
 The role wsgi_app installs this very file, to which /usr/local/bin/wsgi-run is a link; its release commands and
-wsgi-debug go through the same functions. It needs nothing but Python's standard library.
+wsgi-debug go through the same functions. It needs nothing but Python's standard library, and for its command line
+wsgi_terminal.py beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import grp
 import json
 import os
 import pwd
 import re
+import signal
 import sys
 from typing import NamedTuple, NoReturn
 
@@ -23,9 +26,11 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
 UMASK = 0o022
 """As the daemon processes have it: httpd may have to read what the application writes."""
 
-INHERITED = ("TERM", "COLUMNS", "LINES", "TZ", "http_proxy", "https_proxy", "no_proxy")
+PROXIES = ("http_proxy", "https_proxy")
+INHERITED = ("TERM", "COLUMNS", "LINES", "TZ", *PROXIES, "no_proxy")
 """What a command takes over from the caller's environment: how its terminal is and how the network is reached."""
 
+PROXY_SCHEME = re.compile(r"(?:https?|socks[45]?[ah]?)://", re.IGNORECASE)
 
 FAILED = 125
 """Exit status, as of env(1) and chroot(1): the tool itself failed, not the command."""
@@ -54,6 +59,7 @@ def environment(
     `application` is the content of application.json, `variables` that of environment.json.
     """
     complete = {key: inherited[key] for key in INHERITED if key in inherited}
+    complete.update({key: without_user_info(complete[key]) for key in PROXIES if key in complete})
     complete.update(
         LANG=application["lang"],
         LC_ALL=application["locale"],
@@ -74,6 +80,13 @@ def environment(
         complete["WSGI_STATIC_ROOT"] = os.path.join(release, application["static_root"])
     complete.update(variables)
     return complete
+
+
+def without_user_info(proxy: str) -> str:
+    """The address of a proxy without name and password, which are the caller's and not the application's."""
+    before, _, place = proxy.rpartition("@")
+    scheme = PROXY_SCHEME.match(before)
+    return f"{scheme[0] if scheme else ''}{place}"
 
 
 def account(user: str, group: str) -> tuple[int, int]:
@@ -102,12 +115,23 @@ def become(user: str, group: str) -> None:
     os.setresuid(uid, uid, uid)
 
 
+def close_all_but_streams() -> None:
+    """Close what the caller has open beyond the standard streams; a descriptor is a right like others."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):  # that of the folder itself is closed already
+                os.close(int(name))
+
+
 def execute(application: dict, variables: dict[str, str], release: str, venv: str, command: list[str]) -> NoReturn:
     """Replace this process by the command. Raises RunError when that is not possible."""
     complete = environment(application, variables, release, venv, dict(os.environ))
     become(application["user"], application["group"])
     os.umask(UMASK)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and so would the command
+        signal.signal(number, signal.SIG_DFL)
     try:
+        close_all_but_streams()
         os.chdir(release)
         os.execvpe(command[0], command, complete)
     except OSError as error:
@@ -150,6 +174,30 @@ def refuse(program: str, error: RunError) -> NoReturn:
     sys.exit(FAILED)
 
 
+def run(name: str, command: list[str]) -> NoReturn:
+    """Run the command as the application called `name`. Raises RunError when it cannot begin.
+
+    Root's terminal stays root's; the application's own account has nothing to lose to it.
+    """
+    import wsgi_terminal  # noqa: PLC0415 - beside this file only where the role has installed both
+
+    found = deployment(name)
+    uid, _ = account(found.application["user"], found.application["group"])
+
+    def program() -> NoReturn:
+        try:
+            execute(*found, command)
+        except RunError as error:
+            refuse("wsgi-run", error)
+
+    if os.geteuid() != 0:
+        program()
+    try:
+        wsgi_terminal.end(wsgi_terminal.apart(program, uid))
+    except wsgi_terminal.TerminalError as error:
+        raise RunError(str(error)) from None
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The command line of wsgi-run."""
     parser = argparse.ArgumentParser(
@@ -165,7 +213,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="passed on as they are")
     options = parser.parse_args(arguments)
     try:
-        execute(*deployment(options.app), [options.command, *options.arguments])
+        run(options.app, [options.command, *options.arguments])
     except RunError as error:
         refuse("wsgi-run", error)
 

@@ -10,7 +10,7 @@ version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Reads only. Fails with one sentence when the distribution is not supported, or when another program listens where
-    httpd is to listen.
+    httpd is to listen, or when any account may listen on the private port.
   - Returns what the roles need to know about the host, so that no facts have to be gathered.
 options:
   host:
@@ -23,7 +23,9 @@ options:
     elements: str
     required: true
   private_port:
-    description: The port on loopback for the server's status and probes.
+    description:
+      - The port on loopback for the server's status and probes.
+      - On a host below 1024, so that only root can listen there; a host where that does not hold is warned of.
     type: int
     required: true
   packages:
@@ -48,7 +50,7 @@ EXAMPLES = r"""
   modwsgi.deploy.httpd_preflight:
     host: "{{ inventory_hostname }}"
     listen: [80]
-    private_port: 8079
+    private_port: 297
     packages: [apache2]
   become: true
   register: preflight
@@ -78,7 +80,11 @@ missing_packages:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_hosts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import ListenerError, listeners
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import (
+    ListenerError,
+    check_private_port,
+    listeners,
+)
 
 
 def main() -> None:
@@ -97,10 +103,14 @@ def main() -> None:
     try:
         described = instance(parameters["instance"])
         wanted = listeners(parameters["listen"], parameters["private_port"], variables=not described["unit"])
+        check_private_port(parameters["private_port"], is_host=bool(described["unit"]))
         host = httpd_hosts.describe(parameters["host"])
         httpd_hosts.refuse_taken_ports(described, wanted, parameters["host"])
     except (httpd_hosts.HostError, ListenerError, UnknownInstanceError, OSError) as error:
         module.fail_json(msg=str(error))
+    warning = httpd_hosts.unprivileged_port_warning(parameters["private_port"], parameters["host"])
+    if warning and described["unit"]:
+        module.warn(warning)
     module.exit_json(changed=False, host=host, missing_packages=httpd_hosts.missing_packages(parameters["packages"]))
 
 

@@ -11,8 +11,10 @@ version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Builds a wheel from a source distribution whose SHA-256 is given, in a build environment that is pinned likewise.
-  - Builds each time it is called; the caller knows whether a wheel is there already.
+  - Builds each time it is called, or only looks whether an earlier build has left the wheel (O(only_kept)).
   - The host's pip configuration holds (index, certificates, proxy).
+  - With O(keep), the wheel is fetched into the cache of the control node. There it is looked at before it is used (its
+    size, its files, its compiled module, its checksum), and nothing that is there already is replaced.
 options:
   executable:
     description: The target interpreter.
@@ -50,6 +52,30 @@ options:
     description: Path of the interpreter's libpython, where the linker does not find it by itself.
     type: path
     default: ''
+  name:
+    description: File name that the wheel has to have.
+    type: str
+    required: true
+  module:
+    description: File name of the compiled module that the wheel has to hold.
+    type: str
+    required: true
+  only_kept:
+    description: Whether nothing is built, and only a wheel that an earlier build has left is looked for.
+    type: bool
+    default: false
+  keep:
+    description: Path on the control node at which the wheel is kept; empty means that it stays on this host.
+    type: str
+    default: ''
+  second:
+    description: SHA-256 that an independent build gave; a wheel with another one is not kept.
+    type: str
+    default: ''
+  second_host:
+    description: Name of the host of that build, for messages.
+    type: str
+    default: ''
   environment:
     description: Environment variables for pip and the compiler, for example a proxy.
     type: dict
@@ -73,16 +99,18 @@ EXAMPLES = r"""
     sha256: a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e
     destination: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311
     reload_drain: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_reload_drain.c
+    name: mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl
+    module: mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so
     host: "{{ inventory_hostname }}"
 """
 
 RETURN = r"""
 wheel:
-  description: Path of the wheel.
+  description: Path of the wheel; empty where O(only_kept) finds none.
   returned: success, not in check mode
   type: str
 wheel_sha256:
-  description: Its SHA-256.
+  description: Its SHA-256; with O(keep) as the control node has computed it.
   returned: success, not in check mode
   type: str
 log:
@@ -96,7 +124,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_build import BuildError, build_wheel
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_build import BuildError, build_wheel, kept_wheel
 
 
 def main() -> None:
@@ -112,16 +140,26 @@ def main() -> None:
             "destination": {"type": "path", "required": True},
             "reload_drain": {"type": "path", "required": True},
             "library": {"type": "path", "default": ""},
+            "name": {"type": "str", "required": True},
+            "module": {"type": "str", "required": True},
+            "only_kept": {"type": "bool", "default": False},
+            "keep": {"type": "str", "default": ""},
+            "second": {"type": "str", "default": ""},
+            "second_host": {"type": "str", "default": ""},
             "environment": {"type": "dict", "default": {}},
             "host": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )
+    parameters = module.params
+    if parameters["only_kept"]:
+        path = Path(parameters["destination"], parameters["name"])
+        checksum = kept_wheel(path, parameters["python"])
+        module.exit_json(changed=False, wheel=str(path) if checksum else "", wheel_sha256=checksum)
     if module.check_mode:
         module.exit_json(changed=True)
     # A strict umask of the connecting user must not hide the wheel from the others who are to read it.
     os.umask(0o022)
-    parameters = module.params
     try:
         wheel, checksum = build_wheel(
             executable=parameters["executable"],

@@ -13,8 +13,10 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Creates the system group and user of each application, without a login shell, and the folders for code,
     configuration and state.
+  - Creates the account C(modwsgi-build), which git and pip run as.
   - Leaves an account that exists as it is.
-  - Refuses an account with user id 0.
+  - Refuses an account with user id 0, accounts of the system, and groups that are worth root or open what belongs to
+    others, whether they are named or the account is in them.
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
 attributes:

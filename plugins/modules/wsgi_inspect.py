@@ -36,6 +36,7 @@ options:
     default: {}
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.build
   - modwsgi.deploy.deployment.certificates
   - modwsgi.deploy.deployment.environments
   - modwsgi.deploy.deployment.instance
@@ -95,6 +96,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction i
     decode_sets,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
     COMMAND_PARTS,
     decode_environments,
@@ -112,7 +114,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     accounts = Accounts(check_mode=True)
     accounts.ensure(applications)
     _, certificates = httpd_certificate_files.examine(parameters["certificates"])
-    releases = {application["name"]: release_of(application, check_mode=True) for application in applications}
+    releases = {application["name"]: release_of(application, True, parameters) for application in applications}
     venvs = virtual_environments(applications, {**parameters, "releases": releases}, check_mode=True)
     environments = decode_environments(parameters["environments"])
     chosen = {"releases": releases, "venvs": venvs, "launcher": parameters["launcher"]}
@@ -154,6 +156,7 @@ def main() -> None:
             "launcher": {"type": "str", "required": True},
             "configuration": {"type": "dict", "default": {}},
             "instance": {"type": "str", "default": "apache2"},
+            **OPTIONS,
         },
         supports_check_mode=True,
     )

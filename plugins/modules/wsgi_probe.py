@@ -16,6 +16,8 @@ description:
   - Then asks each application's health path through its own vhost.
   - httpd answers 503 over TLS until it has a certificate that it gets itself (C(tls.acme)). Until then the health path
     is asked over the private listener, and the result names the certificate.
+  - An answer is the application's own work. No more than 1 MiB of it is read, all of it within the time for the
+    request, and a probe's answer that is not what the probe answers is refused.
   - All applications are asked, and all failures are reported; that of an application comes with its own traceback
     from its error log.
   - Changes nothing.
@@ -51,7 +53,7 @@ EXAMPLES = r"""
 - name: The applications run on the right Python and are healthy
   modwsgi.deploy.wsgi_probe:
     applications: "{{ applications }}"
-    private_port: 8079
+    private_port: 297
     python_version: "3.11.2"
     python_prefix: /usr
     mod_wsgi_version: "6.1.1"
@@ -74,8 +76,10 @@ awaited_certificates:
 """
 
 import http.client
+import io
 import json
 import os
+import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,10 +99,66 @@ LOG_TIMEOUT = 2
 
 LAST_LINES = 12
 BODY_LENGTH = 200
+LARGEST_ANSWER = 1 << 20
+"""Bytes of an answer's body that are read. As much again is taken for headers, and for the marks of chunks."""
+
+LONGEST_TEXT = 4096
+"""Characters of a text in a probe's answer; the longest path."""
+
+MOST_DIGITS = 20
+VERSIONS = ("version_info", "mod_wsgi_version")
+TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
 
 
 class ProbeError(Exception):
     """An application is not as it should be; the text is one sentence, and evidence may follow."""
+
+
+class Bounded(io.RawIOBase):
+    """What a server sends, until a moment and no more than some bytes; headers and all."""
+
+    def __init__(self, connected: socket.socket, deadline: float, size: int) -> None:
+        """`deadline` is one of the monotonic clock, `size` the number of bytes."""
+        self.connected = connected
+        self.deadline = deadline
+        self.left = size
+
+    def readable(self) -> bool:
+        """As a file is."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read what there is. Raises TimeoutError after the deadline, http.client.HTTPException after the size."""
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        if self.left == 0:
+            raise http.client.HTTPException(f"the answer has more than {2 * LARGEST_ANSWER} bytes")
+        self.connected.settimeout(remaining)
+        received = self.connected.recv_into(buffer[: self.left])
+        self.left -= received
+        return received
+
+
+class BoundedSocket:
+    """A socket as far as http.client needs it; the timeout counts for the whole request, not for each read."""
+
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
+        """`deadline` is one of the monotonic clock."""
+        self.connected = connected
+        self.deadline = deadline
+
+    def sendall(self, content: bytes) -> None:
+        """Send all of it."""
+        self.connected.settimeout(max(self.deadline - time.monotonic(), 0.001))
+        self.connected.sendall(content)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What the server sends."""
+        return io.BufferedReader(Bounded(self.connected, self.deadline, 2 * LARGEST_ANSWER))
+
+    def close(self) -> None:
+        """Stay open: http.client closes it when the headers are read, and the file goes on."""
 
 
 class TLSConnection(http.client.HTTPSConnection):
@@ -121,17 +181,30 @@ class TLSConnection(http.client.HTTPSConnection):
 
 
 def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
-    """One request; status and body. Raises OSError or http.client.HTTPException."""
+    """One request; status and body, of which LARGEST_ANSWER bytes and one more are read.
+
+    All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
+    """
+    deadline = time.monotonic() + timeout
     if tls:
         connection = TLSConnection(address, port, host, timeout)
     else:
         connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
+        connection.connect()
+        connected = connection.sock
+    except OSError:
+        connection.close()
+        raise
+    try:
+        connection.sock = BoundedSocket(connected, deadline)
         connection.request("GET", path, headers={"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"})
         response = connection.getresponse()
-        return response.status, response.read()
+        return response.status, response.read(LARGEST_ANSWER + 1)
+    except ValueError as error:
+        raise http.client.HTTPException(f"the answer is no HTTP: {error}") from None
     finally:
-        connection.close()
+        connected.close()
 
 
 def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
@@ -150,6 +223,37 @@ def get_until(address: str, port: int, path: str, host: str, timeout: float, tls
             if time.monotonic() + RETRY_SECONDS >= deadline:
                 raise
         time.sleep(RETRY_SECONDS)
+
+
+def parse(body: bytes) -> dict:
+    """What a probe has answered; only what it can answer. Raises ValueError with what is wrong, in a few words."""
+    if len(body) > LARGEST_ANSWER:
+        raise ValueError(f"it has more than {LARGEST_ANSWER} bytes")
+    try:
+        answer = json.loads(body.decode("utf-8"), parse_int=whole_number)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON, or too deep") from None
+    if not isinstance(answer, dict):
+        raise ValueError("it is no object")
+    for key in VERSIONS:
+        parts = answer.get(key)
+        if not isinstance(parts, list) or len(parts) < 3 or any(type(part) is not int for part in parts[:3]):
+            raise ValueError(f"{key} is no version")
+    for key in TEXTS:
+        text = answer.get(key)
+        if not isinstance(text, str) or len(text) > LONGEST_TEXT or not text.isprintable():
+            raise ValueError(f"{key} is no text of one line")
+    if type(answer.get("pid")) is not int:
+        raise ValueError("pid is no number")
+    versions = {key: answer[key][:3] for key in VERSIONS}
+    return {**versions, **{key: answer[key] for key in (*TEXTS, "pid")}}
+
+
+def whole_number(digits: str) -> int:
+    """A number of JSON. Raises ValueError for one that takes long to read."""
+    if len(digits) > MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(digits)
 
 
 def version(parts: list) -> str:
@@ -237,7 +341,14 @@ class Check:
                 f"The probe of {group} got status {status} from http://127.0.0.1:{port}{path}; "
                 f"see {self.logs[1].path}.{self.evidence()}"
             )
-        answer = json.loads(body)
+        try:
+            answer = parse(body)
+        except ValueError as error:
+            raise ProbeError(
+                f"The probe of {group} got an answer that is not the probe's ({error}): the code of the application "
+                f"{self.name} has changed what runs in its interpreter; look at what it does there, and see "
+                f"{self.logs[0].path}.{self.evidence()}"
+            ) from None
         wrong = mismatches(answer, expectation(self.application, self.parameters, group))
         if wrong:
             raise ProbeError(
@@ -279,9 +390,9 @@ class Check:
         """The application's traceback, or else the last lines of its log, written since the check began."""
         found = self.settled_traceback()
         if found:
-            return "\n" + "\n".join(found)
+            return "\n" + "\n".join(map(printable, found))
         lines = [without_prefix(line) for log in self.logs for line in log.read()][-LAST_LINES:]
-        return "\nLast lines of the error log:\n" + "\n".join(lines) if lines else ""
+        return "\nLast lines of the error log:\n" + "\n".join(map(printable, lines)) if lines else ""
 
     def settled_traceback(self) -> list:
         """The application's traceback, once nothing more is added to it; what there is of it when the time is over."""
@@ -311,9 +422,14 @@ def awaited(checks: list) -> list:
     ]
 
 
+def printable(text: str) -> str:
+    """A text of others for a message: nothing in it acts on the terminal in which it is read."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def excerpt(body: bytes) -> str:
     """The beginning of an answer, for a message; nothing of a page made for browsers."""
-    text = " ".join(body.decode("utf-8", "replace").split())
+    text = " ".join(printable(body[: 16 * BODY_LENGTH].decode("utf-8", "replace")).split())
     return "" if not text or text.startswith("<") else f" ({text[:BODY_LENGTH]})"
 
 
@@ -321,7 +437,7 @@ def describe(error: Exception) -> str:
     """An exception in words."""
     if isinstance(error, TimeoutError):
         return "the request hangs"
-    return str(error) or type(error).__name__
+    return printable(str(error))[:BODY_LENGTH] or type(error).__name__
 
 
 def main() -> None:

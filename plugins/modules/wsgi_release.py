@@ -16,6 +16,8 @@ description:
   - For a git repository, resolves the version to a commit and exports that commit on the host.
   - A release belongs to root and is never changed once it has its final name. It is not in use before
     M(modwsgi.deploy.wsgi_switch).
+  - Git runs as the account C(modwsgi-build), which has no rights and no keys but O(credentials); root unpacks what it
+    has exported.
   - Works as an action plugin and a module of the same name; the options C(digest) and C(archive) of an application are
     filled in by the action plugin.
 options:
@@ -25,6 +27,7 @@ options:
     default: false
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.build
 attributes:
   check_mode:
     description: Predicts; a git source is then resolved only where git is installed.
@@ -55,6 +58,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_atexit import SearchError, search, warning
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_releases import ReleaseError, release_of
 
 
@@ -79,6 +83,7 @@ def main() -> None:
         argument_spec={
             "applications": {"type": "list", "elements": "dict", "required": True},
             "atexit_warnings": {"type": "bool", "default": False},
+            **OPTIONS,
         },
         supports_check_mode=True,
     )
@@ -87,13 +92,13 @@ def main() -> None:
     missing = []
     try:
         for application in module.params["applications"]:
-            release = release_of(application, module.check_mode)
+            release = release_of(application, module.check_mode, module.params)
             releases[application["name"]] = release
             if module.params["atexit_warnings"] and release["path"]:
                 warn_of_atexit(module, application, release["path"])
             if "git" not in application["source"] and not os.path.isdir(release["path"]):
                 missing.append(application["name"])
-    except (ReleaseError, OSError) as error:
+    except (ReleaseError, ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=any(r["changed"] for r in releases.values()), releases=releases, missing=missing)
 

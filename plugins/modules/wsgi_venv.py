@@ -13,6 +13,8 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - A virtual environment is named by the interpreter and the requirements. One that is complete is never changed;
     other requirements or another Python make another one.
+  - The account C(modwsgi-build) makes it, which has no rights and no keys but O(credentials). Root takes over the
+    content, and neither runs nor imports any of it.
   - When any requirement carries a hash, all must (pip's C(--require-hashes)).
   - A failure leaves the virtual environment in use as it is.
 options:
@@ -24,12 +26,9 @@ options:
     description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
     type: dict
     required: true
-  cache:
-    description: Folder in which pip keeps what it downloaded and built.
-    type: path
-    default: /var/cache/modwsgi/pip
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.build
 attributes:
   check_mode:
     description: Predicts.
@@ -56,6 +55,7 @@ venvs:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import VenvError, virtual_environments
 
 
@@ -66,14 +66,14 @@ def main() -> None:
             "applications": {"type": "list", "elements": "dict", "required": True},
             "releases": {"type": "dict", "required": True},
             "interpreter": {"type": "dict", "required": True},
-            "cache": {"type": "path", "default": "/var/cache/modwsgi/pip"},
+            **OPTIONS,
         },
         supports_check_mode=True,
     )
     os.umask(0o022)
     try:
         venvs = virtual_environments(module.params["applications"], module.params, module.check_mode)
-    except VenvError as error:
+    except (VenvError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=any(venv["changed"] for venv in venvs.values()), venvs=venvs)
 

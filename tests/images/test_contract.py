@@ -235,9 +235,9 @@ def test_the_health_check(containers: Containers) -> None:
     python, check = "/usr/local/lib/modwsgi-image/python", "/usr/local/lib/modwsgi-image/health.py"
     for variables in ({}, {"WSGI_HEALTH_PATH": "/healthz"}):
         container = containers.start(**variables)
-        assert docker("exec", container.name, python, "-I", check).stdout == "healthy\n"
+        assert docker("exec", container.name, python, "-I", "-S", check).stdout == "healthy\n"
     broken = containers.start(WSGI_HEALTH_PATH="/boom")
-    done = docker("exec", broken.name, python, "-I", check, check=False)
+    done = docker("exec", broken.name, python, "-I", "-S", check, check=False)
     assert (done.returncode, done.stdout) == (1, "Port 8080 answers /boom with status 500.\n")
 
 

@@ -28,6 +28,9 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
 print(json.dumps(processes))
 """
 
+PRIVATE_PORT = 297
+"""`httpd_private_port` of the hosts: its default."""
+
 # Prints the body of a URL as the host itself sees it.
 FETCH = "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())"
 
@@ -75,7 +78,7 @@ class ManagedHost:
 
     def probe(self, application: str) -> dict[str, Any]:
         """What the application's daemon process says about itself on the private listener."""
-        answer: dict[str, Any] = json.loads(self.fetch(f"http://127.0.0.1:8079/probe/{application}"))
+        answer: dict[str, Any] = json.loads(self.fetch(f"http://127.0.0.1:{PRIVATE_PORT}/probe/{application}"))
         return answer
 
     def processes(self, part: str = "") -> list[Process]:

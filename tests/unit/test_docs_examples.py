@@ -22,6 +22,9 @@ BLOCK = re.compile(r"^( *)```yaml\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 HASH = "$2y$05$szaG6N0.P1EzZrtZyeVf2uXZFD680Tb12Qj7qPOSSuromU3O87VdO"
 SIZES = {"processes": 2, "threads": 15, "listen_backlog": 2048}
 SECRETS = {"vault_alice": HASH, "vault_shop_secret_key": "a secret"}
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
+SECRETS |= {"vault_shop_deploy_key": KEY, "vault_shop_common_key": KEY}
+SECRETS |= {"vault_shop_git_token": "a token", "vault_shop_index_password": "a password"}
 TREE = ["wsgi.py", "shop/wsgi.py", "requirements.txt", "auth.py", "static/shop.css", "staticfiles/shop.css"]
 
 
@@ -65,9 +68,8 @@ def filled(value: Any, folder: Path) -> Any:
         return [filled(inner, folder) for inner in value]
     if not isinstance(value, str) or "{{" not in value:
         return value
-    name = re.fullmatch(r"\{\{ (\w+) \}\}(.*)", value)
-    assert name, value
-    return f"{folder}{name[2]}" if name[1] == "playbook_dir" else SECRETS[name[1]]
+    known = {**SECRETS, "playbook_dir": str(folder)}
+    return re.sub(r"\{\{ (\w+) \}\}", lambda name: known[name[1]], value)
 
 
 def complete(application: dict[str, Any], folder: Path) -> dict[str, Any]:

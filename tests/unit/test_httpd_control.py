@@ -180,6 +180,13 @@ def test_the_timer_ends_before_systemd_reads_the_units_again(
     assert httpd_service.needed(service, "applied", None) == ["do not watch renewals", "refresh"]
 
 
+def test_nothing_of_the_caller_s_environment_reaches_a_server_that_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://me:secret@proxy.example:3128")
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", "/secret")
+    told = httpd_control.run_command(["env"], 10).output
+    assert {line.partition("=")[0] for line in told.splitlines()} == {"LANG", "PATH"}
+
+
 def test_nothing_reaps_without_systemd() -> None:
     manager = Manager(instance())
     assert manager.reaps() is False

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -62,6 +63,22 @@ def test_a_port_that_this_instance_holds_is_fine(taken: int, monkeypatch: pytest
     mine = httpd_processes.process(os.getpid())
     monkeypatch.setattr(httpd_hosts, "httpd_main_process", lambda _: mine)
     httpd_hosts.refuse_taken_ports(instance(), [Listener("*", taken)], "web1")
+
+
+@pytest.mark.parametrize(
+    ("first", "warns"), [("1024", False), ("298", False), ("297", True), ("0", True), (None, False)]
+)
+def test_a_kernel_that_lets_any_account_listen_on_the_private_port_is_warned_of(
+    tmp_path: Path, first: str | None, warns: bool
+) -> None:
+    setting = tmp_path / "ip_unprivileged_port_start"
+    if first is not None:
+        setting.write_text(f"{first}\n")
+    warning = httpd_hosts.unprivileged_port_warning(297, "web1", setting)
+    assert bool(warning) == warns
+    if warns:
+        assert f"since net.ipv4.ip_unprivileged_port_start is {first} there; set that to 1024" in warning
+        assert ("or set httpd_private_port below 297" in warning) == (first == "297")
 
 
 def test_addresses_of_the_kernels_tables_are_read() -> None:

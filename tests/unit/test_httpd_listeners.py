@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import (
     Listener,
     ListenerError,
+    check_private_port,
     listeners,
     parse,
 )
@@ -77,3 +78,23 @@ def test_a_host_has_no_variable_as_its_port() -> None:
 
 def test_one_port_on_two_addresses_is_fine() -> None:
     assert len(listeners(["192.0.2.1:80", "192.0.2.2:80"], 8079)) == 3
+
+
+@pytest.mark.parametrize(("port", "is_host"), [(297, True), (1023, True), (1, True), (8079, False), (1024, False)])
+def test_a_private_port_is_for_root_alone_on_a_host(port: int, is_host: bool) -> None:
+    check_private_port(port, is_host)
+
+
+@pytest.mark.parametrize("port", [1024, 8079])
+def test_a_private_port_for_any_account_is_refused_on_a_host(port: int) -> None:
+    with pytest.raises(ListenerError) as refusal:
+        check_private_port(port, is_host=True)
+    assert str(refusal.value) == (
+        f"httpd_private_port is {port}, where any account can listen while httpd is down, and the probe would believe "
+        "it; choose a free port below 1024, or remove the variable."
+    )
+
+
+def test_a_private_port_for_root_alone_is_refused_in_a_container() -> None:
+    with pytest.raises(ListenerError, match=r"^httpd_private_port is 297, .*; set it to 8079\.$"):
+        check_private_port(297, is_host=False)

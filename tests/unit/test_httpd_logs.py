@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_log_wr
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from hypothesis import given
 from hypothesis import strategies as st
+from support.waiting import wait_for
 
 PROGRAM = Path(httpd_log_writer.__file__)
 
@@ -113,14 +117,60 @@ def test_lines_are_appended_to_a_file_for_few_eyes(tmp_path: Path) -> None:
 
 def test_a_file_that_was_moved_away_is_opened_anew(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
-    file = httpd_log_writer.File(str(log))
+    file = httpd_log_writer.File(httpd_log_writer.Opener(str(log)).renewed)
+    file.refresh()
     file.write(b"one", 6)
     log.rename(tmp_path / "x.log.1")
+    file.refresh()
     file.write(b"two", 6)
     os.truncate(log, 0)  # copytruncate
+    file.refresh()
     file.write(b"three", 6)
     assert (tmp_path / "x.log.1").read_text() == "one\n"
     assert log.read_text() == "three\n"
+
+
+def test_a_file_that_cannot_be_opened_for_a_while_loses_no_line_as_long_as_the_one_before_is_there(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = folder / "x.log"
+    file = httpd_log_writer.File(httpd_log_writer.Opener(str(log)).renewed)
+    file.refresh()
+    folder.rename(tmp_path / "moved")
+    file.refresh()
+    file.write(b"two", 6)
+    folder.mkdir()
+    file.refresh()
+    file.write(b"three", 6)
+    assert (tmp_path / "moved" / "x.log").read_text() == "two\n"
+    assert log.read_text() == "three\n"
+
+
+def test_what_a_full_disk_has_taken_of_a_line_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.log"
+    log = httpd_log_writer.Log("error", "json", httpd_log_writer.File(httpd_log_writer.Opener(str(path)).renewed))
+    log.place.refresh()
+    write, room = os.write, [10]
+
+    def short(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        room[0] -= (done := write(descriptor, data[: room[0]]))
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(httpd_log_writer.os, "write", short)
+        log.take(b"one", False)
+        log.take(b"two", False)
+    log.take(b"three", False)
+    torn, *whole = path.read_text().splitlines()
+    assert len(torn) == 10
+    assert [json.loads(each)["message"] for each in whole] == [
+        "log_writer.py: 2 lines were lost here (No space left on device)",
+        "three",
+    ]
 
 
 def test_a_full_disk_ends_nothing() -> None:
@@ -141,6 +191,185 @@ def test_the_program_outlives_a_reload(tmp_path: Path) -> None:
         process.stdin.close()
         assert process.wait(20) == 0
     assert log.read_text() == "before\nafter\n"
+
+
+@contextmanager
+def started(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The program, with a pipe as httpd gives it."""
+    with subprocess.Popen(
+        [sys.executable, "-I", PROGRAM, *arguments], stdin=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def say(process: subprocess.Popen[bytes], text: bytes) -> None:
+    assert process.stdin
+    process.stdin.write(text)
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipe, as httpd does when it ends, and wait for the end of the program."""
+    assert process.stdin
+    process.stdin.close()
+    assert process.wait(20) == 0
+
+
+def the_one_that_writes(process: subprocess.Popen[bytes]) -> int:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: bool(children.read_text().split()), "the process that writes is there")
+    return int(children.read_text().split()[0])
+
+
+def state_of(pid: int, key: str) -> list[str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split()[1:] for line in lines if line.startswith(f"{key}:"))
+
+
+def has(log: Path, *words: str) -> bool:
+    text = log.read_text() if log.exists() else ""
+    return all(word in text for word in words)
+
+
+@pytest.mark.parametrize("kind", ["access", "error"])
+def test_a_killed_process_is_replaced_and_no_later_line_is_lost(tmp_path: Path, kind: str) -> None:
+    log = tmp_path / "x.log"
+    with started(kind, "json", log) as process:
+        for number in range(2):
+            say(process, b"before %d\n" % number)
+            wait_for(lambda number=number: has(log, f"before {number}"), "the line is written")
+            os.kill(the_one_that_writes(process), signal.SIGKILL)
+            say(process, b"after %d\n" % number)
+        finish(process)
+    messages = [json.loads(each)["message"] for each in log.read_text().splitlines()]
+    told = (
+        "log_writer.py: the process that writes this log ended (signal 9) and was started again; lines may be lost here"
+    )
+    assert messages == [words for n in range(2) for words in (f"before {n}", told, f"after {n}")]
+
+
+def test_an_error_log_goes_on_without_the_process_that_httpd_knows(tmp_path: Path) -> None:
+    """httpd kills that 3 s after a reload; processes from before the reload still have lines to write."""
+    log = tmp_path / "x.log"
+    with started("error", "text", log) as process:
+        say(process, b"before\n")
+        wait_for(lambda: has(log, "before"), "the line is written")
+        process.kill()
+        process.wait()
+        say(process, b"after\n")
+        wait_for(lambda: has(log, "after"), "the line is written")
+
+
+def test_an_access_log_is_left_to_the_program_that_httpd_starts_next(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    with started("access", "text", log) as process:
+        say(process, b"before\n")
+        wait_for(lambda: has(log, "before"), "the line is written")
+        writer = the_one_that_writes(process)
+        process.kill()
+        process.wait()
+        gone = lambda: not Path(f"/proc/{writer}").exists() or state_of(writer, "State")[0] in "ZX"  # noqa: E731
+        wait_for(gone, "the process that writes has ended")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+@pytest.mark.parametrize(("journal", "first"), [(False, "0"), (True, "65534")])
+def test_the_process_that_reads_lines_is_not_root(tmp_path: Path, journal: bool, first: str) -> None:
+    tmp_path.chmod(0o700)  # as Debian's folder of logs, which others may not search
+    log = tmp_path / "x.log"
+    with started("error", "text", "journal:test" if journal else log) as process:
+        wait_for(lambda: state_of(the_one_that_writes(process), "Uid") == ["65534"] * 4, "root is given up")
+        writer = the_one_that_writes(process)
+        assert state_of(writer, "Gid") == ["65534"] * 4
+        assert state_of(writer, "Groups") == []
+        assert state_of(writer, "CapPrm") == ["0" * 16]
+        assert state_of(process.pid, "Uid") == [first] * 4
+        if not journal:
+            say(process, b"one\n")
+            wait_for(lambda: has(log, "one"), "the line is written")
+            log.rename(tmp_path / "moved")
+            say(process, b"two\n")
+        finish(process)
+    assert journal or (log.read_text(), log.stat().st_uid, log.stat().st_mode & 0o777) == ("two\n", 0, 0o640)
+
+
+def test_a_line_without_an_end_costs_no_memory(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    piece = b"x" * 2**16
+    with started("error", "json", log) as process:
+        say(process, b"first\n" + piece + b"\n")  # as much as a line may need
+        wait_for(lambda: has(log, "first", "xxx"), "the lines are written")
+        writer = the_one_that_writes(process)
+        before = int(state_of(writer, "VmHWM")[0])
+        for _ in range(512):  # 32 MiB
+            say(process, piece)
+        say(process, b"\nlast\n")
+        wait_for(lambda: has(log, "last"), "the line is written")
+        assert int(state_of(writer, "VmHWM")[0]) < before + 4096  # KiB
+        finish(process)
+    _, _, long, last = (json.loads(each) for each in log.read_text().splitlines())
+    assert (long["message"], long["cut"]) == ("x" * httpd_log_writer.LONGEST_LINE, True)
+    assert "cut" not in last
+
+
+def test_a_number_of_many_digits_is_a_text(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    digits = b"1" * 10_000
+    assert run("error", "json", str(log), text=line("error", pid=digits, message=b"x") + b"\nnext\n") == 0
+    first, second = (json.loads(each) for each in log.read_text().splitlines())
+    assert (first["pid"], first["message"], second["message"]) == (digits.decode(), "x", "next")
+
+
+def test_a_fault_of_ours_costs_one_line_its_form_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(httpd_log_writer, "record", fails)
+    found = json.loads(httpd_log_writer.rendered("error", "json", b"\xff\0 words"))
+    assert found["message"] == "log_writer.py: a line could not be read (RecursionError)"
+    assert found["raw"] == "\\xff\0 words"
+
+
+HOSTILE = st.lists(
+    st.one_of(
+        st.binary(max_size=30),
+        st.sampled_from([b"\t", b"\n", b"\n\n", b"\0" * 70_000, b"9" * 5_000, b"\\", b"\\x", b"\\xed\\xa0\\x80", b"-"]),
+    ),
+    max_size=60,
+)
+
+
+@given(HOSTILE, st.sampled_from(["access", "error"]), st.sampled_from([sys.maxsize, 48 * 1024]))
+def test_each_line_becomes_one_valid_line_whatever_comes_in_whatever_pieces(
+    given_pieces: list[bytes], kind: str, longest: int
+) -> None:
+    lines, made, bound = httpd_log_writer.Lines(), [], httpd_log_writer.LONGEST_LINE
+    for piece in given_pieces:
+        made += [httpd_log_writer.rendered(kind, "json", *each, longest) for each in lines.ended(piece)]
+        assert len(lines.held) <= bound
+    made += [httpd_log_writer.rendered(kind, "json", *each, longest) for each in lines.rest()]
+    expected = b"".join(given_pieces).split(b"\n")
+    expected = expected if expected[-1] else expected[:-1]
+    assert len(made) == len(expected)
+    for each, raw in zip(made, expected, strict=True):
+        found = json.loads(each)
+        assert b"\n" not in each
+        assert len(each) <= longest
+        assert {"time", "message"} <= set(found) or set(found) >= {name for name, _ in httpd_log_writer.FIELDS[kind]}
+        assert len(raw) <= bound or found["cut"] is True
+
+
+@given(HOSTILE, st.sampled_from(["access", "error"]))
+def test_a_priority_is_found_whatever_comes(given_pieces: list[bytes], kind: str) -> None:
+    assert httpd_log_writer.priority_of(kind, b"".join(given_pieces)) in range(8)
+
+
+def test_a_text_that_is_too_long_for_the_journal_is_cut_and_says_so() -> None:
+    made = httpd_log_writer.rendered("error", "text", b"x" * 2**16, False, httpd_log_writer.LONGEST_DATAGRAM)
+    assert len(made) == httpd_log_writer.LONGEST_DATAGRAM
+    assert made.endswith(b"x [cut]")
 
 
 def test_a_message_for_the_journal(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from support.scripts import load_script
+from support.waiting import wait_for
 
 # As Apache 2.4.71 writes it (event MPM, one child hung after a reload).
 PAGE = """<table rules="all" cellpadding="1%">
@@ -32,6 +35,92 @@ OLDER_PAGE = """
 
 
 reap = load_script("roles/httpd/files/reap.py")
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has processes of several accounts")
+
+
+USER = os.geteuid() or 65534
+"""The account of httpd's children: one without rights where the tests are root."""
+OTHER = 65533
+"""That of an application."""
+
+# As httpd: children of its own user with its own command line, and processes that are none of them.
+HTTPD = """
+import json, os, signal, sys
+user, other = map(int, sys.argv[1:])
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+def child(account, then):
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(1)
+        if os.geteuid() == 0:
+            os.setresuid(account, account, account)
+        then(tell)
+    os.close(tell)
+    with open(told) as file:  # to its end: what it became, it is
+        return int(file.read())
+
+def waits(tell):
+    os.write(tell, b"%d" % os.getpid())
+    os.close(tell)
+    signal.pause()
+
+def titled(tell):
+    os.write(tell, b"%d" % os.getpid())
+    os.execv("/bin/sleep", ["(wsgi:shop)", "1000"])
+
+def parent_of_another(tell):
+    if os.fork():
+        os.close(tell)
+        signal.pause()
+    waits(tell)
+
+print(json.dumps({
+    "child": child(user, waits),
+    "another": child(user, waits),
+    "daemon process of another account": child(other, waits),
+    "root's": child(0, waits),
+    "titled": child(user, titled),
+    "grandchild": child(user, parent_of_another),
+}), flush=True)
+signal.pause()
+"""
+
+
+class Httpd(NamedTuple):
+    """The stand-in's numbers."""
+
+    main: int
+    processes: dict[str, int]
+
+    def started(self, name: str) -> int:
+        found = reap.identity(self.processes[name])
+        assert found is not None
+        return int(found[1])
+
+    def lives(self, name: str) -> bool:
+        return reap.identity(self.processes[name]) is not None
+
+    def end(self, name: str, started: int | None = None) -> str:
+        told: str = reap.end(
+            self.processes[name], 31.2, self.main, USER, self.started(name) if started is None else started
+        )
+        return told
+
+
+@pytest.fixture(name="httpd")
+def fixture_httpd() -> Iterator[Httpd]:
+    """A parent with children, all of which end only when they are killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HTTPD, str(USER), str(OTHER)], stdout=subprocess.PIPE, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        try:
+            yield Httpd(parent.pid, json.loads(parent.stdout.readline()))
+        finally:
+            os.killpg(parent.pid, signal.SIGKILL)
 
 
 @pytest.fixture(name="child")
@@ -57,35 +146,75 @@ def test_a_page_without_processes_has_none() -> None:
     assert reap.idle_leftovers("<html><body><h1>It works!</h1></body></html>") == set()
 
 
+def test_a_number_that_no_process_can_have_is_none() -> None:
+    row = "<tr><td>0</td><td>{}</td><td>yes</td><td>0</td><td>no</td><td>0</td><td>0</td></tr>"
+    assert [reap.idle_leftovers(row.format(number)) for number in ("9" * 5000, "\u00b2", "-1", "")] == [set()] * 4
+
+
 def test_a_leftover_is_due_when_it_was_one_for_long_enough(child: subprocess.Popen[bytes]) -> None:
-    watch = reap.Watch(30)
-    assert watch.due({child.pid}, os.getpid(), 100.0) == {}
-    assert watch.due({child.pid}, os.getpid(), 129.9) == {}
-    assert watch.due({child.pid}, os.getpid(), 130.0) == {child.pid: 30.0}
+    watch, key = reap.Watch(30), (child.pid, reap.identity(child.pid)[1])
+    assert watch.due({child.pid}, 100.0) == {}
+    assert watch.due({child.pid}, 129.9) == {}
+    assert watch.due({child.pid}, 130.0) == {key: 30.0}
 
 
 def test_a_child_that_had_work_in_between_starts_anew(child: subprocess.Popen[bytes]) -> None:
     watch = reap.Watch(30)
-    watch.due({child.pid}, os.getpid(), 100.0)
-    watch.due(set(), os.getpid(), 120.0)
-    assert watch.due({child.pid}, os.getpid(), 131.0) == {}
+    watch.due({child.pid}, 100.0)
+    watch.due(set(), 120.0)
+    assert watch.due({child.pid}, 131.0) == {}
 
 
-def test_a_process_of_another_parent_is_left_alone(child: subprocess.Popen[bytes]) -> None:
-    watch = reap.Watch(0)
-    assert watch.due({child.pid}, os.getppid(), 0.0) == {}
-    assert watch.due({child.pid}, os.getpid(), 0.0) == {child.pid: 0.0}
-
-
-def test_the_end_is_told_with_its_reason(child: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]) -> None:
-    reap.end(child.pid, 31.2)
-    assert child.wait() == -signal.SIGKILL
+def test_the_end_is_told_with_its_reason(httpd: Httpd, capsys: pytest.CaptureFixture[str]) -> None:
+    assert httpd.end("child") == ""
+    wait_for(lambda: not httpd.lives("child"), "the child has ended")
     told = capsys.readouterr().out
-    assert f"Process {child.pid} of httpd was ended" in told
+    assert f"Process {httpd.processes['child']} of httpd was ended" in told
     assert "for 31 s it had neither a request nor a connection" in told
 
 
+def test_a_kernel_without_descriptors_of_processes_will_do(httpd: Httpd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(reap.os, "pidfd_open")
+    assert httpd.end("child") == ""
+    wait_for(lambda: not httpd.lives("child"), "the child has ended")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        pytest.param("daemon process of another account", "it does not run as httpd's user", marks=AS_ROOT),
+        pytest.param("root's", "it does not run as httpd's user", marks=AS_ROOT),
+        ("titled", "it does not have httpd's own command line"),
+        ("grandchild", "it is no child of httpd's parent"),
+    ],
+)
+def test_what_is_no_child_of_httpd_is_left_alone_and_told_once(
+    httpd: Httpd, capsys: pytest.CaptureFixture[str], name: str, reason: str
+) -> None:
+    """Whatever the memory that daemon processes can write to says of it."""
+    pid = httpd.processes[name]
+    watch, told = reap.Watch(0), set()
+    for _ in range(3):
+        told = reap.look(watch, {pid}, httpd.main, USER, told)
+    assert httpd.lives(name)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count(f"Process {pid} is left alone") == 1
+    assert reason in said.err
+
+
+def test_a_user_that_is_root_has_no_child_to_end(httpd: Httpd) -> None:
+    pid = httpd.processes["root's"]
+    assert reap.objection(pid, httpd.main, 0) == "it does not run as httpd's user"
+
+
+def test_another_process_with_the_number_of_a_child_is_left_alone(httpd: Httpd) -> None:
+    assert httpd.end("child", started=1) == ""
+    assert httpd.lives("child")
+
+
 def test_a_child_that_is_gone_already_is_no_error(child: subprocess.Popen[bytes]) -> None:
+    started = reap.identity(child.pid)[1]
     child.kill()
     child.wait()
-    reap.end(child.pid, 30)
+    assert reap.end(child.pid, 30, os.getpid(), USER, started) == ""

@@ -86,7 +86,7 @@ class Container:
         path.chmod(mode)
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-I", str(self.library / "entrypoint.py"), *words]
+        return [sys.executable, "-I", "-S", str(self.library / "entrypoint.py"), *words]
 
     def environment(self, **variables: str) -> dict[str, str]:
         return {"PATH": "/usr/bin:/bin", **variables}
@@ -136,6 +136,13 @@ def test_it_becomes_httpd(container: Container) -> None:
     assert (variables["OWN"], variables["WSGI_PROCESSES"], variables["LANG"]) == ("1", "2", "C.UTF-8")
     assert variables["PATH"] == f"{container.root}/venv/bin:/usr/bin:/bin"
     assert (container.root / "tmp" / "modwsgi").stat().st_mode & 0o777 == 0o711
+
+
+def test_programs_of_the_virtual_environment_come_first_for_the_application(container: Container) -> None:
+    programs = f"{container.root}/venv/bin"
+    done = container.run(PATH=f"/opt/pip/bin:/usr/bin:/bin:{programs}")
+    assert done.returncode == 0, done.stderr
+    assert container.given()["environment"]["PATH"] == f"{programs}:/opt/pip/bin:/usr/bin:/bin"
 
 
 def test_modes_and_switches(container: Container) -> None:
@@ -416,7 +423,7 @@ def test_health_asks_the_application(container: Container) -> None:
 
         def health(path: str, **variables: str) -> tuple[int, str]:
             done = subprocess.run(
-                [sys.executable, "-I", str(container.library / "health.py")],
+                [sys.executable, "-I", "-S", str(container.library / "health.py")],
                 env=container.environment(WSGI_PORT=port, WSGI_HEALTH_PATH=path, **variables),
                 capture_output=True,
                 text=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_instance, httpd_sizing, wsgi_apps
 from support.scripts import load_script
 
@@ -29,6 +30,11 @@ def test_the_defaults_are_those_of_hosts() -> None:
     assert values["WSGI_THREADS"] == str(httpd_sizing.DAEMON_THREADS)
     assert settings.read(values) == values, "a plain form is its own plain form"
     assert httpd_instance.instance("container")["run_directory"] == settings.RUNTIME
+
+
+def test_the_private_port_is_what_the_roles_get_for_an_image() -> None:
+    (play,) = yaml.safe_load((Path(__file__).parents[2] / "playbooks" / "image.yml").read_text())
+    assert play["vars"]["httpd_private_port"] == settings.PRIVATE_PORT
 
 
 def test_a_misspelt_name_is_refused_with_the_one_that_was_meant() -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import sys
 from zipfile import ZipFile
 
@@ -75,6 +77,36 @@ def test_the_wheel_and_its_checksum_are_left(build, tmp_path):
     assert wheel.with_name(f"{wheel.name}.sha256").read_text(encoding="utf-8") == f"{checksum}  {wheel.name}\n"
     assert tools.requirement == f"mod_wsgi==6.1.1 --hash=sha256:{EXPECTED}\n"
     assert all("--require-hashes" in command for command, _ in tools.calls[1:])
+
+
+def test_builds_in_one_folder_wait_for_each_other(build, tmp_path):
+    class Neighbour(Tools):
+        def __call__(self, command, environment, directory):
+            with pytest.raises(BlockingIOError):
+                take_turn(tmp_path)
+            return super().__call__(command, environment, directory)
+
+    build(Neighbour([(0, ""), (0, ""), (0, "")]))
+    take_turn(tmp_path)
+
+
+def take_turn(folder):
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
+
+
+def test_what_an_earlier_build_has_left_is_found_as_long_as_it_is_that(build):
+    wheel, checksum = build(Tools([(0, ""), (0, ""), (0, "")]))
+
+    assert mod_wsgi_build.kept_wheel(wheel, "3.11") == checksum
+    assert mod_wsgi_build.kept_wheel(wheel, "3.12") == ""
+    assert mod_wsgi_build.kept_wheel(wheel.with_name("other.whl"), "3.11") == ""
+    with wheel.open("ab") as file:
+        file.write(b"changed")
+    assert mod_wsgi_build.kept_wheel(wheel, "3.11") == ""
 
 
 def test_a_source_on_the_host_is_verified_and_used(build, tmp_path):

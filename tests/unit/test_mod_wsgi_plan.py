@@ -39,7 +39,11 @@ def settings(tmp_path):
         "source": "",
         "source_sha256": "",
         "wheel": "",
+        "wheel_sha256": "",
         "wheel_cache": str(tmp_path / "wheels"),
+        "build_on": "host:build1",
+        "build_host_known": True,
+        "verify_wheel": False,
         "allow_known_bad": [],
         "destroy_interpreter": True,
         "reload_drain_timeout": 2.0,
@@ -79,6 +83,30 @@ def own_python(inspection):
     return inspection
 
 
+def use_python(inspection, version, **changes):
+    """The host has this Python, and it is not the distribution's."""
+    digits = version.replace(".", "")
+    inspection["interpreter"].update(
+        executable=f"/opt/bin/python{version}",
+        version=version,
+        full_version=f"{version}.1",
+        prefix="/opt",
+        abi=f"cp{digits}",
+        libpython=f"/opt/lib/libpython{version}.so.1.0",
+        extension_suffix=f".cpython-{digits}-x86_64-linux-gnu.so",
+        from_distribution=False,
+        headers=True,
+    )
+    inspection["interpreter"].update(changes)
+
+
+def install(settings, inspection, **changes):
+    """The host has an installation with this record."""
+    plan = mod_wsgi_plan.plan(settings, inspection)
+    record = mod_wsgi_plan.record(settings, inspection, plan)
+    inspection["installation"] = {**record, "wheel_sha256": "c" * 64, **changes}
+
+
 def the_problem(settings, **changes):
     """The one sentence about changed settings, which must name the host and say what to do."""
     (problem,) = mod_wsgi_plan.settings_problems({**settings, **changes})
@@ -89,7 +117,7 @@ def the_problem(settings, **changes):
 
 
 def put_wheel(settings, key=KEY, name=WHEEL, content=b"a wheel"):
-    folder = mod_wsgi_plan.Path(settings["wheel_cache"], key)
+    folder = mod_wsgi_plan.Path(settings["wheel_cache"], mod_wsgi_plan.builder_folder(settings), key)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
     checksum = hashlib.sha256(content).hexdigest()
@@ -211,7 +239,8 @@ class TestSettings:
         assert mod_wsgi_plan.settings_problems({**settings, "source": str(source), "source_sha256": checksum}) == []
 
     @pytest.mark.parametrize(
-        ("option", "method"), [("wheel", "source"), ("source", "wheel"), ("source_sha256", "package")]
+        ("option", "method"),
+        [("wheel", "source"), ("wheel_sha256", "source"), ("source", "wheel"), ("source_sha256", "package")],
     )
     def test_an_option_of_another_method(self, settings, option, method):
         problems = mod_wsgi_plan.settings_problems({**settings, option: "/x", "install_method": method})
@@ -260,17 +289,18 @@ class TestPlan:
         assert str(wheel) in problem
 
     def test_an_installed_module_needs_nothing(self, settings, inspection):
-        inspection["installation"] = {"key": KEY, "version": "6.1.1"}
+        install(settings, inspection)
         plan = mod_wsgi_plan.plan(settings, inspection)
         assert (plan["action"], plan["installation"]) == ("none", inspection["installation"])
 
     def test_a_missing_package_is_installed(self, settings, inspection):
         put_wheel(settings)
-        inspection.update(installation={"key": KEY}, missing_packages=["libpython3.11"])
+        install(settings, inspection)
+        inspection.update(missing_packages=["libpython3.11"])
         assert mod_wsgi_plan.plan(settings, inspection)["action"] == "install"
 
     def test_another_python_of_the_same_abi_is_installed_anew(self, settings, own_python):
-        own_python["installation"] = {"key": KEY}
+        install(settings, own_python, key=KEY)
         plan = mod_wsgi_plan.plan(settings, own_python)
         assert (plan["action"], plan["key"]) == ("build", key_of("opt_python_3_11"))
 
@@ -279,13 +309,13 @@ class TestPlan:
         assert plan["key"] == key_of(f"source_{'b' * 12}")
 
     def test_a_path_is_held_to_the_range_too(self, settings, inspection):
-        inspection["interpreter"]["version"] = "3.9"
+        use_python(inspection, "3.9")
         problem = mod_wsgi_plan.plan({**settings, "python": "/opt/bin/python3"}, inspection)["problem"]
         assert "mod_wsgi 6.1.1 supports Python 3.10 to 3.14, and host web1 is to use 3.9" in problem
 
     @pytest.mark.parametrize(("distribution", "title"), [("debian12", ""), ("debian13", "Debian 13")])
     def test_a_strict_compiler_narrows_the_range(self, settings, inspection, distribution, title):
-        inspection["interpreter"]["version"] = "3.13"
+        use_python(inspection, "3.13")
         inspection["distribution"] = distribution
         problem = mod_wsgi_plan.plan({**settings, "python": "3.13", "version": "4.9.4"}, inspection)["problem"]
         assert bool(problem) == bool(title)
@@ -298,7 +328,9 @@ class TestPlan:
 
     def test_a_build_needs_headers(self, settings, own_python):
         own_python["interpreter"]["headers"] = False
-        assert "has no headers (Python.h)" in mod_wsgi_plan.plan(settings, own_python)["problem"]
+        for compiles in ({"build_on": "each"}, {"build_on": "host:web1"}, {"verify_wheel": True}):
+            assert "has no headers (Python.h)" in mod_wsgi_plan.plan({**settings, **compiles}, own_python)["problem"]
+        assert mod_wsgi_plan.plan(settings, own_python)["problem"] == "", "build1 compiles"
 
     def test_a_kept_wheel_needs_no_headers(self, settings, own_python):
         own_python["interpreter"]["headers"] = False
@@ -317,7 +349,7 @@ class TestPlan:
     def test_a_wheel_of_the_users_stays_whatever_a_build_would_link_in(self, settings, inspection, tmp_path):
         wheel = tmp_path / WHEEL
         wheel.write_bytes(b"own")
-        inspection["installation"] = {"key": HOST_KEY, "wheel_sha256": hashlib.sha256(b"own").hexdigest()}
+        install(settings, inspection, key=HOST_KEY, wheel_sha256=hashlib.sha256(b"own").hexdigest())
         plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
         assert (plan["key"], plan["action"]) == (HOST_KEY, "none")
 
@@ -330,15 +362,15 @@ class TestPlan:
     def test_a_changed_wheel_of_the_users_is_installed_anew(self, settings, inspection, tmp_path):
         wheel = tmp_path / WHEEL
         wheel.write_bytes(b"new")
-        inspection["installation"] = {"key": HOST_KEY, "wheel_sha256": hashlib.sha256(b"old").hexdigest()}
+        install(settings, inspection, key=HOST_KEY, wheel_sha256=hashlib.sha256(b"old").hexdigest())
         plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
         assert plan["action"] == "install"
 
     def test_another_source_of_the_reload_makes_another_wheel(self, settings, inspection, tmp_path, monkeypatch):
         source = tmp_path / "mod_reload_drain.c"
         source.write_text("int changed;\n")
+        install(settings, inspection)
         monkeypatch.setattr(mod_wsgi_plan, "RELOAD_DRAIN_SOURCE", source)
-        inspection["installation"] = {"key": KEY, "version": "6.1.1", "reload_drain": True}
         plan = mod_wsgi_plan.plan(settings, inspection)
         assert (plan["action"], plan["reload_drain"]) == ("build", True)
         assert plan["key"] != KEY
@@ -359,7 +391,7 @@ class TestPlan:
 
     @pytest.mark.parametrize("able", [True, False])
     def test_what_is_installed_says_itself_whether_it_can_hold_a_reload(self, settings, inspection, able):
-        inspection["installation"] = {"key": KEY, "version": "6.1.1", "reload_drain": able}
+        install(settings, inspection, reload_drain=able)
         assert mod_wsgi_plan.plan(settings, inspection)["reload_drain"] is able
 
     def test_a_wheel_for_another_python(self, settings, inspection, tmp_path):
@@ -389,7 +421,7 @@ class TestPackage:
         )
 
     def test_an_installation_of_another_method_does_not_count(self, settings, inspection):
-        inspection["installation"] = {"key": KEY, "version": "6.1.1"}
+        install({**settings, "install_method": "source"}, inspection)
         assert mod_wsgi_plan.plan(settings, inspection)["installation"] == {}
 
     def test_another_version_is_refused(self, settings, inspection):
@@ -402,27 +434,159 @@ class TestPackage:
 
     def test_what_has_not_been_verified_is_refused(self, settings, inspection):
         inspection["distribution"] = "debian11"
+        use_python(inspection, "3.9", prefix="/usr", executable="/usr/bin/python3.9", from_distribution=True)
         assert "has not been verified" in mod_wsgi_plan.plan(settings, inspection)["problem"]
 
 
-class TestBuilder:
+class TestBuildOn:
+    @pytest.fixture(autouse=True)
+    def engine(self, monkeypatch):
+        monkeypatch.setattr(mod_wsgi_plan.container_engine, "problem", lambda: "")
+
+    @pytest.mark.parametrize("build_on", ["each", "control_container", "host:build1", "host:10.0.0.7"])
+    def test_who_may_build(self, settings, build_on):
+        assert mod_wsgi_plan.settings_problems({**settings, "build_on": build_on}) == []
+
+    @pytest.mark.parametrize("build_on", ["", "Each", "container", "host", "host:", "build1", "host: ", "each "])
+    def test_a_misspelt_builder(self, settings, build_on):
+        assert f'mod_wsgi_build_on of host web1 is "{build_on}"' in the_problem(settings, build_on=build_on)
+
+    def test_a_builder_that_the_inventory_does_not_have(self, settings):
+        problem = the_problem(settings, build_host_known=False)
+        assert "mod_wsgi_build_on of host web1 names build1, which is no host of the inventory" in problem
+
+    def test_nothing_to_compare(self, settings):
+        problem = the_problem(settings, build_on="each", verify_wheel=True)
+        assert "mod_wsgi_verify_wheel of host web1 is true, and mod_wsgi_build_on is each" in problem
+
+    def test_a_cache_of_nobody(self, settings):
+        problem = the_problem(settings, build_on="each", install_method="wheel")
+        assert "under which the control node keeps no wheel" in problem
+
+    def test_each_host_compiles_for_itself(self, settings, inspection):
+        put_wheel(settings)
+        plan = mod_wsgi_plan.plan({**settings, "build_on": "each"}, inspection)
+        assert (plan["action"], plan["wheel"], plan["build_host"]) == ("build", "", "web1")
+        assert plan["wheel_name"] == WHEEL
+
+    def test_a_wheel_of_before_is_not_trusted(self, settings, inspection):
+        """The first host of a kind that came along filled the cache once, which had no folder for builders then."""
+        folder = mod_wsgi_plan.Path(settings["wheel_cache"], KEY)
+        folder.mkdir(parents=True)
+        (folder / WHEEL).write_bytes(b"poisoned")
+        (folder / f"{WHEEL}.sha256").write_text(hashlib.sha256(b"poisoned").hexdigest(), encoding="utf-8")
+        for build_on in ("each", "control_container", "host:build1"):
+            plan = mod_wsgi_plan.plan({**settings, "build_on": build_on}, inspection)
+            assert (plan["action"], plan["wheel_sha256"]) == ("build", "")
+
+    def test_each_builder_has_a_folder_of_its_own(self, settings):
+        places = [
+            "control_container",
+            "host:build1",
+            "host:build1-verified",
+            "host:build1+verified",
+            "host:..",
+            "host:control_container",
+        ]
+        wanted = [{"build_on": place, "verify_wheel": verify} for place in places for verify in (False, True)]
+        names = [mod_wsgi_plan.builder_folder({**settings, **changes}) for changes in wanted]
+        assert len(set(names)) == len(wanted)
+        assert not [name for name in names if "/" in name or name.startswith(".")]
+
+    def test_a_container_for_a_python_of_the_users(self, settings, own_python):
+        problem = mod_wsgi_plan.plan({**settings, "build_on": "control_container"}, own_python)["problem"]
+        assert "a container has the distribution's Python, not /opt/python/3.11/bin/python3.11 (3.11); set" in problem
+
+    def test_no_engine(self, settings, inspection, monkeypatch):
+        monkeypatch.setattr(mod_wsgi_plan.container_engine, "problem", lambda: "the control node has no engine")
+        settings["build_on"] = "control_container"
+        problem = mod_wsgi_plan.plan(settings, inspection)["problem"]
+        assert problem == (
+            "mod_wsgi_build_on of host web1 is control_container, and the control node has no engine; start one, or "
+            "set mod_wsgi_build_on to each or host:NAME."
+        )
+        put_wheel(settings)
+        assert mod_wsgi_plan.plan(settings, inspection)["problem"] == "", "a wheel that is there needs none"
+
+    def test_a_pinned_wheel(self, settings, inspection, tmp_path):
+        wheel = tmp_path / WHEEL
+        wheel.write_bytes(b"own")
+        settings.update(
+            install_method="wheel", wheel=str(wheel), wheel_sha256=hashlib.sha256(b"own").hexdigest().upper()
+        )
+        assert mod_wsgi_plan.settings_problems(settings) == []
+        assert mod_wsgi_plan.plan(settings, inspection)["problem"] == ""
+        wheel.write_bytes(b"other")
+        problem = mod_wsgi_plan.plan(settings, inspection)["problem"]
+        assert problem.startswith(f"Checksum mismatch for the wheel {wheel} of host web1: expected")
+
+    def test_a_pin_holds_for_the_cache_too(self, settings, inspection):
+        put_wheel(settings)
+        settings.update(install_method="wheel", wheel_sha256="d" * 64)
+        assert "Checksum mismatch for the wheel" in mod_wsgi_plan.plan(settings, inspection)["problem"]
+
+    def test_a_pin_that_is_no_checksum(self, settings):
+        settings["install_method"] = "wheel"
+        assert "mod_wsgi_wheel_sha256 of host web1 is not a SHA-256" in the_problem(settings, wheel_sha256="abc")
+
+    def test_a_builder_of_the_same_kind(self, settings, inspection):
+        builder = copy.deepcopy(inspection)
+        builder["interpreter"].update(full_version="3.11.9", installed=False)
+        assert mod_wsgi_plan.build_host_problem(settings, inspection, builder) == ""
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"architecture": "aarch64"}, "whose architecture is aarch64, and the host needs x86_64"),
+            ({"httpd_api": 20200101}, "whose module API of httpd is 20200101, and the host needs 20120211"),
+        ],
+    )
+    def test_a_builder_of_another_kind(self, settings, inspection, changes, words):
+        problem = mod_wsgi_plan.build_host_problem(settings, inspection, {**copy.deepcopy(inspection), **changes})
+        assert problem.startswith(f"mod_wsgi_build_on of host web1 names build1, {words}; name a host")
+
+    def test_a_builder_with_another_python(self, settings, own_python):
+        builder = copy.deepcopy(own_python)
+        use_python(builder, "3.12")
+        assert "whose Python is 3.12" in mod_wsgi_plan.build_host_problem(settings, own_python, builder)
+
+    def test_a_builder_that_lies(self, settings, inspection):
+        with pytest.raises(AnsibleFilterError, match="Host build1 answers"):
+            filters.mod_wsgi_build_host_problem(inspection, settings, {**inspection, "architecture": "x/../.."})
+
+
+class TestOrderer:
     @pytest.fixture
     def plans(self):
         # One Python and one httpd, so one key; two versions of the module.
-        build = {"action": "build", "key": "k", "wheel": "a"}
-        other = {"action": "build", "key": "k", "wheel": "b"}
-        return {"web1": {"action": "none", "key": "k", "wheel": "a"}, "web2": build, "web3": other, "web4": build}
+        build = {"action": "build", "wheel": "a", "wheel_name": "a.whl", "build_on": "host", "build_host": "web2"}
+        build["settings"] = {"verify_wheel": False}
+        other = {**build, "wheel": "b"}
+        return {"web1": {**build, "action": "none"}, "web2": build, "web3": other, "web4": build}
 
-    def test_the_first_that_lacks_a_wheel_builds_it_for_all(self, plans):
-        assert mod_wsgi_plan.builder("a", plans, plans) == "web2"
-        assert mod_wsgi_plan.builder("b", plans, plans) == "web3"
+    def test_a_wheel_is_built_for_the_first_that_lacks_it(self, plans):
+        assert mod_wsgi_plan.orderer("a", plans, plans) == "web2"
+        assert mod_wsgi_plan.orderer("b", plans, plans) == "web3"
 
     def test_nobody_builds_what_nobody_lacks(self, plans):
-        assert mod_wsgi_plan.builder("c", plans, plans) == ""
+        assert mod_wsgi_plan.orderer("c", plans, plans) == ""
 
     def test_hosts_without_a_plan_are_passed_over(self, plans):
         hostvars = {name: {"plan": plan} for name, plan in plans.items()} | {"web0": {}}
-        assert filters.mod_wsgi_builder("a", ["web0", *plans], hostvars, "plan") == "web2"
+        assert filters.mod_wsgi_orderer("a", ["web0", *plans], hostvars, "plan") == "web2"
+
+    def test_the_second_build_is_anothers(self, plans):
+        for plan in plans.values():
+            plan["settings"] = {"verify_wheel": True}
+        assert mod_wsgi_plan.orderer("a", plans, plans) == "web4"
+        assert mod_wsgi_plan.verification_problem("web2", plans, plans) == ""
+        problem = mod_wsgi_plan.verification_problem("web2", ["web1", "web2"], plans)
+        assert problem.startswith(
+            "mod_wsgi_verify_wheel of host web2 is true, and no host of this play but web2 itself"
+        )
+
+    def test_what_is_not_verified_has_no_problem(self, plans):
+        assert mod_wsgi_plan.verification_problem("web2", ["web2"], plans) == ""
 
 
 class TestFiles:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,10 @@ def test_many_keys_have_no_problem(shop: dict[str, Any]) -> None:
     }
     assert found(shop, [80, "127.0.0.1:8080"]) == []
 
+
+HTTPS = {"git": "https://git.example.com/shop.git"}
+SSH = {"git": "git@git.example.com:shop.git"}
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n-----END OPENSSH PRIVATE KEY-----\n"
 
 CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "Shop"}, "name", "'Shop' is not usable"),
@@ -136,7 +141,28 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"source": {"directory": "/does/not/exist"}}, "source.directory", "is not a folder on the control node"),
     ({"source": {"git": "ext::sh -c id"}}, "source.git", "is not a git address"),
     ({"source": {"git": "--upload-pack=id"}}, "source.git", "is not a git address"),
-    ({"source": {"git": "https://u:secret@git.example/x"}}, "source.git", "the address holds a password"),
+    ({"source": {"git": "https://u:secret@git.example/x"}}, "source.git", "the address holds a user or a password"),
+    ({"source": {"git": "https://token@git.example/x"}}, "source.git", "the address holds a user or a password"),
+    ({"source": {"git": "HTTPS://token@git.example/x"}}, "source.git", "the address holds a user or a password"),
+    ({"source": {"git": "ssh://git:secret@git.example/x"}}, "source.git", "the address holds a user or a password"),
+    ({"source": {"git": "git:secret@git.example:x"}}, "source.git", "is not a git address"),
+    ({"source": {**HTTPS, "credentials": {"password": "secret"}}}, "source.credentials.username", "no username with"),
+    ({"source": {**HTTPS, "credentials": {"username": "u"}}}, "source.credentials.password", "no password or token"),
+    (
+        {"source": {**HTTPS, "credentials": {"username": "u", "password": "secret\n"}}},
+        "source.credentials.password",
+        "it holds a newline",
+    ),
+    ({"source": {**HTTPS, "credentials": {"ssh_key": KEY}}}, "source.credentials.ssh_key", "it is for ssh"),
+    (
+        {"source": {**SSH, "credentials": {"username": "u", "password": "secret"}}},
+        "source.credentials.password",
+        "it is for https",
+    ),
+    ({"source": {**SSH, "credentials": {"ssh_key": "secret"}}}, "source.credentials.ssh_key", "not the text of a"),
+    ({"pip": {"ssh_key": "secret"}}, "pip.ssh_key", "not the text of a private key"),
+    ({"pip": {"netrc": "login u password secret"}}, "pip.netrc", "it has no entry"),
+    ({"user": "modwsgi-build"}, "user", "it is the account for builds"),
     ({"source": {"git": "https://git.example/x", "version": "--all"}}, "source.version", "is not a branch, a tag"),
 ]
 
@@ -147,6 +173,8 @@ def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[st
     name = change.get("name", "shop")
     assert sentence.startswith(f"wsgi_apps: application {name!r}, key {key}: ")
     assert text in sentence
+    assert "secret" not in sentence.replace(" SECRET", "")
+    assert "token@" not in sentence
     assert sentence.endswith(".")
     assert "secret" not in sentence
 
@@ -294,3 +322,25 @@ def test_the_argument_specification_repeats_the_defaults() -> None:
     assert specified(options["source"]["options"]) == wsgi_apps.SOURCE_DEFAULTS
     assert specified(options["static"]["options"]) == wsgi_apps.STATIC_DEFAULTS
     assert specified(options["health"]["options"]) == wsgi_apps.HEALTH_DEFAULTS
+
+
+def test_credentials_are_nowhere_but_in_their_own_option(shop: dict[str, Any]) -> None:
+    git = {"username": "u", "password": "git-secret", "known_hosts": "", "ssh_key": None}
+    described = {**shop, "source": {**HTTPS, "credentials": git}, "pip": {"netrc": "machine x\npassword pip-secret\n"}}
+    assert wsgi_apps.problems([described], [80]) == []
+    sizes = {"shop": {"processes": 1, "threads": 1, "listen_backlog": 1}}
+    complete = wsgi_apps.without_environments(wsgi_apps.normalise([described], [80], sizes))
+    assert "secret" not in json.dumps(complete)
+    assert wsgi_apps.credentials([described, {"name": "other", "source": HTTPS}]) == {
+        "shop": {
+            "git": {"username": "u", "password": "git-secret"},
+            "pip": {"netrc": "machine x\npassword pip-secret\n"},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    "address", ["git@git.example.com:shop.git", "ssh://git@git.example.com:2222/shop.git", "/srv/git/a@b.git"]
+)
+def test_a_user_of_ssh_is_no_secret(shop: dict[str, Any], address: str) -> None:
+    assert found({**shop, "source": {"git": address}}) == []

@@ -42,6 +42,8 @@ import json, os, signal, subprocess, sys, time
 given = dict(arguments=sys.argv[1:], environment=dict(os.environ), folder=os.getcwd(), session=os.getsid(0))
 root = sys.argv[sys.argv.index("--server-root") + 1]
 given["helpers"] = sorted(os.listdir(os.path.join(root, "lib")))
+given["terminals"] = [os.fstat(fd).st_rdev for fd in range(3) if os.isatty(fd)]
+given["descriptors"] = sorted(int(name) for name in os.listdir("/proc/self/fd"))[3:-1]
 given["helper"] = subprocess.Popen(["sleep", "60"]).pid
 if {stubborn}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -62,7 +64,8 @@ class Host:
         self.root = root
         self.tools = root / "tools"
         self.tools.mkdir()
-        for source in (RUN_TOOL, ROLE_FILES / "wsgi_debug.py", ROLE_FILES / "debugged_script.py"):
+        role_files = [ROLE_FILES / name for name in ("wsgi_debug.py", "wsgi_terminal.py", "debugged_script.py")]
+        for source in (RUN_TOOL, *role_files):
             text = source.read_text()
             text = text.replace('"/etc/wsgi"', repr(str(root / "etc")))
             text = text.replace('"/etc/ansible/facts.d/mod_wsgi.fact"', repr(str(root / "mod_wsgi.fact")))
@@ -231,6 +234,7 @@ def test_another_account_is_refused(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wsgi_run", wsgi_run)
     monkeypatch.setattr(wsgi_run, "CONFIGURATION_ROOT", str(host.root / "etc"))
+    monkeypatch.setitem(sys.modules, "wsgi_terminal", load_script("roles/wsgi_app/files/wsgi_terminal.py"))
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     tool = load_script("roles/wsgi_app/files/wsgi_debug.py")
     for check in ([], ["--check"]):
@@ -315,6 +319,19 @@ def test_the_server_does_not_hear_of_the_terminal_s_window(host: Host) -> None:
     tool.expect_exact("serving")
     assert host.served()["session"] != os.getsid(tool.pid)
     tool.setwinsize(20, 60)
+    tool.sendintr()
+    assert end(tool) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the application's own account has its own terminal")
+def test_the_server_has_not_the_terminal_of_root(host: Host) -> None:
+    tool = host.start()
+    tool.expect_exact("serving")
+    given = host.served()
+    (own,) = set(given["terminals"])
+    assert len(given["terminals"]) == 3, "it can still ask and answer"
+    assert own != os.stat(f"/proc/{tool.pid}/fd/0").st_rdev
+    assert given["descriptors"] == []
     tool.sendintr()
     assert end(tool) == 0
 

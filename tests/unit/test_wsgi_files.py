@@ -151,6 +151,7 @@ def test_helpers_are_there_without_any_application() -> None:
         "/usr/local/lib/modwsgi/launcher.py",
         "/usr/local/lib/modwsgi/probe.py",
         "/usr/local/lib/modwsgi/wsgi_run.py",
+        "/usr/local/lib/modwsgi/wsgi_terminal.py",
         "/usr/local/lib/modwsgi/wsgi_debug.py",
         "/usr/local/lib/modwsgi/debugged_script.py",
         "/usr/local/lib/modwsgi/debug.conf",

@@ -8,8 +8,7 @@ import grp
 import json
 import os
 import pwd
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,12 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switch
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import virtual_environments
 from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect, wsgi_switch
+from support.building import build_ground, interpreter
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes folders of other accounts")
 
 NOBODY = pwd.getpwnam("nobody")
-INTERPRETER = {"executable": sys.executable, "full_version": "3.11.0", "abi": "cp311"}
+INTERPRETER = {"executable": "", "full_version": "3.11.0", "abi": "cp311"}
 EVERYTHING = ["accounts", "releases", "venvs", "maintenance", "preparation", "certificates", "switch"]
 
 
@@ -39,9 +39,12 @@ class Host:
 
     def __init__(self, root: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
+        self.monkeypatch = monkeypatch
         (source / "wsgi.py").touch()
         for name in ("CODE_ROOT", "STATE_ROOT", "CONFIGURATION_ROOT"):
             monkeypatch.setattr(wsgi_accounts, name, str(root) + getattr(wsgi_accounts, name))
+        # Not made on the machine that runs the tests.
+        monkeypatch.setattr(wsgi_accounts, "BUILD_ACCOUNT", "nobody")
         self.described = {
             **instance(),
             "server_root": str(root / "etc/apache2"),
@@ -75,7 +78,7 @@ class Host:
             "applications": [self.application],
             "environments": base64.b64encode(json.dumps(environments).encode()).decode(),
             "certificates": self.certificates,
-            "interpreter": INTERPRETER,
+            "interpreter": {**INTERPRETER, "executable": interpreter()},
             "launcher": "launcher-1",
             "configuration": self.configuration,
         }
@@ -90,7 +93,6 @@ class Host:
         release = Path(self.application["paths"]["releases"], self.application["digest"])
         release.mkdir()
         parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
-        parameters["cache"] = str(self.root / "cache")
         parameters["venvs"] = virtual_environments([self.application], parameters, check_mode=False)
         wsgi_switch.perform(self.described, [Switch(self.application, self.variables, parameters, self.described)])
         journal_of(self.described).commit()
@@ -100,8 +102,10 @@ class Host:
 
 
 @pytest.fixture(name="host")
-def fixture_host(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Host:
-    return Host(tmp_path, tmp_path_factory.mktemp("source"), monkeypatch)
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    with build_ground(monkeypatch) as folder:
+        (folder / "host").mkdir()
+        yield Host(folder / "host", tmp_path, monkeypatch)
 
 
 @pytest.fixture(name="deployed")
@@ -161,6 +165,10 @@ def lost_virtual_environment(host: Host) -> None:
     Path(os.path.realpath(host.application["paths"]["venv"]), ".complete").unlink()
 
 
+def lost_build_account(host: Host) -> None:
+    host.monkeypatch.setattr(wsgi_accounts, "BUILD_ACCOUNT", "no-such-account")
+
+
 def open_folder(host: Host) -> None:
     Path(host.application["paths"]["state"]).chmod(0o777)
 
@@ -193,6 +201,7 @@ def stale_process(host: Host) -> None:
         (command, ["preparation", "switch"]),
         (lost_virtual_environment, ["venvs"]),
         (open_folder, ["accounts"]),
+        (lost_build_account, ["accounts"]),
         (edited_file, ["switch"]),
         (earlier_link, ["switch"]),
         (stale_process, ["switch"]),
@@ -233,6 +242,12 @@ def test_a_certificate_is_looked_at(deployed: Host, monkeypatch: pytest.MonkeyPa
 def test_an_account_that_is_root_is_refused(host: Host) -> None:
     host.application["user"] = "root"
     with pytest.raises(AccountError, match="application 'shop', key user: root has user id 0 on this host"):
+        host.inspect()
+
+
+def test_a_group_that_is_worth_root_is_refused(host: Host) -> None:
+    host.application["group"] = "shadow"
+    with pytest.raises(AccountError, match="application 'shop', key group: shadow is the group shadow, which reads"):
         host.inspect()
 
 

@@ -57,6 +57,16 @@ def test_the_text_of_a_line_may_itself_hold_brackets() -> None:
     assert without_prefix("plain") == "plain"
 
 
+def test_a_line_that_no_parser_bears_is_told_as_it_is(tmp_path: Path) -> None:
+    log = tmp_path / "shop-error.log"
+    tail = LogTail(str(log))
+    lines = ['{"message": ' + "[" * 100000, '{"pid": ' + "9" * 100000 + "}", '{"message": "told"}']
+    log.write_text("\n".join(lines) + "\n")
+    *others, last = tail.read()
+    assert others == [line[:LONGEST_LINE] for line in lines[:2]]
+    assert without_prefix(last) == "told"
+
+
 def test_only_what_is_new_is_read(tmp_path: Path) -> None:
     path = tmp_path / "error.log"
     path.write_text("old\n")

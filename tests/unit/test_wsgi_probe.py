@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
         "probed_groups": ["shop", "shop:slow"],
         "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/releases/1"},
     }
-    python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 8079}
+    python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 297}
     check.parameters = {**check.parameters, **python}
     asked = []
 
@@ -209,7 +210,7 @@ def certified(tmp_path: Path) -> wsgi_probe.Check:
         "address": "192.0.2.1", "port": 443, "host": "shop.example", "path": "/healthz", "timeout": 5, "status": 200,
         "tls": True, "certificate": str(tmp_path / "pubcert.pem"),
     }  # fmt: skip
-    return wsgi_probe.Check({"name": "shop", "health": health}, {"log_directory": str(tmp_path), "private_port": 8079})
+    return wsgi_probe.Check({"name": "shop", "health": health}, {"log_directory": str(tmp_path), "private_port": 297})
 
 
 def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
@@ -218,7 +219,7 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     network = Recorder(monkeypatch)
     check = certified(tmp_path)
     check.health()
-    assert network.asked == [("127.0.0.1", 8079, "/healthz", "shop.example", 5, False)]
+    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False)]
     assert wsgi_probe.awaited([check]) == [
         "httpd has no certificate for shop.example yet and answers 503 there over TLS; it asks the authority in the "
         "background, and its error log says what is wrong when that does not succeed in some minutes."
@@ -233,3 +234,185 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
 @pytest.mark.parametrize("health", [{}, {"certificate": ""}])
 def test_a_site_without_acme_awaits_nothing(health: dict[str, str]) -> None:
     assert wsgi_probe.awaits_certificate(health) is False
+
+
+# ---------------------------------------------------------------- answers of an application that lies
+
+
+class Liar:
+    """A server that answers with these bytes, and then with more of the same until the client has enough."""
+
+    def __init__(self) -> None:
+        self.begin = b""
+        self.more = b""
+        self.pause = 0.0
+        self.sent = 0
+        self.over = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client:
+                try:
+                    client.recv(65536)
+                    client.sendall(self.begin)
+                    while self.more and not self.over.wait(self.pause):
+                        client.sendall(self.more)
+                        self.sent += len(self.more)
+                except OSError:
+                    pass
+
+    def close(self) -> None:
+        self.over.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+
+@pytest.fixture(name="liar")
+def fixture_liar() -> Iterator[Liar]:
+    liar = Liar()
+    yield liar
+    liar.close()
+
+
+def probing(liar: Liar, tmp_path: Path) -> wsgi_probe.Check:
+    application = {
+        "name": "shop",
+        "mode": "daemon",
+        "application_group": "%{GLOBAL}",
+        "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/releases/1"},
+        "health": {
+            "address": "127.0.0.1", "port": liar.port, "host": "shop.example", "path": "/",
+            "timeout": 0.5, "status": 200,
+        },
+    }  # fmt: skip
+    python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None}
+    return wsgi_probe.Check(application, {"log_directory": str(tmp_path), "private_port": liar.port, **python})
+
+
+def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 " + status, *headers, b"", body])
+
+
+def forged(**keys: Any) -> bytes:
+    return answer(json.dumps({**ANSWER, **keys}).encode())
+
+
+def without(key: str) -> bytes:
+    return answer(json.dumps({name: value for name, value in ANSWER.items() if name != key}).encode())
+
+
+CHUNKED = b"Transfer-Encoding: chunked"
+NOT_THE_PROBE_S = "The probe of shop got an answer that is not the probe's"
+HANGS = "The processes of shop gave no answer within 0.5 s (the request hangs)"
+
+LIES: dict[str, tuple[bytes, bytes, str]] = {
+    "no end of chunks": (answer(b"", CHUNKED), b"1000\r\n" + b"x" * 4096 + b"\r\n", "it has more than 1048576 bytes"),
+    "chunks of one byte": (answer(b"", CHUNKED), b"1;" + b"x" * 4000 + b"\r\nx\r\n", "more than 2097152 bytes"),
+    "a chunk without an end": (answer(b"", CHUNKED), b"f" * 4096, "gave no answer"),
+    "no end of trailers": (answer(b"1\r\nx\r\n0\r\n", CHUNKED), b"X: " + b"y" * 4000 + b"\r\n", "more than 2097152"),
+    "no end of a body": (answer(b""), b"x" * 4096, "it has more than 1048576 bytes"),
+    "no end of headers": (
+        b"HTTP/1.1 200 OK\r\n",
+        b"X: y\r\n",
+        "gave no answer within 0.5 s (got more than 100 headers)",
+    ),
+    "no end of a header": (b"HTTP/1.1 200 OK\r\nX: ", b"y" * 4096, "gave no answer"),
+    "no end of interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "gave no answer"),
+    "a length of more digits than memory": (answer(b"{}", b"Content-Length: " + b"9" * 60000), b"", NOT_THE_PROBE_S),
+    "a length beyond memory": (answer(b"{}", b"Content-Length: 99999999999999999999"), b"", NOT_THE_PROBE_S),
+    "a negative length": (answer(b"{}", b"Content-Length: -1"), b"", NOT_THE_PROBE_S),
+    "a negative chunk": (answer(b"-5\r\n", CHUNKED), b"x", "The p"),
+    "no HTTP": (b"\x1b[2J\xff" * 1000, b"", "The processes of shop gave no answer within 0.5 s ("),
+    "nothing": (b"", b"", "The processes of shop gave no answer within 0.5 s ("),
+    "another place": (answer(b"", b"Location: http://192.0.2.1/", status=b"302 Found"), b"", "got status 302"),
+    "an empty body": (answer(b""), b"", "it is no JSON, or too deep"),
+    "no JSON": (answer(b"{"), b"", "it is no JSON, or too deep"),
+    "no UTF-8": (answer(b'{"prefix": "\xff"}'), b"", "it is no JSON, or too deep"),
+    "too deep": (answer(b"[" * 500000), b"", "it is no JSON, or too deep"),
+    "too deep, in objects": (answer(b'{"a":' * 150000), b"", "it is no JSON, or too deep"),
+    "a number without an end": (answer(b'{"pid": ' + b"9" * 1000000 + b"}"), b"", "it is no JSON, or too deep"),
+    "a list": (answer(b"[]"), b"", "it is no object"),
+    "a text": (answer(b'"x"'), b"", "it is no object"),
+    "versions of another type": (forged(version_info="3.11.2"), b"", "version_info is no version"),
+    "a version without numbers": (forged(version_info=[{}, [], None]), b"", "version_info is no version"),
+    "a version of truths": (forged(mod_wsgi_version=[True] * 3), b"", "mod_wsgi_version is no version"),
+    "half a version": (forged(mod_wsgi_version=[6]), b"", "mod_wsgi_version is no version"),
+    "a text that acts on terminals": (forged(prefix="\x1b]0;x\x07"), b"", "prefix is no text of one line"),
+    "a text of two lines": (forged(release="/a\nb"), b"", "release is no text of one line"),
+    "half a character": (answer(json.dumps({**ANSWER, "venv": "\ud800"}).encode()), b"", "venv is no text of one line"),
+    "a text without an end": (forged(prefix="x" * 5000), b"", "prefix is no text of one line"),
+    "a path of another type": (forged(venv=["/"]), b"", "venv is no text of one line"),
+    "a group of another type": (forged(process_group=None), b"", "process_group is no text of one line"),
+    "a process of another type": (forged(pid="7"), b"", "pid is no number"),
+    **{f"no {key}": (without(key), b"", f"{key} is no ") for key in ANSWER},
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_answer_that_lies_costs_little_and_is_told(
+    lie: str, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi_probe, "PROBE_TIMEOUT", 0.5)
+    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    liar.begin, liar.more, sentence = LIES[lie]
+    check = probing(liar, tmp_path)
+    began = time.monotonic()
+    check.run()
+    assert time.monotonic() - began < 5
+    assert "shop" in check.problem
+    assert sentence in check.problem
+    assert len(check.problem) < 1000
+    assert check.problem.isprintable()
+    assert check.result == {}
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\n", answer(b""), answer(b"", CHUNKED)])
+def test_an_answer_in_drops_ends_with_the_deadline(
+    begin: bytes, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi_probe, "PROBE_TIMEOUT", 0.5)
+    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    liar.begin, liar.more, liar.pause = begin, b"1", 0.05  # each within any time for a single read
+    check = probing(liar, tmp_path)
+    began = time.monotonic()
+    check.run()
+    assert time.monotonic() - began < 3
+    assert check.problem.startswith(HANGS)
+
+
+def test_of_a_large_health_answer_no_more_than_needed_is_read(liar: Liar, tmp_path: Path) -> None:
+    liar.begin, liar.more = answer(b""), b"x" * 4096
+    check = probing(liar, tmp_path)
+    check.application["health"]["timeout"] = 20
+    check.health()
+    assert check.result["status"] == 200
+    assert liar.sent < 16 * wsgi_probe.LARGEST_ANSWER, "what was under way when it was closed is in it"
+
+
+def test_a_health_answer_cannot_act_on_the_terminal(
+    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    liar.begin = answer(b"\x1b]52;c;eA==\x07 down \xff", status=b"500 No")
+    check = probing(liar, tmp_path)
+    (tmp_path / "shop-error.log").write_text('{"message": "\\u001b[2J"}\n')
+    with pytest.raises(wsgi_probe.ProbeError) as error:
+        check.health()
+    lines = str(error.value).splitlines()
+    assert " instead of 200 (]52;c;eA== down \N{REPLACEMENT CHARACTER});" in lines[0]
+    assert len(lines) == 3, "with the log's line"
+    assert all(line.isprintable() for line in lines)
+
+
+def test_only_what_a_probe_can_answer_is_handed_on() -> None:
+    body = json.dumps({**ANSWER, "ansible_facts": {"x": 1}, "version_info": [3, 11, 2, "\x1b", {}]}).encode()
+    assert wsgi_probe.parse(body) == {**ANSWER, "version_info": [3, 11, 2]}

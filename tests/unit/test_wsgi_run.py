@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_run
+from support.scripts import load_script
 
 APPLICATION: dict[str, Any] = {
     "name": "shop",
@@ -36,6 +37,31 @@ def test_the_environment_is_the_application_s_and_not_the_caller_s() -> None:
     assert not {"LD_PRELOAD", "PYTHONSTARTUP"} & set(complete)
 
 
+@pytest.mark.parametrize(
+    ("proxy", "handed_on"),
+    [
+        ("http://proxy.example:3128", "http://proxy.example:3128"),
+        ("http://proxy.example:3128/", "http://proxy.example:3128/"),
+        ("http://me:secret@proxy.example:3128/", "http://proxy.example:3128/"),
+        ("HTTPS://me:secret@[2001:db8::1]:3128", "HTTPS://[2001:db8::1]:3128"),
+        ("socks5h://secret@proxy.example", "socks5h://proxy.example"),
+        ("me:secret@proxy.example:3128", "proxy.example:3128"),
+        ("http://me:sec/r@et@proxy.example:3128", "http://proxy.example:3128"),
+        ("http://me:http://secret@proxy.example", "http://proxy.example"),
+        ("secret://word@proxy.example", "proxy.example"),
+        ("http://me:secret@", "http://"),
+        ("", ""),
+    ],
+)
+def test_the_network_s_way_is_handed_on_and_never_the_caller_s_password(proxy: str, handed_on: str) -> None:
+    for name in wsgi_run.PROXIES:
+        complete = wsgi_run.environment(APPLICATION, {}, "/release", "/venv", {name: proxy})
+        assert complete[name] == handed_on
+        assert not [key for key, value in complete.items() if "secret" in value]
+        own = wsgi_run.environment(APPLICATION, {name: proxy}, "/release", "/venv", {})
+        assert own[name] == proxy, "what the application was given by name stays"
+
+
 def test_what_an_application_does_not_have_is_not_set() -> None:
     plain = {**APPLICATION, "python_path": [], "static_root": ""}
     complete = wsgi_run.environment(plain, {}, "/release", "/venv", {})
@@ -44,6 +70,7 @@ def test_what_an_application_does_not_have_is_not_set() -> None:
 
 @pytest.fixture(name="configuration")
 def fixture_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(sys.modules, "wsgi_terminal", load_script("roles/wsgi_app/files/wsgi_terminal.py"))
     monkeypatch.setattr(wsgi_run, "CONFIGURATION_ROOT", str(tmp_path / "etc"))
     user = pwd.getpwuid(os.getuid()).pw_name
     (tmp_path / "release").mkdir()

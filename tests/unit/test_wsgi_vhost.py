@@ -323,11 +323,11 @@ def test_a_name_that_no_authority_can_reach_is_refused(shop: dict[str, Any]) -> 
 def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[str, Any]) -> None:
     shop.update(tls={"acme": ACME}, health={"path": "/is.it?well=1"}, auth=[{"path": "/", "users": {"alice": HASH}}])
     part = {**shop, "name": "part", "path": "/part", "health": {}, "tls": None, "auth": []}
-    found = wsgi_files.files(completed([shop, part], [80, 443]), instance(), private_port=8079)
+    found = wsgi_files.files(completed([shop, part], [80, 443]), instance(), private_port=297)
     files = {file["path"]: file for file in found}
     lines = files["sites-available/060-modwsgi-health.conf"]["content"].splitlines()
     shown = [line.strip() for line in lines]
-    assert "<VirtualHost 127.0.0.1:8079>" in shown
+    assert "<VirtualHost 127.0.0.1:297>" in shown
     assert "ServerName shop.example" in shown
     launcher = "/usr/local/lib/modwsgi/launcher.py"
     assert [line for line in shown if line.startswith("WSGIScriptAlias")] == [

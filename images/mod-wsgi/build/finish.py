@@ -43,7 +43,7 @@ TEST_MODULE = re.compile(r"_?(xx)?test|xx|_ctypes_test")
 COMPILED = ("/opt/mod_wsgi", "/usr/local/lib/modwsgi-image")
 """Folders with Python sources besides the standard library."""
 
-NOT_COMPILED = ("/opt/venv",)
+NOT_COMPILED = ("/opt/pip", "/opt/venv")
 """pip, of which derived images have no need while they serve."""
 
 

@@ -69,10 +69,11 @@ NOT_FOR_SITES = re.compile(
 `dbm` goes on with its own formats."""
 
 NOT_FOR_SERVING = re.compile(
-    r"/opt/venv/(bin/pip|lib/[^/]+/site-packages/pip(-[^/]+)?/)"
+    r"/opt/venv/bin/pip"
     r"|/opt/mod_wsgi/[^/]+/lib/[^/]+/site-packages/mod_wsgi/(docs|images)/"
 )
-"""pip, which is in the image that derived images build with, and the pages that mod_wsgi-express serves by itself."""
+"""Links to pip, which is in the images that derived images build with, and the pages that mod_wsgi-express serves by
+itself."""
 
 READ_FROM_FILES = ("encodings", "lib-dynload", "os.py", "zipfile", "zipimport.py")
 """What stays outside of the archive of the standard library: Python needs it before it can read archives, or finds its

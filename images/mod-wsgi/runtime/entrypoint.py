@@ -2,7 +2,8 @@
 """What the image does with the words after its name: `docker run IMAGE [WORD...]`; `help` lists them.
 
 `serve`, the default, checks the settings and the application and then becomes httpd, so that httpd is the first process
-of the container and nothing stays beside it. Needs nothing but Python's standard library, 3.9 or later.
+of the container and nothing stays beside it. Needs nothing but Python's standard library, 3.9 or later, and runs with
+`-I -S`: as root too, it imports nothing of the virtual environment or the application.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import json
 import os
 import platform
+import pwd
 import re
 import shutil
 import signal
@@ -92,13 +94,14 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
     configuration names."""
     root = os.geteuid() == 0
     programs = os.path.join(settings.VENV, "bin")
-    path = os.environ.get("PATH", os.defpath)
+    path = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != programs]
     return {
         "LANG": "C.UTF-8",
         # In mode embedded the locale is httpd's, in which Python would take the names of files for ASCII.
         "PYTHONUTF8": "1",
         **os.environ,
-        "PATH": path if programs in path.split(os.pathsep) else programs + os.pathsep + path,
+        # First, for the application; in the image's own it is last.
+        "PATH": os.pathsep.join([programs, *path]),
         "VIRTUAL_ENV": settings.VENV,
         **values,
         **settings.derived(values),
@@ -117,10 +120,10 @@ def effective_capabilities() -> int:
         return int(re.findall(r"^CapEff:\s+([0-9a-f]+)$", stream.read(), re.MULTILINE)[0], 16)
 
 
-def check_capabilities() -> None:
-    """Raise Refusal when this is root without what httpd needs as root."""
+def check_capabilities(names: Sequence[str] = tuple(CAPABILITIES)) -> None:
+    """Raise Refusal when this is root without what httpd needs as root, or without those of some names."""
     held = effective_capabilities()
-    missing = [name for name, number in CAPABILITIES.items() if not held >> number & 1]
+    missing = [name for name in names if not held >> CAPABILITIES[name] & 1]
     if missing and os.geteuid() == 0:
         raise Refusal(
             f"The container runs as root and lacks {', '.join(missing)}; start it as another user (--user 65532:0), or "
@@ -165,6 +168,15 @@ def clear_runtime() -> None:
 def become_application() -> dict[str, Any]:
     """For a child process of root: the account that the application has when it is served."""
     return {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def leave_root() -> None:
+    """As root, become that account, before this process becomes another program. Raises Refusal."""
+    check_capabilities(("SETGID", "SETUID"))
+    entry = pwd.getpwnam(ACCOUNT)
+    os.setgroups([])
+    os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+    os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
 
 
 def import_application(values: Mapping[str, str]) -> None:
@@ -333,14 +345,19 @@ def shell(arguments: Sequence[str]) -> NoReturn:
     if not there:
         raise Refusal("This image has no shell; use `python`, or the image whose tag has no -slim.")
     enter(values)
-    replace_process([there], environment(values))
+    # Root's programs are those of the system, before any that a package has brought.
+    own = {"PATH": os.environ["PATH"]} if os.geteuid() == 0 and "PATH" in os.environ else {}
+    replace_process([there], {**environment(values), **own})
 
 
 def python(arguments: Sequence[str]) -> NoReturn:
     """Run Python in the application's folder, with what follows: `python manage.py migrate`."""
     values = read_settings()
+    variables = environment(values)
+    if os.geteuid() == 0:
+        leave_root()
     enter(values)
-    replace_process([PYTHON, *arguments], environment(values))
+    replace_process([PYTHON, *arguments], variables)
 
 
 def enter(values: Mapping[str, str]) -> None:
@@ -365,7 +382,12 @@ def usage(arguments: Sequence[str]) -> int:
 
 
 def require_debuggable(root: str) -> None:
-    """Raise Refusal unless there is somebody to type, and a place for the programs of mod_wsgi-express."""
+    """Raise Refusal unless there is somebody to type, who is not root, and a place for mod_wsgi-express's programs."""
+    if os.geteuid() == 0:
+        raise Refusal(
+            "`debug` runs what is in the virtual environment, and does not do so as root; start the container as "
+            "another user (--user 65532:0)."
+        )
     if not (os.isatty(0) and os.isatty(1)):
         missing = " and ".join(name for name, number in (("input", 0), ("output", 1)) if not os.isatty(number))
         raise Refusal(
@@ -405,7 +427,6 @@ def debug_command(values: Mapping[str, str], express: str, root: str, startup: b
         *(word for address in proxies for word in ("--trust-proxy", address)),
         *(word for header in headers for word in ("--trust-proxy-header", header)),
         *(["--url-alias", values["WSGI_STATIC_URL"], values["WSGI_STATIC_PATH"]] if values["WSGI_STATIC_URL"] else []),
-        *(["--user", ACCOUNT, "--group", ACCOUNT] if os.geteuid() == 0 else []),
     ]
 
 

@@ -32,7 +32,7 @@ RUNTIME = "/tmp/modwsgi"  # noqa: S108 - the container is the application alone
 ERROR_DESCRIPTOR = 3
 """Standard error for the program that writes the error log as JSON; httpd makes its own the way to that program."""
 _LIBRARY = "/usr/local/lib/modwsgi-image"
-JSON_ERROR_LOG = f"{_LIBRARY}/python -I {_LIBRARY}/log_writer.py error json /proc/self/fd/{ERROR_DESCRIPTOR}"
+JSON_ERROR_LOG = f"{_LIBRARY}/python -I -S {_LIBRARY}/log_writer.py error json /proc/self/fd/{ERROR_DESCRIPTOR}"
 
 PROCESSES_TO_END = 14
 """Seconds in which httpd ends all processes, whatever they do: 10 s for a child, then 3 s for a daemon process (13.4 s

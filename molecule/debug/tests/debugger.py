@@ -67,8 +67,13 @@ class Session:
         self.clients.shutdown()
 
     def tools(self) -> list[int]:
-        """The process numbers of wsgi-debug."""
-        return [process.pid for process in self.machine.processes("/usr/local/bin/wsgi-debug")]
+        """The process numbers of wsgi-debug in the operator's terminal.
+
+        Each has children of the same name, in the terminal of the application's account.
+        """
+        found = self.machine.processes("/usr/local/bin/wsgi-debug")
+        numbers = {process.pid for process in found}
+        return [process.pid for process in found if process.parent not in numbers]
 
     def servers(self) -> list[int]:
         """The process numbers of its httpd."""

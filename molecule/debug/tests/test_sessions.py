@@ -103,6 +103,14 @@ def test_static_files_are_served(session: Session) -> None:
     assert session.ask("/static/shop.css").body == "body { color: navy }"
 
 
+def test_the_application_has_not_the_operator_s_terminal(machine: ManagedHost, session: Session) -> None:
+    def terminals(pid: int) -> set[str]:
+        return {machine.run("readlink", f"/proc/{pid}/fd/{fd}").strip() for fd in range(3)}
+
+    (tool,), (server,) = session.tools(), session.servers()
+    assert terminals(server).isdisjoint(terminals(tool))
+
+
 def window(machine: ManagedHost, session: Session) -> str:
     """Lines and columns of the terminal as the host sees them."""
     (tool,) = session.tools()

@@ -10,8 +10,8 @@ from support.managed_host import ManagedHost
 MODULE_VERSION = "6.1.1"
 PYTHON = "3.11"
 PREFIX = f"/opt/mod_wsgi/{MODULE_VERSION}-cp311"
-BUILDER = "debian12"
-"""The host whose container name ends so builds the wheel; the other one gets it."""
+BUILDER = "debian12-ssh"
+"""The host whose container name ends so is named to build the wheel; the other one gets it."""
 
 COMPILERS = re.compile(r"(gcc|g\+\+|clang|cpp)(-\d+)?|build-essential|make|binutils|.*-dev|.*-dev-bin")
 
@@ -57,11 +57,11 @@ def test_no_compiler_and_no_headers_are_left(machine: ManagedHost) -> None:
     assert left == []
 
 
-def test_one_host_built_the_wheel_and_the_other_never_had_a_compiler(machine: ManagedHost) -> None:
+def test_the_named_host_built_the_wheel_and_the_other_never_had_a_compiler(machine: ManagedHost) -> None:
     history = machine.run("sh", "-c", "cat /var/log/dpkg.log*")
     compiler = re.search(r" install (gcc|apache2-dev)(-\d+)?:", history)
     assert " install apache2:" in history, "the log tells what was installed"
     if machine.container.endswith(BUILDER):
-        assert compiler, "the first host is the one that builds"
+        assert compiler, "the named host is the one that builds"
     else:
         assert compiler is None, compiler

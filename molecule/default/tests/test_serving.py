@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
-from support.managed_host import ManagedHost
+from support.managed_host import PRIVATE_PORT, ManagedHost
 from support.site import Site, accepts_connections
 from support.waiting import wait_for
 
@@ -183,8 +183,8 @@ def test_an_unknown_host_is_refused(machine: ManagedHost) -> None:
 
 def test_the_private_listener_cannot_be_reached_from_outside(machine: ManagedHost) -> None:
     assert accepts_connections(machine.address(), 80)
-    assert not accepts_connections(machine.address(), 8079)
-    assert "Total Accesses" in machine.fetch("http://127.0.0.1:8079/server-status?auto")
+    assert not accepts_connections(machine.address(), PRIVATE_PORT)
+    assert "Total Accesses" in machine.fetch(f"http://127.0.0.1:{PRIVATE_PORT}/server-status?auto")
 
 
 @pytest.mark.parametrize("path", ["/server-status", "/probe/django", "/probe/flask"])

@@ -100,6 +100,12 @@ REFUSALS = [
         f"Checksum mismatch for the published source of mod_wsgi 6.1.1 on host {HOST}: expected {'0' * 64} "
         "(mod_wsgi_source_sha256), got ... (the published one); correct or remove mod_wsgi_source_sha256",
     ),
+    Refusal(
+        "a builder that the inventory does not have",
+        {"mod_wsgi_build_on": "host:nobody"},
+        f"mod_wsgi_build_on of host {HOST} names nobody, which is no host of the inventory; add it there, or "
+        "name another one.",
+    ),
     # Ansible's own words, since its check of nested options comes before anything of ours.
     Refusal(
         "a misspelt key of an application",
@@ -200,6 +206,12 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: ... No "
         "matching distribution found for a-package-that-nobody-has==1.0; the virtual environment in use is untouched.",
         blog={"requirements": "impossible.txt"},
+    ),
+    Refusal(
+        "a private port where any account can listen",
+        {"httpd_private_port": 8079},
+        "httpd_private_port is 8079, where any account can listen while httpd is down, and the probe would believe it; "
+        "choose a free port below 1024, or remove the variable.",
     ),
     Refusal(
         "a port that is in use",

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import requests
 from support.deployment import deploy
-from support.managed_host import ManagedHost
+from support.managed_host import PRIVATE_PORT, ManagedHost
 from support.site import Site
 from support.visitor import Visitor, visiting
 from support.waiting import wait_for
@@ -54,7 +54,7 @@ def daemons() -> set[int]:
 
 def busy() -> int:
     """The requests that httpd has, other than the one that asks for it."""
-    status = MACHINE.fetch("http://127.0.0.1:8079/server-status?auto")
+    status = MACHINE.fetch(f"http://127.0.0.1:{PRIVATE_PORT}/server-status?auto")
     found = re.search(r"^BusyWorkers: (\d+)$", status, re.MULTILINE)
     assert found, status
     return int(found[1]) - 1

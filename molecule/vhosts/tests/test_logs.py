@@ -92,3 +92,23 @@ def test_a_rotated_log_goes_on_without_a_reload(machine: ManagedHost, shop: Secu
         "a new file has the line",
     )
     assert machine.run("cat", "/run/apache2/apache2.pid") == before
+
+
+def test_lines_are_read_without_root_and_a_killed_reader_is_replaced(machine: ManagedHost, shop: SecureSite) -> None:
+    def readers() -> list[int]:
+        found = machine.processes(f"log_writer.py error json {LOGS}/shop-error.log")
+        return [process.pid for process in found if process.user == "nobody"]
+
+    def messages() -> list[str]:
+        return [e["message"] for e in entries(machine, "shop-error.log")]
+
+    def said() -> int:
+        return sum("a line with" in message for message in messages())
+
+    wait_for(lambda: len(readers()) == 1, "those of earlier configurations have ended")
+    before, (reader,) = said(), readers()
+    machine.run("kill", "-KILL", str(reader))
+    assert shop.get("/log").status_code == 200
+    wait_for(lambda: said() > before, "the application's line is in the error log")
+    assert any("this log ended (signal 9) and was started again" in message for message in messages())
+    assert readers() not in ([], [reader])

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -I
 # SPDX-License-Identifier: Apache-2.0
-"""End children of httpd that a reload has left behind and that do not end: `reap.py PID_FILE PRIVATE_PORT SECONDS`.
+"""End children of httpd that a reload has left behind and that do not end: `reap.py PID_FILE PORT SECONDS USER`.
 
 After a reload each old child finishes its requests and ends. With an embedded application it may not: Python waits for
 the application's threads when the interpreter is destroyed, httpd waits for the child without a limit, and the child
@@ -9,11 +9,18 @@ leaves this to a "higher level manager", which this is. Only a child of which ht
 that it has neither a request nor a connection, for all of SECONDS, is ended: by SIGKILL, since it has heard httpd's own
 signals already.
 
+What httpd says of its children stands in memory that its daemon processes can write to, so an application may put any
+number there. So a process is ended only when the kernel, too, calls it a child of httpd's parent, which runs as USER,
+httpd's, and still has httpd's own command line: a daemon process has the account of its application and a title. Any
+other is left alone, and that is told. Between look and end the process is held by a descriptor (Linux 5.3 and later),
+so that its number cannot become another's. What an application can still do is to have an idle child of httpd ended.
+
 Installed by the role httpd; changes are overwritten.
 """
 
 import contextlib
 import os
+import pwd
 import re
 import signal
 import sys
@@ -22,7 +29,9 @@ import urllib.request
 
 INTERVAL = 5.0  # seconds between two looks
 PATIENCE = 10.0  # seconds for the server's status
+LONGEST_STATUS = 4 * 1024 * 1024  # bytes; one with 1,024 workers has 0.3 MiB
 ROW = re.compile(r"<tr>((?:<td>[^<]*</td>){6,})</tr>")
+PID = re.compile(r"[0-9]{1,10}")
 CELL = re.compile(r"<td>([^<]*)</td>")
 
 
@@ -30,7 +39,7 @@ def status_page(private_port):
     """The server's status as HTML, which is the only form that tells about single processes. Raises OSError."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open("http://127.0.0.1:%d/server-status" % private_port, timeout=PATIENCE) as answer:
-        return answer.read().decode("utf-8", "replace")
+        return answer.read(LONGEST_STATUS).decode("utf-8", "replace")
 
 
 def idle_leftovers(page):
@@ -42,7 +51,7 @@ def idle_leftovers(page):
     found = set()
     for row in ROW.findall(page):
         cells = CELL.findall(row)
-        if cells[1].isdigit() and cells[2].startswith("yes") and cells[3] == "0" and cells[5] == "0":
+        if PID.fullmatch(cells[1]) and cells[2].startswith("yes") and cells[3] == "0" and cells[5] == "0":
             found.add(int(cells[1]))
     return found
 
@@ -67,37 +76,97 @@ def main_process(pid_file):
 
 
 class Watch:
-    """Which children have been seen idle and stopping, and since when."""
+    """Which processes have been called idle and stopping, and since when."""
 
     def __init__(self, seconds):
         self.seconds = seconds
         self.since = {}
 
-    def due(self, leftovers, main, now):
-        """The children that have been leftovers for long enough, as {pid: seconds}; `now` in seconds of one clock."""
+    def due(self, leftovers, now):
+        """Those that have been for long enough, as {(pid, start time): seconds}; `now` in seconds of one clock."""
         there = {}
-        for pid in leftovers:
+        for pid in sorted(leftovers):
             found = identity(pid)
-            if found and found[0] == main:
+            if found:
                 there[pid, found[1]] = self.since.get((pid, found[1]), now)
         self.since = there
-        return {pid: now - since for (pid, _), since in there.items() if now - since >= self.seconds}
+        return {process: now - since for process, since in there.items() if now - since >= self.seconds}
 
 
-def end(pid, seconds):
-    """End one child and say so; systemd writes it to the journal."""
+def user_of(pid):
+    """The number of the account of a process; None when it has more than one, or is gone."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
+            found = [set(line.split()[1:]) for line in file if line.startswith("Uid:")]
+    except OSError:
+        return None
+    return int(found[0].pop()) if found and len(found[0]) == 1 else None
+
+
+def command_line(pid):
+    """The command line, or the title, of a process as bytes; empty when it is gone."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""
+
+
+def objection(pid, main, user):
+    """Why a process is not to be ended, though httpd names it; empty when it is one of httpd's own children."""
+    found = identity(pid)
+    if not found or found[0] != main:
+        return "it is no child of httpd's parent"
+    if user == 0 or user_of(pid) != user:
+        return "it does not run as httpd's user"
+    if not command_line(pid) or command_line(pid) != command_line(main):
+        return "it does not have httpd's own command line, so it is a daemon process or another program"
+    return ""
+
+
+def held(pid):
+    """A descriptor of the process, whose number can then become no other's; None where the kernel has none."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except (AttributeError, OSError):
+        return None
+
+
+def end(pid, seconds, main, user, started):
+    """End one child, if it is one, and say so; systemd writes it to the journal. The objection, else empty."""
+    try:
+        descriptor = held(pid)
+    except ProcessLookupError:  # it has ended by itself after all
+        return ""
+    try:
+        found = identity(pid)
+        if not found or found[1] != started:  # it has ended, whoever has its number now
+            return ""
+        problem = objection(pid, main, user)
+        if problem:
+            return problem
+        with contextlib.suppress(ProcessLookupError):
+            if descriptor is None:
+                os.kill(pid, signal.SIGKILL)
+            else:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
     print(
         "Process %d of httpd was ended: a reload has left it behind, and for %d s it had neither a request nor a "
         "connection and did not end by itself." % (pid, seconds),
         flush=True,
     )
-    with contextlib.suppress(ProcessLookupError):  # it has ended by itself after all
-        os.kill(pid, signal.SIGKILL)
+    return ""
 
 
-def main(pid_file, private_port, seconds):
+def main(pid_file, private_port, seconds, user):
     """Look again and again, as long as the service runs."""
     watch = Watch(seconds)
+    told = set()
     while True:
         process = main_process(pid_file)
         try:
@@ -106,10 +175,26 @@ def main(pid_file, private_port, seconds):
             # A server that starts or stops, or is too busy to answer, is left alone.
             print("The server's status cannot be read (%s); nothing is ended." % error, file=sys.stderr, flush=True)
             leftovers = set()
-        for pid, idle in watch.due(leftovers, process, time.monotonic()).items():
-            end(pid, idle)
+        told = look(watch, leftovers, process, user, told)
         time.sleep(INTERVAL)
 
 
+def look(watch, leftovers, process, user, told):
+    """End what is due. `told` has the processes of which it was said that they are left alone; returns it for later."""
+    spared = set()
+    for (pid, started), idle in watch.due(leftovers, time.monotonic()).items():
+        problem = end(pid, idle, process, user, started)
+        if problem:
+            spared.add((pid, started))
+        if problem and (pid, started) not in told:
+            print(
+                "Process %d is left alone though httpd's status calls it a child that a reload has left behind: %s. "
+                "An application that writes to httpd's memory could have said that." % (pid, problem),
+                file=sys.stderr,
+                flush=True,
+            )
+    return spared
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), pwd.getpwnam(sys.argv[4]).pw_uid)

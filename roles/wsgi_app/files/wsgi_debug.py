@@ -6,11 +6,12 @@ The server is mod_wsgi-express in debug mode: one process, one thread, no daemon
 account, environment variables, virtual environment and release, as wsgi-run gives them to a command, and touches
 nothing of the server that serves. The script that it loads is debugged_script.py beside this file.
 
-The server is in a session of its own, without a controlling terminal. So a resized window (SIGWINCH, which
-httpd takes for a graceful stop) does not reach it, and the application cannot type into root's terminal.
+Called by root, all of it runs on a pseudo terminal of its own (wsgi_terminal.py). There the server is in a session of
+its own, without a controlling terminal, so that a resized window (SIGWINCH, which httpd takes for a graceful stop) does
+not reach it.
 
 The role wsgi_app installs this file, to which /usr/local/bin/wsgi-debug is a link. It needs nothing but Python's
-standard library, and wsgi_run.py beside it.
+standard library, and wsgi_run.py and wsgi_terminal.py beside it.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import termios
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import wsgi_run
+import wsgi_terminal
 
 LIBRARY = os.path.dirname(os.path.realpath(__file__))
 FACTS = "/etc/ansible/facts.d/mod_wsgi.fact"
@@ -260,26 +261,45 @@ def debug(name: str, wanted_port: int | None, startup: bool, check: bool) -> int
     """Do what the command line asks for; the exit status. Raises RunError when that is not possible."""
     deployment = wsgi_run.deployment(name)
     application = deployment.application
-    wsgi_run.account(application["user"], application["group"])
+    uid, _ = wsgi_run.account(application["user"], application["group"])
     module = read_module()
     if check:
         port = ["--port", str(wanted_port)] if wanted_port else []
         print(" ".join(["wsgi-debug", *(["--startup"] if startup else []), *port, name]))
         return 0
     require_terminal()
+
+    def program() -> int:
+        try:
+            return session(deployment, module, wanted_port, startup)
+        except wsgi_run.RunError as error:
+            wsgi_run.refuse("wsgi-debug", error)
+
+    if os.geteuid() != 0:
+        return program()
+    try:
+        return wsgi_terminal.apart(program, uid)
+    except wsgi_terminal.TerminalError as error:
+        raise wsgi_run.RunError(str(error)) from None
+
+
+def session(deployment: wsgi_run.Deployment, module: Module, wanted_port: int | None, startup: bool) -> int:
+    """Serve the application until it is to end; the exit status. Raises RunError when that is not possible."""
+    application = deployment.application
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    wsgi_run.close_all_but_streams()
     wsgi_run.become(application["user"], application["group"])
     os.umask(wsgi_run.UMASK)
     port = choose_port(wanted_port)
     url = f"http://{ADDRESS}:{port}/"
     print(
-        f"Application {name} under the debugger: {url} "
+        f"Application {application['name']} under the debugger: {url} "
         f"(release {os.path.basename(deployment.release)}, mod_wsgi {module.version}, Python {module.python})\n"
         f"From another terminal of this host: curl -H 'Host: {application['server_name']}' {url}\n"
         "Ctrl-C ends it.\n",
         flush=True,
     )
-    with same_terminal(), server_root(name, application["state"], module.package) as root:
+    with same_terminal(), server_root(application["name"], application["state"], module.package) as root:
         command = command_line(deployment, module, root, port, startup)
         return serve(command, server_environment(deployment, root), deployment.release)
 
@@ -298,7 +318,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument("--check", action="store_true", help="only say whether it can be done, and what to type")
     options = parser.parse_args(arguments)
     try:
-        sys.exit(debug(options.app, options.port, options.startup, options.check))
+        wsgi_terminal.end(debug(options.app, options.port, options.startup, options.check))
     except wsgi_run.RunError as error:
         wsgi_run.refuse("wsgi-debug", error)
 

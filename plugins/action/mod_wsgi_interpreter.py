@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of mod_wsgi_interpreter that runs on the control node: nothing that the host answers is used unchecked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError, interpreter_answer
+
+MODULE = "modwsgi.deploy.mod_wsgi_interpreter"
+
+
+class ActionModule(ActionBase):
+    """Run the module, and check what it returned."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The checked answer."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        answer = self._execute_module(MODULE, dict(self._task.args), task_vars=task_vars or {})
+        # It has no facts to tell, so none that somebody has put there become variables.
+        result.update({key: value for key, value in answer.items() if key != "ansible_facts"})
+        if result.get("failed") or result.get("skipped"):
+            return result
+        try:
+            result.update(interpreter_answer(answer, str(self._task.args.get("host"))))
+        except AnswerError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return result

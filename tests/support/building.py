@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A place where builds can be tried: an account of nobody's, and folders that it can reach."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_builder, wsgi_venvs
+
+ACCOUNT = 54400 + os.getpid() % 1000 if os.geteuid() == 0 else os.geteuid()
+"""A user id that nothing on the machine has; who is not root builds as himself."""
+
+
+def reachable(path: str) -> bool:
+    """Whether every account can run a program."""
+    real = Path(path).resolve()
+    return real.exists() and all(folder.stat().st_mode & 0o001 for folder in (real, *real.parents))
+
+
+def interpreter() -> str:
+    """A Python that the account for builds can run, and that makes virtual environments with pip."""
+    candidates = [path for path in (sys._base_executable, "/usr/bin/python3") if os.geteuid() != 0 or reachable(path)]
+    for path in candidates:
+        if subprocess.run([path, "-I", "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0:
+            return path
+    pytest.skip("no Python that every account can run makes virtual environments (python3-venv)")
+
+
+@contextmanager
+def build_ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that every account can enter, with the rooms of builds in it."""
+    folder = Path(tempfile.mkdtemp(prefix="modwsgi-test-"))
+    folder.chmod(0o755)
+    account = wsgi_builder.Account(ACCOUNT, ACCOUNT if os.geteuid() == 0 else os.getegid(), own=os.geteuid() == 0)
+    monkeypatch.setattr(wsgi_builder, "BUILD_ROOT", str(folder / "rooms" / "build"))
+    monkeypatch.setattr(wsgi_builder, "SHARED", ("/var/tmp",))  # the folder itself is in /tmp
+    monkeypatch.setattr(wsgi_builder, "build_account", lambda: account)
+    monkeypatch.setattr(wsgi_venvs, "FORMER_CACHE", str(folder / "rooms" / "pip"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
