@@ -8,7 +8,6 @@ import os
 import pwd
 import stat
 import subprocess
-from typing import NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import (
@@ -83,24 +82,6 @@ def user_id(name: str) -> int | None:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         return None
-
-
-class Unprivileged(NamedTuple):
-    """An account that reads what others wrote, in root's place."""
-
-    uid: int
-    gid: int
-    own_uid: int | None
-    """The uid, when nothing else uses the account."""
-
-
-def unprivileged() -> Unprivileged:
-    """The build account; where there is none yet, the one that has no rights on any host."""
-    uid, gid = user_id(BUILD_ACCOUNT), group_id(BUILD_ACCOUNT)
-    if uid is None or gid is None:
-        nobody = pwd.getpwnam("nobody")
-        return Unprivileged(nobody.pw_uid, nobody.pw_gid, None)
-    return Unprivileged(uid, gid, uid)
 
 
 def folders(application: dict) -> list:

@@ -17,9 +17,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import unprivileged
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import Account, BuildError, reader
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_confinement import (
     ConfinementError,
+    Ended,
     give_up_rights,
     run_confined,
 )
@@ -130,8 +131,17 @@ def registrations(root: str, paths: Iterable[str]) -> Iterator[Registration]:
 
 def search(release: str) -> list[Registration]:
     """The first places in a release. Raises SearchError, and OSError."""
-    account = unprivileged()
+    try:
+        with reader() as account:
+            ended = _search(release, account)
+        if ended.status != 0 or ended.reason:
+            raise SearchError(ended.reason or f"the parser ended with status {ended.status}")
+        return [Registration(shown(str(file)), int(line)) for file, line in json.loads(ended.output)]
+    except (BuildError, ConfinementError, ValueError, TypeError) as error:
+        raise SearchError(str(error)) from error
 
+
+def _search(release: str, account: Account) -> Ended:
     def execute() -> NoReturn:
         give_up_rights(account.uid, account.gid, limits=LIMITS)
         paths = (
@@ -143,13 +153,7 @@ def search(release: str) -> list[Registration]:
         os.write(1, json.dumps(found).encode())
         os._exit(0)
 
-    try:
-        ended = run_confined(execute, seconds=LONGEST, own_uid=account.own_uid)
-        if ended.status != 0 or ended.reason:
-            raise SearchError(ended.reason or f"the parser ended with status {ended.status}")
-        return [Registration(shown(str(file)), int(line)) for file, line in json.loads(ended.output)]
-    except (ConfinementError, ValueError, TypeError) as error:
-        raise SearchError(str(error)) from error
+    return run_confined(execute, seconds=LONGEST, own_uid=account.uid if account.own else None)
 
 
 def warning(application: Mapping[str, Any], found: Iterable[Registration]) -> str:

@@ -332,6 +332,20 @@ def _locked() -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def reader() -> Iterator[Account]:
+    """The account that reads in root's place what others wrote, while nobody builds.
+
+    Where it has not been made yet, it is the one that has no rights on any host.
+    """
+    account = build_account()
+    if account is None:
+        found = pwd.getpwnam("nobody")
+        account = Account(found.pw_uid, found.pw_gid, own=False)
+    with _locked() if account.own else contextlib.nullcontext():
+        yield account
+
+
 def _rooms() -> Iterator[str]:
     """All rooms of the host."""
     with os.scandir(BUILD_ROOT) as applications:

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator
 from typing import NoReturn
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import Unprivileged, unprivileged
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import Account, BuildError, reader
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_confinement import (
     ConfinementError,
     Ended,
@@ -91,7 +91,17 @@ class Bytecode:
         sources = [source for source in self._sources() if not self._is_current(source)]
         if not sources:
             return ""
-        account = unprivileged()
+        try:
+            with reader() as account:
+                ended = self._compile(sources, account)
+        except (BuildError, ConfinementError, TreeError) as error:
+            return str(error)
+        if ended.status in (0, SYNTAX_ERROR):
+            return ended.reason
+        last = " ".join(ended.output.split()[-40:])
+        return ended.reason or f"the compiler ended with status {ended.status} ({last or 'it said nothing'})"
+
+    def _compile(self, sources: list[str], account: Account) -> Ended:
         remove_tree(self.work)
         os.mkdir(self.work, 0o711)
         try:
@@ -103,16 +113,11 @@ class Bytecode:
             copy_tree(self.written, self.taken, owner=account.uid, bounds=Bounds(BOUNDS.entries, BOUNDS.size))
             for source in sources:
                 self._install(source)
-        except (ConfinementError, TreeError) as error:
-            return str(error)
         finally:
             remove_tree(self.work)
-        if ended.status in (0, SYNTAX_ERROR):
-            return ended.reason
-        last = " ".join(ended.output.split()[-40:])
-        return ended.reason or f"the compiler ended with status {ended.status} ({last or 'it said nothing'})"
+        return ended
 
-    def _run(self, account: Unprivileged) -> Ended:
+    def _run(self, account: Account) -> Ended:
         options = ["-I", "-S", "-X", "utf8", "-X", f"pycache_prefix={self.written}"]
         command = [self.executable, *options, "-m", "compileall", "-q", "-i", self.list]
 
@@ -121,7 +126,9 @@ class Bytecode:
             os.chdir("/")
             os.execve(self.executable, command, {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
 
-        return run_confined(execute, seconds=LONGEST, output_limit=1 << 14, own_uid=account.own_uid)
+        return run_confined(
+            execute, seconds=LONGEST, output_limit=1 << 14, own_uid=account.uid if account.own else None
+        )
 
     def _install(self, source: str) -> None:
         folder, name = self._cached(source)

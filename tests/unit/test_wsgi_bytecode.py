@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import pwd
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_bytecode
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import unprivileged
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_builder, wsgi_bytecode
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import reader
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_bytecode import Bytecode
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
@@ -127,11 +128,28 @@ def test_a_compiler_that_fails_is_told(release: Path, tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho cannot; id -u; exit 3\n")
     program.chmod(0o755)
     problem = Bytecode(str(release), {**INTERPRETER, "executable": str(program)}).compile()
-    assert problem == f"the compiler ended with status 3 (cannot {unprivileged().uid})"
+    with reader() as account:
+        assert problem == f"the compiler ended with status 3 (cannot {account.uid})"
+        assert account.uid != 0
 
 
-def test_the_account_is_the_build_account_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert unprivileged().uid != 0
-    monkeypatch.setattr(pwd, "getpwnam", lambda name: pwd.struct_passwd((name, "x", 4242, 4243, "", "/", "/bin/false")))
-    monkeypatch.setattr("grp.getgrnam", lambda name: __import__("grp").struct_group((name, "x", 4243, [])))
-    assert unprivileged() == (4242, 4243, 4242)
+def test_nobody_builds_while_the_account_of_builds_compiles(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that runs under that account is ended with the compiler, so a build at the same time would be."""
+    monkeypatch.setattr(wsgi_builder, "BUILD_ROOT", str(tmp_path / "build"))
+    monkeypatch.setattr(wsgi_builder, "build_account", lambda: wsgi_builder.Account(54321, 54321, own=True))
+    lock = tmp_path / "build" / ".lock"
+    run_confined = wsgi_bytecode.run_confined
+    seen = []
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        with lock.open("w") as stream, pytest.raises(BlockingIOError):
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(options["own_uid"])
+        return run_confined(*arguments, **options)
+
+    monkeypatch.setattr(wsgi_bytecode, "run_confined", run)
+    assert Bytecode(str(release), INTERPRETER).compile() == ""
+    assert seen == [54321]
+    assert compiled(release)
