@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: These come first: `default` empties the cache of wheels, and what a container builds for `directives` the others find.
+#: First `default`, which empties the cache of wheels, and `directives`, for which a container builds what others find.
 FIRST = ("default", "directives")
 #: Two rows that run beside each other. What they measure has ten times the time that it takes on an idle machine.
 ROWS = (("pythons",), ("refusals", "upgrade", "debug"))
