@@ -225,6 +225,14 @@ def test_the_containerfile_of_an_example_is_short(example: str) -> None:
     assert len((ROOT / "examples" / example / "Containerfile").read_text(encoding="utf-8").splitlines()) <= 20
 
 
+def test_code_of_the_example_runs_as_no_root_in_its_build_and_owns_nothing_that_is_served() -> None:
+    lines = (ROOT / "examples/django/Containerfile").read_text(encoding="utf-8").splitlines()
+    (running,) = [number for number, line in enumerate(lines) if " python " in line]
+    before = [line for line in lines[:running] if line.startswith("USER ")]
+    assert before == ["USER 65532:0"]
+    assert "COPY --from=build --chown=0:0 /app/ /app/" in lines
+
+
 def test_no_secret_is_committed() -> None:
     for path in EXAMPLES.rglob("*"):
         assert path.suffix == ".yaml" or path.is_dir()
