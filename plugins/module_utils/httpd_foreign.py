@@ -32,20 +32,43 @@ MODULE_BYTES = 64 * 1024 * 1024
 """The most that is read of a module to find the Python that it embeds."""
 PATHS_OF_A_VHOST = 8
 
+DPKG_STATUS = "/var/lib/dpkg/status"
+"""What dpkg knows of packages; read at each run, which must not cost a process."""
+
 DOCUMENT_ROOT = "/var/www/html"
 DEFAULT_PAGE = "/usr/share/apache2/default-site/index.html"
 
 # With one of these, a file serves something; without, it only changes how.
 SERVING = frozenset(
-    "<virtualhost alias aliasmatch scriptalias scriptaliasmatch documentroot virtualdocumentroot virtualscriptalias "
-    "proxypass proxypassmatch redirect redirectmatch redirectpermanent redirecttemp rewriterule sethandler action "
-    "userdir wsgiscriptalias wsgiscriptaliasmatch wsgihandlerscript".split()
+    (
+        "<virtualhost",
+        "action",
+        "alias",
+        "aliasmatch",
+        "documentroot",
+        "proxypass",
+        "proxypassmatch",
+        "redirect",
+        "redirectmatch",
+        "redirectpermanent",
+        "redirecttemp",
+        "rewriterule",
+        "scriptalias",
+        "scriptaliasmatch",
+        "sethandler",
+        "userdir",
+        "virtualdocumentroot",
+        "virtualscriptalias",
+        "wsgihandlerscript",
+        "wsgiscriptalias",
+        "wsgiscriptaliasmatch",
+    )
 )
-PUBLISHING = frozenset("alias scriptalias proxypass wsgiscriptalias".split())
+PUBLISHING = frozenset(("alias", "proxypass", "scriptalias", "wsgiscriptalias"))
 RUNNING_WSGI = frozenset(
-    "wsgiscriptalias wsgiscriptaliasmatch wsgidaemonprocess wsgiimportscript wsgihandlerscript".split()
+    ("wsgidaemonprocess", "wsgihandlerscript", "wsgiimportscript", "wsgiscriptalias", "wsgiscriptaliasmatch")
 )
-ACME = frozenset("mdomain managedomain <mdomain <mdomainset mdstoredir mdcertificateauthority".split())
+ACME = frozenset(("<mdomain", "<mdomainset", "managedomain", "mdcertificateauthority", "mdomain", "mdstoredir"))
 
 _FILE = re.compile(r"\s*# In file: (?P<path>.+)\Z")
 _LINE = re.compile(r"\s*#\s*(?P<line>[0-9]+):\Z")
@@ -147,17 +170,21 @@ def ours(instance: Mapping[str, str]) -> dict[str, str]:
 def conffiles(*packages: str) -> dict[str, str]:
     """MD5 by path of the configuration files that these packages bring, all packages when none is named."""
     try:
-        result = subprocess.run(
-            ["dpkg-query", "--show", "--showformat=${Conffiles}\\n", *packages],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
+        stanzas = Path(DPKG_STATUS).read_text(encoding="utf-8", errors="replace").split("\n\n")
     except OSError:
         return {}
-    lines = (line.split() for line in result.stdout.decode(errors="replace").splitlines())
-    return {words[0]: words[1] for words in lines if len(words) >= 2}
+    found = {}
+    for stanza in stanzas:
+        if packages and stanza.partition("\n")[0].partition(": ")[2] not in packages:
+            continue
+        listed = stanza.partition("\nConffiles:\n")[2]
+        for line in listed.splitlines():
+            if not line.startswith(" "):
+                break
+            words = line.split()
+            if len(words) > 1:
+                found[words[0]] = words[1]
+    return found
 
 
 def untouched(path: str, known: Mapping[str, str], root: str) -> bool:
@@ -173,17 +200,17 @@ def untouched(path: str, known: Mapping[str, str], root: str) -> bool:
         return False
 
 
-def serves_the_default_page(document_root: str = DOCUMENT_ROOT, page: str = DEFAULT_PAGE) -> bool:
+def serves_the_default_page() -> bool:
     """Whether the folder of the distribution's default site holds nothing but the distribution's page."""
     try:
-        names = set(os.listdir(document_root))
+        names = os.listdir(DOCUMENT_ROOT)
         if not names:
             return True
-        return names == {"index.html"} and Path(document_root, "index.html").read_bytes() == Path(page).read_bytes()
-    except FileNotFoundError:
-        return not os.path.isdir(document_root)
+        page = Path(DOCUMENT_ROOT, "index.html")
+        regular = not page.is_symlink() and page.is_file() and page.stat().st_size == Path(DEFAULT_PAGE).stat().st_size
+        return names == ["index.html"] and regular and page.read_bytes() == Path(DEFAULT_PAGE).read_bytes()
     except OSError:
-        return False
+        return not os.path.isdir(DOCUMENT_ROOT)
 
 
 def candidates(instance: Mapping[str, str], replaced: Iterable[str] = ()) -> list[str]:
@@ -217,11 +244,15 @@ def candidates(instance: Mapping[str, str], replaced: Iterable[str] = ()) -> lis
 def find(instance: Mapping[str, str], replaced: Iterable[str] = ()) -> dict[str, Any]:
     """What is to be known of the sites of others; empty on a host of our own.
 
-    Reads only. ``sites``: what serves, one entry a vhost or file (``file``, ``line``, ``name``). ``vhosts``: what can be
-    asked. ``files``: those whose directives must stay. ``listen``, ``listen_with_ssl``: where their configuration
-    listens. ``wsgi``: the first directive that runs Python; ``python``: the version that runs it, and by which file
-    the module is loaded. ``acme``: the first directive of mod_md. ``mpm``: the module that is enabled.
-    ``served_by_main``: what the main server serves on a port without a vhost.
+    Reads only. The keys:
+
+    - ``sites``: what serves, one entry for a vhost or file, by ``file``, ``line`` and ``name`` (the directive);
+    - ``vhosts``: what can be asked; see :func:`vhosts`;
+    - ``files``: those whose directives have to stay;
+    - ``listen``, ``listen_with_ssl``: where their configuration listens;
+    - ``wsgi``: the first directive that runs Python, ``python``: see :func:`loaded_python`;
+    - ``acme``: the first directive of mod_md; ``mpm``: the module that is enabled;
+    - ``served_by_main``: what the main server serves on a port without a vhost.
     """
     replaced = list(replaced)
     if not instance["unit"] or not Path(instance["server_root"]).is_dir():
@@ -396,7 +427,7 @@ def _lines_of_ports(instance: Mapping[str, str], mine: Mapping[str, str]) -> Ite
 
 
 def loaded_python(instance: Mapping[str, str], files: Iterable[str]) -> dict[str, str]:
-    """The Python of the mod_wsgi that httpd loads (``version``), and the file that loads it; empty when none is known."""
+    """The Python of the mod_wsgi that httpd loads (``version``), and the ``file`` that loads it; empty without one."""
     root = instance["server_root"]
     loading = sorted(str(path) for path in Path(root, "mods-enabled").glob("*.load"))
     for file in [*loading, *sorted(files)]:
@@ -464,8 +495,8 @@ def server_problems(
     if mpm and mpm not in modules:
         chosen = ", ".join(module for module in modules if module.startswith("mpm_")) or "none"
         problems.append(
-            f"httpd of host {host} serves sites of others ({_named(foreign)}) with {mpm}, and httpd_modules has {chosen}; "
-            f"httpd loads one of them, so move those sites to {chosen} (a2dismod {mpm}), or use another host."
+            f"httpd of host {host} serves sites of others ({_named(foreign)}) with {mpm}, and httpd_modules has "
+            f"{chosen}; httpd loads one of them, so move those sites to {chosen} (a2dismod {mpm}), or use another host."
         )
     for mine in wanted:
         for theirs in foreign["listen"]:
@@ -476,17 +507,18 @@ def server_problems(
             listener = Listener(mine["address"], mine["port"])
             if listener.overlaps(other) and not _covers(other, mine):
                 problems.append(
-                    f"httpd_listen of host {host} has {mine['directive']}, and {theirs['file']}, line {theirs['line']}, "
-                    f"has Listen {other.directive}, which cannot both be bound; write {other.directive} in "
-                    "httpd_listen, or Listen without an address there."
+                    f"httpd_listen of host {host} has {mine['directive']}, and {theirs['file']}, line "
+                    f"{theirs['line']}, has Listen {other.directive}, which cannot both be bound; "
+                    f"write {other.directive} in httpd_listen, or Listen without an address there."
                 )
-    for served in foreign["served_by_main"]:
-        if served["port"] in [mine["port"] for mine in wanted[:-1]]:
-            problems.append(
-                f"{served['file']}, line {served['line']} ({served['directive']}), of host {host} is served by httpd's "
-                f"main server on port {served['port']}, which answers nothing there once a vhost does; put it into a "
-                f"<VirtualHost *:{served['port']}> of its own, or leave that port out of httpd_listen."
-            )
+    ports = [mine["port"] for mine in wanted[:-1]]
+    problems += [
+        f"{served['file']}, line {served['line']} ({served['directive']}), of host {host} is served by httpd's "
+        f"main server on port {served['port']}, which answers nothing there once a vhost does; put it into a "
+        f"<VirtualHost *:{served['port']}> of its own, or leave that port out of httpd_listen."
+        for served in foreign["served_by_main"]
+        if served["port"] in ports
+    ]
     return problems
 
 
@@ -502,9 +534,10 @@ def python_problem(foreign: Mapping[str, Any], host: str, python: str) -> str:
     if not loaded.get("version") or loaded["version"] == python:
         return ""
     return (
-        f"{site['file']}, line {site['line']} ({site['directive']}), of host {host} is a site of others that runs on Python "
-        f"{loaded['version']} ({loaded['file']} loads its mod_wsgi), and mod_wsgi_python asks for {python}; one httpd "
-        f'loads one mod_wsgi, so set mod_wsgi_python: "{loaded["version"]}", disable that site, or use another host.'
+        f"{site['file']}, line {site['line']} ({site['directive']}), of host {host} is a site of others that runs on "
+        f"Python {loaded['version']} ({loaded['file']} loads its mod_wsgi), and mod_wsgi_python asks for {python}; "
+        f'one httpd loads one mod_wsgi, so set mod_wsgi_python: "{loaded["version"]}", disable that site, '
+        "or use another host."
     )
 
 
@@ -518,15 +551,16 @@ def application_problems(foreign: Mapping[str, Any], applications: Iterable[Mapp
         if application.get("default_vhost") and any(vhost["first"] for vhost in foreign["vhosts"]):
             vhost = next(vhost for vhost in foreign["vhosts"] if vhost["first"])
             problems.append(
-                f"wsgi_apps: application '{name}', key default_vhost: on port {vhost['port']}, names that no site has are "
-                f"answered by {vhost['file']}, line {vhost['line']}, of others; remove the key, or disable that site."
+                f"wsgi_apps: application '{name}', key default_vhost: on port {vhost['port']}, names that no site has "
+                f"are answered by {vhost['file']}, line {vhost['line']}, of others; "
+                "remove the key, or disable that site."
             )
         if (application.get("tls") or {}).get("acme") and foreign["acme"]:
             acme = foreign["acme"]
             problems.append(
                 f"wsgi_apps: application '{name}', key tls.acme: {acme['file']}, line {acme['line']} "
                 f"({acme['directive']}), of others gets certificates by mod_md, which keeps them in one place for the "
-                "whole server; give this application a certificate (tls.certificate), or let mod_md be set up here alone."
+                "whole server; give this application a certificate (tls.certificate), or remove their directives."
             )
     return problems
 
@@ -544,8 +578,9 @@ def changed_reading(live: str, staged: str, files: Iterable[str]) -> str:
         for each in before:
             if each.file == file and (each.line, each.name, each.arguments) not in known:
                 return (
-                    f"{each.place} ({each.name}) belongs to others and would not be read any more, since the change takes away "
-                    "a module or file that it needs; name the module in httpd_extra_modules, or disable what it is for."
+                    f"{each.place} ({each.name}) belongs to others and would not be read any more, since the change "
+                    "takes away a module or file that it needs; name the module in httpd_extra_modules, or disable "
+                    "what it is for."
                 )
     firsts = {vhost["vhost"]: vhost for vhost in vhosts(before, files) if vhost["first"]}
     now = {vhost["vhost"]: vhost for vhost in vhosts(after, {each.file for each in after}) if vhost["first"]}

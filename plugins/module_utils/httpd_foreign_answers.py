@@ -33,13 +33,13 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r|\Z)")
 
 
 def questions(vhosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What to ask vhosts in the form of ``httpd_foreign.find``: paths by their names, and ``/`` by one that no site has."""
+    """What to ask vhosts in the form of ``httpd_foreign.find``: their paths; ``/`` also by a name that no site has."""
     found = []
     for vhost in vhosts:
         common = {key: vhost[key] for key in ("address", "port", "tls", "file", "line")}
         name = vhost["name"] or vhost["address"]
         found += [{**common, "name": name, "path": path} for path in vhost["paths"]]
-        if vhost["first"]:
+        if vhost["first"] and vhost["name"]:
             found.append({**common, "name": UNKNOWN_NAME, "path": "/"})
     return found[:QUESTIONS]
 

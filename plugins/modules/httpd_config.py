@@ -36,8 +36,8 @@ options:
   foreign:
     description:
       - What is known of the sites of others, as C(host.foreign) of M(modwsgi.deploy.httpd_preflight).
-      - httpd has to understand their files as before, and they are asked before the change; M(modwsgi.deploy.httpd_transaction)
-        asks them again.
+      - httpd has to understand their files as before, and they are asked before the change.
+      - M(modwsgi.deploy.httpd_transaction) asks them again.
     type: dict
     default: {}
     version_added: 0.3.0
@@ -253,9 +253,11 @@ def noticeable(transaction: Transaction) -> list[str]:
     sentences = []
     for folder, suffix, what in (("sites-enabled", ".conf", "sites"), ("mods-enabled", ".load", "modules")):
         paths = (Path(change.path) for change in gone)
-        names = sorted(path.stem for path in paths if path.parent.name == folder and path.suffix == suffix)
+        names = {path.stem for path in paths if path.parent.name == folder and path.suffix == suffix}
+        if any(path.endswith("/mods-enabled/modwsgi.load") for path in transaction.desired):
+            names.discard("wsgi")  # ours takes its place
         if names:
-            sentences.append(f"httpd runs, and these {what} are disabled by this change: {', '.join(names)}.")
+            sentences.append(f"httpd runs, and these {what} are disabled by this change: {', '.join(sorted(names))}.")
     lost = [port for change in transaction.changes for port in _ports_lost(change)]
     if lost:
         sentences.append(f"httpd runs, and no longer listens on {', '.join(lost)} after this change (httpd_listen).")

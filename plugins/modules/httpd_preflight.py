@@ -72,8 +72,9 @@ RETURN = r"""
 host:
   description:
     - The host.
-    - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen), C(listen_with_ssl),
-      C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main); see C(plugins/module_utils/httpd_foreign.py).
+    - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
+      C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
+      C(plugins/module_utils/httpd_foreign.py) explains.
   returned: success
   type: dict
   sample:
