@@ -541,6 +541,13 @@ def python_problem(foreign: Mapping[str, Any], host: str, python: str) -> str:
     )
 
 
+def _ports(application: Mapping[str, Any]) -> set[int]:
+    """Where an application answers, plain and over TLS."""
+    tls = application.get("tls")
+    secure = {int(tls.get("port", 443))} if isinstance(tls, Mapping) else set()
+    return secure | {int(application.get("port", 80))}
+
+
 def application_problems(foreign: Mapping[str, Any], applications: Iterable[Mapping[str, Any]]) -> list[str]:
     """What of ``wsgi_apps`` cannot go together with the sites of others, in sentences."""
     if not foreign:
@@ -548,8 +555,9 @@ def application_problems(foreign: Mapping[str, Any], applications: Iterable[Mapp
     problems = []
     for application in applications:
         name = application.get("name")
-        if application.get("default_vhost") and any(vhost["first"] for vhost in foreign["vhosts"]):
-            vhost = next(vhost for vhost in foreign["vhosts"] if vhost["first"])
+        ports = _ports(application)
+        vhost = next((vhost for vhost in foreign["vhosts"] if vhost["first"] and vhost["port"] in ports), None)
+        if application.get("default_vhost") and vhost:
             problems.append(
                 f"wsgi_apps: application '{name}', key default_vhost: on port {vhost['port']}, names that no site has "
                 f"are answered by {vhost['file']}, line {vhost['line']}, of others; "

@@ -40,7 +40,7 @@ options:
       - M(modwsgi.deploy.httpd_transaction) asks them again.
     type: dict
     default: {}
-    version_added: 0.3.0
+    version_added: 0.2.0
   files:
     description: The owner's complete set.
     type: list

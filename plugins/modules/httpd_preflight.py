@@ -38,13 +38,13 @@ options:
     type: str
     choices: [keep, ignore]
     default: ignore
-    version_added: 0.3.0
+    version_added: 0.2.0
   replaced:
     description: Enabled files that are to be gone, relative to the server root; what they serve is not looked at.
     type: list
     elements: str
     default: []
-    version_added: 0.3.0
+    version_added: 0.2.0
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
 attributes:

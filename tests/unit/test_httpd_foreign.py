@@ -359,6 +359,13 @@ def test_what_an_application_would_take_from_a_site_of_others_is_refused(
     assert ", line 1" in problem
 
 
+def test_an_application_may_answer_unknown_names_on_a_port_of_its_own(host: Host) -> None:
+    host.write("sites-enabled/old.conf", OLD_SITE)
+    assert (
+        httpd_foreign.application_problems(host.find(), [{"name": "shop", "default_vhost": True, "port": 8000}]) == []
+    )
+
+
 def test_a_host_of_our_own_has_no_such_problems() -> None:
     assert filters.foreign_problems({}, "web1", filters.listeners([80], 8079), ["mpm_event"]) == []
     assert httpd_foreign.application_problems({}, [{"name": "shop", "default_vhost": True}]) == []
