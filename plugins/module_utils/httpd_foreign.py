@@ -30,6 +30,8 @@ KEEP, IGNORE = "keep", "ignore"
 CONTROL_SECONDS = 60
 MODULE_BYTES = 64 * 1024 * 1024
 """The most that is read of a module to find the Python that it embeds."""
+CONFIGURATION_BYTES = 1024 * 1024
+"""The most that is read of a file of httpd's configuration."""
 PATHS_OF_A_VHOST = 8
 
 DPKG_STATUS = "/var/lib/dpkg/status"
@@ -152,6 +154,11 @@ def dump_of(instance: Mapping[str, str]) -> str:
     return result.stdout.decode(errors="replace") if result.returncode == 0 else ""
 
 
+def _read(path: str | Path) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(CONFIGURATION_BYTES)
+
+
 # Whose a file is.
 
 
@@ -195,7 +202,7 @@ def untouched(path: str, known: Mapping[str, str], root: str) -> bool:
     if real not in known:
         return False
     try:
-        return hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest() == known[real]
+        return hashlib.md5(_read(path), usedforsecurity=False).hexdigest() == known[real]
     except OSError:
         return False
 
@@ -312,7 +319,7 @@ def _sites(serving: list[Directive]) -> list[dict[str, Any]]:
 def _sites_by_text(path: str) -> list[dict[str, Any]]:
     """The same for a file of a configuration that httpd does not accept."""
     try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = _read(path).decode(errors="replace").splitlines()
     except OSError:
         return []
     names = ((number, line.strip().lower().partition(" ")[0]) for number, line in enumerate(lines, 1))
@@ -410,7 +417,7 @@ def _lines_of_ports(instance: Mapping[str, str], mine: Mapping[str, str]) -> Ite
     if str(path) in mine:
         path = Path(instance["state_directory"], "originals", mine[str(path)] or "none")
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = _read(path).decode(errors="replace").splitlines()
     except OSError:
         return
     conditions: list[str] = []
@@ -432,7 +439,7 @@ def loaded_python(instance: Mapping[str, str], files: Iterable[str]) -> dict[str
     loading = sorted(str(path) for path in Path(root, "mods-enabled").glob("*.load"))
     for file in [*loading, *sorted(files)]:
         try:
-            found = _LOADED.search(Path(file).read_text(encoding="utf-8", errors="replace"))
+            found = _LOADED.search(_read(file).decode(errors="replace"))
             if not found:
                 continue
             with Path(root, found["path"]).open("rb") as module:

@@ -29,6 +29,11 @@ RETRY_SECONDS = 0.2
 STATUS_LINE_BYTES = 512
 UNKNOWN_NAME = "modwsgi-unknown.invalid"
 
+
+class WorseAnswerError(Exception):
+    """Sites of others answer worse than before the change; the text is for the user."""
+
+
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r|\Z)")
 
 
@@ -111,6 +116,13 @@ def worse(answers: Iterable[Mapping[str, Any]]) -> list[str]:
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         now = list(pool.map(lambda answer: _settled(answer, deadline), answers))
     return [_sentence(answer, found) for answer, found in zip(answers, now) if rank(found) > rank(answer["status"])]
+
+
+def prove(answers: Iterable[Mapping[str, Any]]) -> None:
+    """Raises WorseAnswerError when a site answers worse than it did."""
+    problems = worse(answers)
+    if problems:
+        raise WorseAnswerError("\n".join(problems))
 
 
 def _settled(answer: Mapping[str, Any], deadline: float) -> int:

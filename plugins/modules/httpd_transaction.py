@@ -115,13 +115,11 @@ def main() -> None:
             with locked(described["state_directory"]):
                 before = journal.note(httpd_foreign_answers.MARK).get("answers", [])
                 if module.params["state"] == "committed":
-                    problems = httpd_foreign_answers.worse(before)
-                    if problems:
-                        module.fail_json(msg="\n".join(problems))
+                    httpd_foreign_answers.prove(before)
                     journal.commit(module.params["site"])
                 else:
                     done = httpd_return.roll_back(described) + after_return(before)
-    except (ControlError, JournalError, UnknownInstanceError) as error:
+    except (ControlError, JournalError, UnknownInstanceError, httpd_foreign_answers.WorseAnswerError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The transaction cannot be ended: {error}; correct that and run the play again.")

@@ -13,8 +13,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.filter import httpd as filters
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_foreign, mod_wsgi_plan, wsgi_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_foreign,
+    httpd_foreign_answers,
+    mod_wsgi_plan,
+    wsgi_files,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.modules import httpd_config
 from support import fake_httpd
@@ -222,6 +228,37 @@ def test_our_vhosts_are_read_after_those_of_others(host: Host) -> None:
     ours = {"name": "a", "site": "a", "default_vhost": False}
     assert wsgi_files.vhost_name(ours) == "100-modwsgi-a.conf"
     assert wsgi_files.vhost_name(ours, host.find()) > "tool.conf"
+
+
+def test_a_module_that_we_had_disabled_comes_back_when_others_have_a_site(host: Host) -> None:
+    host.run({"path": "mods-enabled/dir.load", "absent": True, "adopt": True})
+    assert not (host.root / "mods-enabled/dir.load").is_symlink()
+    host.write("sites-enabled/old.conf", OLD_SITE)
+    host.run()
+    assert os.readlink(host.root / "mods-enabled/dir.load") == "../mods-available/dir.load"
+
+
+def test_what_they_answered_before_the_change_is_kept_for_its_proof(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpd_foreign_answers, "status", lambda question: 200 if question["path"] == "/" else 404)
+    host.write("sites-enabled/old.conf", OLD_SITE)
+    journal = Journal(host.instance["state_directory"])
+    host.run({"path": "conf-enabled/a.conf", "content": "Timeout 5\n"})
+    kept = [(each["name"], each["path"], each["status"]) for each in journal.note("foreign")["answers"]]
+    assert kept == [("127.0.0.1", "/", 200), ("old.example", "/", 200), ("old.example", "/cgi-bin/", 404)]
+    monkeypatch.setattr(httpd_foreign_answers, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(httpd_foreign_answers, "status", lambda _: 404)
+    with pytest.raises(
+        httpd_foreign_answers.WorseAnswerError, match=r"old\.conf, line 1, answered .* with status 404 now"
+    ):
+        httpd_foreign_answers.prove(journal.note("foreign")["answers"])
+
+
+def test_nobody_is_asked_when_nothing_changes(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.write("sites-enabled/old.conf", OLD_SITE)
+    monkeypatch.setattr(httpd_foreign_answers, "status", lambda question: pytest.fail(str(question)))
+    assert host.run()["changed"] is False
 
 
 def test_a_module_that_others_had_enabled_stays_when_we_no_longer_want_it(host: Host) -> None:

@@ -70,8 +70,8 @@ REFUSALS = [
         "another Python than that of a site that others have",
         {"mod_wsgi_python": OTHER_PYTHON},
         f"/etc/apache2/sites-enabled/tool.conf, line 4 (wsgiscriptalias), of host {HOST} is a site of others that runs "
-        "on Python 3.11 (/etc/apache2/mods-enabled/modwsgi.load loads its mod_wsgi), and mod_wsgi_python asks for 3.12; "
-        'one httpd loads one mod_wsgi, so set mod_wsgi_python: "3.11", disable that site, or use another host.',
+        "on Python 3.11 (/etc/apache2/mods-enabled/modwsgi.load loads its mod_wsgi), and mod_wsgi_python asks for "
+        '3.12; one httpd loads one mod_wsgi, so set mod_wsgi_python: "3.11", disable that site, or use another host.',
     ),
     Refusal(
         "the place of a site that others have",
