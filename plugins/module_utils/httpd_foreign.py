@@ -597,14 +597,27 @@ def changed_reading(live: str, staged: str, files: Iterable[str]) -> str:
                     "takes away a module or file that it needs; name the module in httpd_extra_modules, or disable "
                     "what it is for."
                 )
-    firsts = {vhost["vhost"]: vhost for vhost in vhosts(before, files) if vhost["first"]}
-    now = {vhost["vhost"]: vhost for vhost in vhosts(after, {each.file for each in after}) if vhost["first"]}
-    for where, vhost in firsts.items():
-        other = now.get(where)
+    return _overtaken(vhosts(before, files), vhosts(after, {each.file for each in after}))
+
+
+def _overtaken(theirs: list[dict[str, Any]], now: list[dict[str, Any]]) -> str:
+    """Which vhost would answer in the place of one of theirs, in one sentence; empty when none would."""
+    firsts = {vhost["vhost"]: vhost for vhost in now if vhost["first"]}
+    for vhost in (vhost for vhost in theirs if vhost["first"]):
+        where = vhost["vhost"]
+        other = firsts.get(where)
         if other and (other["file"], other["line"]) != (vhost["file"], vhost["line"]):
             return (
                 f"{vhost['file']}, line {vhost['line']}, of others answers on {where} for names that no site has, and "
                 f"{other['file']} would take its place; let httpd read that site first, from a file in sites-enabled "
                 "whose name comes first there."
+            )
+        # httpd asks the vhosts of an address before those of all addresses.
+        closer = [one for one in now if where.startswith(f"{ANY}:") and one["port"] == vhost["port"]]
+        closer = [one for one in closer if one["vhost"] not in {each["vhost"] for each in theirs} | {where}]
+        if closer:
+            return (
+                f"{closer[0]['file']} would answer all requests to {closer[0]['vhost']}, which {vhost['file']}, line "
+                f"{vhost['line']}, of others answers on {where}; leave the address out of ours, or give that site its own."
             )
     return ""

@@ -290,6 +290,13 @@ def test_a_vhost_before_that_of_others_is_refused_by_place(host: Host) -> None:
     )
 
 
+def test_a_vhost_on_one_address_of_those_that_others_answer_on_is_refused(host: Host) -> None:
+    host.write("sites-enabled/old.conf", OLD_SITE)
+    ours = DEFAULT_SITE.replace("*:80", "192.0.2.1:80")
+    with pytest.raises(TransactionError, match=r"zz-ours\.conf would answer all requests to 192\.0\.2\.1:80, which "):
+        host.run({"path": "sites-enabled/zz-ours.conf", "content": ours})
+
+
 def test_ours_listen_only_where_others_do_not(host: Host) -> None:
     host.write("sites-enabled/tool.conf", WSGI_SITE)
     listeners = filters.listeners([80, 443, 8080, 8081], 8079)
