@@ -597,13 +597,15 @@ def changed_reading(live: str, staged: str, files: Iterable[str]) -> str:
                     "takes away a module or file that it needs; name the module in httpd_extra_modules, or disable "
                     "what it is for."
                 )
-    return _overtaken(vhosts(before, files), vhosts(after, {each.file for each in after}))
+    live_vhosts, staged_vhosts = (vhosts(each, {one.file for one in each}) for each in (before, after))
+    return _overtaken(live_vhosts, staged_vhosts, files)
 
 
-def _overtaken(theirs: list[dict[str, Any]], now: list[dict[str, Any]]) -> str:
-    """Which vhost would answer in the place of one of theirs, in one sentence; empty when none would."""
-    firsts = {vhost["vhost"]: vhost for vhost in now if vhost["first"]}
-    for vhost in (vhost for vhost in theirs if vhost["first"]):
+def _overtaken(before: list[dict[str, Any]], after: list[dict[str, Any]], files: set[str]) -> str:
+    """Which vhost would answer in the place of one in these files, in one sentence; empty when none would."""
+    firsts = {vhost["vhost"]: vhost for vhost in after if vhost["first"]}
+    known = {vhost["vhost"] for vhost in before}
+    for vhost in (vhost for vhost in before if vhost["first"] and vhost["file"] in files):
         where = vhost["vhost"]
         other = firsts.get(where)
         if other and (other["file"], other["line"]) != (vhost["file"], vhost["line"]):
@@ -613,11 +615,12 @@ def _overtaken(theirs: list[dict[str, Any]], now: list[dict[str, Any]]) -> str:
                 "whose name comes first there."
             )
         # httpd asks the vhosts of an address before those of all addresses.
-        closer = [one for one in now if where.startswith(f"{ANY}:") and one["port"] == vhost["port"]]
-        closer = [one for one in closer if one["vhost"] not in {each["vhost"] for each in theirs} | {where}]
+        beside = [one for one in after if where.startswith(f"{ANY}:") and one["port"] == vhost["port"]]
+        closer = [one for one in beside if one["vhost"] not in known]
         if closer:
             return (
                 f"{closer[0]['file']} would answer all requests to {closer[0]['vhost']}, which {vhost['file']}, line "
-                f"{vhost['line']}, of others answers on {where}; leave the address out of ours, or give that site its own."
+                f"{vhost['line']}, of others answers on {where}; leave the address out of ours, or give that site "
+                "one of its own."
             )
     return ""
