@@ -177,21 +177,23 @@ def ours(instance: Mapping[str, str]) -> dict[str, str]:
 def conffiles(*packages: str) -> dict[str, str]:
     """MD5 by path of the configuration files that these packages bring, all packages when none is named."""
     try:
-        stanzas = Path(DPKG_STATUS).read_text(encoding="utf-8", errors="replace").split("\n\n")
+        status = b"\n\n" + Path(DPKG_STATUS).read_bytes()
     except OSError:
         return {}
+    stanzas = status.split(b"\n\n") if not packages else [_stanza(status, package) for package in packages]
     found = {}
     for stanza in stanzas:
-        if packages and stanza.partition("\n")[0].partition(": ")[2] not in packages:
-            continue
-        listed = stanza.partition("\nConffiles:\n")[2]
-        for line in listed.splitlines():
-            if not line.startswith(" "):
-                break
+        for line in stanza.partition(b"\nConffiles:\n")[2].decode(errors="replace").splitlines():
             words = line.split()
-            if len(words) > 1:
-                found[words[0]] = words[1]
+            if not line.startswith(" ") or len(words) < 2:
+                break
+            found[words[0]] = words[1]
     return found
+
+
+def _stanza(status: bytes, package: str) -> bytes:
+    """What dpkg knows of one package."""
+    return b"\n" + status.partition(f"\n\nPackage: {package}\n".encode())[2].partition(b"\n\n")[0]
 
 
 def untouched(path: str, known: Mapping[str, str], root: str) -> bool:
