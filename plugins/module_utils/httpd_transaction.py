@@ -250,7 +250,7 @@ class Plan:
         }
 
     def _was_there(self, entry: Desired) -> bool:
-        """Whether it is a link that others had made before us: then it stays when we no longer want it."""
+        """Whether it is a link that others had made before us: beside sites of others, it stays when we are done."""
         if entry.kind != LINK:
             return False
         if entry.path in self.manifest.entries:
@@ -350,8 +350,8 @@ class Plan:
         removal = Desired(path, ABSENT, action=entry["action"])
         if entry["kind"] == ABSENT and found.kind != ABSENT:
             return  # others have put something there since
-        if "found" in entry and found.kind == LINK:
-            return  # others had put it there before
+        if "found" in entry and found.kind == LINK and self.transaction.foreign:
+            return  # others had put it there before, and may use it
         if entry["original"] and self.transaction.has_original(entry["original"]):
             yield Change(removal, found, entry["original"])
         elif found.kind != DIRECTORY or not any(Path(path).iterdir()):

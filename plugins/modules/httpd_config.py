@@ -223,11 +223,12 @@ def run(
     described = instance(name)
     sets = {**(together_with or {}), owner: files}
     foreign = foreign or {}
+    files_of_others = foreign.get("files", [])
     if check_mode:
-        return _result(Transaction(described, sets, predict=True))
+        return _result(Transaction(described, sets, predict=True, foreign=files_of_others))
     with locked(described["state_directory"]):
         httpd_return.recover(described)
-        transaction = Transaction(described, sets, predict=False, foreign=foreign.get("files", []))
+        transaction = Transaction(described, sets, predict=False, foreign=files_of_others)
         result = _result(transaction)
         _go_live(transaction, foreign.get("vhosts", []))
     return {**result, "unproven": transaction.journal.open}

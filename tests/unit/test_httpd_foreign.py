@@ -264,10 +264,17 @@ def test_nobody_is_asked_when_nothing_changes(host: Host, monkeypatch: pytest.Mo
 def test_a_module_that_others_had_enabled_stays_when_we_no_longer_want_it(host: Host) -> None:
     wanted = {"path": "mods-enabled/dir.load", "link": "../mods-available/dir.load"}
     added = {"path": "conf-enabled/a.conf", "content": "Timeout 5\n"}
+    host.write("sites-enabled/old.conf", OLD_SITE)
     host.run(wanted, added)
     host.run()
     assert (host.root / "mods-enabled/dir.load").is_symlink()
     assert not (host.root / "conf-enabled/a.conf").exists()
+
+
+def test_on_a_host_of_our_own_it_goes(host: Host) -> None:
+    host.run({"path": "mods-enabled/dir.load", "link": "../mods-available/dir.load"})
+    host.run()
+    assert not (host.root / "mods-enabled/dir.load").is_symlink()
 
 
 def test_a_change_that_takes_away_what_a_site_of_others_reads_is_refused_by_place(host: Host) -> None:
