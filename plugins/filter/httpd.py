@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_foreign,
     httpd_instance,
     httpd_listeners,
     httpd_logs,
@@ -68,10 +69,13 @@ def listeners(listen: Iterable[int | str], private_port: int, variables: bool = 
         raise AnsibleFilterError(str(error)) from error
 
 
-def module_files(wanted: Iterable[str], removed: Iterable[str], bare: Iterable[str]) -> list[dict[str, Any]]:
+def module_files(
+    wanted: Iterable[str], removed: Iterable[str], bare: Iterable[str], foreign: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """The files of mods-enabled, for the module httpd_config.
 
     ``removed`` modules are disabled unless they are wanted; ``bare`` ones go without the distribution's configuration.
+    Beside ``foreign`` sites nothing is disabled, and what is there of the configuration of bare ones stays.
     """
     wanted, bare = list(dict.fromkeys(wanted)), set(bare)
     removed = list(removed)
@@ -79,9 +83,12 @@ def module_files(wanted: Iterable[str], removed: Iterable[str], bare: Iterable[s
     files: list[dict[str, Any]] = []
     for name in wanted:
         files.append(_enabled(name, "load"))
-        files.append(_disabled("mods", name, "conf") if name in bare else {**_enabled(name, "conf"), "optional": True})
+        if name not in bare:
+            files.append({**_enabled(name, "conf"), "optional": True})
+        elif not foreign:
+            files.append(_disabled("mods", name, "conf"))
     for name in removed:
-        if name not in wanted:
+        if name not in wanted and not foreign:
             files += [_disabled("mods", name, "load"), _disabled("mods", name, "conf")]
     return files
 
@@ -137,6 +144,20 @@ def return_report(
     return "\n".join([reason, " ".join([*returned["done"], *proof])])
 
 
+def foreign_problems(
+    foreign: Mapping[str, Any], host: str, wanted: Iterable[Mapping[str, Any]], modules: Iterable[str]
+) -> list[str]:
+    """What of the server's settings cannot go together with the sites of others; see module_utils/httpd_foreign.py."""
+    return httpd_foreign.server_problems(foreign, host, wanted, modules)
+
+
+def uncovered_listeners(
+    wanted: Iterable[Mapping[str, Any]], foreign: Mapping[str, Any], modules: Iterable[str]
+) -> list[dict[str, Any]]:
+    """The listeners that the configuration of others does not have."""
+    return httpd_foreign.uncovered(wanted, foreign, modules)
+
+
 class FilterModule:
     """What Ansible looks for."""
 
@@ -149,6 +170,8 @@ class FilterModule:
             "httpd_stop_limits": stop_limits,
             "httpd_listeners": listeners,
             "httpd_logs": httpd_logs.described,
+            "httpd_foreign_problems": foreign_problems,
+            "httpd_uncovered_listeners": uncovered_listeners,
             "httpd_module_files": module_files,
             "httpd_removed_files": removed_files,
             "httpd_return_report": return_report,

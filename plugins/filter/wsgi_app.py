@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_foreign,
     httpd_sizing,
     wsgi_apps,
     wsgi_certificates,
@@ -37,7 +38,8 @@ def module_problems(applications: Sequence[Mapping[str, Any]], server: Mapping[s
     (``mod_wsgi_directives``).
     """
     version = wsgi_directives.module_version(server["version"], server["install_method"], server["host"])
-    return wsgi_apps.module_problems(applications, {**server, "version": version})
+    beside = httpd_foreign.application_problems(server["host"].get("foreign", {}), applications)
+    return wsgi_apps.module_problems(applications, {**server, "version": version}) + beside
 
 
 def _complete(
@@ -86,14 +88,15 @@ def files(
     certificates: Mapping[str, Mapping[str, Any]] | None = None,
     logging: Mapping[str, str] | None = None,
     private_port: int | str = wsgi_files.PRIVATE_PORT,
+    foreign: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The files of the role for ``httpd_config``, from the complete applications.
 
     ``certificates`` is what ``httpd_certificates`` returned; ``logging`` has ``format`` and ``destination``;
-    ``private_port`` is ``httpd_private_port``.
+    ``private_port`` is ``httpd_private_port``; ``foreign`` is ``httpd_host.foreign``.
     """
     try:
-        return wsgi_files.files(value, instance, certificates, logging, int(private_port))
+        return wsgi_files.files(value, instance, certificates, logging, int(private_port), foreign)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

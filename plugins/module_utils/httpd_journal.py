@@ -170,6 +170,10 @@ class Journal:
         """Whether a mark was set."""
         return os.path.exists(self._path(name))
 
+    def note(self, name: str) -> dict[str, Any]:
+        """What a mark was set with; empty without it."""
+        return self._read(name) if self.open and self.marked(name) else {}
+
     def returning(self) -> dict[str, Any]:
         """The strongest ``action`` of the steps that are undone, and their ``notes``."""
         return self._read(RETURNING)

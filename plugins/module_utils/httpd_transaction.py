@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_start
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_foreign, httpd_journal, httpd_start
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_pending import NONE, RELOAD, strongest
 
@@ -243,10 +243,20 @@ class Plan:
                 "kind": entry.kind,
                 "action": entry.action,
                 "original": before.get(entry.path, {}).get("original", "") or self._original(entry),
+                **({"found": "as wanted"} if self._was_there(entry) else {}),
             }
             for entry in self.desired.values()
             if entry.kind != LINK or self._has_target(entry)
         }
+
+    def _was_there(self, entry: Desired) -> bool:
+        """Whether it is a link that others had made before us: beside sites of others, it stays when we are done."""
+        if entry.kind != LINK:
+            return False
+        if entry.path in self.manifest.entries:
+            return "found" in self.manifest.entries[entry.path]
+        found = self._look(entry.path)
+        return not self._is_ours(entry.path) and self._is_done(entry, found)
 
     def _original(self, entry: Desired) -> str:
         """The name of the original that is kept, or will be; empty when there is none."""
@@ -340,6 +350,8 @@ class Plan:
         removal = Desired(path, ABSENT, action=entry["action"])
         if entry["kind"] == ABSENT and found.kind != ABSENT:
             return  # others have put something there since
+        if "found" in entry and found.kind == LINK and self.transaction.foreign:
+            return  # others had put it there before, and may use it
         if entry["original"] and self.transaction.has_original(entry["original"]):
             yield Change(removal, found, entry["original"])
         elif found.kind != DIRECTORY or not any(Path(path).iterdir()):
@@ -350,10 +362,18 @@ class Transaction:
     """The sets of one or more owners on one instance, which go live together."""
 
     def __init__(
-        self, instance: Mapping[str, str], sets: Mapping[str, Iterable[Mapping[str, Any]]], predict: bool
+        self,
+        instance: Mapping[str, str],
+        sets: Mapping[str, Iterable[Mapping[str, Any]]],
+        predict: bool,
+        foreign: Iterable[str] = (),
     ) -> None:
-        """``sets``: the files of each owner. ``predict``: check mode; nothing is written, and no httpd is fine."""
+        """``sets``: the files of each owner. ``predict``: check mode; nothing is written, and no httpd is fine.
+
+        ``foreign``: files of others, which httpd has to read as before.
+        """
         self.instance = instance
+        self.foreign = list(foreign)
         self.predict = predict
         self.root = instance["server_root"]
         self.state = Path(instance["state_directory"])
@@ -493,7 +513,16 @@ class Transaction:
         """Why httpd would not start on a configuration that it accepts; empty when nothing is known."""
         options = httpd_start.dump_options(self.instance)
         status, output = self._run_test(root, *options)
-        return httpd_start.problem(self.instance, output) if options and status == 0 else ""
+        if not options or status != 0:
+            return ""
+        return httpd_start.problem(self.instance, output) or self._misread(output.replace(root, self.root))
+
+    def _misread(self, staged: str) -> str:
+        """What of others httpd would no longer read as it does now; ``staged`` is its print of the copy."""
+        if not self.foreign:
+            return ""
+        live = httpd_foreign.dump_of(self.instance)
+        return httpd_foreign.changed_reading(live, staged, self.foreign) if live else ""
 
     def _run_test(self, root: str, *options: str) -> tuple[int, str]:
         """httpd's test of a server root: exit status, and both streams."""

@@ -103,6 +103,7 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
     values = {
         **site_values({**member["application"], "address": "*", "port": Reference("WSGI_PORT")}, [member], {}),
         **member,
+        "shared": False,
         "logs": LOGS,
     }
     return environment.get_template("vhost.conf.j2").render(values)

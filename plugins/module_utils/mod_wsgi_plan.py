@@ -21,6 +21,7 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils import container_engine
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS, Distribution
 from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import interpreter_answer
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_foreign import python_problem
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
     sentences,
@@ -541,7 +542,10 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     made = make(settings, inspection)
     # Only here is the version known that a distribution's package brings.
     unavailable = sentences(server_problems(settings["directives"], made["version"])) if made["version"] else []
-    problem = made["problem"] or _missing_drain_problem(settings, made) or " ".join(unavailable)
+    foreign = python_problem(
+        settings.get("foreign", {}), settings["host"], inspection["interpreter"].get("version", "")
+    )
+    problem = made["problem"] or foreign or _missing_drain_problem(settings, made) or " ".join(unavailable)
     return {**made, "problem": problem, "settings": dict(settings)}
 
 

@@ -72,8 +72,10 @@ def templates() -> jinja2.Environment:
     return environment
 
 
-def vhost_name(application: Mapping[str, Any]) -> str:
+def vhost_name(application: Mapping[str, Any], foreign: Mapping[str, Any] | None = None) -> str:
     """The vhost's file name. httpd reads them in order, and the first vhost of a port answers unknown names.
+
+    Beside ``foreign`` sites ours come last, so that these go on to answer what they have answered.
 
     What an application under a path of another one's vhost has is read before all vhosts, which name its group.
     """
@@ -81,7 +83,7 @@ def vhost_name(application: Mapping[str, Any]) -> str:
         return f"000-modwsgi-application-{application['name']}.conf"
     if application["default_vhost"]:
         return f"000-modwsgi-default-{application['name']}.conf"
-    return f"100-modwsgi-{application['name']}.conf"
+    return f"{'zz' if foreign else '100'}-modwsgi-{application['name']}.conf"
 
 
 def role_file(name: str) -> str:
@@ -115,13 +117,17 @@ def launcher_of(application: Mapping[str, Any]) -> str:
     return LAUNCHER if application["mode"] == DAEMON else f"{EMBEDDED}/{application['name']}.py"
 
 
-def mode_files(applications: Iterable[Mapping[str, Any]]) -> list[File]:
+def mode_files(applications: Iterable[Mapping[str, Any]], foreign: Mapping[str, Any] | None = None) -> list[File]:
     """The file that says whether applications may run in httpd's own processes, and its link.
+
+    Those of ``foreign`` sites may, as without us.
 
     The directive stands once: mod_wsgi 4.9.1 does not prepare Python there once it has read On, whatever it reads
     later, and the first request then crashes the process (measured on Debian 12, Apache 2.4, 2026-11).
     """
     embedded = any(application["mode"] != DAEMON for application in applications)
+    if foreign and not embedded:
+        return []
     content = HEADER + (
         "# An application runs inside httpd's own processes.\nWSGIRestrictEmbedded Off\n"
         if embedded
@@ -170,6 +176,7 @@ def application_files(
     instance: Mapping[str, str],
     environment: jinja2.Environment,
     logging: Mapping[str, str],
+    foreign: Mapping[str, Any] | None = None,
 ) -> list[File]:
     """The vhost of one application, its link, and its part of the private vhost.
 
@@ -188,10 +195,11 @@ def application_files(
         },
         "probe": root + PROBE,
         "library": root + LIBRARY,
+        "shared": bool(foreign),
     }
     if application["site"] != application["name"]:
         values |= {"vhosts": [], "redirect_vhosts": []}
-    name = vhost_name(application)
+    name = vhost_name(application, foreign)
     return [
         {
             "path": f"{instance['private_include']}/{application['name']}.conf",
@@ -211,6 +219,7 @@ def tls_files(
     instance: Mapping[str, str],
     environment: jinja2.Environment,
     certificates: Certificates,
+    foreign: Mapping[str, Any] | None = None,
 ) -> list[File]:
     """What TLS needs beside the vhosts; nothing when no site has it."""
     secure = [site for site in sites if site["tls"] is not None]
@@ -225,7 +234,7 @@ def tls_files(
             for site in secure
             if site["tls"]["acme"]
         ],
-        "ports": sorted({site["tls"]["port"] for site in secure}),
+        "ports": sorted({site["tls"]["port"] for site in secure} - _foreign_ports(foreign)),
         "files": httpd_tls.self_signed_files(UNKNOWN_HOST, instance["state_directory"]),
         "certificate": certificate_note(UNKNOWN_HOST, certificates),
         "settings": httpd_tls.settings("intermediate"),
@@ -243,6 +252,11 @@ def tls_files(
         },
         {"path": f"sites-enabled/{unknown}", "link": f"../sites-available/{unknown}"},
     ]
+
+
+def _foreign_ports(foreign: Mapping[str, Any] | None) -> set[int]:
+    """The ports whose unknown names are answered by a site of others."""
+    return {vhost["port"] for vhost in (foreign or {}).get("vhosts", [])}
 
 
 def acme_files(
@@ -300,11 +314,12 @@ def files(
     certificates: Certificates | None = None,
     logging: Mapping[str, str] | None = None,
     private_port: int = PRIVATE_PORT,
+    foreign: Mapping[str, Any] | None = None,
 ) -> list[File]:
     """All files of the role, for one transaction.
 
     ``certificates`` is what httpd_certificates has found; ``logging`` has `format` and `destination` of the logs;
-    ``private_port`` is `httpd_private_port`.
+    ``private_port`` is `httpd_private_port`; ``foreign`` is `httpd_host.foreign`.
 
     Raises QuotingError for a value that httpd's configuration cannot carry.
     """
@@ -316,13 +331,15 @@ def files(
     members = {site["name"]: [member_of(member) for member in by_site[site["name"]]] for site in sites}
     values = {site["name"]: site_values(site, members[site["name"]], found) for site in sites}
     of_applications = [
-        application_files(application, values[application["site"]], instance, environment, logging or PLAIN_LOGS)
+        application_files(
+            application, values[application["site"]], instance, environment, logging or PLAIN_LOGS, foreign
+        )
         for application in applications
     ]
     return [
         *helper_files(),
-        *mode_files(applications),
-        *tls_files(sites, instance, environment, found),
+        *mode_files(applications, foreign),
+        *tls_files(sites, instance, environment, found, foreign),
         *acme_files(members.values(), instance, environment, private_port),
         *(file for group in of_applications for file in group),
     ]

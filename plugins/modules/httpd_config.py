@@ -33,6 +33,14 @@ options:
     type: dict
     default: {}
     version_added: 0.2.0
+  foreign:
+    description:
+      - What is known of the sites of others, as C(host.foreign) of M(modwsgi.deploy.httpd_preflight).
+      - httpd has to understand their files as before, and they are asked before the change.
+      - M(modwsgi.deploy.httpd_transaction) asks them again.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   files:
     description: The owner's complete set.
     type: list
@@ -153,14 +161,24 @@ changes:
 import base64
 import json
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_foreign_answers,
+    httpd_pending,
+    httpd_return,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import httpd_main_process
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
+    ABSENT,
+    CONTENT,
+    Change,
     Transaction,
     TransactionError,
     decode_sets,
@@ -199,17 +217,20 @@ def run(
     files: list[dict[str, Any]],
     check_mode: bool,
     together_with: dict[str, list[dict[str, Any]]] | None = None,
+    foreign: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Do what the module promises; returns its result."""
+    """Do what the module promises; returns its result, with what visitors may notice as ``noticeable``."""
     described = instance(name)
     sets = {**(together_with or {}), owner: files}
+    foreign = foreign or {}
+    files_of_others = foreign.get("files", [])
     if check_mode:
-        return _result(Transaction(described, sets, predict=True))
+        return _result(Transaction(described, sets, predict=True, foreign=files_of_others))
     with locked(described["state_directory"]):
         httpd_return.recover(described)
-        transaction = Transaction(described, sets, predict=False)
+        transaction = Transaction(described, sets, predict=False, foreign=files_of_others)
         result = _result(transaction)
-        _go_live(transaction)
+        _go_live(transaction, foreign.get("vhosts", []))
     return {**result, "unproven": transaction.journal.open}
 
 
@@ -221,15 +242,49 @@ def _result(transaction: Transaction) -> dict[str, Any]:
         "changes": [change.describe() for change in transaction.changes],
         "diff": transaction.diff(),
         "unproven": bool(transaction.changes) or transaction.journal.open,
+        "noticeable": noticeable(transaction),
     }
 
 
-def _go_live(transaction: Transaction) -> None:
+def noticeable(transaction: Transaction) -> list[str]:
+    """What visitors of a server that runs may notice of the change, in sentences: what it takes away."""
+    if not transaction.changes or httpd_main_process(transaction.instance) is None:
+        return []
+    gone = [change for change in transaction.changes if change.desired.kind == ABSENT and not change.original]
+    sentences = []
+    for folder, suffix, what in (("sites-enabled", ".conf", "sites"), ("mods-enabled", ".load", "modules")):
+        paths = (Path(change.path) for change in gone)
+        names = {path.stem for path in paths if path.parent.name == folder and path.suffix == suffix}
+        if any(path.endswith("/mods-enabled/modwsgi.load") for path in transaction.desired):
+            names.discard("wsgi")  # ours takes its place
+        if names:
+            sentences.append(f"httpd runs, and these {what} are disabled by this change: {', '.join(sorted(names))}.")
+    lost = [port for change in transaction.changes for port in _ports_lost(change)]
+    if lost:
+        sentences.append(f"httpd runs, and no longer listens on {', '.join(lost)} after this change (httpd_listen).")
+    return sentences
+
+
+def _ports_lost(change: Change) -> list[str]:
+    if Path(change.path).name != "ports.conf" or change.desired.kind != CONTENT:
+        return []
+    return [port for port in _listens(change.found.content) if port not in _listens(change.desired.content)]
+
+
+def _listens(content: bytes) -> list[str]:
+    """Where a ports.conf listens whatever is loaded."""
+    return re.findall(r"^Listen[ \t]+(\S+)", content.decode(errors="replace"), re.IGNORECASE | re.MULTILINE)
+
+
+def _go_live(transaction: Transaction, vhosts: list[dict[str, Any]]) -> None:
     if not transaction.changes:
         transaction.save_manifests()
         return
     transaction.test()
+    answers = httpd_foreign_answers.ask(vhosts)
     httpd_return.begin(transaction.instance)
+    if answers:
+        transaction.journal.mark(httpd_foreign_answers.MARK, {"answers": answers})
     httpd_pending.add(transaction.instance, transaction.action)
     try:
         transaction.apply()
@@ -247,6 +302,7 @@ def main() -> None:
             "together_with": {"type": "dict", "default": {}},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
             "sensitive_files": {"type": "str", "no_log": True},
+            "foreign": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -260,6 +316,7 @@ def main() -> None:
             files,
             module.check_mode,
             decode_sets(parameters["together_with"]),
+            parameters["foreign"],
         )
     except (TransactionError, UnknownInstanceError, JournalError, ControlError) as error:
         module.fail_json(msg=str(error))
@@ -268,6 +325,8 @@ def main() -> None:
         module.fail_json(
             msg=f"The configuration cannot be put in place, and nothing was changed: {error}; {remedy}, then run again."
         )
+    for sentence in result.pop("noticeable"):
+        module.warn(sentence)
     module.exit_json(**result)
 
 

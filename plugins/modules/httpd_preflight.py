@@ -33,6 +33,20 @@ options:
     type: list
     elements: str
     default: []
+  foreign_sites:
+    description:
+      - V(keep) - the sites of others that httpd serves on this host are found.
+      - V(ignore) - they are not looked for, as on a host that serves nothing else.
+    type: str
+    choices: [keep, ignore]
+    default: ignore
+    version_added: 0.2.0
+  replaced:
+    description: Enabled files that are to be gone, relative to the server root; what they serve is not looked at.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
 attributes:
@@ -58,7 +72,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: The host.
+  description:
+    - The host.
+    - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
+      C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
+      C(plugins/module_utils/httpd_foreign.py) explains.
   returned: success
   type: dict
   sample:
@@ -70,6 +88,7 @@ host:
     service_manager: systemd
     cores: 2
     memory_mebibytes: 2048
+    foreign: {}
 missing_packages:
   description: Those of O(packages) that are not installed.
   returned: success
@@ -78,7 +97,7 @@ missing_packages:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_hosts
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_foreign, httpd_hosts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import (
     ListenerError,
@@ -96,6 +115,12 @@ def main() -> None:
             "listen": {"type": "list", "elements": "str", "required": True},
             "private_port": {"type": "int", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "foreign_sites": {
+                "type": "str",
+                "choices": [httpd_foreign.KEEP, httpd_foreign.IGNORE],
+                "default": httpd_foreign.IGNORE,
+            },
+            "replaced": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -104,7 +129,9 @@ def main() -> None:
         described = instance(parameters["instance"])
         wanted = listeners(parameters["listen"], parameters["private_port"], variables=not described["unit"])
         check_private_port(parameters["private_port"], is_host=bool(described["unit"]))
-        host = httpd_hosts.describe(parameters["host"])
+        keeps = parameters["foreign_sites"] == httpd_foreign.KEEP
+        foreign = httpd_foreign.find(described, parameters["replaced"]) if keeps else {}
+        host = {**httpd_hosts.describe(parameters["host"]), "foreign": foreign}
         httpd_hosts.refuse_taken_ports(described, wanted, parameters["host"])
     except (httpd_hosts.HostError, ListenerError, UnknownInstanceError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -11,6 +11,8 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - What M(modwsgi.deploy.httpd_config) and M(modwsgi.deploy.wsgi_switch) change can be undone until it is proven. This
     module ends it one way or the other; without such a change it does nothing.
+  - Sites of others that M(modwsgi.deploy.httpd_config) has asked before the change are asked again. V(committed) fails,
+    and ends nothing, when one of them answers worse than before; after going back, the result says how they answer.
   - Going back restores every file, link, owner and mode that was changed since the last proven state, also by earlier
     runs which were cut off, and lets httpd serve it by the weakest action that does - none when httpd has not read the
     new configuration yet, a reload or a restart where the change has needed it, a start when httpd has ended.
@@ -78,12 +80,19 @@ site:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_foreign_answers, httpd_return
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
+
+
+def after_return(before: list[dict[str, Any]]) -> list[str]:
+    """Whether the sites of others are as they were, in words; nothing where there are none."""
+    problems = httpd_foreign_answers.worse(before)
+    return problems or (["The sites of others answer as before."] if before else [])
 
 
 def main() -> None:
@@ -104,11 +113,13 @@ def main() -> None:
         changed = journal.open
         if changed and not module.check_mode:
             with locked(described["state_directory"]):
+                before = journal.note(httpd_foreign_answers.MARK).get("answers", [])
                 if module.params["state"] == "committed":
+                    httpd_foreign_answers.prove(before)
                     journal.commit(module.params["site"])
                 else:
-                    done = httpd_return.roll_back(described)
-    except (ControlError, JournalError, UnknownInstanceError) as error:
+                    done = httpd_return.roll_back(described) + after_return(before)
+    except (ControlError, JournalError, UnknownInstanceError, httpd_foreign_answers.WorseAnswerError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The transaction cannot be ended: {error}; correct that and run the play again.")

@@ -14,6 +14,7 @@ import pytest
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
 from support.site import Site, accepts_connections
+from support.sites_of_others import OF_OTHERS, of_others
 from support.snapshot import differences, snapshot
 from support.waiting import wait_for
 
@@ -53,10 +54,32 @@ sysconfig.get_config_var = lambda name: 0 if name == "Py_ENABLE_SHARED" else ans
 exec(sys.argv[1])' "$3"
 """
 
+# The host's own Python under another version's name. It is refused before anything of that version is needed.
+OTHER_PYTHON = "/opt/other/bin/python3.12"
+OTHER_PYTHON_SCRIPT = """#!/bin/sh
+exec /usr/bin/python3 -I -c 'import json, os, sys, sysconfig
+sys.version_info = (3, 12, 1)
+exec(sys.argv[1])' "$3"
+"""
+
 # On the control node: a source distribution that is not the published one.
 SPOILT_SOURCE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "mod_wsgi-6.1.1.tar.gz")
 
 REFUSALS = [
+    Refusal(
+        "another Python than that of a site that others have",
+        {"mod_wsgi_python": OTHER_PYTHON},
+        f"/etc/apache2/sites-enabled/tool.conf, line 4 (wsgiscriptalias), of host {HOST} is a site of others that runs "
+        "on Python 3.11 (/etc/apache2/mods-enabled/modwsgi.load loads its mod_wsgi), and mod_wsgi_python asks for "
+        '3.12; one httpd loads one mod_wsgi, so set mod_wsgi_python: "3.11", disable that site, or use another host.',
+    ),
+    Refusal(
+        "the place of a site that others have",
+        {},
+        "wsgi_apps: application 'blog', key default_vhost: on port 80, names that no site has are answered by "
+        "/etc/apache2/sites-enabled/000-default.conf, line 1, of others; remove the key, or disable that site.",
+        blog={"default_vhost": True},
+    ),
     Refusal(
         "a Python that is not on the host",
         {"mod_wsgi_python": "3.12"},
@@ -226,6 +249,7 @@ REFUSALS = [
 def fixture_prepared(machine: ManagedHost) -> Iterator[None]:
     """The odd files, and a stranger who listens on port 8090."""
     machine.run("install", "-D", "-m", "0755", "/dev/stdin", STATIC_PYTHON, text=STATIC_PYTHON_SCRIPT)
+    machine.run("install", "-D", "-m", "0755", "/dev/stdin", OTHER_PYTHON, text=OTHER_PYTHON_SCRIPT)
     SPOILT_SOURCE.write_bytes(b"not the published source")
     machine.attempt("systemctl", "stop", "stranger")  # of a run that was cut off
     machine.run("systemd-run", "--unit=stranger", "/usr/bin/python3", "-m", "http.server", "8090")
@@ -252,6 +276,7 @@ def test_bad_input_is_refused_and_nothing_changes(
     assert differences(before, snapshot(machine)) == {}
     assert shop.health() == 200
     assert blog.health() == 200
+    assert of_others(machine) == OF_OTHERS
 
 
 def test_refusals_leave_nothing_behind_for_the_next_run() -> None:
