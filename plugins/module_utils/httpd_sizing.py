@@ -30,7 +30,7 @@ DAEMON_MEMORY_SHARE = 0.6
 # MaxRequestWorkers, so that httpd's own limit decides.
 DAEMON_LISTEN_BACKLOG = 2048
 # Where there are several applications: the part of httpd's workers that each may hold, whatever it does.
-SHARE_OF_WORKERS = 0.5
+SHARE_OF_WORKERS = 0.75
 # Connections that may wait for a daemon process group all the same, however many threads it has.
 MIN_DAEMON_LISTEN_BACKLOG = 32
 # Seconds that a worker tries to connect to an application whose share is full, until its client gets 503.
@@ -132,11 +132,11 @@ def sizes(
       throughput (2x5: 913 requests/s, 2x15: 2,343; measured as above), 15 cost nothing elsewhere.
     - A worker waits with its request, so an application that hangs holds as many workers as may wait for it: 1,100
       requests to it took all 1,024, and nobody got an answer for 20 s, static files neither (measured as above). So
-      where there are several applications, the threads and the queue of each are half of the workers at the most, all
-      of its daemon process groups together; a further request tries for 2 s, and then its client gets 503. Half, since
-      two that hang at once are rarer than a crowd at one of them; a burst that an application works off within
-      the 2 s is answered whole. Two applications that hang can still hold all workers; so can clients that ask a
-      hanging one again at once, about 250 in a second for the other half.
+      where there are several applications, the threads and the queue of each are three quarters of the workers at the
+      most, all of its daemon process groups together; a further request tries for 2 s, and then its client gets 503.
+      So much, since a crowd at one application is more frequent than one that hangs: a burst is answered whole when
+      what exceeds the share finds room within the 2 s. Two applications that hang can still hold all workers, and so
+      can more than about 128 new requests a second to one.
     - An application that has the host for itself may use all: its backlog is longer than httpd has workers, so that
       its wait is bounded by queue-timeout and not by refused connections. The kernel cuts it to net.core.somaxconn
       (4,096).

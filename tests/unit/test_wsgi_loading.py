@@ -101,7 +101,7 @@ def test_a_process_that_ends_while_it_loads_is_told_by_the_next(loads: Loads, co
     assert loads.run(code).stderr == ""
     second = loads.run(code)
     assert second.stderr.startswith(
-        "The application shop is loaded again in 0 s, since the last 1 of its processes ended while they loaded it"
+        "The application shop is loaded again at once, since the last 1 of its processes ended while they loaded it"
     )
     assert "or after 20 s (startup_timeout)" in second.stderr
     assert "is loaded again in 1 s, since the last 2 of its processes" in loads.run(code).stderr

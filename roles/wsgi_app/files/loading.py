@@ -177,8 +177,9 @@ def begin(notes, name, limit):
         return
     seconds = pause(failures)
     sentence = (
-        "The application %s is loaded again in %d s, since the last %d of its processes ended while they loaded it: "
-        "by an exit, a crash, a stop, or after %s; see above.\n" % (name, seconds, failures, limit)
+        "The application %s is loaded again %s, since the last %d of its processes ended while they loaded it: "
+        "by an exit, a crash, a stop, or after %s; see above.\n"
+        % (name, "in %d s" % seconds if seconds else "at once", failures, limit)
     )
     if wait(seconds, sentence):
         notes.end()
