@@ -21,10 +21,10 @@ from support.waiting import wait_for
 MACHINE = ManagedHost("rollback-debian12")
 ERROR_LOG = "/var/log/apache2/error.log"
 SCRIPT = "/srv/wsgi/blog/current/wsgi.py"
-STOP_LIMIT = 5.0
-"""Seconds; httpd kills a daemon process that hears nothing 3 s after it was told, and nobody has requests here."""
 HUNG = 1100
 """Requests to an application that hangs: more than httpd's 1,024 workers."""
+PATIENCE = 15.0
+"""Seconds until the first of those that find no room is refused; measured 2."""
 ANSWERS = 50
 ANSWER_LIMIT = 0.5
 """Seconds in which half of the requests to the other application are answered; measured 0.02."""
@@ -88,9 +88,6 @@ def test_a_process_that_ends_at_each_import_is_started_more_and_more_rarely() ->
         "The application blog is loaded again in 2 s, since the last 3 of its processes ended while they loaded it",
     ):
         told(signal.SIGKILL)
-    begun = time.monotonic()
-    MACHINE.run("systemctl", "stop", "apache2")
-    assert time.monotonic() - begun < STOP_LIMIT
 
 
 def test_a_repaired_release_waits_for_nothing(good_script: str) -> None:
@@ -98,17 +95,16 @@ def test_a_repaired_release_waits_for_nothing(good_script: str) -> None:
     with logged("The application blog is loaded again in 4 s"):
         told(signal.SIGKILL)
     MACHINE.run("cp", "--preserve", "/root/wsgi.py", SCRIPT)
-    begun = time.monotonic()
-    told(signal.SIGUSR1)
+    with logged("terminated normally, exit code 0"):
+        told(signal.SIGUSR1)
     blog().wait_until_it_answers()
-    assert time.monotonic() - begun < STOP_LIMIT
     assert blog().get("/").text == "blog\n"
     assert "blog" in good_script
 
 
-async def status(host: str, path: str) -> bytes:
+async def status(address: str, host: str, path: str) -> bytes:
     """The status of one request."""
-    reader, writer = await asyncio.open_connection(MACHINE.address(), 80)
+    reader, writer = await asyncio.open_connection(address, 80)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         return (await reader.readline())[9:12]
@@ -116,14 +112,15 @@ async def status(host: str, path: str) -> bytes:
         writer.close()
 
 
-async def seconds_beside_a_hung_application() -> list[float]:
+async def seconds_beside_a_hung_application(address: str) -> list[float]:
     """How long the other application takes to answer while more requests than httpd has workers wait for one."""
-    hung = [asyncio.create_task(status("shop.example", "/slow?300")) for _ in range(HUNG)]
-    await asyncio.wait(hung, return_when=asyncio.FIRST_COMPLETED)
+    hung = [asyncio.create_task(status(address, "shop.example", "/slow?300")) for _ in range(HUNG)]
+    refused, _ = await asyncio.wait(hung, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    assert refused, "nobody was refused, so whoever waits holds a worker"
     found = []
     for _ in range(ANSWERS):
         begun = time.monotonic()
-        assert await status("blog.example", "/") == b"200"
+        assert await status(address, "blog.example", "/") == b"200"
         found.append(time.monotonic() - begun)
     assert {task.result() for task in hung if task.done()} == {b"503"}
     for task in hung:
@@ -136,8 +133,9 @@ def test_an_application_that_hangs_leaves_workers_to_the_others() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4 * HUNG), hard), hard))
     try:
-        assert median(asyncio.run(seconds_beside_a_hung_application())) < ANSWER_LIMIT
+        assert median(asyncio.run(seconds_beside_a_hung_application(MACHINE.address()))) < ANSWER_LIMIT
     finally:
-        MACHINE.run("systemctl", "kill", "--signal=SIGKILL", "apache2")  # what waits would wait for 300 s
+        # What waits would wait for 300 s.
+        MACHINE.run("systemctl", "kill", "--kill-whom=main", "--signal=SIGKILL", "apache2")
         MACHINE.run("systemctl", "restart", "apache2")
     blog().wait_until_it_answers()
