@@ -43,23 +43,30 @@ def module_problems(applications: Sequence[Mapping[str, Any]], server: Mapping[s
 
 
 def _complete(
-    applications: Sequence[Mapping[str, Any]], listen: Iterable[int | str], host: Mapping[str, Any]
+    applications: Sequence[Mapping[str, Any]],
+    listen: Iterable[int | str],
+    host: Mapping[str, Any],
+    overrides: Mapping[str, int | None] | None = None,
 ) -> list[dict[str, Any]]:
     try:
-        sizes = httpd_sizing.sizes(int(host["cores"]), int(host["memory_mebibytes"]), applications)
+        sizes = httpd_sizing.sizes(int(host["cores"]), int(host["memory_mebibytes"]), applications, overrides)
         return wsgi_apps.normalise(applications, listen, sizes["applications"])
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 
 
 def applications(
-    value: Sequence[Mapping[str, Any]], listen: Iterable[int | str], host: Mapping[str, Any]
+    value: Sequence[Mapping[str, Any]],
+    listen: Iterable[int | str],
+    host: Mapping[str, Any],
+    overrides: Mapping[str, int | None] | None = None,
 ) -> list[dict[str, Any]]:
     """``wsgi_apps`` in its complete form, without the environment variables, ordered by name.
 
-    ``listen`` is ``httpd_listen`` and ``host`` the fact ``httpd_host``.
+    ``listen`` is ``httpd_listen``, ``host`` the fact ``httpd_host``, and ``overrides`` the server's sizes that the user
+    sets, by the keys of the filter ``httpd_sizes``.
     """
-    return wsgi_apps.without_environments(_complete(value, listen, host))
+    return wsgi_apps.without_environments(_complete(value, listen, host, overrides))
 
 
 def user_files(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

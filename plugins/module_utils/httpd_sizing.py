@@ -26,8 +26,15 @@ DAEMON_PROCESS_MEBIBYTES = 150
 # The part of the memory that all daemon processes together may expect to get.
 DAEMON_MEMORY_SHARE = 0.6
 
-# Connections that may wait for a daemon process; above any MaxRequestWorkers, so that httpd's own limit decides.
+# Connections that may wait for the daemon processes of an application that has the host for itself; above any
+# MaxRequestWorkers, so that httpd's own limit decides.
 DAEMON_LISTEN_BACKLOG = 2048
+# Where there are several applications: the part of httpd's workers that each may hold, whatever it does.
+SHARE_OF_WORKERS = 0.75
+# Connections that may wait for a daemon process group all the same, however many threads it has.
+MIN_DAEMON_LISTEN_BACKLOG = 32
+# Seconds that a worker tries to connect to an application whose share is full, until its client gets 503.
+CONNECT_TIMEOUT = 2
 LISTEN_BACKLOG = 1024
 
 SERVER_KEYS = (
@@ -79,6 +86,20 @@ def _daemon_processes(cores: int, memory_mebibytes: int, applications: Sequence[
     return max(MIN_DAEMON_PROCESSES, min(cores, by_memory, MAX_DAEMON_PROCESSES))
 
 
+def _queue(
+    application: Mapping[str, Any], workers: int, number: int, processes: int, threads: int
+) -> dict[str, int | None]:
+    """How many requests may wait for each of an application's daemon process groups, and how long a further one."""
+    if number == 1:
+        return {"listen_backlog": DAEMON_LISTEN_BACKLOG, "connect_timeout": None}
+    groups = application.get("daemon_groups") or []
+    working = processes * threads
+    for group in groups:
+        working += int(group.get("processes") or GROUP_PROCESSES) * int(group.get("threads") or DAEMON_THREADS)
+    waiting = int((workers * SHARE_OF_WORKERS - working) / (1 + len(groups)))
+    return {"listen_backlog": max(MIN_DAEMON_LISTEN_BACKLOG, waiting), "connect_timeout": CONNECT_TIMEOUT}
+
+
 def sizes(
     cores: int,
     memory_mebibytes: int,
@@ -109,12 +130,22 @@ def sizes(
       processes need whose number the user gives (``processes``, ``daemon_groups``).
     - Threads wait for databases and other services: on a blocking endpoint the number of daemon threads decided the
       throughput (2x5: 913 requests/s, 2x15: 2,343; measured as above), 15 cost nothing elsewhere.
-    - The backlogs are longer than httpd has workers, so that the wait is bounded by queue-timeout and not by refused
-      connections. The kernel cuts them to net.core.somaxconn (4,096).
+    - A worker waits with its request, so an application that hangs holds as many workers as may wait for it: 1,100
+      requests to it took all 1,024, and nobody got an answer for 20 s, static files neither (measured as above). So
+      where there are several applications, the threads and the queue of each are three quarters of the workers at the
+      most, all of its daemon process groups together; a further request tries for 2 s, and then its client gets 503.
+      So much, since a crowd at one application is more frequent than one that hangs: a burst is answered whole when
+      what exceeds the share finds room within the 2 s. Two applications that hang can still hold all workers, and so
+      can more than about 128 new requests a second to one.
+    - An application that has the host for itself may use all: its backlog is longer than httpd has workers, so that
+      its wait is bounded by queue-timeout and not by refused connections. The kernel cuts it to net.core.somaxconn
+      (4,096).
+    - An embedded application runs in the workers themselves, and nothing bounds its part of them.
 
     Returns ``max_request_workers``, ``threads_per_child``, ``server_limit``, ``start_servers``,
     ``min_spare_threads``, ``max_spare_threads``, ``listen_backlog``, and ``applications``: by name ``processes``,
-    ``threads``, ``listen_backlog``.
+    ``threads``, ``listen_backlog``, ``connect_timeout`` (None: mod_wsgi's own). An application overrides the last two
+    in ``daemon_options``.
 
     Raises SizingError when cores or memory are not positive, or the sizes contradict each other.
     """
@@ -123,14 +154,11 @@ def sizes(
     applications = list(applications)
     processes = _daemon_processes(cores, memory_mebibytes, applications)
     wanted = {key: int(value) for key, value in (overrides or {}).items() if value is not None}
-    return {
-        **_server_sizes(memory_mebibytes, wanted),
-        "applications": {
-            application["name"]: {
-                "processes": application.get("processes") or processes,
-                "threads": application.get("threads") or DAEMON_THREADS,
-                "listen_backlog": DAEMON_LISTEN_BACKLOG,
-            }
-            for application in applications
-        },
-    }
+    server = _server_sizes(memory_mebibytes, wanted)
+    found = {}
+    for application in applications:
+        own = int(application.get("processes") or processes)
+        threads = int(application.get("threads") or DAEMON_THREADS)
+        queue = _queue(application, server["max_request_workers"], len(applications), own, threads)
+        found[application["name"]] = {"processes": own, "threads": threads, **queue}
+    return {**server, "applications": found}

@@ -137,6 +137,7 @@ def files(installation: Mapping[str, Any]) -> list[File]:
         {"path": f"conf-enabled/zzz-{image}", "link": f"../conf-available/{image}"},
         {"path": f"sites-available/{site}", "content": both},
         {"path": f"sites-enabled/{site}", "link": f"../sites-available/{site}"},
+        {"path": f"{LIBRARY}/loading.py", "content": role_file("loading.py")},
         {"path": f"{LIBRARY}/{LOG_WRITER}", "content": httpd_logs.writer(), "mode": "0755"},
         {"path": f"{LIBRARY}/{os.path.basename(DEBUG_CONFIGURATION)}", "content": role_file("debug.conf")},
         {"path": f"{LIBRARY}/image.json", "content": json.dumps(description(installation), indent=2) + "\n"},

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_tls, wsgi_vhost
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_tls, wsgi_variables, wsgi_vhost
 from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import (
     FOLDER_WILDCARD,
     PLAIN_PATH,
@@ -29,10 +29,12 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners imp
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import ACCOUNT, PATTERNS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives import (
     all_processes,
+    fewest_threads,
     probed_groups,
     replacement_seconds,
     scripts,
     server_problems,
+    startup_timeouts,
     unknown_groups,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_directives import check as check_directives
@@ -261,6 +263,12 @@ def check_environment(application: Application) -> Problems:
             yield key, "the name of an environment variable has letters, digits and '_' only; rename it"
         elif name in OUR_VARIABLES:
             yield key, "this variable is set by the role itself; remove it"
+        elif wsgi_variables.advice(str(name)):
+            yield (
+                key,
+                f"it has no effect in the server, where it is set only when Python runs already; "
+                f"{wsgi_variables.advice(str(name))}",
+            )
         if not isinstance(value, str):
             yield key, f"the value is of type {type(value).__name__} and must be a string; put it in quotes"
         elif "\x00" in value:
@@ -732,12 +740,22 @@ def normalise_health(application: Application, listen: Listen, site: Application
     }
 
 
+def connecting(application: Application, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """The daemon options, with the computed time for a request to reach a daemon process where the user sets none."""
+    timeout = sizes.get("connect_timeout")
+    if application["mode"] == EMBEDDED or boolean(application["debug"]) or timeout is None:
+        return {}
+    given = {key: value for key, value in (application.get("daemon_options") or {}).items() if value is not None}
+    return {"daemon_options": {"connect_timeout": timeout, **given}}
+
+
 def normalise_one(
     application: Application, listen: Listen, sizes: Mapping[str, Any], site: Application
 ) -> dict[str, Any]:
     """One application, complete.
 
-    `sizes` has the computed processes, threads and listen_backlog for it; `site` is the application of its vhost.
+    `sizes` has the computed processes, threads, listen_backlog and connect_timeout for it; `site` is the application of
+    its vhost.
     """
     given = {key: value for key, value in application.items() if value is not None}
     complete = {**DEFAULTS, **given}
@@ -750,6 +768,7 @@ def normalise_one(
         **{key: int(complete[key]) for key in INTEGERS},
         **{key: int(given.get(key, sizes[key])) for key in POSITIVE},
         "listen_backlog": int(sizes["listen_backlog"]),
+        **connecting(complete, sizes),
         "default_vhost": boolean(complete["default_vhost"]),
         "debug": debug,
         "debug_in_production": boolean(complete["debug_in_production"]),
@@ -774,6 +793,8 @@ def normalise_one(
     return {
         **result,
         "all_processes": all_processes(result),
+        "fewest_threads": fewest_threads(result),
+        "startup_timeouts": startup_timeouts(result),
         "replacement_seconds": replacement_seconds(result),
         "probed_groups": probed_groups(result),
     }

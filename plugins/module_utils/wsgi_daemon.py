@@ -95,6 +95,24 @@ def ask_to_restart(process: Process) -> None:
             return
 
 
+def kill(process: Process) -> None:
+    """End a daemon process at once, whatever it does; not a later one with the same pid."""
+    if alive(process):
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def threads(process: Process) -> int:
+    """How many threads a process has; 0 when it is gone."""
+    try:
+        found = len(os.listdir(f"/proc/{process.pid}/task"))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return found if alive(process) else 0
+
+
 def account(user: str) -> int | None:
     """The uid of an application's account, or None when there is none."""
     try:

@@ -35,6 +35,7 @@ APPLICATION_KEYS = (
     "lang",
     "locale",
     "debug",
+    "startup_timeouts",
 )
 """What the launcher, wsgi-run and wsgi-debug need to know of an application; none of it is secret."""
 

@@ -280,6 +280,26 @@ def probed_groups(application: Application) -> list[str]:
     return names[:1] if application["mode"] == "embedded" else names
 
 
+def startup_timeouts(application: Application) -> dict[str, int]:
+    """Seconds for the load of the application in each of its daemon process groups, by name; 0: no limit.
+
+    None has one in debug mode, where somebody may be reading, and httpd's own processes are not ended for one
+    application. The launcher keeps them: mod_wsgi's own limit begins with the first request.
+    """
+    if application["mode"] == "embedded":
+        return {}
+    limited = not application["debug"]
+    return {
+        str(group["group_name"]): int(group["startup_timeout"]) if limited else 0
+        for group in process_groups(application)
+    }
+
+
+def fewest_threads(application: Application) -> int:
+    """The threads of the daemon process that has the fewest."""
+    return min(int(group["threads"]) for group in process_groups(application))
+
+
 def all_processes(application: Application) -> int | None:
     """The daemon processes of all groups; None when mod_wsgi's default of one is used."""
     if application["processes"] is None:

@@ -22,6 +22,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import 
     EMBEDDED,
     LAUNCHER,
     LIBRARY,
+    LOADING,
     PROBE,
     RENEWALS,
     RUN_TOOL,
@@ -100,6 +101,7 @@ def helper_files() -> list[File]:
     """The scripts that all applications share, and the commands for operators."""
     return [
         {"path": LAUNCHER, "content": launcher_text()},
+        {"path": LOADING, "content": role_file("loading.py")},
         {"path": PROBE, "content": role_file("probe.py")},
         {"path": RUN_TOOL, "content": (MODULE_UTILS / "wsgi_run.py").read_text(encoding="utf-8"), "mode": "0755"},
         {"path": TERMINAL_TOOL, "content": role_file("wsgi_terminal.py")},

@@ -86,7 +86,12 @@ import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_certificate_files, httpd_return, wsgi_pages
+from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_certificate_files,
+    httpd_return,
+    wsgi_locales,
+    wsgi_pages,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_certificate_files import CertificateError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError
@@ -111,12 +116,15 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     """What the module returns. Raises the errors of what it looks at."""
     Transaction(described, decode_sets(parameters["configuration"]), predict=True)  # refuses what can be refused
     applications = parameters["applications"]
+    environments = decode_environments(parameters["environments"])
+    missing = list(wsgi_locales.problems(applications, environments))
+    if missing:
+        raise ValueError(" ".join(missing))
     accounts = Accounts(check_mode=True)
     accounts.ensure(applications)
     _, certificates = httpd_certificate_files.examine(parameters["certificates"])
     releases = {application["name"]: release_of(application, True, parameters) for application in applications}
     venvs = virtual_environments(applications, {**parameters, "releases": releases}, check_mode=True)
-    environments = decode_environments(parameters["environments"])
     chosen = {"releases": releases, "venvs": venvs, "launcher": parameters["launcher"]}
     switches = [Switch(each, environments.get(each["name"], {}), chosen, described) for each in applications]
     due = {

@@ -87,8 +87,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_log import LogTail, traceback, without_prefix
 
-PROBE_TIMEOUT = 20
-"""Seconds until a daemon process group has to answer the probe: more than a Python needs to start on a busy host."""
+PYTHON_SECONDS = 5
+"""Beyond startup_timeout, for Python itself, which starts before the application is loaded."""
 
 RETRY_SECONDS = 0.2
 NOT_YET = (502, 503, 504)
@@ -284,6 +284,17 @@ def groups_of(application: dict) -> list:
     return application.get("probed_groups") or [application["name"]]
 
 
+def probe_limit(application: dict, group: str) -> tuple:
+    """Seconds until a daemon process group has to answer the probe, and in words which setting says so."""
+    # A record that an earlier version has kept has none for each group; an embedded application has none at all.
+    limits = application.get("startup_timeouts") or {group: application.get("startup_timeout", 0)}
+    seconds = limits.get(group, 0)
+    if application["mode"] != "embedded" and seconds:
+        return seconds + PYTHON_SECONDS, f"startup_timeout is {seconds} s, and Python itself has {PYTHON_SECONDS} s"
+    timeout = application["health"]["timeout"]
+    return timeout + PYTHON_SECONDS, f"health.timeout is {timeout} s, and Python itself has {PYTHON_SECONDS} s"
+
+
 def expectation(application: dict, parameters: dict, group: str) -> dict:
     """What the probe has to answer in a daemon process group."""
     paths = application["paths"]
@@ -329,16 +340,18 @@ class Check:
         """Ask a daemon process group about itself."""
         port = self.parameters["private_port"]
         path = f"/probe/{group}"
+        limit, setting = probe_limit(self.application, group)
         try:
-            status, body = get_until("127.0.0.1", port, path, f"127.0.0.1:{port}", PROBE_TIMEOUT)
+            status, body = get_until("127.0.0.1", port, path, f"127.0.0.1:{port}", limit)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
-                f"The processes of {group} gave no answer within {PROBE_TIMEOUT} s ({describe(error)}); "
-                f"see {self.logs[0].path}.{self.evidence()}"
+                f"The processes of {group} gave no answer within {limit} s ({setting}; {describe(error)}); "
+                f"see {self.logs[1].path}.{self.evidence()}"
             ) from error
         if status != 200:
+            until = f" until {limit} s were over ({setting})" if status in NOT_YET else ""
             raise ProbeError(
-                f"The probe of {group} got status {status} from http://127.0.0.1:{port}{path}; "
+                f"The probe of {group} got status {status} from http://127.0.0.1:{port}{path}{until}; "
                 f"see {self.logs[1].path}.{self.evidence()}"
             )
         try:
@@ -369,7 +382,7 @@ class Check:
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
-                f"({describe(error)}); see {self.logs[0].path}.{self.evidence()}"
+                f"(health.timeout; {describe(error)}); see {self.logs[0].path}.{self.evidence()}"
             ) from error
         self.result.update(status=status, seconds=round(time.monotonic() - began, 3))
         if status != health["status"]:

@@ -312,6 +312,23 @@ def test_what_goes_wrong_is_on_stderr_with_its_traceback(containers: Containers)
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_an_import_that_hangs_is_ended_and_says_where(containers: Containers, mode: str) -> None:
+    faulty = {"WSGI_CHECK_IMPORT": "Off", "WSGI_STARTUP_TIMEOUT": "1", "TEST_IMPORT": "hang"}
+    container = containers.begin(*HARDENED, WSGI_MODE=mode, **faulty)
+    container.wait_for_output("The application /app/wsgi.py was not loaded within 1 s (WSGI_STARTUP_TIMEOUT)")
+    container.wait_for_output("The application /app/wsgi.py is loaded again at once")
+    assert 'File "/app/wsgi.py"' in container.output()
+    assert container.end("stop", "--time=30")[0] == 0
+
+
+def test_why_a_process_ended_is_on_stderr_at_any_level(containers: Containers) -> None:
+    container = containers.begin(WSGI_CHECK_IMPORT="Off", WSGI_LOG_LEVEL="error", TEST_IMPORT="exit")
+    container.wait_for_output("has died; deregistering and restarting it.")
+    container.wait_for_output("terminated by signal 3")  # what mod_wsgi makes of the exit status
+    container.wait_for_output("The application /app/wsgi.py is loaded again in 1 s")
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_what_an_application_prints_is_on_stderr_at_any_level(containers: Containers, mode: str) -> None:
     container = containers.start(WSGI_LOG_LEVEL="error", WSGI_MODE=mode)
     container.get("/print")

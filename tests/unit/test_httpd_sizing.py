@@ -35,7 +35,7 @@ def test_sizes_are_consistent(cores: int, memory: int, applications: int, thread
     assert len(found["applications"]) == applications
     for application in found["applications"].values():
         assert 2 <= application["processes"] <= 8
-        assert application["listen_backlog"] > found["max_request_workers"] or threads
+        assert applications > 1 or application["listen_backlog"] > found["max_request_workers"] or threads
 
 
 @given(memory=st.integers(64, 4_000_000), threads=st.none() | st.integers(1, 512))
@@ -64,6 +64,45 @@ def test_processes_whose_number_is_given_take_their_part_of_the_memory_first() -
     assert processes(processes=2) == 6
     assert processes(processes=2, daemon_groups=[{"processes": 2}, {}]) == 3
     assert processes(processes=100) == 2
+
+
+def held(application: dict[str, Any], groups: int = 1, threads_of_groups: int = 0) -> int:
+    """The most workers that wait for an application or with its daemon processes."""
+    return int(
+        application["processes"] * application["threads"] + threads_of_groups + groups * application["listen_backlog"]
+    )
+
+
+@given(memory=st.integers(64, 16384), number=st.integers(2, 12), cores=st.integers(1, 4))
+def test_one_of_several_applications_leaves_a_quarter_of_the_workers(memory: int, number: int, cores: int) -> None:
+    found = sizes(cores, memory, [{"name": str(index)} for index in range(number)])
+    for application in found["applications"].values():
+        assert held(application) <= found["max_request_workers"] * 0.75
+        assert application["connect_timeout"] == 2
+
+
+def test_an_application_alone_may_use_all_workers() -> None:
+    alone = sizes(2, 2048, [{"name": "shop"}])["applications"]["shop"]
+    assert alone["listen_backlog"] > 1024
+    assert alone["connect_timeout"] is None, "mod_wsgi's own"
+
+
+def test_the_daemon_process_groups_of_an_application_share_its_part() -> None:
+    groups = [{"processes": 2, "threads": 20}, {}]
+    found = sizes(2, 2048, [{"name": "shop", "daemon_groups": groups}, {"name": "blog"}])["applications"]
+    assert held(found["shop"], groups=3, threads_of_groups=2 * 20 + 15) in range(766, 769)
+    assert found["blog"]["listen_backlog"] > found["shop"]["listen_backlog"]
+
+
+def test_the_part_of_an_application_follows_the_workers_that_the_user_sets() -> None:
+    both = [{"name": "shop", "threads": 5}, {"name": "blog"}]
+    found = sizes(2, 2048, both, {"max_request_workers": 2048})["applications"]
+    assert held(found["shop"]) == held(found["blog"]) == 1536
+
+
+def test_an_application_with_more_threads_than_its_part_still_has_a_queue() -> None:
+    found = sizes(2, 2048, [{"name": "shop", "processes": 8, "threads": 100}, {"name": "blog"}])["applications"]
+    assert found["shop"]["listen_backlog"] == 32
 
 
 def test_every_result_can_be_overridden() -> None:

@@ -260,7 +260,8 @@ def test_what_an_earlier_run_has_left_is_removed(container: Container) -> None:
     (folder / "apache2.pid").write_text(f"{os.getpid()}\n")
     (folder / "wsgi.1.0.1.sock").write_text("")
     assert container.run().returncode == 0
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["loading"], "this one is new"
+    assert list((folder / "loading").iterdir()) == []
 
 
 def test_a_second_server_is_refused(container: Container) -> None:

@@ -173,3 +173,12 @@ def test_the_document_has_the_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert document.read_text() == f"before\n{tool.BEGIN}{settings.table()}{tool.END}after\n"
     with pytest.raises(ValueError, match="once each"):
         tool.replaced("nothing")
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [("warn", "warn wsgi:info"), ("error", "error wsgi:info"), ("notice", "notice wsgi:info"), ("info", "info")]
+    + [(level, level) for level in ("debug", "trace8")],
+)
+def test_why_a_process_ended_is_logged_at_every_level(level: str, written: str) -> None:
+    assert settings.derived(settings.read({"WSGI_LOG_LEVEL": level}))["MODWSGI_LOG_LEVEL"] == written

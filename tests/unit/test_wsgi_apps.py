@@ -89,6 +89,27 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"environment": {"A": 5}}, "environment.A", "is of type int and must be a string"),
     ({"environment": {"A": "a\0b"}}, "environment.A", "holds a NUL byte"),
     ({"environment": {"WSGI_STATIC_ROOT": "/x"}}, "environment.WSGI_STATIC_ROOT", "set by the role itself"),
+    (
+        {"environment": {"PYTHONPATH": "lib"}},
+        "environment.PYTHONPATH",
+        "use the key python_path",
+    ),
+    (
+        {"environment": {"LD_LIBRARY_PATH": "/opt"}},
+        "environment.LD_LIBRARY_PATH",
+        "set it in httpd_environment, for the w",
+    ),
+    ({"environment": {"LD_PRELOAD": "x.so"}}, "environment.LD_PRELOAD", "set it in httpd_environment"),
+    ({"environment": {"MALLOC_ARENA_MAX": "2"}}, "environment.MALLOC_ARENA_MAX", "set it in httpd_environment"),
+    ({"environment": {"PYTHONHOME": "/usr"}}, "environment.PYTHONHOME", "virtual environment of its own"),
+    (
+        {"environment": {"PYTHONHASHSEED": "0"}},
+        "environment.PYTHONHASHSEED",
+        "use mod_wsgi_directives.python_hash_seed",
+    ),
+    ({"environment": {"PYTHONUTF8": "1"}}, "environment.PYTHONUTF8", "set it in httpd_environment"),
+    ({"environment": {"LANG": "de_DE.UTF-8"}}, "environment.LANG", "use the keys lang and locale"),
+    ({"environment": {"LC_ALL": "de_DE.UTF-8"}}, "environment.LC_ALL", "use the keys lang and locale"),
     ({"script": "/etc/passwd"}, "script", "leads out of the source"),
     ({"script": "../outside.py"}, "script", "leads out of the source"),
     ({"script": "link.py"}, "script", "is a link that leads out of the source"),
@@ -257,6 +278,45 @@ def test_what_is_to_be_known_of_an_embedded_application_is_told(shop: dict[str, 
     (sentence,) = wsgi_apps.notes([shop, {**shop, "name": "blog", "mode": "embedded"}])
     assert sentence.startswith("The application 'blog' is embedded: ")
     assert "without a limit" in sentence
+
+
+def test_variables_that_have_their_effect_or_harm_nobody_are_let_through(shop: dict[str, Any]) -> None:
+    for name in (
+        "TZ",
+        "LANGUAGE",
+        "PYTHONUNBUFFERED",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONASYNCIODEBUG",
+        "PATH",
+        "LDAP_HOST",
+    ):
+        assert wsgi_apps.problems([{**shop, "environment": {name: "x"}}], [80]) == []
+
+
+def test_each_daemon_process_group_has_its_own_time_for_a_load(shop: dict[str, Any]) -> None:
+    shop |= {
+        "startup_timeout": 60,
+        "threads": 5,
+        "daemon_groups": [{"name": "slow", "paths": ["/slow"], "startup_timeout": 7, "threads": 3}],
+    }
+    (complete,) = wsgi_apps.normalise([shop], [80], {"shop": SIZES})
+    assert complete["startup_timeouts"] == {"shop": 60, "shop:slow": 7}
+    assert complete["fewest_threads"] == 3
+    (debugged,) = wsgi_apps.normalise([{**shop, "debug": True}], [80], {"shop": SIZES})
+    assert debugged["startup_timeouts"] == {"shop": 0}
+
+
+def test_the_time_to_reach_a_daemon_process_is_computed_unless_it_is_given(shop: dict[str, Any]) -> None:
+    def options(**change: Any) -> dict[str, Any]:
+        sizes = {**SIZES, "connect_timeout": 2}
+        (complete,) = wsgi_apps.normalise([{**shop, **change}], [80], {"shop": sizes})
+        return dict(complete.get("daemon_options") or {})
+
+    assert options() == {"connect_timeout": 2}
+    assert options(daemon_options={"maximum_requests": 9}) == {"connect_timeout": 2, "maximum_requests": 9}
+    assert options(daemon_options={"connect_timeout": 30}) == {"connect_timeout": 30}
+    assert options(daemon_options={"connect_timeout": None}) == {"connect_timeout": 2}
+    assert options(debug=True) == options(mode="embedded") == {}
 
 
 def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:

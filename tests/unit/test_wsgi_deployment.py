@@ -26,6 +26,7 @@ APPLICATION: dict[str, Any] = {
     "lang": "C.UTF-8",
     "locale": "C.UTF-8",
     "debug": False,
+    "startup_timeouts": {"shop": 15},
     "release_commands": [["true"]],
     "paths": layout("shop"),
 }

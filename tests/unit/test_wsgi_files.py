@@ -149,6 +149,7 @@ def test_the_default_application_comes_first(application: dict[str, Any]) -> Non
 def test_helpers_are_there_without_any_application() -> None:
     assert [path for path in contents() if path.startswith("/usr/local/")] == [
         "/usr/local/lib/modwsgi/launcher.py",
+        "/usr/local/lib/modwsgi/loading.py",
         "/usr/local/lib/modwsgi/probe.py",
         "/usr/local/lib/modwsgi/wsgi_run.py",
         "/usr/local/lib/modwsgi/wsgi_terminal.py",

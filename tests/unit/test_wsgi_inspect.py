@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_accounts, wsgi_locales
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_certificate_files import CertificateError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_return import journal_of
@@ -130,6 +130,40 @@ def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:
     assert found["releases"]["shop"] == {"id": "release-1", "path": f"{paths['releases']}/release-1", "changed": False}
     assert found["venvs"]["shop"]["path"] == os.path.realpath(paths["venv"])
     assert deployed.tree() == before
+
+
+@pytest.mark.parametrize("key", ["lang", "locale"])
+def test_a_locale_that_the_host_does_not_have_is_refused(host: Host, key: str) -> None:
+    host.application[key] = "xx_XX.UTF-8"
+    with pytest.raises(
+        ValueError, match=rf"application 'shop', key {key}: this host has no locale xx_XX.UTF-8 \(there "
+    ):
+        host.inspect()
+    assert host.tree() == []
+
+
+def test_locales_of_the_c_library_cost_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi_locales, "installed", lambda: pytest.fail("a program was run"))
+    monkeypatch.setattr(wsgi_locales.locale, "setlocale", lambda *_: pytest.fail("the locale was changed"))
+    for name in ("C", "POSIX", "C.UTF-8"):
+        host.application["locale"] = name
+        assert "switch" in host.inspect()["steps"]
+
+
+def test_a_time_zone_that_the_host_does_not_have_is_refused(
+    host: Host, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zones = tmp_path_factory.mktemp("zoneinfo")
+    (zones / "Europe").mkdir()
+    (zones / "Europe" / "Berlin").touch()
+    monkeypatch.setattr(wsgi_locales, "ZONES", str(zones))
+    for there in ("Europe/Berlin", ":Europe/Berlin", "CET-1CEST", "UTC", ""):
+        host.variables = {"TZ": there}
+        assert "switch" in host.inspect()["steps"]
+    host.variables = {"TZ": "Europe/Berln"}
+    with pytest.raises(ValueError, match=r"key environment.TZ: this host has no time zone of that name") as error:
+        host.inspect()
+    assert "Berln" not in str(error.value), "values of variables are not shown"
 
 
 def new_release(host: Host) -> None:

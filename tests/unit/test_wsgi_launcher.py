@@ -9,6 +9,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from typing import Any
 
 import pytest
 
-LAUNCHER = Path(__file__).parents[2] / "roles" / "wsgi_app" / "files" / "launcher.py"
+FILES = Path(__file__).parents[2] / "roles" / "wsgi_app" / "files"
+LAUNCHER = FILES / "launcher.py"
 
 
 class Site:
@@ -53,6 +55,7 @@ class Site:
 
     def launcher(self, name: str = "launcher") -> Path:
         """The launcher, which reads this site's configuration."""
+        (self.root / "loading.py").write_text((FILES / "loading.py").read_text())
         path = self.root / f"{name}.py"
         path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
         return path
@@ -67,6 +70,7 @@ def fixture_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Si
     yield Site(tmp_path)
     os.environ.clear()
     os.environ.update(before)
+    time.tzset()
     sys.path[:] = path
     os.chdir(folder)
     sys.modules.pop("wsgi_script", None)
@@ -106,6 +110,44 @@ def test_the_environment_is_there_when_the_script_is_imported(site: Site) -> Non
     assert seen["WSGI_STATIC_ROOT"] == str(site.release / "collected")
     assert seen["HOME"] == seen["WSGI_STATE_DIRECTORY"] == "/var/lib/wsgi/shop"
     assert seen["PATH"].startswith(f"{site.root}/venv/bin:")
+
+
+def test_the_time_zone_is_that_of_the_application(site: Site) -> None:
+    site.variables = {"TZ": "CET-1CEST"}
+    (zone,) = site.start("import time\nzone = time.tzname\ndef application(e, s): return [zone]\n")({}, None)
+    assert zone == ("CET", "CEST")
+
+
+def test_the_load_is_limited_and_leaves_no_thread(site: Site) -> None:
+    site.application.update(startup_timeouts={"shop": 15}, state=str(site.root))
+    script = (
+        "import os, threading\nseen = threading.active_count(), os.listdir({})\ndef application(e, s): return seen\n"
+    )
+    before = threading.active_count()
+    threads, notes = site.start(script.format(repr(str(site.root / ".wsgi-loading"))))({}, None)
+    assert threads == before + 1, "nothing has watched the load"
+    assert threading.active_count() == before
+    assert notes == [f"shop.{os.getpid()}"]
+    assert list((site.root / ".wsgi-loading").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "application",
+    [
+        {"startup_timeouts": {"shop": 15}, "debug": True},
+        {},  # of an earlier version of the role
+    ],
+)
+def test_debug_mode_is_not_limited(site: Site, application: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stops: list[Any] = []
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "subscribe_shutdown", stops.append, raising=False)
+    site.application.update(application, state=str(site.root))
+    before = threading.active_count()
+    script = "import threading\nseen = [threading.active_count()]\ndef application(e, s): return seen\n"
+    assert site.start(script)({}, None) == [before]
+    for stop in stops:
+        stop("process_stopping")
+    assert not (site.root / ".wsgi-loading").exists()
 
 
 def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:

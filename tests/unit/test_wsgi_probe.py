@@ -101,6 +101,45 @@ def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None
     assert daemon["daemon process group"] == "shop:slow"
 
 
+@pytest.mark.parametrize(
+    ("change", "limit", "setting"),
+    [
+        ({"startup_timeouts": {"shop": 15}}, 20, "startup_timeout is 15 s"),
+        ({"startup_timeouts": {"shop": 60, "shop:slow": 5}}, 65, "startup_timeout is 60 s"),
+        ({"startup_timeouts": {"shop": 0}}, 35, "health.timeout is 30 s"),
+        ({"startup_timeouts": {}, "mode": "embedded"}, 35, "health.timeout is 30 s"),
+        ({"startup_timeout": 25}, 30, "startup_timeout is 25 s"),  # a record of an earlier version
+    ],
+)
+def test_the_probe_waits_as_long_as_a_load_may_take(change: dict[str, Any], limit: int, setting: str) -> None:
+    application = {"mode": "daemon", "health": {"timeout": 30}, **change}
+    found, words = wsgi_probe.probe_limit(application, "shop")
+    assert found == limit
+    assert words.startswith(setting)
+
+
+@pytest.mark.parametrize("outcome", [TimeoutError(), (503, b"")])
+def test_a_probe_that_fails_says_which_setting_has_ended_it(
+    check: wsgi_probe.Check, monkeypatch: pytest.MonkeyPatch, outcome: Any
+) -> None:
+    waited = []
+
+    def answer(*arguments: Any) -> tuple[int, bytes]:
+        waited.append(arguments[4])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    monkeypatch.setattr(wsgi_probe, "get_until", answer)
+    check.application.update(mode="daemon", startup_timeouts={"shop": 60})
+    check.parameters["private_port"] = 8079
+    check.run()
+    assert waited == [65]
+    assert "65 s" in check.problem
+    assert "(startup_timeout is 60 s, and Python itself has 5 s" in check.problem
+
+
 def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
     check: wsgi_probe.Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +148,7 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
         "mode": "daemon",
         "application_group": "%{GLOBAL}",
         "probed_groups": ["shop", "shop:slow"],
+        "startup_timeouts": {"shop": 15, "shop:slow": 60},
         "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/releases/1"},
     }
     python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 297}

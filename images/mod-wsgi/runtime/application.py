@@ -5,6 +5,7 @@ As a program it only imports the application, for the check before a start: the 
 """
 
 import functools
+import importlib.util
 import os
 import site
 import sys
@@ -79,6 +80,16 @@ def with_traceback(function):
     return caught
 
 
+def bounded(group):
+    """A context with the limits of a load; see loading.py. In mode embedded too: httpd is there for this alone."""
+    spec = importlib.util.spec_from_file_location("modwsgi_loading", os.path.join(LIBRARY, "loading.py"))
+    loading = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loading)
+    setting = "WSGI_STARTUP_TIMEOUT"
+    notes = loading.Notes(os.path.join(os.environ["APACHE_RUN_DIR"], "loading"), group or "embedded", [])
+    return loading.bounded(os.environ["WSGI_SCRIPT"], int(os.environ[setting]), setting, notes)
+
+
 def start():
     """The WSGI callable."""
     set_module_path(os.environ["WSGI_HOME"])
@@ -89,7 +100,8 @@ def start():
     if not mod_wsgi.process_group:
         add_virtual_environment()
         set_module_path(os.environ["WSGI_HOME"])
-    return load_script()
+    with bounded(mod_wsgi.process_group):
+        return load_script()
 
 
 def check():

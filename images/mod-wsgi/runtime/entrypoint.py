@@ -34,6 +34,7 @@ APPLICATION = os.path.join(LIBRARY, "application.py")
 DESCRIPTION = os.path.join(LIBRARY, "image.json")
 DEBUG_CONFIGURATION = os.path.join(LIBRARY, "debug.conf")
 PYTHON = os.path.join(settings.VENV, "bin", "python")
+LOADING = os.path.join(settings.RUNTIME, "loading")
 PID_FILE = os.path.join(settings.RUNTIME, "apache2.pid")
 SHELLS = ("/bin/bash", "/bin/sh")
 ACCOUNT = "www-data"
@@ -165,6 +166,13 @@ def clear_runtime() -> None:
             os.unlink(entry.path)
 
 
+def prepare_loading() -> None:
+    """Make the folder in which the processes note that they load the application; see loading.py."""
+    os.mkdir(LOADING, 0o700)
+    if os.geteuid() == 0:
+        shutil.chown(LOADING, ACCOUNT, ACCOUNT)
+
+
 def become_application() -> dict[str, Any]:
     """For a child process of root: the account that the application has when it is served."""
     return {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -294,6 +302,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     check_capabilities()
     prepare_runtime()
     clear_runtime()
+    prepare_loading()
     with stoppable():
         run_hooks(values)
         if values["WSGI_CHECK_IMPORT"] == "On":

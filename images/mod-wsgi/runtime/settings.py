@@ -190,7 +190,8 @@ SETTINGS: tuple[Setting, ...] = (
         "WSGI_LOG_LEVEL",
         choice(*LOG_LEVELS),
         "warn",
-        "From which level on httpd logs on stderr. What the application prints is always there.",
+        "From which level on httpd logs on stderr. What the application prints is always there, and so are starts and "
+        "ends of its processes.",
     ),
     Setting("WSGI_LOG_FORMAT", choice("text", "json"), "text", "Format of both logs."),
     Setting("WSGI_MAX_BODY_SIZE", whole_number(0, 2**63 - 1), "104857600", "Bytes of a request's body; 0: no limit."),
@@ -269,6 +270,8 @@ def derived(values: Mapping[str, str]) -> dict[str, str]:
     return {
         "MODWSGI_ERROR_LOG": f"|{JSON_ERROR_LOG}" if is_json else "/proc/self/fd/2",
         "MODWSGI_REQUESTS_TO_END": str(int(values["WSGI_STOP_TIMEOUT"]) - PROCESSES_TO_END),
+        "MODWSGI_LOG_LEVEL": values["WSGI_LOG_LEVEL"]
+        + ("" if LOG_LEVELS.index(values["WSGI_LOG_LEVEL"]) >= LOG_LEVELS.index("info") else " wsgi:info"),
         "MODWSGI_LOG_FORMAT": "modwsgi-json" if is_json else "modwsgi",
         # An expression of httpd's: whether a request comes from one of them.
         "MODWSGI_FROM_PROXY": " || ".join(proxies) or "false",

@@ -9,18 +9,22 @@ settings may fall back to unsafe ones.
 Installed by the role wsgi_app; changes are overwritten.
 """
 
+import contextlib
 import functools
+import importlib.util
 import json
 import os
 import signal
 import site
 import sys
 import threading
+import time
 import types
 
 import mod_wsgi
 
 CONFIGURATION_ROOT = "/etc/wsgi"
+LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
 
 
@@ -50,6 +54,7 @@ def set_environment(application, variables, release):
     if application["static_root"]:
         os.environ["WSGI_STATIC_ROOT"] = os.path.join(release, application["static_root"])
     os.environ.update(variables)
+    time.tzset()  # the C library has read TZ before
 
 
 def set_module_path(application, release):
@@ -93,6 +98,23 @@ def load_script(application, release):
             "The script %s has no %s; set `callable` to the name of its WSGI application."
             % (path, application["callable"])
         ) from None
+
+
+def limits(application, release, venv):
+    """A context with the limits of a load. httpd's own processes and those of debug mode have none."""
+    seconds = application.get("startup_timeouts")  # not in the file of an earlier version of the role
+    if not mod_wsgi.process_group or application.get("debug") or seconds is None:
+        return contextlib.nullcontext()
+    spec = importlib.util.spec_from_file_location("modwsgi_loading", LOADING)
+    loading = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loading)
+    variables = os.stat(os.path.join(CONFIGURATION_ROOT, application["name"], "environment.json"))
+    notes = loading.Notes(
+        os.path.join(application["state"], ".wsgi-loading"),
+        mod_wsgi.process_group,
+        [release, venv, variables.st_ino, variables.st_mtime_ns],
+    )
+    return loading.bounded(application["name"], seconds.get(mod_wsgi.process_group, 0), "startup_timeout", notes)
 
 
 def changes(release):
@@ -141,7 +163,8 @@ def start():
         os.chdir(release)  # the folder of httpd's own processes is not the application's to change
     set_environment(application, variables, release)
     set_module_path(application, release)
-    function = load_script(application, release)
+    with limits(application, release, venv):
+        function = load_script(application, release)
     if application.get("debug"):  # not in the file of an earlier version of the role
         watch(release)
     return function

@@ -11,6 +11,11 @@ from urllib.parse import parse_qs
 if os.environ.get("TEST_THREAD"):  # keeps a process from ending
     threading.Thread(target=time.sleep, args=(3600,)).start()
 
+if os.environ.get("TEST_IMPORT") == "hang":
+    time.sleep(3600)
+if os.environ.get("TEST_IMPORT") == "exit":
+    os._exit(3)
+
 
 def application(environ, start_response):
     query = {name: values[0] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
