@@ -545,7 +545,8 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     foreign = python_problem(
         settings.get("foreign", {}), settings["host"], inspection["interpreter"].get("version", "")
     )
-    problem = made["problem"] or foreign or _missing_drain_problem(settings, made) or " ".join(unavailable)
+    # First: with the right headers, that Python could not serve here either.
+    problem = foreign or made["problem"] or _missing_drain_problem(settings, made) or " ".join(unavailable)
     return {**made, "problem": problem, "settings": dict(settings)}
 
 
