@@ -109,6 +109,56 @@ def _packages(allowed: Collection[str]) -> Check:
     return check
 
 
+FOREIGN_KEYS = (
+    "sites",
+    "vhosts",
+    "files",
+    "listen",
+    "listen_with_ssl",
+    "wsgi",
+    "python",
+    "acme",
+    "mpm",
+    "served_by_main",
+)
+"""What `httpd_foreign.find` tells of the sites of others."""
+MOST_FOREIGN_VALUES = 20_000
+_DEEPEST_FOREIGN = 5
+_FOREIGN_KEY = re.compile(r"[a-z_]{1,40}")
+# Names and paths of others may have almost any character; what begins a template is in none of them.
+_FOREIGN_TEXT = re.compile(r"(?:[^\x00-\x1f\x7f{]|\{(?![{%#]))*")
+
+
+def _foreign(value: Any) -> str:
+    """Nothing, or the known keys with texts, numbers, lists and mappings of these."""
+    wanted = "what a host says of the sites of others"
+    if (
+        not isinstance(value, Mapping)
+        or not set(value) <= set(FOREIGN_KEYS)
+        or len(value) not in {0, len(FOREIGN_KEYS)}
+    ):
+        return wanted
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    seen = 0
+    while waiting:
+        found, depth = waiting.pop()
+        seen += 1
+        if seen > MOST_FOREIGN_VALUES or depth > _DEEPEST_FOREIGN:
+            return f"{wanted}, of at most {MOST_FOREIGN_VALUES} values"
+        if isinstance(found, Mapping):
+            if not all(isinstance(key, str) and _FOREIGN_KEY.fullmatch(key) for key in found):
+                return wanted
+            waiting += [(each, depth + 1) for each in found.values()]
+        elif isinstance(found, list):
+            waiting += [(each, depth + 1) for each in found]
+        elif isinstance(found, str):
+            if len(found) > LONGEST_PATH or not _FOREIGN_TEXT.fullmatch(found):
+                return wanted
+        elif not isinstance(found, int) or abs(found) > 1 << 31:
+            return wanted
+    return ""
+
+
 _INTERPRETER: dict[str, Check] = {
     "executable": _path,
     "version": _text(_PYTHON, 'a version of Python such as "3.11"'),
@@ -134,6 +184,7 @@ _DESCRIPTION: dict[str, Check] = {
     "service_manager": _among(SERVICE_MANAGERS),
     "cores": _whole(1, MOST_CORES),
     "memory_mebibytes": _whole(1, MOST_MEMORY_MEBIBYTES),
+    "foreign": _foreign,
 }
 
 
@@ -165,6 +216,8 @@ def _part(answer: Any, checks: Mapping[str, Check], host: str, within: str = "",
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, bool):
         return value
     return int(value) if isinstance(value, int) else str(value)

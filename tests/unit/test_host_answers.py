@@ -73,6 +73,19 @@ DESCRIPTION: dict[str, Any] = {
     "service_manager": "systemd",
     "cores": 2,
     "memory_mebibytes": 2048,
+    "foreign": {},
+}
+FOREIGN: dict[str, Any] = {
+    "sites": [{"file": "/etc/apache2/sites-enabled/tool.conf", "line": 1, "name": "virtualhost"}],
+    "vhosts": [{"name": "tool.example", "port": 80, "tls": False, "paths": ["/", "/wiki/{page}"]}],
+    "files": ["/etc/apache2/sites-enabled/tool.conf"],
+    "listen": [],
+    "listen_with_ssl": [],
+    "wsgi": {},
+    "python": {},
+    "acme": {},
+    "mpm": "mpm_event",
+    "served_by_main": [],
 }
 
 
@@ -298,6 +311,29 @@ class TestDescription:
         found = sizes(host["cores"], host["memory_mebibytes"], [{"name": "shop"}])
         assert found["applications"]["shop"]["processes"] <= 8
         assert found["server_limit"] <= 16
+
+    def test_sites_of_others_are_told_as_they_are(self) -> None:
+        found = host_answers.host_description({**DESCRIPTION, "foreign": FOREIGN}, "web1")
+        assert found["foreign"] == FOREIGN
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"mpm": "{{ lookup('pipe', 'id') }}"},
+            {"mpm": "{% raw %}"},
+            {"mpm": "a\x1b[2J"},
+            {"mpm": "x" * 10_000},
+            {"mpm": None},
+            {"listen": [1.5]},
+            {"files": ["x"] * 30_000},
+            {"sites": [[[[[["deep"]]]]]]},
+            {"python": {"NAME": "x"}},
+            {"more": []},
+        ],
+    )
+    def test_sites_of_others_hold_no_template_and_have_bounds(self, change: dict[str, Any]) -> None:
+        with pytest.raises(AnswerError, match="foreign"):
+            host_answers.host_description({**DESCRIPTION, "foreign": {**FOREIGN, **change}}, "web1")
 
     def test_packages_that_nobody_asked_for(self) -> None:
         answer = {"host": DESCRIPTION, "missing_packages": ["apache2", "-oDPkg::Pre-Invoke=id"]}
