@@ -350,6 +350,7 @@ def test_the_plan_of_the_module_has_the_refusal(host: Host, monkeypatch: pytest.
     host.write("sites-enabled/tool.conf", WSGI_SITE)
     made = {"problem": "", "version": "", "reload_drain": True}
     monkeypatch.setattr(mod_wsgi_plan, "_wheel_plan", lambda *_: made)
+    monkeypatch.setattr(mod_wsgi_plan, "interpreter_answer", lambda answer, _host: answer)
     settings = {
         "install_method": "pip",
         "host": "web1",
