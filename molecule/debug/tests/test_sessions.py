@@ -104,11 +104,12 @@ def test_static_files_are_served(session: Session) -> None:
 
 
 def test_the_application_has_not_the_operator_s_terminal(machine: ManagedHost, session: Session) -> None:
-    def terminals(pid: int) -> set[str]:
-        return {machine.run("readlink", f"/proc/{pid}/fd/{fd}").strip() for fd in range(3)}
+    def terminals(pid: int, user: str) -> set[str]:
+        links = [f"/proc/{pid}/fd/{fd}" for fd in range(3)]
+        return set(machine.run("runuser", "--user", user, "--", "readlink", *links).split())
 
     (tool,), (server,) = session.tools(), session.servers()
-    assert terminals(server).isdisjoint(terminals(tool))
+    assert terminals(server, "wsgi-shop").isdisjoint(terminals(tool, "root"))
 
 
 def window(machine: ManagedHost, session: Session) -> str:
