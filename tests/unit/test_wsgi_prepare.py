@@ -50,6 +50,7 @@ def application(*commands: str, user: str = "", **keys: Any) -> dict[str, Any]:
         "lang": "C.UTF-8",
         "locale": "C.UTF-8",
         "debug": False,
+        "startup_timeouts": {},
         "release_commands": [["sh", "-c", command] for command in commands],
         "paths": {**layout("shop"), "state": "/tmp"},
         **keys,
