@@ -50,7 +50,11 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check examples molecule ## Prove everything: the checks, the examples' own tests, all Molecule scenarios (`image` has the images)
+test: check examples molecule ## Prove every promise: the checks, the examples' own tests, all Molecule scenarios (`image` has the images)
+
+.PHONY: test-all
+test-all: export MODWSGI_ALSO_TEST := breadth
+test-all: test ## The same with all breadth: older modules, further Pythons and images, a second build (before a release)
 
 .PHONY: examples
 examples: ## Run the examples' own tests
@@ -72,6 +76,7 @@ images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHO
 
 .PHONY: image-tests
 image-tests: TESTED := $(or $(MOD_WSGI),6.1.1)-python$(or $(IMAGE_PYTHON),3.11)
+image-tests: export MODWSGI_ALSO_TEST := breadth
 image-tests: ## Prove what docs/image.md promises, with the image of PYTHON=3.11 and the examples' images
 	@$(LAB) up --tools-only
 	$(LAB) images --python "$(or $(IMAGE_PYTHON),3.11)" --mod-wsgi "$(or $(MOD_WSGI),6.1.1)"
@@ -87,6 +92,7 @@ bench-deploy: ## Measure a cold deployment, one without changes, and one with a 
 	$(PYTHON) tools/bench_deploy.py
 
 .PHONY: shutdown-table
+shutdown-table: export MODWSGI_ALSO_TEST := breadth
 shutdown-table: ## Measure how processes end, in every case, and write the tables of docs/shutdown.md
 	@$(LAB) up
 	for action in destroy create converge; do molecule $$action --scenario-name shutdown; done

@@ -172,7 +172,10 @@ def secured_workflows() -> subprocess.CompletedProcess[str]:
 
 CHECKS: dict[str, Check] = {
     "ansible-lint": program("ansible-lint", "--offline", "-q", "--nocolor"),
-    "unit tests": program("pytest", "tests/unit"),
+    # A file stays in one process, so that one test at a time uses what it has on the machine, such as an account.
+    "unit tests": program(
+        "pytest", "-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder", "tests/unit"
+    ),
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
     "reference": program("python", "tools/reference.py", "--check"),

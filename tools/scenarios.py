@@ -1,30 +1,46 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Run all Molecule scenarios, each to its end, and tell which have failed and how long each took.
+"""Run all Molecule scenarios, each to its end, and tell which have failed, how long each took and its slowest tests.
 
 Scenarios that measure no short times run two at once; the output of each comes as a whole when it ends. Exits with 1
-when one has failed.
+when one has failed. With MODWSGI_ALSO_TEST=breadth they test all that `make test-all` does.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 
 #: First: `default` empties the cache of wheels, and what a container builds for `directives` the others find.
 FIRST = ("default", "directives")
-#: Two rows that run beside each other. What they measure has ten times the time that it takes on an idle machine.
-ROWS = (("pythons",), ("refusals", "upgrade", "debug"))
+#: Two of these run at once, in this order: the long ones first. What they measure has ten times the time that it takes
+#: on an idle machine.
+BESIDE = ("refusals", "pythons", "upgrade", "debug")
+#: How many of the slowest tests are told.
+SLOWEST = 10
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test that ran."""
+
+    name: str
+    seconds: float
+    """With the fixtures that it was the first to use."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +50,29 @@ class Outcome:
     scenario: str
     status: int
     seconds: float
+    tests: tuple[Test, ...] = ()
 
     def line(self) -> str:
         """For people."""
-        return f"{'ok    ' if self.status == 0 else 'failed'} {self.seconds:6.0f} s  {self.scenario}"
+        state = "ok    " if self.status == 0 else "failed"
+        return f"{state} {self.seconds:6.0f} s {len(self.tests):5} tests  {self.scenario}"
+
+
+def tests_in(report: Path) -> tuple[Test, ...]:
+    """The tests of a report in pytest's JUnit format that were not skipped; none when nothing was verified."""
+    if not report.exists():
+        return ()
+    # What our own pytest has written is no hostile XML.
+    cases = [case for case in ET.parse(report).getroot().iter("testcase") if case.find("skipped") is None]  # noqa: S314
+    return tuple(Test(case.get("name", ""), float(case.get("time", "0"))) for case in cases)
+
+
+def slowest(outcomes: Iterable[Outcome]) -> list[str]:
+    """A line for each of the tests that took longest."""
+    every = [(test.seconds, outcome.scenario, test.name) for outcome in outcomes for test in outcome.tests]
+    return [
+        f"{seconds:6.1f} s  {scenario}: {name}" for seconds, scenario, name in sorted(every, reverse=True)[:SLOWEST]
+    ]
 
 
 def scenarios(root: Path) -> list[str]:
@@ -45,47 +80,47 @@ def scenarios(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
 
 
-def steps(names: Iterable[str]) -> list[tuple[tuple[str, ...], ...]]:
-    """What is done one after the other: each step is one or more rows that run beside each other."""
+def steps(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """What is done one after the other: each step is one scenario, or several of which two run at once."""
     left = list(names)
-    rows = tuple(tuple(name for name in row if name in left) for row in ROWS)
-    beside = {name for row in rows for name in row}
-    first = [((name,),) for name in FIRST if name in left]
-    last = [((name,),) for name in left if name not in FIRST and name not in beside]
-    return [*first, *([rows] if beside else []), *last]
+    beside = tuple(name for name in BESIDE if name in left)
+    first = [(name,) for name in FIRST if name in left]
+    last = [(name,) for name in left if name not in FIRST and name not in beside]
+    return [*first, *([beside] if beside else []), *last]
 
 
 class Runner:
     """Runs scenarios."""
 
-    def __init__(self, action: str) -> None:
-        self.action = action
+    def __init__(self, action: str, reports: Path) -> None:
+        self.action, self.reports = action, reports
         self._output = threading.Lock()
 
     def run(self, scenario: str, alone: bool) -> Outcome:
         """Run one; its output comes at once when it is alone."""
-        command = ["molecule", self.action, "--scenario-name", scenario]
-        began = time.monotonic()
         if alone:
-            status = subprocess.run(command, cwd=ROOT, check=False).returncode
-            return self._told(Outcome(scenario, status, time.monotonic() - began))
+            return self._told(self._run(scenario, None))
         with tempfile.TemporaryFile() as output:
-            status = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False).returncode
-            outcome = Outcome(scenario, status, time.monotonic() - began)
+            outcome = self._run(scenario, output)
             output.seek(0)
             with self._output:
                 sys.stdout.buffer.write(output.read())
                 return self._told(outcome)
 
-    def row(self, names: Sequence[str], alone: bool) -> list[Outcome]:
-        """Run some one after the other."""
-        return [self.run(name, alone) for name in names]
+    def _run(self, scenario: str, output: IO[bytes] | None) -> Outcome:
+        report = self.reports / f"{scenario}.xml"
+        options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junit-xml={shlex.quote(str(report))}"
+        began = time.monotonic()
+        done = subprocess.run(
+            ["molecule", self.action, "--scenario-name", scenario],
+            cwd=ROOT, env={**os.environ, "PYTEST_ADDOPTS": options}, stdout=output, stderr=output, check=False,
+        )  # fmt: skip
+        return Outcome(scenario, done.returncode, time.monotonic() - began, tests_in(report))
 
-    def step(self, rows: Sequence[Sequence[str]]) -> list[Outcome]:
-        """Run rows beside each other."""
-        with ThreadPoolExecutor(len(rows)) as pool:
-            ended = list(pool.map(lambda row: self.row(row, alone=len(rows) == 1), rows))
-        return [outcome for outcomes in ended for outcome in outcomes]
+    def step(self, names: Sequence[str]) -> list[Outcome]:
+        """Run scenarios, two at once."""
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda name: self.run(name, alone=len(names) == 1), names))
 
     @staticmethod
     def _told(outcome: Outcome) -> Outcome:
@@ -99,8 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", nargs="?", default="test", help="what Molecule is to do with each (default: test)")
     options = parser.parse_args(arguments)
-    runner = Runner(options.action)
-    outcomes = [outcome for rows in steps(scenarios(ROOT)) for outcome in runner.step(rows)]
+    with tempfile.TemporaryDirectory(prefix="modwsgi-reports-") as reports:
+        runner = Runner(options.action, Path(reports))
+        outcomes = [outcome for names in steps(scenarios(ROOT)) for outcome in runner.step(names)]
+    if slow := slowest(outcomes):
+        print(f"The slowest {len(slow)} tests:", *slow, "", sep="\n")
     print("\n".join(outcome.line() for outcome in outcomes), flush=True)
     return 1 if any(outcome.status for outcome in outcomes) else 0
 

@@ -13,15 +13,17 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[level]) for level in (1, 2)]
 
+from support.breadth import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: E402, F401 - hooks
 from support.containers import Containers, docker  # noqa: E402 - the folder of tests is not importable before
 
 from tools.laboratory.wsgi_images import versions  # noqa: E402 - nor is this
 
 BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 FORMS = {"default": BASE, "slim": f"{BASE}-slim"}
+OTHERS = pytest.mark.breadth("images for other Pythons, made by the same recipe")
 #: All images of images/versions.json, or only the named one, in both forms.
 EVERY = [
-    name
+    pytest.param(name, marks=() if BASE in image.names else OTHERS)
     for image in versions(Path(__file__).parents[2])
     if "MODWSGI_IMAGE" not in os.environ or BASE in image.names
     for name in (image.names[0], image.slim_names[0])

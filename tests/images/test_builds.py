@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other builds: a second one of the same commit has the same files, and one on another base serves.
 
-Both begin with an empty cache, so they take minutes; they run side by side.
+Both begin with an empty cache, so they take minutes; they run side by side. The first is left to `make test-all`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import APPLICATION, FORMS
+from support import breadth
 from support.containers import HARDENED, Containers, docker
 from support.file_tree import differences, file_tree
 
@@ -36,7 +37,8 @@ OWN_PYTHON = "3.13"
 class Builds:
     """What was built."""
 
-    again: Image
+    again: Image | None
+    """With breadth alone."""
     on_own_base: Image
 
 
@@ -106,18 +108,20 @@ def fixture_builds() -> Iterator[Builds]:
     names = [f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("again", "own-base")]
     try:
         with ThreadPoolExecutor() as pool:
-            again = pool.submit(build_again, lab, original, names[0])
+            again = pool.submit(build_again, lab, original, names[0]) if breadth.wanted() else None
             own = pool.submit(build_on_own_base, lab, names[1])
-            yield Builds(again.result(), own.result())
+            yield Builds(again and again.result(), own.result())
     finally:
         for name in names:
             made = [found for stage in wsgi_images.STAGES for found in replace(original, tags=(name,)).stage(stage)]
             docker("image", "rm", "--force", *made, f"modwsgi-lab/{name}:base", check=False)
 
 
+@pytest.mark.breadth("a second complete build; unit tests have what makes it the same")
 @pytest.mark.parametrize("form", FORMS)
 def test_two_builds_of_one_commit_have_the_same_files(builds: Builds, form: str) -> None:
     """Names, kinds, modes, owners, times, sizes and contents."""
+    assert builds.again
     names = {"default": builds.again.names[0], "slim": builds.again.slim_names[0]}
     first, second = file_tree(FORMS[form]), file_tree(names[form])
     assert len(first) > 1000

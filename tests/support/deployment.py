@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support import breadth
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -54,13 +56,14 @@ def begun(
 ) -> Iterator[subprocess.Popen[str]]:
     """Begin to run a playbook, as the leader of a process group of its own."""
     # The scenario's own hosts and variables, and how the lab reaches them.
-    folders = (os.environ["MOLECULE_SCENARIO_DIRECTORY"], os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+    inventories = breadth.inventories(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]))
+    inventories.append(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory")
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="extra-vars-") as file:
         json.dump(variables or {}, file)
         file.flush()
         command = ["ansible-playbook", playbook, "--extra-vars", f"@{file.name}", *arguments]
-        for folder in folders:
-            command += ["--inventory", f"{folder}/inventory"]
+        for inventory in inventories:
+            command += ["--inventory", str(inventory)]
         with subprocess.Popen(
             command,
             cwd=ROOT,

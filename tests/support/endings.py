@@ -11,14 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.deployment import Deployment, deploy
+from support import breadth
+from support.deployment import ROOT, Deployment, deploy
 
 PROGRAM = Path(__file__).with_name("measure_endings.py")
 
 QUICK = 2.0
 """Seconds in which whatever is not held up has ended; measured 0.02 to 1.1 (Debian 12 and 13, 2026-11)."""
 
-HOSTS = ("shutdown-debian12-old", "shutdown-debian12", "shutdown-debian13")
+OLD, NEW, NEWEST = EVERY_HOST = ("shutdown-debian12-old", "shutdown-debian12", "shutdown-debian13")
+"""Python 3.11 with mod_wsgi 4.9.1, Python 3.11 with 6.1.1, Python 3.13 with 6.1.1."""
+
+HOSTS = tuple(breadth.hosts(ROOT / "molecule" / "shutdown"))
+"""The hosts of this run, in that order."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from support.endings import (
+    EVERY_HOST,
     HAND_WRITTEN,
     HAND_WRITTEN_EMBEDDED,
     HOSTS,
@@ -30,7 +31,7 @@ from support.endings import (
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "shutdown.md"
 BEGIN, END = "<!-- begin: make shutdown-table -->", "<!-- end: make shutdown-table -->"
-PAIRS = dict(zip(HOSTS, ("Python 3.11, mod_wsgi 4.9.1", "3.11, 6.1.1", "3.13, 6.1.1"), strict=True))
+PAIRS = dict(zip(EVERY_HOST, ("Python 3.11, mod_wsgi 4.9.1", "3.11, 6.1.1", "3.13, 6.1.1"), strict=True))
 ACTIONS = ("stop", "graceful stop", "reload", "told to go")
 PATIENCE = {"stop": 40.0, "graceful stop": 40.0, "reload": 20.0, "told to go": 20.0}
 """Seconds after which a process counts as one that never ends."""
@@ -72,7 +73,7 @@ def hand_written(host: str) -> Measured:
 
 def measure_setting(destroy: bool) -> dict[str, Measured]:
     """All cases of one value of the toggle, by host."""
-    found: dict[str, Measured] = {host: {} for host in HOSTS}
+    found: dict[str, Measured] = {host: {} for host in EVERY_HOST}
     global_ways = {way: embedded(way) for way in WAYS if not way.startswith("named")}
     named_ways = {way: embedded(way) for way in WAYS if way.startswith("named")}
     for group, ways in (("%{GLOBAL}", global_ways), ("named", named_ways)):
@@ -107,7 +108,7 @@ def handlers(ending: Ending) -> str:
 def rows_of(found: Mapping[str, Measured]) -> list[Row]:
     """The rows, daemon mode first, in the order of the applications."""
     ways = [*WAYS, "by hand, named group"]
-    return sorted({row for row, _ in found[HOSTS[0]]}, key=lambda row: (row[0], ways.index(row[1])))
+    return sorted({row for row, _ in found[EVERY_HOST[0]]}, key=lambda row: (row[0], ways.index(row[1])))
 
 
 def timetable(found: Mapping[str, Measured]) -> Iterator[str]:
@@ -115,7 +116,7 @@ def timetable(found: Mapping[str, Measured]) -> Iterator[str]:
     yield f"| mode | application | {' | '.join(PAIRS.values())} |"
     yield "|-|-|" + "-|" * len(PAIRS)
     for row in rows_of(found):
-        cells = [" / ".join(seconds(found[host].get((row, action))) for action in ACTIONS) for host in HOSTS]
+        cells = [" / ".join(seconds(found[host].get((row, action))) for action in ACTIONS) for host in EVERY_HOST]
         yield f"| {row[0]} | {row[1]} | {' | '.join(cells)} |"
 
 
@@ -125,7 +126,7 @@ def handler_table(found: Mapping[str, Measured]) -> Iterator[str]:
     yield "|-|-|" + "-|" * len(PAIRS)
     for row in rows_of(found):
         if row[1] not in ("plain", "by hand, named group"):
-            yield f"| {row[0]} | {row[1]} | {' | '.join(handlers(found[host][row, 'stop']) for host in HOSTS)} |"
+            yield f"| {row[0]} | {row[1]} | {' | '.join(handlers(found[host][row, 'stop']) for host in EVERY_HOST)} |"
 
 
 def tables(measured: Mapping[bool, Mapping[str, Measured]], day: dt.date) -> str:
@@ -174,6 +175,10 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     page = PAGE.read_text(encoding="utf-8")
     replace(page, "")  # before the minutes, not after them
+    if HOSTS != EVERY_HOST:
+        raise SystemExit(
+            "shutdown-table: the table has a column for each host: `make shutdown-table` makes all of them."
+        )
     os.environ.update(environment())
     measured = {destroy: measure_setting(destroy) for destroy in (True, False)}
     PAGE.write_text(replace(page, tables(measured, dt.datetime.now(tz=dt.UTC).date())), encoding="utf-8")

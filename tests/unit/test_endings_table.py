@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from support.endings import HOSTS, WAYS, Ending
+from support.endings import EVERY_HOST, WAYS, Ending
 from support.endings_table import ACTIONS, PAGE, Measured, replace, seconds, tables
 
 HANDLERS = {"subscribe_shutdown": 2, "atexit": 1}
@@ -32,11 +32,13 @@ def test_a_row_for_each_application_and_a_cell_for_each_pair() -> None:
         (("daemon", way), action): Ending(0.1, False, False, HANDLERS) for way in WAYS for action in ACTIONS
     }
     measured[("embedded", "plain"), "stop"] = Ending(None, False, False)
-    text = tables(dict.fromkeys((True, False), dict.fromkeys(HOSTS, measured)), dt.date(2026, 11, 24))
+    text = tables(dict.fromkeys((True, False), dict.fromkeys(EVERY_HOST, measured)), dt.date(2026, 11, 24))
     lines = text.splitlines()
-    assert lines.count("| daemon | plain | " + " | ".join(["0.1 / 0.1 / 0.1 / 0.1"] * len(HOSTS)) + " |") == 2
-    assert lines.count("| embedded | plain | " + " | ".join(["**never** / - / - / -"] * len(HOSTS)) + " |") == 2
-    assert "| daemon | handlers | " + " | ".join(["subscribe_shutdown 2 times, atexit"] * len(HOSTS)) + " |" in lines
+    assert lines.count("| daemon | plain | " + " | ".join(["0.1 / 0.1 / 0.1 / 0.1"] * len(EVERY_HOST)) + " |") == 2
+    assert lines.count("| embedded | plain | " + " | ".join(["**never** / - / - / -"] * len(EVERY_HOST)) + " |") == 2
+    assert (
+        "| daemon | handlers | " + " | ".join(["subscribe_shutdown 2 times, atexit"] * len(EVERY_HOST)) + " |" in lines
+    )
     assert "2026-11-24" in text
 
 

@@ -157,12 +157,22 @@ def test_nothing_is_published_that_was_not_tested() -> None:
     assert jobs["test"]["with"]["ref"] == "${{ needs.plan.outputs.commit }}"
     (clone,) = [step for step in jobs["publish"]["steps"] if "actions/checkout" in step.get("uses", "")]
     assert clone["with"]["ref"] == "${{ needs.plan.outputs.commit }}"
+    assert jobs["test"]["uses"] == "./.github/workflows/test-all.yml"
+    (test,) = workflow("test-all")["jobs"].values()
+    assert [step["run"] for step in test["steps"] if "run" in step] == ["make test-all"]
+    assert [step["with"]["ref"] for step in test["steps"] if "uses" in step] == ["${{ inputs.ref }}"]
+
+
+def test_each_change_is_tested_and_each_week_all() -> None:
     (test,) = workflow("test")["jobs"].values()
     assert [step["run"] for step in test["steps"] if "run" in step] == [".ci/run"]
-    assert "exec make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert "exec make test\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    # PyYAML takes the key `on` for a boolean.
+    assert set(workflow("test")[True]) == {"push", "pull_request"}
+    assert set(workflow("test-all")[True]) == {"schedule", "workflow_dispatch", "workflow_call"}
 
 
-@pytest.mark.parametrize("name", ["images", "test"])
+@pytest.mark.parametrize("name", ["images", "test", "test-all"])
 def test_a_workflow_has_the_least_rights_and_an_end(name: str) -> None:
     found = workflow(name)
     assert found["permissions"] == {}

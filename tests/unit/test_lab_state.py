@@ -58,7 +58,9 @@ def test_a_process_is_known_by_its_number_and_start_time() -> None:
     child.wait()
 
 
-@pytest.mark.parametrize("content", [str(os.getpid()), "999999999", "", "garbage"])
+@pytest.mark.parametrize(
+    "content", [str(os.getpid()), "999999999", "", "garbage"], ids=["another program", "nobody", "empty", "garbage"]
+)
 def test_pid_files_of_a_killed_engine_are_removed(tmp_path: Path, content: str) -> None:
     """The number can be of a process that is another one by now: this one."""
     daemon = Daemon(runtime=tmp_path)

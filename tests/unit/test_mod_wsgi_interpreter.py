@@ -19,8 +19,9 @@ DEBIAN_12 = DISTRIBUTIONS["debian12"]
 def prefix(tmp_path):
     """A Python 3.12 of the user's, with a shared library and headers, in a folder that all may enter."""
     # pytest's own folders are closed to others.
-    for folder in [tmp_path, *tmp_path.parents[:2]]:
-        folder.chmod(0o755)
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder == tmp_path or folder.name.startswith(("pytest-", "popen-")):
+            folder.chmod(0o755)
     for name in ("bin/python3.12", "lib/libpython3.12.so.1.0", "lib/python3.12/os.py", "include/Python.h"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

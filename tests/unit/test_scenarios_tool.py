@@ -4,32 +4,40 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tools import scenarios
 
+TESTS = """import pytest
+def test_that_runs(): pass
+def test_that_fails(): assert False
+@pytest.mark.skip
+def test_that_is_not_run(): pass
+"""
 PROGRAM = """#!/bin/sh
 echo "$1 of $3"
 echo "$3" >> "$CALLS"
+[ "$3" = upgrade ] || echo '<suite><testcase name="test_it" time="2"/><testcase name="test_more" time="1"/></suite>' \\
+  > "${PYTEST_ADDOPTS##* --junit-xml=}"
 [ "$3" != refusals ]
 """
 
 
 def test_every_scenario_is_in_one_step() -> None:
     names = scenarios.scenarios(scenarios.ROOT)
-    planned = [name for rows in scenarios.steps(names) for row in rows for name in row]
+    planned = [name for step in scenarios.steps(names) for name in step]
     assert sorted(planned) == names
-    assert {*scenarios.FIRST, *(name for row in scenarios.ROWS for name in row)} <= set(names)
+    assert {*scenarios.FIRST, *scenarios.BESIDE} <= set(names)
 
 
 def test_what_others_need_comes_first_and_what_measures_runs_alone() -> None:
     steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "shutdown", "upgrade"])
-    assert steps[:2] == [(("default",),), (("directives",),)]
-    assert steps[2] == (("pythons",), ("refusals", "upgrade", "debug"))
-    assert steps[3:] == [(("shutdown",),)]
-    assert scenarios.steps(["shutdown"]) == [(("shutdown",),)]
+    assert steps == [("default",), ("directives",), ("refusals", "pythons", "upgrade", "debug"), ("shutdown",)]
+    assert scenarios.steps(["shutdown"]) == [("shutdown",)]
 
 
 def test_all_run_and_the_failed_one_is_named(
@@ -46,3 +54,22 @@ def test_all_run_and_the_failed_one_is_named(
     assert all(f"destroy of {name}" in output for name in names)
     recap = output.splitlines()[-len(names) :]
     assert [line.split()[-1] for line in recap if line.startswith("failed")] == ["refusals"]
+    # In seconds, and how many tests ran; one scenario has verified nothing.
+    told = {line.split()[-1]: int(line.split()[3]) for line in recap}
+    assert told == {name: 0 if name == "upgrade" else 2 for name in names}
+    slow = output.splitlines()[-len(names) - 1 - scenarios.SLOWEST : -len(names) - 1]
+    assert [line.split()[0] for line in slow] == ["2.0"] * (len(names) - 1) + ["1.0"] * (
+        scenarios.SLOWEST - len(names) + 1
+    )
+    assert slow[0] == "   2.0 s  vhosts: test_it"
+
+
+def test_the_tests_that_ran_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text(TESTS)
+    report = tmp_path / "report.xml"
+    assert scenarios.tests_in(report) == ()
+    command = [sys.executable, "-m", "pytest", f"--junit-xml={report}", "--rootdir", str(tmp_path), str(tmp_path)]
+    own = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    assert [test.name for test in scenarios.tests_in(report)] == ["test_that_runs", "test_that_fails"]

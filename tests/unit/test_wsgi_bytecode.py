@@ -138,7 +138,7 @@ def test_nobody_builds_while_the_account_of_builds_compiles(
 ) -> None:
     """All that runs under that account is ended with the compiler, so a build at the same time would be."""
     monkeypatch.setattr(wsgi_builder, "BUILD_ROOT", str(tmp_path / "build"))
-    monkeypatch.setattr(wsgi_builder, "build_account", lambda: wsgi_builder.Account(54321, 54321, own=True))
+    monkeypatch.setattr(wsgi_builder, "build_account", lambda: wsgi_builder.Account(54322, 54322, own=True))
     lock = tmp_path / "build" / ".lock"
     run_confined = wsgi_bytecode.run_confined
     seen = []

@@ -24,6 +24,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_confinement im
 from support.waiting import wait_for
 
 ACCOUNT = 54321
+"""No other file has it: all that runs under it is ended, and files of tests run beside each other."""
 """A user id that nothing on the machine has."""
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account")

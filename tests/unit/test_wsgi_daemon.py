@@ -77,7 +77,11 @@ def test_a_process_that_nobody_waits_for_is_not_alive() -> None:
     child.wait()
 
 
-@pytest.mark.parametrize(("content", "pid"), [(None, None), ("", None), ("x", None), (f"{os.getpid()}\n", os.getpid())])
+@pytest.mark.parametrize(
+    ("content", "pid"),
+    [(None, None), ("", None), ("x", None), (f"{os.getpid()}\n", os.getpid())],
+    ids=["no file", "empty", "no number", "a number"],
+)
 def test_the_pid_of_httpd(tmp_path: Path, content: str | None, pid: int | None) -> None:
     path = tmp_path / "apache2.pid"
     if content is not None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-import yaml
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
     DAEMON_OPTIONS,
     DIRECTIVES,
@@ -30,6 +29,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives
     text,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_vhost import PROXY_HEADERS
+from support import breadth
 from support.deployment import Deployment, deploy
 from support.directives import ADDITIONS, CODE, sample
 from support.httpd_grammar import options as read_options
@@ -38,8 +38,7 @@ from support.site import Site
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 HOSTS: dict[str, str] = {
-    name: str(variables["mod_wsgi_version"])
-    for name, variables in yaml.safe_load((SCENARIO / "inventory" / "hosts.yml").read_text())["wsgi"]["hosts"].items()
+    name: str(variables["mod_wsgi_version"]) for name, variables in breadth.hosts(SCENARIO).items()
 }
 SOURCE = {"directory": str(SCENARIO / "applications" / "shop")}
 NEVER = {"WSGIPy3kWarningFlag", "WSGIUserAuthoritative"}

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_directives as directives
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError, quote
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
@@ -29,14 +28,14 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import breadth
 from support.directives import ADDITIONS, CODE, sample
 from support.managed_host import ManagedHost
 from support.parsing import BATCH, HOSTILE, PATHS, TEXTS, loaded
 
-INVENTORY = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "inventory" / "hosts.yml"
 HOSTS = {
     name: str(variables["mod_wsgi_version"])
-    for name, variables in yaml.safe_load(INVENTORY.read_text())["wsgi"]["hosts"].items()
+    for name, variables in breadth.hosts(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])).items()
 }
 
 READ = """

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from support import breadth
 from support.deployment import deploy
 from support.managed_host import ManagedHost
 from support.site import Site
 
-INVENTORY = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "inventory" / "hosts.yml"
-HOSTS: dict[str, dict[str, Any]] = yaml.safe_load(INVENTORY.read_text())["wsgi"]["hosts"]
+HOSTS = breadth.hosts(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]))
 ROUNDS = range(max(len(host["pairs"]) for host in HOSTS.values()))
 REFUSALS = range(max(len(host["refused"]) for host in HOSTS.values()))
 LOCAL = "pythons-debian12-local"
@@ -67,7 +66,7 @@ def installed_version(name: str) -> str:
     return str(facts["version"])
 
 
-@pytest.mark.parametrize("pair", ROUNDS)
+@pytest.mark.parametrize("pair", breadth.wider(ROUNDS, "further versions of mod_wsgi on the same hosts"))
 def test_every_host_serves_and_stops_with_its_next_pair(pair: int) -> None:
     versions = {name: host["pairs"][pair] for name, host in HOSTS.items() if pair < len(host["pairs"])}
     # The first pair is there after `converge`, if the tests run for the first time.
@@ -84,7 +83,7 @@ def test_every_host_serves_and_stops_with_its_next_pair(pair: int) -> None:
         assert stopped["seconds"] < STOP_LIMIT, (name, version)
 
 
-@pytest.mark.parametrize("place", REFUSALS)
+@pytest.mark.parametrize("place", breadth.wider(REFUSALS, "further versions that the same hosts refuse"))
 def test_pairs_that_do_not_fit_are_refused_with_the_reason_before_a_build(place: int) -> None:
     refused = {name: list(host["refused"])[min(place, len(host["refused"]) - 1)] for name, host in HOSTS.items()}
     outcome = deploy(

@@ -11,6 +11,9 @@ from support.endings import (
     HAND_WRITTEN,
     HAND_WRITTEN_EMBEDDED,
     HOSTS,
+    NEW,
+    NEWEST,
+    OLD,
     QUICK,
     WAYS,
     Round,
@@ -20,9 +23,6 @@ from support.endings import (
     on_all_hosts,
     set_up,
 )
-
-OLD, NEW, NEWEST = HOSTS
-"""Python 3.11 with mod_wsgi 4.9.1, Python 3.11 with 6.1.1, Python 3.13 with 6.1.1."""
 
 SPECIMEN = ROOT / "molecule" / "shutdown" / "applications" / "specimen" / "wsgi.py"
 GLOBAL, NAMED = "%{GLOBAL}", "named"
