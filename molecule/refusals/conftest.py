@@ -15,13 +15,13 @@ from support.managed_host import ManagedHost
 from support.site import Site
 
 
-@pytest.fixture(name="shop")
+@pytest.fixture(name="shop", scope="module")
 def fixture_shop(machine: ManagedHost) -> Site:
     """The first application."""
     return Site(machine.address(), "shop.example")
 
 
-@pytest.fixture(name="blog")
+@pytest.fixture(name="blog", scope="module")
 def fixture_blog(machine: ManagedHost) -> Site:
     """The second application."""
     return Site(machine.address(), "blog.example")

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each kind of bad input is refused in one sentence that names the place, and nothing on the host changes."""
+"""Each kind of bad input is refused in one sentence that names the place, and nothing on the host changes.
+
+The defects that the preflight finds are tried in one run, each under a name of its own for the same host. What is found
+later takes a run of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,14 @@ from typing import Any
 import pytest
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
+from support.side_by_side import deploy_side_by_side, name_of
 from support.site import Site, accepts_connections
 from support.sites_of_others import OF_OTHERS, of_others
 from support.snapshot import differences, snapshot
 from support.waiting import wait_for
 
-HOST = "refusals-debian12"
+HOST = "<host>"
+"""Stands in a sentence for the name of the host that has the defect."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,24 @@ class Refusal:
     blog: dict[str, Any] = field(default_factory=dict)
     """Keys of the application `blog` which replace the good ones."""
 
-    def pattern(self) -> re.Pattern[str]:
-        """The sentence as it is looked for."""
-        return re.compile(".*?".join(map(re.escape, self.sentence.split("..."))))
+    @property
+    def host(self) -> str:
+        """The name of the host that has the defect alone."""
+        return name_of(self.defect)
 
-    def extra_variables(self) -> dict[str, Any]:
+    def is_told(self, text: str) -> bool:
+        """Whether a text holds the sentence."""
+        sentence = self.sentence.replace(HOST, self.host)
+        return bool(re.search(".*?".join(map(re.escape, sentence.split("..."))), text, re.DOTALL))
+
+    def all_variables(self) -> dict[str, Any]:
         """What the playbook gets."""
-        if not self.blog:
-            return self.variables
-        return {**self.variables, "spoilt": self.blog, "wsgi_apps": "{{ [shop, blog | combine(spoilt)] }}"}
+        return {**self.variables, **with_blog(self.blog)} if self.blog else self.variables
+
+
+def with_blog(keys: dict[str, Any]) -> dict[str, Any]:
+    """Variables that replace keys of the application `blog`."""
+    return {"spoilt": keys, "wsgi_apps": "{{ [shop, blog | combine(spoilt)] }}"}
 
 
 # A Python as it is without --enable-shared: the host's own, which answers differently about itself in this one point.
@@ -224,13 +239,6 @@ REFUSALS = [
         blog={"environment": {"SECRET": "a\0b"}},
     ),
     Refusal(
-        "requirements that do not install",
-        {},
-        "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: ... No "
-        "matching distribution found for a-package-that-nobody-has==1.0; the virtual environment in use is untouched.",
-        blog={"requirements": "impossible.txt"},
-    ),
-    Refusal(
         "a private port where any account can listen",
         {"httpd_private_port": 8079},
         "httpd_private_port is 8079, where any account can listen while httpd is down, and the probe would believe it; "
@@ -258,38 +266,83 @@ def fixture_prepared(machine: ManagedHost) -> Iterator[None]:
     machine.run("systemctl", "stop", "stranger")
 
 
-def last_task(run: Deployment) -> str:
-    """For the report of a failed test: the end of the output."""
-    return run.output[-3000:]
+def seen(machine: ManagedHost, shop: Site, blog: Site) -> dict[str, Any]:
+    """The host, and how its sites answer."""
+    return {**snapshot(machine), "answers": {"shop": shop.health(), "blog": blog.health(), **of_others(machine)}}
+
+
+GOOD_ANSWERS = {"shop": 200, "blog": 200, **OF_OTHERS}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The run that has all defects, and the host before and after it."""
+
+    run: Deployment
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@pytest.fixture(name="refused", scope="module")
+def fixture_refused(machine: ManagedHost, shop: Site, blog: Site) -> Refused:
+    """The defects, each on a name of its own for the host."""
+    before = seen(machine, shop, blog)
+    cases = {refusal.host: refusal.all_variables() for refusal in REFUSALS}
+    assert len(cases) == len(REFUSALS), "two defects have one name"
+    run = deploy_side_by_side(machine.container, cases)
+    return Refused(run, before, seen(machine, shop, blog))
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.defect)
-def test_bad_input_is_refused_and_nothing_changes(
-    machine: ManagedHost, shop: Site, blog: Site, refusal: Refusal
-) -> None:
-    before = snapshot(machine)
-    run = deploy(variables=refusal.extra_variables())
+def test_bad_input_is_refused(refused: Refused, refusal: Refusal) -> None:
+    run = refused.run
+    assert run.status != 0
+    counts = {key: run.recap(refusal.host)[key] for key in ("changed", "unreachable", "failed", "rescued")}
+    assert counts == {"changed": 0, "unreachable": 0, "failed": 1, "rescued": 0}, (
+        f"{refusal.defect} was not refused in the preflight:\n{run.about(refusal.host)}"
+    )
+    (failure,) = run.failures(refusal.host)
+    assert refusal.is_told(failure["msg"]), f"expected: {refusal.sentence}\nfound: {run.about(refusal.host)}"
+    assert "Traceback" not in str(failure)
+
+
+def test_refusals_change_nothing(refused: Refused) -> None:
+    assert differences(refused.before, refused.after) == {}
+    assert refused.after["answers"] == GOOD_ANSWERS
+    assert "Traceback" not in refused.run.output, "one of them is a crash, and Ansible does not say there of which name"
+
+
+def test_requirements_that_do_not_install_change_nothing(machine: ManagedHost, shop: Site, blog: Site) -> None:
+    """Found when the virtual environment is made, beside the one in use."""
+    refusal = Refusal(
+        "requirements that do not install",
+        {},
+        "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: ... No "
+        "matching distribution found for a-package-that-nobody-has==1.0; the virtual environment in use is untouched.",
+        blog={"requirements": "impossible.txt"},
+    )
+    before = seen(machine, shop, blog)
+    run = deploy(variables=refusal.all_variables())
     assert run.status != 0, f"{refusal.defect} was accepted"
-    assert refusal.pattern().search(run.message), f"expected: {refusal.sentence}\nfound: {last_task(run)}"
-    assert run.recap(HOST)["failed"] == 1
+    assert run.recap(machine.container)["failed"] == 1
+    (failure,) = run.failures(machine.container)
+    assert refusal.is_told(failure["msg"]), f"expected: {refusal.sentence}\nfound: {run.about(machine.container)}"
     assert "Traceback" not in run.output
-    assert differences(before, snapshot(machine)) == {}
-    assert shop.health() == 200
-    assert blog.health() == 200
-    assert of_others(machine) == OF_OTHERS
+    after = seen(machine, shop, blog)
+    assert differences(before, after) == {}
+    assert after["answers"] == GOOD_ANSWERS
 
 
-def test_refusals_leave_nothing_behind_for_the_next_run() -> None:
+def test_refusals_leave_nothing_behind_for_the_next_run(machine: ManagedHost) -> None:
     run = deploy()
-    assert run.status == 0, last_task(run)
-    assert run.recap(HOST)["changed"] == 0, last_task(run)
+    assert run.status == 0, run.about(machine.container)
+    assert run.recap(machine.container)["changed"] == 0, run.about(machine.container)
 
 
 def test_an_application_that_cannot_be_imported_shows_its_traceback_and_what_was_before_serves(
     shop: Site, blog: Site
 ) -> None:
-    broken = {"source": {"directory": "{{ applications_directory }}/broken"}}
-    run = deploy(variables=Refusal("", {}, "", blog=broken).extra_variables())
+    run = deploy(variables=with_blog({"source": {"directory": "{{ applications_directory }}/broken"}}))
     assert run.status != 0
     health = "The application blog answered http://blog.example/healthz with status 500 instead of 200"
     assert f"{health}; see /var/log/apache2/blog-error.log." in run.message
