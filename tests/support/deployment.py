@@ -110,7 +110,7 @@ def ended(running: subprocess.Popen[str]) -> Deployment:
 def failure_of(host: str, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What a module that fails returns, called alone on a host of the scenario: for what it decides alone.
 
-    It costs a quarter of a run of site.yml.
+    It costs about a third of a run of site.yml.
     """
     task = {"name": "The module fails", module: arguments}
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="play-") as file:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deployment import Deployment, deploy
+from support.deployment import Deployment, deploy, failure_of
 from support.managed_host import ManagedHost
 from support.site import Site, accepts_connections
 from support.snapshot import differences, snapshot
@@ -131,41 +131,48 @@ def test_a_syntax_error_in_extra_configuration(before: dict[str, Any]) -> None:
     assert unchanged(before)
 
 
+def staged_in_vain(configuration: str, *modules: str) -> str:
+    """What the transaction says of a file of configuration that does not pass its test, here with these modules.
+
+    The test is the same for all files, and the report of a run that it ends is proven above.
+    """
+    names = [f"mods-enabled/{name}.load" for name in modules]
+    files: list[dict[str, Any]] = [
+        {"path": name, "link": f"../{name.replace('enabled', 'available')}"} for name in names
+    ]
+    files.append({"path": "conf-enabled/test.conf", "content": configuration})
+    with no_request_is_lost():
+        message: str = failure_of(HOST, "modwsgi.deploy.httpd_config", {"owner": "test", "files": files})["msg"]
+    return message
+
+
 def test_a_missing_certificate(before: dict[str, Any]) -> None:
-    extra = f"""
-        <IfModule ssl_module>
+    vhost = f"""
         Listen {FREE_PORT}
         <VirtualHost *:{FREE_PORT}>
             SSLEngine On
             SSLCertificateFile /etc/ssl/certs/not-there.pem
-        </VirtualHost>
-        </IfModule>"""
-    with no_request_is_lost():
-        run = deploy(variables={"httpd_extra_config": extra, "httpd_extra_modules": ["ssl", "socache_shmcb"]})
-    assert refused(run, "SSLCertificateFile: file '/etc/ssl/certs/not-there.pem' does not exist or is empty")
+        </VirtualHost>"""
+    message = staged_in_vain(vhost, "ssl", "socache_shmcb")
+    assert message.startswith("httpd refuses the configuration of test, so nothing was changed: ")
+    assert "SSLCertificateFile: file '/etc/ssl/certs/not-there.pem' does not exist or is empty" in message
     assert unchanged(before)
 
 
 @pytest.mark.usefixtures("stranger")
 def test_a_port_in_use(before: dict[str, Any]) -> None:
-    with no_request_is_lost():
-        run = deploy(variables={"httpd_extra_config": f"Listen {FREE_PORT}"})
-    assert refused(
-        run,
-        "httpd could not serve the configuration of httpd, so nothing was changed: Port 8090 of rollback-debian12 is "
-        "in use by python3 (pid ",
-    )
+    assert (
+        "httpd could not serve the configuration of test, so nothing was changed: Port 8090 of rollback-debian12 is "
+        "in use by python3 (pid "
+    ) in staged_in_vain(f"Listen {FREE_PORT}\n")
     assert unchanged(before)
 
 
 @pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_while_staging(before: dict[str, Any]) -> None:
-    with no_request_is_lost():
-        run = deploy(variables={"httpd_timeout": 61})
-    assert refused(
-        run,
+    assert staged_in_vain("Timeout 61\n") == (
         f"The disk of {STAGING}, where the configuration is tested, is full, so nothing was changed; make room there "
-        "and run again.",
+        "and run again."
     )
     assert unchanged(before)
 
