@@ -34,7 +34,7 @@ def install(stream, path: str, application: dict) -> None:
     partial = f"{path}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        unpack(stream, partial, exclude(application), application["static_root"])
+        unpack(stream, partial, application["source"]["exclude"], application["static_root"])
         check_files(partial, application)
         os.rename(partial, path)
     except SourceError as error:
@@ -45,9 +45,10 @@ def install(stream, path: str, application: dict) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def exclude(application: dict) -> list:
-    """Patterns of what is not part of the release; the release commands make the static root."""
-    return application["source"]["exclude"] + ([application["static_root"]] if application["static_root"] else [])
+def left_out(application: dict) -> dict:
+    """What is not part of the release, empty when all is: by patterns, and the static root, which is made later."""
+    found = {"exclude": application["source"]["exclude"], "static_root": application["static_root"]}
+    return {key: value for key, value in found.items() if value}
 
 
 def named_files(application: dict) -> list:
@@ -203,8 +204,8 @@ def release_of_git(application: dict, check_mode: bool, parameters: Mapping[str,
         )
     git = Git(application, parameters)
     commit = git.resolve()
-    patterns = exclude(application)
-    release = f"{commit}-{fingerprint(patterns)[:8]}" if patterns else commit
+    without = left_out(application)
+    release = f"{commit}-{fingerprint(without)[:8]}" if without else commit
     path = os.path.join(application["paths"]["releases"], release)
     changed = not os.path.isdir(path)
     if changed and not check_mode:

@@ -107,6 +107,16 @@ def is_excluded(path: str, patterns: Iterable[str]) -> bool:
     )
 
 
+def is_left_out(path: str, is_folder: bool, exclude: Iterable[str], made: str) -> bool:
+    """Whether a relative path is no part of a release: by a pattern, or as (part of) the folder that is made later.
+
+    `made` is a path and no pattern: a folder of the same name elsewhere stays.
+    """
+    if made and (path.startswith(f"{made}/") or (is_folder and path == made)):
+        return True
+    return is_excluded(path, exclude)
+
+
 def shown(path: str) -> str:
     """A path as it may stand in a message: short, and without anything that moves a terminal."""
     return path if path.isprintable() and len(path) <= LONGEST_NAME else f"{path[:LONGEST_NAME]!a}"
@@ -249,19 +259,19 @@ def list_entries(root: str, exclude: Sequence[str] = (), made: str = "", bounds:
     leads out of the source, anything that is neither file, folder nor link, a name that is no text, too much of all.
     """
     contents = Contents("source", bounds)
-    entries = sorted(_walk(root, "", exclude, contents), key=lambda entry: entry.path)
+    entries = sorted(_walk(root, "", (exclude, made), contents), key=lambda entry: entry.path)
     contents.check_links()
     if made:
         contents.check_made_folder(made)
     return entries
 
 
-def _walk(root: str, below: str, exclude: Sequence[str], contents: Contents) -> Iterator[Entry]:
+def _walk(root: str, below: str, left_out: tuple[Sequence[str], str], contents: Contents) -> Iterator[Entry]:
     with os.scandir(os.path.join(root, below)) as found:
         children = list(found)
     for child in children:
         path = f"{below}/{child.name}" if below else child.name
-        if is_excluded(path, exclude):
+        if is_left_out(path, child.is_dir(follow_symlinks=False), *left_out):
             continue
         if child.is_symlink():
             target = os.readlink(child.path)
@@ -269,7 +279,7 @@ def _walk(root: str, below: str, exclude: Sequence[str], contents: Contents) -> 
             yield Entry(path, target=target)
         elif child.is_dir(follow_symlinks=False):
             contents.add_folder(path)
-            yield from _walk(root, path, exclude, contents)
+            yield from _walk(root, path, left_out, contents)
         elif child.is_file(follow_symlinks=False):
             described = child.stat(follow_symlinks=False)
             contents.add_file(path, described.st_size)
@@ -306,9 +316,8 @@ def examine(application: dict[str, Any]) -> list[Entry]:
     Raises SourceError with a whole sentence.
     """
     root = application["source"]["directory"]
-    exclude = [*application["source"]["exclude"], *filter(None, [application["static_root"]])]
     try:
-        entries = list_entries(root, exclude, application["static_root"])
+        entries = list_entries(root, application["source"]["exclude"], application["static_root"])
         application["digest"] = digest(root, entries)
     except (SourceError, OSError) as error:
         raise SourceError(
@@ -424,7 +433,7 @@ def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str
                 if member is None:
                     break
                 tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep a description of each
-                _unpack_member(tar, member, target, exclude, contents)
+                _unpack_member(tar, member, target, (exclude, made), contents)
     except UNREADABLE as error:
         raise SourceError(f"the archive cannot be read ({error})") from error
     contents.check_links()
@@ -435,13 +444,13 @@ def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str
 
 
 def _unpack_member(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, exclude: Sequence[str], contents: Contents
+    tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, left_out: tuple[Sequence[str], str], contents: Contents
 ) -> None:
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if member.name.startswith("/") or ".." in parts:
         raise SourceError(f"the archive holds {shown(member.name)}, which leads out of the release")
     name = "/".join(parts)
-    if not name or is_excluded(name, exclude):
+    if not name or is_left_out(name, member.isdir(), *left_out):
         return
     if member.isdir():
         _make(target, contents.add_folder(name))

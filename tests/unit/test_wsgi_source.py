@@ -261,6 +261,22 @@ def test_headers_within_headers_are_refused(tmp_path: Path) -> None:
         unpack(io.BytesIO(nested), str(tmp_path / "release"))
 
 
+def test_only_the_static_root_itself_is_left_out(source: Path) -> None:
+    for folder in ("static", "blog/static", "blog/out/static", "out/static", "out/static.d"):
+        (source / folder).mkdir(parents=True)
+        (source / folder / "style.css").touch()
+    kept = [entry.path for entry in list_entries(str(source), made="static")]
+    assert "static/style.css" not in kept
+    assert {"blog/static/style.css", "blog/out/static/style.css", "out/static/style.css"} <= set(kept)
+    archive = source.parent / "a.tar"
+    pack(str(source), list_entries(str(source)), str(archive))
+    with archive.open("rb") as stream:
+        unpack(stream, str(source.parent / "release"), made="out/static")
+    found = {str(path.relative_to(source.parent / "release")) for path in (source.parent / "release").rglob("*.css")}
+    assert "out/static/style.css" not in found
+    assert {"static/style.css", "blog/out/static/style.css", "out/static.d/style.css"} <= found
+
+
 @pytest.mark.parametrize("place", ["out", "out/static"])
 @pytest.mark.parametrize("target", ["package", ""])
 def test_a_static_root_is_refused_where_a_link_or_a_file_is(source: Path, place: str, target: str) -> None:
