@@ -352,7 +352,7 @@ def without(key: str) -> bytes:
 
 CHUNKED = b"Transfer-Encoding: chunked"
 NOT_THE_PROBE_S = "The probe of shop got an answer that is not the probe's"
-HANGS = "The processes of shop gave no answer within 0.5 s (the request hangs)"
+HANGS = "The processes of shop gave no answer within 0.5 s (a short time; the request hangs)"
 
 LIES: dict[str, tuple[bytes, bytes, str]] = {
     "no end of chunks": (answer(b"", CHUNKED), b"1000\r\n" + b"x" * 4096 + b"\r\n", "it has more than 1048576 bytes"),
@@ -363,7 +363,7 @@ LIES: dict[str, tuple[bytes, bytes, str]] = {
     "no end of headers": (
         b"HTTP/1.1 200 OK\r\n",
         b"X: y\r\n",
-        "gave no answer within 0.5 s (got more than 100 headers)",
+        "gave no answer within 0.5 s (a short time; got more than 100 headers)",
     ),
     "no end of a header": (b"HTTP/1.1 200 OK\r\nX: ", b"y" * 4096, "gave no answer"),
     "no end of interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "gave no answer"),
@@ -401,7 +401,7 @@ LIES: dict[str, tuple[bytes, bytes, str]] = {
 def test_an_answer_that_lies_costs_little_and_is_told(
     lie: str, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi_probe, "PROBE_TIMEOUT", 0.5)
+    monkeypatch.setattr(wsgi_probe, "probe_limit", lambda *_: (0.5, "a short time"))
     monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
     liar.begin, liar.more, sentence = LIES[lie]
     check = probing(liar, tmp_path)
@@ -419,7 +419,7 @@ def test_an_answer_that_lies_costs_little_and_is_told(
 def test_an_answer_in_drops_ends_with_the_deadline(
     begin: bytes, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi_probe, "PROBE_TIMEOUT", 0.5)
+    monkeypatch.setattr(wsgi_probe, "probe_limit", lambda *_: (0.5, "a short time"))
     monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
     liar.begin, liar.more, liar.pause = begin, b"1", 0.05  # each within any time for a single read
     check = probing(liar, tmp_path)
