@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "collections"), str(REPOSITORY / "tests")]
+
+# Whoever started the tests in the background may have had these ignored, and what the tests begin would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(_number, signal.SIG_DFL)
