@@ -161,6 +161,23 @@ def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:
     assert not any(path.startswith(f"{link}/") for path in sys.path)
 
 
+def test_what_bounds_a_load_finds_python_s_own_modules(site: Site) -> None:
+    """An application may have a module that is called like one of Python's."""
+    launcher = site.launcher
+    seen = site.root / "seen"
+
+    def observed(name: str = "launcher") -> Path:
+        path = launcher(name)
+        with (site.root / "loading.py").open("a") as file:
+            file.write(f"\nopen({str(seen)!r}, 'w').write('\\n'.join(sys.path))\n")
+        return path
+
+    site.launcher = observed  # type: ignore[method-assign]
+    site.start("def application(environ, start_response): return []\n")
+    assert str(site.release) not in seen.read_text().splitlines()
+    assert str(site.release) in sys.path
+
+
 def test_another_callable(site: Site) -> None:
     site.application["callable"] = "factory.app"
     site.application["script"] = "start.py"

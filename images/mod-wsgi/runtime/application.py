@@ -92,15 +92,18 @@ def bounded(group):
 
 def start():
     """The WSGI callable."""
-    set_module_path(os.environ["WSGI_HOME"])
     if os.environ.get("MODWSGI_DEBUGGER"):
+        set_module_path(os.environ["WSGI_HOME"])
         return load_for_debugger()
     import mod_wsgi  # noqa: PLC0415 - there is none outside of httpd
 
+    # Before the application's folders are searched: a module of its own may be called like one of Python's.
+    limited = bounded(mod_wsgi.process_group)
+    set_module_path(os.environ["WSGI_HOME"])
     if not mod_wsgi.process_group:
         add_virtual_environment()
         set_module_path(os.environ["WSGI_HOME"])
-    with bounded(mod_wsgi.process_group):
+    with limited:
         return load_script()
 
 

@@ -162,8 +162,10 @@ def start():
     else:
         os.chdir(release)  # the folder of httpd's own processes is not the application's to change
     set_environment(application, variables, release)
+    # Before the application's folders are searched: a module of its own may be called like one of Python's.
+    limited = limits(application, release, venv)
     set_module_path(application, release)
-    with limits(application, release, venv):
+    with limited:
         function = load_script(application, release)
     if application.get("debug"):  # not in the file of an earlier version of the role
         watch(release)
