@@ -163,8 +163,8 @@ def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:
 
 def test_what_bounds_a_load_finds_python_s_own_modules(site: Site) -> None:
     """An application may have a module that is called like one of Python's."""
-    launcher = site.launcher
-    seen = site.root / "seen"
+    site.application.update(startup_timeouts={"shop": 15}, state=str(site.root))
+    launcher, seen = site.launcher, site.root / "seen"
 
     def observed(name: str = "launcher") -> Path:
         path = launcher(name)
