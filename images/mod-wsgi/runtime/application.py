@@ -97,7 +97,9 @@ def start():
         return load_for_debugger()
     import mod_wsgi  # noqa: PLC0415 - there is none outside of httpd
 
-    # Before the application's folders are searched: a module of its own may be called like one of Python's.
+    # While the application's folder is not searched: a module of its own may be called like one of Python's.
+    home = os.path.realpath(os.environ["WSGI_HOME"])
+    sys.path[:] = [path for path in sys.path if os.path.realpath(path) != home]
     limited = bounded(mod_wsgi.process_group)
     set_module_path(os.environ["WSGI_HOME"])
     if not mod_wsgi.process_group:
