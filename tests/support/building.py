@@ -31,6 +31,7 @@ def interpreter() -> str:
     for path in candidates:
         if subprocess.run([path, "-I", "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0:
             return path
+    # A matter of the machine: Debian packs ensurepip by itself, and a Python in root's home is closed to accounts.
     pytest.skip("no Python that every account can run makes virtual environments (python3-venv)")
 
 
