@@ -48,7 +48,7 @@ def failure(error: OSError) -> str:
 
 
 def sensitive(encoded: str | None, group: str) -> list[dict[str, Any]]:
-    """Files of root's that httpd's group may read; ``encoded`` has their ``path`` and ``content``, as JSON in Base64."""
+    """Files of root's that httpd's group may read; ``encoded`` has ``path`` and ``content`` of each, JSON in Base64."""
     listed = json.loads(base64.b64decode(encoded)) if encoded else []
     return [
         {"path": entry["path"], "content": entry["content"], "mode": "0640", "group": group, "sensitive": True}
