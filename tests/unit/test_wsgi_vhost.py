@@ -230,6 +230,11 @@ def test_tls_redirects_and_keeps_what_was_asked(shop: dict[str, Any]) -> None:
     assert "ServerAlias *.shop.example" in plain
 
 
+def test_http2_can_be_turned_off(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"self_signed": True, "http2": False}
+    assert "Protocols h2" not in vhost(shop)
+
+
 def test_a_certificate_without_a_responder_is_not_stapled(shop: dict[str, Any]) -> None:
     shop["tls"] = {"certificate": "/c", "key": "/k"}
     assert "SSLUseStapling" not in vhost(shop)
@@ -419,6 +424,16 @@ def test_only_a_trusted_proxy_says_who_asks(shop: dict[str, Any]) -> None:
 def test_header_values_come_as_they_are(shop: dict[str, Any]) -> None:
     shop["headers"] = [{"name": "X-A", "value": '100% "sure"'}]
     assert 'Header always set X-A "100%% \\"sure\\""' in vhost(shop)
+
+
+def test_a_header_is_set_appended_or_removed(shop: dict[str, Any]) -> None:
+    shop["headers"] = [
+        {"name": "X-A", "value": "a"},
+        {"name": "Vary", "value": "Cookie", "action": "append"},
+        {"name": "X-Powered-By", "action": "unset"},
+    ]
+    lines = [line.strip() for line in vhost(shop).splitlines() if "Header " in line]
+    assert {"Header always set X-A a", "Header append Vary Cookie", "Header always unset X-Powered-By"} <= set(lines)
 
 
 def test_the_profiles_are_mozilla_s_and_dated() -> None:
