@@ -76,6 +76,16 @@ def fixture_changed_copy(tmp_path: Path) -> Path:
     return copy
 
 
+def test_a_run_without_a_change_is_short() -> None:
+    began = time.monotonic()
+    run = deploy("--limit", ONE_HOST.container)
+    seconds = time.monotonic() - began
+    assert run.status == 0, run.output
+    assert run.recap(ONE_HOST.container)["changed"] == 0
+    print(f"a run without a change takes {seconds:.1f} s")
+    assert seconds < NO_CHANGE_SECONDS
+
+
 def test_a_code_change_loses_no_request(machine: ManagedHost, flask: Site, changed_copy: Path) -> None:
     expected = (changed_copy / "catalog" / "api.py").read_text().rsplit('"', 2)[1]
     before = {process.pid for process in machine.daemon_processes("flask")}
@@ -88,16 +98,6 @@ def test_a_code_change_loses_no_request(machine: ManagedHost, flask: Site, chang
     assert clients.answered > 20
     assert before.isdisjoint(process.pid for process in machine.daemon_processes("flask")), "the old processes are gone"
     assert untouched == {process.pid for process in machine.daemon_processes("django")}, "the neighbour noticed nothing"
-
-
-def test_a_run_without_a_change_is_short() -> None:
-    began = time.monotonic()
-    run = deploy("--limit", ONE_HOST.container)
-    seconds = time.monotonic() - began
-    assert run.status == 0, run.output
-    assert run.recap(ONE_HOST.container)["changed"] == 0
-    print(f"a run without a change takes {seconds:.1f} s")
-    assert seconds < NO_CHANGE_SECONDS
 
 
 def test_what_a_play_does_after_the_checks_is_deployed(changed_copy: Path) -> None:
