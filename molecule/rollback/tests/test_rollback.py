@@ -218,6 +218,9 @@ def test_a_release_that_is_not_healthy(before: dict[str, Any]) -> None:
         run = deploy(variables={"spoilt": BROKEN, "wsgi_apps": WITH_OTHER_BLOG})
     assert refused(
         run,
+        "The application blog answered http://blog.example/healthz with status 500 instead of 200; see "
+        "/var/log/apache2/blog-error.log.",
+        "Traceback (most recent call last)",
         "RuntimeError: the database of the blog is not configured",
         "The previous configuration is back on the disk. httpd had not read the new one, and was left alone. "
         "The previous site was asked, and answers.",
@@ -246,6 +249,7 @@ def test_what_a_site_has_beside_its_application(before: dict[str, Any]) -> None:
     )
     before["packages"] = state()["packages"]  # openssl is there now
     assert unchanged(before)
+    assert MACHINE.attempt("test", "-e", "/srv/wsgi/blog/maintenance").returncode == 1
     for name in ("shop", "blog"):
         assert Site(MACHINE.address(), f"{name}.example").get("/").text == f"{name}\n"
 
