@@ -54,7 +54,8 @@ options:
       content:
         description:
           - The file's text.
-          - Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory) is needed.
+          - Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory), O(files[].log)
+            is needed.
         type: str
       link:
         description: The target of a symbolic link, as it is written into the link.
@@ -67,8 +68,18 @@ options:
         description: The path is a directory with the given owner and mode.
         type: bool
         default: false
+      log:
+        description:
+          - The path is that of a log. It is there before httpd opens it, with the given owner and mode. So are the
+            files that logrotate has kept of it.
+          - What is in it is never touched, and it stays when nobody lists it any more.
+          - A path that is no file, such as a link, is left as it is.
+        type: bool
+        default: false
+        version_added: 0.2.0
       mode:
-        description: Permissions of a file (default V(0644)) or a directory (default V(0755)), octal.
+        description:
+          - Permissions, octal. The default is V(0644) for a file, V(0755) for a directory, V(0640) for a log.
         type: str
       owner:
         description: The user who owns the file or directory.
@@ -168,12 +179,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
     httpd_foreign_answers,
+    httpd_log_files,
     httpd_pending,
     httpd_return,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_log_files import LogFile
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import httpd_main_process
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
     ABSENT,
@@ -191,6 +204,7 @@ FILE_OPTIONS = {
     "link": {"type": "str"},
     "absent": {"type": "bool", "default": False},
     "directory": {"type": "bool", "default": False},
+    "log": {"type": "bool", "default": False},
     "mode": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
@@ -221,25 +235,27 @@ def run(
 ) -> dict[str, Any]:
     """Do what the module promises; returns its result, with what visitors may notice as ``noticeable``."""
     described = instance(name)
-    sets = {**(together_with or {}), owner: files}
+    sets, logs = httpd_log_files.separate({**(together_with or {}), owner: files})
     foreign = foreign or {}
     files_of_others = foreign.get("files", [])
     if check_mode:
-        return _result(Transaction(described, sets, predict=True, foreign=files_of_others))
+        transaction = Transaction(described, sets, predict=True, foreign=files_of_others)
+        return _result(transaction, httpd_log_files.to_mend(logs, predict=True))
     with locked(described["state_directory"]):
         httpd_return.recover(described)
         transaction = Transaction(described, sets, predict=False, foreign=files_of_others)
-        result = _result(transaction)
-        _go_live(transaction, foreign.get("vhosts", []))
+        mended = httpd_log_files.to_mend(logs)
+        result = _result(transaction, mended)
+        _go_live(transaction, foreign.get("vhosts", []), mended)
     return {**result, "unproven": transaction.journal.open}
 
 
-def _result(transaction: Transaction) -> dict[str, Any]:
+def _result(transaction: Transaction, logs: list[LogFile]) -> dict[str, Any]:
     pending = httpd_pending.read(transaction.instance)
     return {
-        "changed": bool(transaction.changes) or pending != httpd_pending.NONE,
+        "changed": bool(transaction.changes or logs) or pending != httpd_pending.NONE,
         "action": httpd_pending.strongest(transaction.action, pending),
-        "changes": [change.describe() for change in transaction.changes],
+        "changes": [change.describe() for change in (*transaction.changes, *logs)],
         "diff": transaction.diff(),
         "unproven": bool(transaction.changes) or transaction.journal.open,
         "noticeable": noticeable(transaction),
@@ -276,11 +292,14 @@ def _listens(content: bytes) -> list[str]:
     return re.findall(r"^Listen[ \t]+(\S+)", content.decode(errors="replace"), re.IGNORECASE | re.MULTILINE)
 
 
-def _go_live(transaction: Transaction, vhosts: list[dict[str, Any]]) -> None:
+def _go_live(transaction: Transaction, vhosts: list[dict[str, Any]], logs: list[LogFile]) -> None:
+    if transaction.changes:
+        transaction.test()
+    for log in logs:  # before httpd opens them
+        log.mend()
     if not transaction.changes:
         transaction.save_manifests()
         return
-    transaction.test()
     answers = httpd_foreign_answers.ask(vhosts)
     httpd_return.begin(transaction.instance)
     if answers:

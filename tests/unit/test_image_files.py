@@ -59,7 +59,7 @@ def test_the_vhosts_of_hosts_are_what_they_were(tmp_path: Path) -> None:
     found = "".join(
         f"==> {file['path']}\n{file['content']}"
         for file in wsgi_files.files(complete, instance())
-        if file["path"].startswith("sites-available/")
+        if file["path"].startswith("sites-available/100-")
     )
     assert found == (Path(__file__).parent / "data" / "host_vhosts.conf").read_text()
 

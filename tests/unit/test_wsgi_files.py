@@ -109,7 +109,7 @@ def test_an_embedded_application(application: dict[str, Any]) -> None:
     assert f"WSGIScriptAlias / {script} process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}" in vhost
     assert "<Files shop.py>" in vhost
     assert found[script] == found["/usr/local/lib/modwsgi/launcher.py"]
-    assert "WSGIProcessGroup %{GLOBAL}" in found["modwsgi-private.d/shop.conf"]
+    assert "WSGIProcessGroup %{GLOBAL}" in found["sites-available/060-modwsgi-probes.conf"]
     assert "Environment=PYTHONUTF8=1" in found["/etc/systemd/system/apache2.service.d/modwsgi-embedded.conf"]
 
 
@@ -128,7 +128,7 @@ def test_one_file_says_whether_httpd_s_own_processes_have_python(application: di
 def test_a_named_application_group(application: dict[str, Any]) -> None:
     assert "process-group=shop application-group=sub" in vhost_of(application, application_group="sub")
     named = contents({**application, "application_group": "sub"})
-    assert "WSGIApplicationGroup sub" in named["modwsgi-private.d/shop.conf"]
+    assert "WSGIApplicationGroup sub" in named["sites-available/060-modwsgi-probes.conf"]
 
 
 def test_no_secret_is_in_a_file(application: dict[str, Any]) -> None:
