@@ -10,7 +10,6 @@ Installed by the role httpd; changes are overwritten.
 """
 
 import os
-import secrets
 import sys
 import urllib.request
 
@@ -24,7 +23,7 @@ def key():
         with open(KEY_FILE, encoding="ascii") as file:
             return file.read(64)
     except FileNotFoundError:
-        made = secrets.token_hex(32)
+        made = os.urandom(32).hex()
     new = "%s.%d~" % (KEY_FILE, os.getpid())
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640), "w") as file:
         file.write(made)
