@@ -255,7 +255,7 @@ def _result(transaction: Transaction, logs: list[LogFile]) -> dict[str, Any]:
     return {
         "changed": bool(transaction.changes or logs) or pending != httpd_pending.NONE,
         "action": httpd_pending.strongest(transaction.action, pending),
-        "changes": [change.describe() for change in (*transaction.changes, *logs)],
+        "changes": [change.describe() for change in transaction.changes] + [log.describe() for log in logs],
         "diff": transaction.diff(),
         "unproven": bool(transaction.changes) or transaction.journal.open,
         "noticeable": noticeable(transaction),
