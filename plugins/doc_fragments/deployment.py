@@ -84,7 +84,8 @@ options:
       content:
         description:
           - The file's text.
-          - Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory) is needed.
+          - Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory), O(files[].log)
+            is needed.
         type: str
       link:
         description: The target of a symbolic link, as it is written into the link.
@@ -97,8 +98,16 @@ options:
         description: The path is a directory with the given owner and mode.
         type: bool
         default: false
+      log:
+        description:
+          - The path is that of a log. It is there before httpd opens it, with the given owner and mode. So are the
+            files that logrotate has kept of it.
+          - What is in it is never touched, and it stays when nobody lists it any more.
+          - A path that is no file, such as a link, is left as it is.
+        type: bool
+        default: false
       mode:
-        description: Permissions of a file (default V(0644)) or a directory (default V(0755)), octal.
+        description: Permissions, octal. The default is V(0644) for a file, V(0755) for a directory, V(0640) for a log.
         type: str
       owner:
         description: The user who owns the file or directory.

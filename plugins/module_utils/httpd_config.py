@@ -12,10 +12,12 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
     httpd_foreign_answers,
+    httpd_log_files,
     httpd_pending,
     httpd_return,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_log_files import LogFile
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import httpd_main_process
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
     ABSENT,
@@ -31,6 +33,7 @@ FILE_OPTIONS = {
     "link": {"type": "str"},
     "absent": {"type": "bool", "default": False},
     "directory": {"type": "bool", "default": False},
+    "log": {"type": "bool", "default": False},
     "mode": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
@@ -64,23 +67,26 @@ def run(
     ``foreign`` is what is known of the sites of others; ``noticeable`` what visitors may notice of the change. Raises
     TransactionError, JournalError, ControlError, OSError.
     """
+    sets, logs = httpd_log_files.separate(sets)
     files_of_others = foreign.get("files", [])
     if check_mode:
-        return _result(Transaction(described, sets, predict=True, foreign=files_of_others))
+        transaction = Transaction(described, sets, predict=True, foreign=files_of_others)
+        return _result(transaction, httpd_log_files.to_mend(logs, predict=True))
     with locked(described["state_directory"]):
         httpd_return.recover(described)
         transaction = Transaction(described, sets, predict=False, foreign=files_of_others)
-        result = _result(transaction)
-        _go_live(transaction, foreign.get("vhosts", []))
+        mended = httpd_log_files.to_mend(logs)
+        result = _result(transaction, mended)
+        _go_live(transaction, foreign.get("vhosts", []), mended)
     return {**result, "unproven": transaction.journal.open}
 
 
-def _result(transaction: Transaction) -> dict[str, Any]:
+def _result(transaction: Transaction, logs: list[LogFile]) -> dict[str, Any]:
     pending = httpd_pending.read(transaction.instance)
     return {
-        "changed": bool(transaction.changes) or pending != httpd_pending.NONE,
+        "changed": bool(transaction.changes or logs) or pending != httpd_pending.NONE,
         "action": httpd_pending.strongest(transaction.action, pending),
-        "changes": [change.describe() for change in transaction.changes],
+        "changes": [change.describe() for change in transaction.changes] + [log.describe() for log in logs],
         "diff": transaction.diff(),
         "unproven": bool(transaction.changes) or transaction.journal.open,
         "noticeable": noticeable(transaction),
@@ -117,11 +123,14 @@ def _listens(content: bytes) -> list[str]:
     return re.findall(r"^Listen[ \t]+(\S+)", content.decode(errors="replace"), re.IGNORECASE | re.MULTILINE)
 
 
-def _go_live(transaction: Transaction, vhosts: list[dict[str, Any]]) -> None:
+def _go_live(transaction: Transaction, vhosts: list[dict[str, Any]], logs: list[LogFile]) -> None:
+    if transaction.changes:
+        transaction.test()
+    for log in logs:  # before httpd opens them
+        log.mend()
     if not transaction.changes:
         transaction.save_manifests()
         return
-    transaction.test()
     answers = httpd_foreign_answers.ask(vhosts)
     httpd_return.begin(transaction.instance)
     if answers:

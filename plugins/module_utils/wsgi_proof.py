@@ -264,12 +264,12 @@ class Check:
             self.problem = str(error)
 
     def probe(self, group: str) -> dict:
-        """Ask a daemon process group about itself."""
+        """Ask a daemon process group about itself, under its site's name, since it answers no other."""
         port = self.parameters["private_port"]
         path = f"/probe/{group}"
         limit, setting = probe_limit(self.application, group)
         try:
-            status, body = get_until("127.0.0.1", port, path, f"127.0.0.1:{port}", limit)
+            status, body = get_until("127.0.0.1", port, path, self.application["health"]["host"], limit)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The processes of {group} gave no answer within {limit} s ({setting}; {describe(error)}); "

@@ -267,6 +267,45 @@ def test_a_directory_is_made_and_only_an_empty_one_is_removed(host: Host) -> Non
     assert (Path(entry["path"]) / "theirs").exists()
 
 
+def test_a_log_is_there_before_httpd_opens_it_and_one_of_earlier_is_mended(host: Host) -> None:
+    """httpd makes its logs for all to read."""
+    folder = host.directory / "log"
+    folder.mkdir()
+    logs = {name: folder / name for name in ("shop-error.log", "shop-error.log.1", "shop-access.log", "linked.log")}
+    for name in ("shop-error.log", "shop-error.log.1"):
+        logs[name].write_text("a line\n")
+        logs[name].chmod(0o644)
+    logs["linked.log"].symlink_to("shop-error.log.1")
+    files = [A, *({"path": str(logs[name]), "log": True} for name in logs if not name.endswith(".1"))]
+    inode = logs["shop-error.log"].stat().st_ino
+    predicted = host.run(*files, check=True)
+    assert predicted["changed"]
+    assert not logs["shop-access.log"].exists()
+    done = host.run(*files)
+    assert done["changes"] == predicted["changes"]
+    assert [change.replace(f"{folder}/", "") for change in done["changes"][1:]] == [
+        "correct the access to the log shop-error.log",
+        "correct the access to the log shop-error.log.1",
+        "create the log shop-access.log",
+    ]
+    assert {name: oct(path.stat().st_mode & 0o7777) for name, path in logs.items()} == dict.fromkeys(logs, "0o640")
+    assert (logs["shop-error.log"].read_text(), logs["shop-error.log"].stat().st_ino) == ("a line\n", inode)
+    assert host.run(*files)["changed"] is False
+    assert host.run(A)["changed"] is False, "logs stay when nobody lists them any more"
+    logs["shop-error.log"].chmod(0o644)
+    mended = host.run(*files)
+    assert (mended["changed"], mended["action"]) == (True, "none")
+    assert mended["changes"] == [f"correct the access to the log {logs['shop-error.log']}"]
+
+
+def test_no_log_is_touched_when_httpd_refuses_the_configuration(host: Host) -> None:
+    log = host.directory / "shop-error.log"
+    host.run(A, A_LINK)
+    with pytest.raises(TransactionError):
+        host.run({**A, "content": "BROKEN\n"}, A_LINK, {"path": str(log), "log": True})
+    assert not log.exists()
+
+
 def test_mode_alone_is_a_change(host: Host) -> None:
     host.run(A)
     assert host.run({**A, "mode": "0600"})["changed"] is True

@@ -125,6 +125,7 @@ def test_a_probe_that_fails_says_which_setting_has_ended_it(
     waited = []
 
     def answer(*arguments: Any) -> tuple[int, bytes]:
+        assert arguments[3] == "shop.example:8080", "no vhost of another name reaches the processes"
         waited.append(arguments[4])
         if isinstance(outcome, Exception):
             raise outcome
@@ -132,7 +133,7 @@ def test_a_probe_that_fails_says_which_setting_has_ended_it(
 
     monkeypatch.setattr(wsgi_proof, "LOG_TIMEOUT", 0)
     monkeypatch.setattr(wsgi_proof, "get_until", answer)
-    check.application.update(mode="daemon", startup_timeouts={"shop": 60})
+    check.application.update(mode="daemon", startup_timeouts={"shop": 60}, health={"host": "shop.example:8080"})
     check.parameters["private_port"] = 8079
     check.run()
     assert waited == [65]
@@ -149,6 +150,7 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
         "application_group": "%{GLOBAL}",
         "probed_groups": ["shop", "shop:slow"],
         "startup_timeouts": {"shop": 15, "shop:slow": 60},
+        "health": {"host": "shop.example"},
         "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/releases/1"},
     }
     python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 297}

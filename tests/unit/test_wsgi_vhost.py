@@ -154,9 +154,7 @@ def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
     aliases = re.findall(r"WSGIScriptAlias (\S+) .* process-group=(\S+)", text)
     assert aliases == [("/blog/deep", "deep"), ("/blog", "blog"), ("/", "shop")]
     assert "<Location /blog>\n        LimitRequestBody 5" in text
-    mounted = files["sites-available/000-modwsgi-application-blog.conf"]
-    assert "WSGIDaemonProcess blog " in mounted
-    assert "<VirtualHost" not in mounted
+    assert re.findall(r"^WSGIDaemonProcess (\S+)", text, re.MULTILINE) == ["deep", "blog", "shop"]
     complete = wsgi_apps.normalise([shop, blog, deep], [80], dict.fromkeys(("shop", "blog", "deep"), SIZES))
     assert {a["name"]: a["health"]["path"] for a in complete} == {
         "shop": "/healthz",
@@ -330,12 +328,15 @@ def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[s
     part = {**shop, "name": "part", "path": "/part", "health": {}, "tls": None, "auth": []}
     found = wsgi_files.files(completed([shop, part], [80, 443]), instance(), private_port=297)
     files = {file["path"]: file for file in found}
-    lines = files["sites-available/060-modwsgi-health.conf"]["content"].splitlines()
+    lines = files["sites-available/060-modwsgi-probes.conf"]["content"].splitlines()
     shown = [line.strip() for line in lines]
     assert "<VirtualHost 127.0.0.1:297>" in shown
     assert "ServerName shop.example" in shown
     launcher = "/usr/local/lib/modwsgi/launcher.py"
+    assert "ErrorLog /var/log/apache2/shop-error.log" in shown
     assert [line for line in shown if line.startswith("WSGIScriptAlias")] == [
+        "WSGIScriptAlias /probe/part /usr/local/lib/modwsgi/probe.py",
+        "WSGIScriptAlias /probe/shop /usr/local/lib/modwsgi/probe.py",
         f"WSGIScriptAlias /part {launcher}",
         f"WSGIScriptAlias / {launcher}",
     ]
@@ -346,13 +347,17 @@ def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[s
         "<Location /part>",
         "WSGIProcessGroup part",
         '<Location "/">',
+        "<Location /probe/part>",
+        "WSGIProcessGroup part",
+        "<Location /probe/shop>",
+        "WSGIProcessGroup shop",
     ]
     # Nobody but the health check comes past the login.
     assert [line for line in shown if line.startswith("<LocationMatch")] == [
         '<LocationMatch "^/is\\\\.it$">',
         '<LocationMatch "^/part/healthz$">',
     ]
-    assert files["sites-enabled/060-modwsgi-health.conf"]["link"] == "../sites-available/060-modwsgi-health.conf"
+    assert files["sites-enabled/060-modwsgi-probes.conf"]["link"] == "../sites-available/060-modwsgi-probes.conf"
 
 
 def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: dict[str, Any]) -> None:
