@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -174,6 +176,50 @@ def test_modules_in_use_are_those_of_enabled_files(tmp_path: Path) -> None:
     (tmp_path / "mods-enabled/alias.load").symlink_to("../mods-available/alias.load")
     (tmp_path / "mods-enabled/broken.load").symlink_to("../mods-available/missing.load")
     assert list(slim.module_paths(str(tmp_path))) == ["/opt/w.so", "/usr/lib/apache2/modules/mod_alias.so"]
+
+
+POLICY = json.loads(Path(slim.POLICY).read_text(encoding="utf-8"))["libraries"]
+
+
+def test_a_library_that_wheels_may_expect_has_a_package_or_a_reason() -> None:
+    for name, said in POLICY.items():
+        assert re.fullmatch(r"lib[A-Za-z0-9_+.-]+\.so\.[0-9]+", name)
+        assert set(said) in ({"package"}, {"package", "machines"}, {"left_out"}), name
+        assert re.fullmatch(r"[a-z0-9.+-]+", said.get("package", "p")), name
+        assert said.get("left_out", "A sentence.").endswith("."), name
+
+
+@pytest.mark.parametrize("stub", ["pthread.so.0", "dl.so.2", "rt.so.1", "util.so.1", "resolv.so.2", "nsl.so.1"])
+def test_the_image_has_what_glibc_has_in_itself_today_and_wheels_name(stub: str) -> None:
+    assert slim.expected_by_wheels("x86_64")[f"lib{stub}"] == "libc6"
+
+
+def test_libraries_of_another_machine_and_those_that_are_left_out_are_not_wanted() -> None:
+    assert "libmvec.so.1" in slim.expected_by_wheels("x86_64")
+    assert "libmvec.so.1" not in slim.expected_by_wheels("aarch64")
+    assert "libGL.so.1" not in slim.expected_by_wheels("x86_64")
+
+
+def test_libraries_are_found_by_name_and_a_wanted_one_has_to_be_there(tmp_path: Path) -> None:
+    first, second = str(target_of(tmp_path / "first")), str(target_of(tmp_path / "second"))
+    wanted = {"libdl.so.2": "libc6", "libz.so.1": "zlib1g", "libatomic.so.1": "libatomic1"}
+    for path in ("first/libdl.so.2", "first/libother.so.1", "second/libz.so.1", "second/libnss_files.so.2"):
+        (tmp_path / path).touch()
+    with pytest.raises(slim.roots.BuildError, match=r"^Wheels may expect libatomic\.so\.1, .*; install libatomic1\.$"):
+        slim.named_libraries([first, second], wanted)
+    del wanted["libatomic.so.1"]
+    found = slim.named_libraries([first, second], wanted)
+    assert found == [f"{first}/libdl.so.2", f"{second}/libnss_files.so.2", f"{second}/libz.so.1"]
+
+
+def test_the_home_of_a_user_has_one_path() -> None:
+    """What the entry point makes is what /etc/passwd says of the image's account, and our library of anybody else."""
+    text = (BUILD.parent / "runtime/settings.py").read_text(encoding="utf-8")
+    (prefix,) = re.findall(r'^HOMES = "(.+?)"', text, re.MULTILINE)
+    assert f'"{prefix}%lu"' in (BUILD / "nss.c").read_text(encoding="utf-8")
+    containerfile = (BUILD.parent / "Containerfile").read_text(encoding="utf-8")
+    assert f"--uid 65532 --gid 0 --no-log-init --no-create-home --home-dir {prefix}65532 " in containerfile
+    assert "\nUSER 65532:0\n" in containerfile
 
 
 def library(folder: Path) -> Path:
