@@ -34,7 +34,7 @@ def served(example: str, **variables: str) -> Iterator[Site]:
         site.wait_until_it_answers()
         print(f"{example}: first answer after {time.monotonic() - began:.2f} s")
         if example in SLIM:
-            script = "import PIL._imaging, psycopg_binary._psycopg"
+            script = "import PIL._imaging, psycopg, psycopg_binary._psycopg"
             docker("exec", container.name, "/opt/venv/bin/python", "-c", script)
         yield site
         assert container.end("stop", "--time=30")[0] == 0
