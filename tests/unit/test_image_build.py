@@ -191,25 +191,23 @@ def test_a_library_that_wheels_may_expect_has_a_package_or_a_reason() -> None:
 
 @pytest.mark.parametrize("stub", ["pthread.so.0", "dl.so.2", "rt.so.1", "util.so.1", "resolv.so.2", "nsl.so.1"])
 def test_the_image_has_what_glibc_has_in_itself_today_and_wheels_name(stub: str) -> None:
-    assert slim.expected_by_wheels("x86_64")[f"lib{stub}"] == "libc6"
+    assert slim.expected_by_wheels()[f"lib{stub}"] == {"package": "libc6"}
 
 
-def test_libraries_of_another_machine_and_those_that_are_left_out_are_not_wanted() -> None:
-    assert "libmvec.so.1" in slim.expected_by_wheels("x86_64")
-    assert "libmvec.so.1" not in slim.expected_by_wheels("aarch64")
-    assert "libGL.so.1" not in slim.expected_by_wheels("x86_64")
+def test_what_is_left_out_is_not_expected() -> None:
+    assert "left_out" in POLICY["libGL.so.1"]
+    assert "libGL.so.1" not in slim.expected_by_wheels()
 
 
-def test_libraries_are_found_by_name_and_a_wanted_one_has_to_be_there(tmp_path: Path) -> None:
-    first, second = str(target_of(tmp_path / "first")), str(target_of(tmp_path / "second"))
-    wanted = {"libdl.so.2": "libc6", "libz.so.1": "zlib1g", "libatomic.so.1": "libatomic1"}
+def test_libraries_are_found_by_name_and_one_that_wheels_expect_has_to_be_there(tmp_path: Path) -> None:
+    folders = [str(target_of(tmp_path / "first")), str(target_of(tmp_path / "second"))]
     for path in ("first/libdl.so.2", "first/libother.so.1", "second/libz.so.1", "second/libnss_files.so.2"):
         (tmp_path / path).touch()
-    with pytest.raises(slim.roots.BuildError, match=r"^Wheels may expect libatomic\.so\.1, .*; install libatomic1\.$"):
-        slim.named_libraries([first, second], wanted)
-    del wanted["libatomic.so.1"]
-    found = slim.named_libraries([first, second], wanted)
-    assert found == [f"{first}/libdl.so.2", f"{second}/libnss_files.so.2", f"{second}/libz.so.1"]
+    expected = {name: POLICY[name] for name in ("libdl.so.2", "libz.so.1", "libmvec.so.1")}
+    found = [f"{tmp_path}/first/libdl.so.2", f"{tmp_path}/second/libnss_files.so.2", f"{tmp_path}/second/libz.so.1"]
+    assert slim.named_libraries(folders, expected, "aarch64") == found
+    with pytest.raises(slim.roots.BuildError, match=r"^Wheels may expect libmvec\.so\.1, .*; install libc6\.$"):
+        slim.named_libraries(folders, expected, "x86_64")
 
 
 def test_the_home_of_a_user_has_one_path() -> None:

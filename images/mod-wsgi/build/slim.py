@@ -17,6 +17,7 @@ import sysconfig
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
@@ -59,8 +60,8 @@ BY_NAME = ("libnss_dns.so.2", "libnss_files.so.2", "libnss_modwsgi.so.2")
 itself."""
 
 POLICY = os.path.join(os.path.dirname(os.path.realpath(__file__)), "manylinux.json")
-"""The libraries that wheels may expect of every system: the Debian package of each that the image has (`package`), on
-which machines alone (`machines`), or why it has not (`left_out`)."""
+"""The libraries that wheels may expect of every system: the Debian package of each that the image has (`package`;
+with `machines`, a glibc for others may lack it), or why it has not (`left_out`)."""
 
 TOOLS = (
     *("__pycache__", "curses", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "test", "tests"),
@@ -105,27 +106,24 @@ def python_files() -> Iterator[str]:
     yield from found
 
 
-def expected_by_wheels(machine: str) -> dict[str, str]:
-    """The libraries of POLICY that the image has on a machine (`x86_64`), and the Debian package of each."""
+def expected_by_wheels() -> dict[str, dict[str, Any]]:
+    """The libraries of POLICY that the image has, with what it says of each."""
     libraries = json.loads(Path(POLICY).read_text(encoding="utf-8"))["libraries"]
-    return {
-        name: said["package"]
-        for name, said in libraries.items()
-        if "package" in said and machine in said.get("machines", [machine])
-    }
+    return {name: said for name, said in libraries.items() if "package" in said}
 
 
-def named_libraries(folders: Iterable[str], wanted: Mapping[str, str]) -> list[str]:
-    """The paths of the libraries of BY_NAME that are in some folders, and of all wanted ones.
+def named_libraries(folders: Iterable[str], expected: Mapping[str, dict[str, Any]], machine: str) -> list[str]:
+    """The paths of the libraries of BY_NAME that are in some folders, and of those that wheels expect.
 
     Raises:
-        BuildError: a wanted one is in none of them; `wanted` has the package of each.
+        BuildError: one of the latter is in none of them, and a machine (`x86_64`) has to have it.
     """
-    paths = [os.path.join(folder, name) for folder in folders for name in (*BY_NAME, *wanted)]
+    paths = [os.path.join(folder, name) for folder in folders for name in (*BY_NAME, *expected)]
     found = [path for path in paths if os.path.exists(path)]
-    missing = sorted(set(wanted) - {os.path.basename(path) for path in found})
+    needed = {name for name, said in expected.items() if machine in said.get("machines", [machine])}
+    missing = sorted(needed - {os.path.basename(path) for path in found})
     if missing:
-        packages = ", ".join(sorted({wanted[name] for name in missing}))
+        packages = ", ".join(sorted({expected[name]["package"] for name in missing}))
         raise roots.BuildError(f"Wheels may expect {', '.join(missing)}, and there is none; install {packages}.")
     return found
 
@@ -174,7 +172,7 @@ def write_archive(folder: str, sources: Iterable[str], archive: Path) -> None:
 def serving_files() -> set[str]:
     """Everything but the standard library."""
     paths = {HTTPD, *module_paths("/etc/apache2"), *python_files()}
-    paths.update(named_libraries(library_folders(), expected_by_wheels(platform.machine())))
+    paths.update(named_libraries(library_folders(), expected_by_wheels(), platform.machine()))
     paths |= {path for path in CONFIGURATION if os.path.lexists(path)}
     for folder in (*OURS, *(folder for folder in WHOLE if os.path.isdir(folder))):
         paths.update(path for path in roots.below(folder) if not NOT_FOR_SERVING.match(path))
