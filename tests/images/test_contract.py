@@ -158,6 +158,43 @@ def test_root_with_four_capabilities(containers: Containers, mode: str) -> None:
     assert seconds < 8
 
 
+#: Options, and what the user is called.
+USERS = {
+    "its own account": ((), 65532, "wsgi"),
+    "a user of OpenShift's": (("--user=1000660000:0", *HARDENED[1:]), 1000660000, "1000660000"),
+    "root": (ROOT_HARDENED, 33, "www-data"),
+}
+
+
+@pytest.mark.parametrize(("who", "mode"), [*((who, "daemon") for who in USERS), ("root", "embedded")])
+def test_the_user_has_a_name_and_a_home_that_can_be_written(containers: Containers, who: str, mode: str) -> None:
+    options, number, name = USERS[who]
+    home = f"/tmp/home-{number}"
+    expected = {
+        "HOME": home,
+        "USER": name,
+        "LOGNAME": name,
+        "user": name,
+        "entry": [name, "/var/www" if who == "root" else home],
+        "same": True,
+        "mode": 0o700,
+        # Of /etc/passwd alone.
+        "others": [1, 65532],
+    }
+    container = containers.start(*options, WSGI_MODE=mode)
+    assert container.get("/account").json == expected
+    script = "import json, wsgi; print(json.dumps(wsgi.account()))"
+    done = containers.run("python", "-c", script, options=options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == expected
+
+
+def test_a_home_and_a_name_of_the_user_s_own_are_kept(containers: Containers) -> None:
+    container = containers.start(*HARDENED, "--tmpfs=/data:mode=1777", HOME="/data", USER="shop")
+    told = container.get("/account").json
+    assert [told[name] for name in ("HOME", "USER", "LOGNAME", "user")] == ["/data", "shop", "shop", "shop"]
+
+
 def test_root_s_container_serves_as_another_user(containers: Containers) -> None:
     assert containers.start("--user=0:0").get().json["uid"] == 33
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from support.containers import HARDENED, Containers
-from support.example_images import build_example
+from support.containers import HARDENED, Containers, docker
+from support.example_images import SLIM, build_example
 from support.scripts import load_script
 from support.site import Site
 
@@ -33,6 +33,9 @@ def served(example: str, **variables: str) -> Iterator[Site]:
         site = Site(container.address, f"{example}.example")
         site.wait_until_it_answers()
         print(f"{example}: first answer after {time.monotonic() - began:.2f} s")
+        if example in SLIM:
+            script = "import PIL._imaging, psycopg, psycopg_binary._psycopg"
+            docker("exec", container.name, "/opt/venv/bin/python", "-c", script)
         yield site
         assert container.end("stop", "--time=30")[0] == 0
     finally:

@@ -28,6 +28,8 @@ ENGINE = r"/\.dockerenv|/dev/.*|/etc/(hostname|hosts|mtab|resolv\.conf)"
 #: Ours: the configuration, mod_wsgi and the environment (whose distributions are in the document), the entry point.
 OURS = (
     r"/etc/(apache2|mod-wsgi)/.*|/opt/(mod_wsgi|venv)/.*|/usr/local/lib/modwsgi-image/.*|/usr/local/share/sbom/.*"
+    # What gives a name to a user of whom /etc/passwd says nothing.
+    r"|/usr/local/lib/libnss_modwsgi\.so\.2"
     # The program of Python, linked with Debian's library of Python; and the modules of that library as one file.
     r"|/usr/bin/python3\.[0-9]+|/usr/lib/python3[0-9]+\.zip"
 )

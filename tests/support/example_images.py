@@ -1,21 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images of the examples, built on the image under test."""
+"""Images of the examples, built on the image under test: the Django example's on its slim form, with a compiled wheel
+beyond the one that it has."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from support.containers import docker
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
+SLIM = {"django": ["pillow"]}
+"""The examples on the slim form, and which packages of wheels.txt they get besides their own (Django's ImageField needs
+Pillow)."""
+
+
+def pinned(name: str) -> str:
+    """The lines of wheels.txt that pin a package."""
+    text = (ROOT / "tests/images/wheels.txt").read_text(encoding="utf-8")
+    (lines,) = re.findall(rf"^{name}==(?:.*\\\n)*.*\n", text, re.MULTILINE)
+    return str(lines)
 
 
 def build_example(example: str) -> str:
     """The name of an example's image."""
     tag = f"modwsgi-lab/example-{example}"
-    folder = ROOT / "examples" / example
-    arguments = [f"--build-arg=MOD_WSGI={BASE}", f"--build-arg=MOD_WSGI_BUILD={BASE}-build"]
-    docker("build", "--quiet", f"--tag={tag}", *arguments, f"--file={folder}/Containerfile", str(folder), timeout=300)
+    base = f"{BASE}-slim" if example in SLIM else BASE
+    arguments = [f"--build-arg=MOD_WSGI={base}", f"--build-arg=MOD_WSGI_BUILD={BASE}-build"]
+    with tempfile.TemporaryDirectory(prefix="modwsgi-example-") as parent:
+        folder = Path(parent) / example
+        shutil.copytree(ROOT / "examples" / example, folder)
+        with (folder / "requirements.txt").open("a", encoding="utf-8") as stream:
+            stream.writelines(pinned(name) for name in SLIM.get(example, ()))
+        file = f"--file={folder}/Containerfile"
+        docker("build", "--quiet", f"--tag={tag}", *arguments, file, str(folder), timeout=300)
     return tag

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -174,6 +176,48 @@ def test_modules_in_use_are_those_of_enabled_files(tmp_path: Path) -> None:
     (tmp_path / "mods-enabled/alias.load").symlink_to("../mods-available/alias.load")
     (tmp_path / "mods-enabled/broken.load").symlink_to("../mods-available/missing.load")
     assert list(slim.module_paths(str(tmp_path))) == ["/opt/w.so", "/usr/lib/apache2/modules/mod_alias.so"]
+
+
+POLICY = json.loads(Path(slim.POLICY).read_text(encoding="utf-8"))["libraries"]
+
+
+def test_a_library_that_wheels_may_expect_has_a_package_or_a_reason() -> None:
+    for name, said in POLICY.items():
+        assert re.fullmatch(r"lib[A-Za-z0-9_+.-]+\.so\.[0-9]+", name)
+        assert set(said) in ({"package"}, {"package", "machines"}, {"left_out"}), name
+        assert re.fullmatch(r"[a-z0-9.+-]+", said.get("package", "p")), name
+        assert said.get("left_out", "A sentence.").endswith("."), name
+
+
+@pytest.mark.parametrize("stub", ["pthread.so.0", "dl.so.2", "rt.so.1", "util.so.1", "resolv.so.2", "nsl.so.1"])
+def test_the_image_has_what_glibc_has_in_itself_today_and_wheels_name(stub: str) -> None:
+    assert slim.expected_by_wheels()[f"lib{stub}"] == {"package": "libc6"}
+
+
+def test_what_is_left_out_is_not_expected() -> None:
+    assert "left_out" in POLICY["libGL.so.1"]
+    assert "libGL.so.1" not in slim.expected_by_wheels()
+
+
+def test_libraries_are_found_by_name_and_one_that_wheels_expect_has_to_be_there(tmp_path: Path) -> None:
+    folders = [str(target_of(tmp_path / "first")), str(target_of(tmp_path / "second"))]
+    for path in ("first/libdl.so.2", "first/libother.so.1", "second/libz.so.1", "second/libnss_files.so.2"):
+        (tmp_path / path).touch()
+    expected = {name: POLICY[name] for name in ("libdl.so.2", "libz.so.1", "libmvec.so.1")}
+    found = [f"{tmp_path}/first/libdl.so.2", f"{tmp_path}/second/libnss_files.so.2", f"{tmp_path}/second/libz.so.1"]
+    assert slim.named_libraries(folders, expected, "aarch64") == found
+    with pytest.raises(slim.roots.BuildError, match=r"^Wheels may expect libmvec\.so\.1, .*; install libc6\.$"):
+        slim.named_libraries(folders, expected, "x86_64")
+
+
+def test_the_home_of_a_user_has_one_path() -> None:
+    """What the entry point makes is what /etc/passwd says of the image's account, and our library of anybody else."""
+    text = (BUILD.parent / "runtime/settings.py").read_text(encoding="utf-8")
+    (prefix,) = re.findall(r'^HOMES = "(.+?)"', text, re.MULTILINE)
+    assert f'"{prefix}%lu"' in (BUILD / "nss.c").read_text(encoding="utf-8")
+    containerfile = (BUILD.parent / "Containerfile").read_text(encoding="utf-8")
+    assert f"--uid 65532 --gid 0 --no-log-init --no-create-home --home-dir {prefix}65532 " in containerfile
+    assert "\nUSER 65532:0\n" in containerfile
 
 
 def library(folder: Path) -> Path:

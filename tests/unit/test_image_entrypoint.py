@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -55,6 +56,7 @@ class Container:
                 ('"/app"', root / "app"),
                 ('"/opt/venv"', root / "venv"),
                 ('"/tmp/modwsgi"', root / "tmp" / "modwsgi"),
+                ('"/tmp/home-"', root / "tmp" / "home-"),
                 ('"/etc/mod-wsgi/hooks.d"', root / "hooks"),
                 ('"/usr/sbin/apache2"', root / "apache2"),
             ):
@@ -143,6 +145,42 @@ def test_programs_of_the_virtual_environment_come_first_for_the_application(cont
     done = container.run(PATH=f"/opt/pip/bin:/usr/bin:/bin:{programs}")
     assert done.returncode == 0, done.stderr
     assert container.given()["environment"]["PATH"] == f"{programs}:/opt/pip/bin:/usr/bin:/bin"
+
+
+@pytest.mark.parametrize("home", ["", "/", pwd.getpwuid(os.geteuid()).pw_dir])
+def test_the_application_has_a_home_where_an_engine_names_none(container: Container, home: str) -> None:
+    done = container.run(HOME=home)
+    assert done.returncode == 0, done.stderr
+    variables, name = container.given()["environment"], pwd.getpwuid(os.geteuid()).pw_name
+    folder = f"{container.root}/tmp/home-{os.geteuid()}"
+    assert [variables[name] for name in ("HOME", "USER", "LOGNAME")] == [folder, name, name]
+    # For application.py.
+    assert [variables[f"MODWSGI_{name}"] for name in ("HOME", "USER", "LOGNAME")] == [folder, name, name]
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+    (Path(folder) / "kept").touch()
+    assert container.run(HOME=home).returncode == 0
+    assert (Path(folder) / "kept").exists(), "over a restart"
+
+
+def test_a_home_and_a_name_that_are_given_are_kept(container: Container) -> None:
+    container.run(HOME="/data", USER="shop")
+    variables = container.given()["environment"]
+    assert [variables[name] for name in ("HOME", "USER", "LOGNAME")] == ["/data", "shop", "shop"]
+    assert not list((container.root / "tmp").glob("home-*"))
+
+
+def test_a_home_of_somebody_else_is_refused(container: Container) -> None:
+    (container.root / "elsewhere").mkdir()
+    folder = container.root / "tmp" / f"home-{os.geteuid()}"
+    folder.symlink_to(container.root / "elsewhere")
+    assert container.refusal() == (
+        f"mod-wsgi: {folder}, the application's home, is another user's; remove it, set HOME, or give the container "
+        f"a new {container.root}/tmp.\n"
+    )
+    # A command may not need one.
+    done = container.run("python", "-c", "print('runs')")
+    assert (done.returncode, done.stdout) == (0, "runs\n")
+    assert "is another user's" in done.stderr
 
 
 def test_modes_and_switches(container: Container) -> None:

@@ -197,6 +197,7 @@ def test_the_environment_is_there_when_the_script_is_imported(site: Site) -> Non
     assert seen["KEY"] == "value"
     assert seen["WSGI_STATIC_ROOT"] == str(site.release / "collected")
     assert seen["HOME"] == seen["WSGI_STATE_DIRECTORY"] == "/var/lib/wsgi/shop"
+    assert seen["USER"] == seen["LOGNAME"] == "wsgi-shop"
     assert seen["PATH"].startswith(f"{site.root}/venv/bin:")
 
 

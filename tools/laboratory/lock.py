@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pinning the development tools: requirements-dev.in -> requirements-dev.txt, and the scanner's likewise."""
+"""Pinning the development tools: requirements-dev.in -> requirements-dev.txt; the scanner and the wheels of the tests
+likewise."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ from tools.laboratory.state import Lab
 #: The oldest Python of the lab: what is pinned for it installs on newer ones.
 LOCK_PYTHON = (3, 11)
 _PIP_TOOLS = "pip-tools==7.6.2"
-_NAMES = ("requirements-dev", "requirements-sslyze")
+_NAMES = ("requirements-dev", "requirements-sslyze", "tests/images/wheels")
 _HEADER = "# Made by `make lock` out of {name}.in, for Python 3.11 and newer; do not edit.\n"
 #: Lines that would tie the file to the package index of one machine.
 _ADDRESSES = ("-i ", "--index-url", "--extra-index-url", "--find-links", "-f ", "--trusted-host")
 
 
 def lock(lab: Lab, console: Console) -> None:
-    """Pins the newest versions that requirements-dev.in and requirements-sslyze.in allow.
+    """Pins the newest versions that the requirements of _NAMES allow.
 
     Raises:
         LabError: this is another Python than the oldest supported one, or the packages cannot be resolved.
@@ -37,7 +38,7 @@ def lock(lab: Lab, console: Console) -> None:
         require(run([python, "-m", "pip", "install", "--quiet", _PIP_TOOLS]), "pip-tools cannot be installed")
         for name in _NAMES:
             with console.step(f"Pins in {name}.txt"):
-                _lock_one(lab, python, name, Path(folder) / f"{name}.txt")
+                _lock_one(lab, python, name, Path(folder) / f"{Path(name).name}.txt")
 
 
 def _lock_one(lab: Lab, python: Path, name: str, target: Path) -> None:

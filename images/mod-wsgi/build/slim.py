@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import argparse
 import glob
+import json
 import os
+import platform
 import re
 import shutil
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
@@ -52,9 +55,13 @@ WHOLE = (
     "/usr/share/zoneinfo",
 )
 
-BY_NAME = ("libgcc_s.so.1", "libnss_dns.so.2", "libnss_files.so.2", "libstdc++.so.6", "libz.so.1")
-"""Libraries that ldd does not see: glibc loads some by name while it runs, and wheels may expect the others
-(manylinux, PEP 599)."""
+BY_NAME = ("libnss_dns.so.2", "libnss_files.so.2", "libnss_modwsgi.so.2")
+"""Libraries that glibc loads by name while it runs, so that ldd does not see them; a later glibc has the first two in
+itself."""
+
+POLICY = os.path.join(os.path.dirname(os.path.realpath(__file__)), "manylinux.json")
+"""The libraries that wheels may expect of every system: the Debian package of each that the image has (`package`;
+with `machines`, a glibc for others may lack it), or why it has not (`left_out`)."""
 
 TOOLS = (
     *("__pycache__", "curses", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "test", "tests"),
@@ -99,10 +106,32 @@ def python_files() -> Iterator[str]:
     yield from found
 
 
-def named_libraries() -> Iterator[str]:
-    """The paths of the libraries of BY_NAME, those that the base has."""
-    for folder in ("/lib", "/usr/lib", *glob.glob("/lib/*-linux-gnu*"), *glob.glob("/usr/lib/*-linux-gnu*")):
-        yield from (path for name in BY_NAME if os.path.exists(path := os.path.join(folder, name)))
+def expected_by_wheels() -> dict[str, dict[str, Any]]:
+    """The libraries of POLICY that the image has, with what it says of each."""
+    libraries = json.loads(Path(POLICY).read_text(encoding="utf-8"))["libraries"]
+    return {name: said for name, said in libraries.items() if "package" in said}
+
+
+def named_libraries(folders: Iterable[str], expected: Mapping[str, dict[str, Any]], machine: str) -> list[str]:
+    """The paths of the libraries of BY_NAME that are in some folders, and of those that wheels expect.
+
+    Raises:
+        BuildError: one of the latter is in none of them, and a machine (`x86_64`) has to have it.
+    """
+    paths = [os.path.join(folder, name) for folder in folders for name in (*BY_NAME, *expected)]
+    found = [path for path in paths if os.path.exists(path)]
+    needed = {name for name, said in expected.items() if machine in said.get("machines", [machine])}
+    missing = sorted(needed - {os.path.basename(path) for path in found})
+    if missing:
+        packages = ", ".join(sorted({expected[name]["package"] for name in missing}))
+        raise roots.BuildError(f"Wheels may expect {', '.join(missing)}, and there is none; install {packages}.")
+    return found
+
+
+def library_folders() -> list[str]:
+    """Where libraries are, which the loader finds without being told."""
+    folders = [*glob.glob("/lib/*-linux-gnu*"), *glob.glob("/usr/lib/*-linux-gnu*")]
+    return ["/lib", "/usr/lib", "/usr/local/lib", *folders]
 
 
 def split_library(folder: str) -> tuple[list[str], list[str]]:
@@ -142,7 +171,8 @@ def write_archive(folder: str, sources: Iterable[str], archive: Path) -> None:
 
 def serving_files() -> set[str]:
     """Everything but the standard library."""
-    paths = {HTTPD, *module_paths("/etc/apache2"), *python_files(), *named_libraries()}
+    paths = {HTTPD, *module_paths("/etc/apache2"), *python_files()}
+    paths.update(named_libraries(library_folders(), expected_by_wheels(), platform.machine()))
     paths |= {path for path in CONFIGURATION if os.path.lexists(path)}
     for folder in (*OURS, *(folder for folder in WHOLE if os.path.isdir(folder))):
         paths.update(path for path in roots.below(folder) if not NOT_FOR_SERVING.match(path))

@@ -28,6 +28,11 @@ def set_module_path(home):
     sys.path[:] = [home] + [path for path in sys.path if path not in ("", home, LIBRARY)]
 
 
+def set_account():
+    """HOME, USER and LOGNAME as the entry point has them: mod_wsgi takes those of /etc/passwd for a daemon process."""
+    os.environ.update({name: os.environ["MODWSGI_" + name] for name in ("HOME", "USER", "LOGNAME")})
+
+
 def load_script():
     """The WSGI callable of the application's own script; tracebacks show the real file."""
     path, name = os.environ["WSGI_SCRIPT"], os.environ["WSGI_CALLABLE"]
@@ -92,6 +97,7 @@ def bounded(group):
 
 def start():
     """The WSGI callable."""
+    set_account()
     if os.environ.get("MODWSGI_DEBUGGER"):
         set_module_path(os.environ["WSGI_HOME"])
         return load_for_debugger()

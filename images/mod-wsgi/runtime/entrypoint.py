@@ -90,17 +90,45 @@ def check_files(values: Mapping[str, str]) -> None:
         raise Refusal(*problems)
 
 
+def application_user() -> int:
+    """The number of the user that the application runs as."""
+    return pwd.getpwnam(ACCOUNT).pw_uid if os.geteuid() == 0 else os.geteuid()
+
+
+def known_as(user: int) -> tuple[str, str]:
+    """Name and home of a user by the system, which in the image knows everybody."""
+    try:
+        entry = pwd.getpwuid(user)
+    except KeyError:
+        return str(user), "/"
+    return entry.pw_name, entry.pw_dir
+
+
+def account() -> dict[str, str]:
+    """HOME, USER and LOGNAME of the application. What the container's environment says stays, but for the HOME that an
+    engine sets by itself: that of /etc/passwd, or the root folder."""
+    home = os.environ.get("HOME", "")
+    if home in ("", "/", known_as(os.geteuid())[1]):
+        home = f"{settings.HOMES}{application_user()}"
+    name = os.environ.get("USER") or known_as(application_user())[0]
+    return {"HOME": home, "USER": name, "LOGNAME": os.environ.get("LOGNAME") or name}
+
+
 def environment(values: Mapping[str, str]) -> dict[str, str]:
     """All variables of httpd, and so of the application: the container's own, every setting, what Debian's
     configuration names."""
     root = os.geteuid() == 0
     programs = os.path.join(settings.VENV, "bin")
     path = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != programs]
+    own = account()
     return {
         "LANG": "C.UTF-8",
         # In mode embedded the locale is httpd's, in which Python would take the names of files for ASCII.
         "PYTHONUTF8": "1",
         **os.environ,
+        **own,
+        # Once more for application.py: mod_wsgi puts those of /etc/passwd in their place.
+        **{f"MODWSGI_{name}": value for name, value in own.items()},
         # First, for the application; in the image's own it is last.
         "PATH": os.pathsep.join([programs, *path]),
         "VIRTUAL_ENV": settings.VENV,
@@ -146,6 +174,39 @@ def prepare_runtime() -> None:
         raise Refusal(
             f"{folder} cannot be made ({error.strerror}); give the container a tmpfs there, e.g. --tmpfs {parent}."
         ) from None
+
+
+def prepare_home(home: str) -> None:
+    """Make the application's home, unless the container's environment names another. Raises Refusal when that is not
+    possible."""
+    user = application_user()
+    folder, parent = f"{settings.HOMES}{user}", os.path.dirname(settings.HOMES)
+    if home != folder:
+        return
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+            # As root; never what a link leads to that somebody puts in its place.
+            os.chown(folder, user, -1, follow_symlinks=False)
+        found = os.lstat(folder)
+    except OSError as error:
+        raise Refusal(
+            f"{folder}, the application's home, cannot be made ({error.strerror}); give the container a tmpfs there, "
+            f"e.g. --tmpfs {parent}, or set HOME."
+        ) from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user:
+        raise Refusal(
+            f"{folder}, the application's home, is another user's; remove it, set HOME, or give the container a new "
+            f"{parent}."
+        )
+
+
+def offer_home(home: str) -> None:
+    """The same, for what may do without a home: when it cannot be made, standard error says so."""
+    try:
+        prepare_home(home)
+    except Refusal as refusal:
+        print(f"mod-wsgi: {refusal}", file=sys.stderr, flush=True)
 
 
 def clear_runtime() -> None:
@@ -302,6 +363,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     check_capabilities()
     prepare_runtime()
     clear_runtime()
+    prepare_home(account()["HOME"])
     prepare_loading()
     with stoppable():
         run_hooks(values)
@@ -324,6 +386,7 @@ def check(arguments: Sequence[str]) -> int:
     values = read_settings()
     check_files(values)
     prepare_runtime()
+    prepare_home(account()["HOME"])
     with stoppable():
         import_application(values)
         tested = subprocess.run(httpd(values, "-t"), env=environment(values), check=False)
@@ -354,9 +417,14 @@ def shell(arguments: Sequence[str]) -> NoReturn:
     if not there:
         raise Refusal("This image has no shell; use `python`, or the image whose tag has no -slim.")
     enter(values)
-    # Root's programs are those of the system, before any that a package has brought.
-    own = {"PATH": os.environ["PATH"]} if os.geteuid() == 0 and "PATH" in os.environ else {}
-    replace_process([there], {**environment(values), **own})
+    variables = environment(values)
+    if os.geteuid() == 0:
+        # Root's programs are those of the system, before any that a package has brought; and its home is its own.
+        variables.update({"HOME": pwd.getpwuid(0).pw_dir, "USER": "root", "LOGNAME": "root"})
+        variables.update({name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ})
+    else:
+        offer_home(variables["HOME"])
+    replace_process([there], variables)
 
 
 def python(arguments: Sequence[str]) -> NoReturn:
@@ -365,6 +433,7 @@ def python(arguments: Sequence[str]) -> NoReturn:
     variables = environment(values)
     if os.geteuid() == 0:
         leave_root()
+    offer_home(variables["HOME"])
     enter(values)
     replace_process([PYTHON, *arguments], variables)
 
@@ -482,6 +551,7 @@ def debug(arguments: Sequence[str]) -> int:
     prepare_runtime()
     clear_runtime()
     require_debuggable(settings.RUNTIME)
+    prepare_home(account()["HOME"])
     module, root = description(), os.path.join(settings.RUNTIME, "debug")
     # Of the module's own virtual environment only the package may be found, not what else is installed there.
     os.makedirs(os.path.join(root, "lib"))

@@ -28,6 +28,9 @@ CONFIGURATION = "/etc/mod-wsgi/conf.d"
 HOOKS = "/etc/mod-wsgi/hooks.d"
 RUNTIME = "/tmp/modwsgi"  # noqa: S108 - the container is the application alone
 """All that httpd writes is there; /tmp is the one folder that a container with a read-only root needs."""
+HOMES = "/tmp/home-"  # noqa: S108
+"""Begins the path of the application's home; the number of its user follows, as in build/nss.c. Apart from RUNTIME, and
+one for each user: a build step that writes to its home leaves it in the image."""
 
 ERROR_DESCRIPTOR = 3
 """Standard error for the program that writes the error log as JSON; httpd makes its own the way to that program."""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An application that tells what it is given, and does what a test wants."""
 
+import getpass
 import json
 import os
+import pwd
 import sys
 import threading
 import time
@@ -15,6 +17,30 @@ if os.environ.get("TEST_IMPORT") == "hang":
     time.sleep(3600)
 if os.environ.get("TEST_IMPORT") == "exit":
     os._exit(3)
+
+
+def account():
+    """What the process knows of its user, after a library has put something into its cache."""
+    cache = os.path.expanduser("~/.cache/library")
+    os.makedirs(cache, exist_ok=True)
+    with open(os.path.join(cache, "data"), "a") as stream:
+        stream.write("cached")
+    entry = pwd.getpwuid(os.getuid())
+    return {
+        **{name: os.environ.get(name) for name in ("HOME", "USER", "LOGNAME")},
+        "user": getpass.getuser(),
+        "entry": [entry.pw_name, entry.pw_dir],
+        "same": pwd.getpwnam(entry.pw_name) == entry,
+        "mode": os.stat(os.path.expanduser("~")).st_mode & 0o777,
+        "others": [user for user in (1, 4711, 65532, 1000660001) if known(user)],
+    }
+
+
+def known(user):
+    try:
+        return pwd.getpwuid(user)
+    except KeyError:
+        return None
 
 
 def application(environ, start_response):
@@ -46,5 +72,7 @@ def application(environ, start_response):
         "bytes": len(body),
         "own": os.environ.get("OWN"),
     }
+    if path == "/account":
+        told = account()
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(told).encode()]
