@@ -33,6 +33,9 @@ export ANSIBLE_HOME := $(CURDIR)/.lab/ansible
 # Also keeps Molecule from advising another place for the scenarios.
 export MOLECULE_GLOB := molecule/*/molecule.yml
 export MOLECULE_COMMAND_BORDERS := 0
+# The packages of .lab/venv are compiled at their first use. Where nothing may be written (as container images of Python
+# like to say), that would be at each use, and each of hundreds of runs of Ansible 0.6 s longer.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## List the commands

@@ -25,11 +25,11 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: First: `default` empties the cache of wheels, and what a container builds for `directives` the others find.
-FIRST = ("default", "directives")
-#: Two of these run at once, in this order: the long ones first. What they measure has ten times the time that it takes
-#: on an idle machine.
-BESIDE = ("refusals", "pythons", "upgrade", "debug")
+#: First: it empties the cache of wheels.
+FIRST = ("default",)
+#: Two of these run at once, in this order. `image` takes longest; what a container builds for `directives` the others
+#: find. What they measure has several times the time that it takes on an idle machine.
+BESIDE = ("image", "directives", "upgrade", "vhosts", "pythons", "refusals", "debug")
 #: How many of the slowest tests are told.
 SLOWEST = 10
 

@@ -28,7 +28,11 @@ class ActionModule(ActionBase):
         if result.get("failed") or result.get("skipped"):
             return result
         try:
-            result.update(preflight_answer(answer, arguments.get("packages") or [], str(arguments.get("host"))))
+            checked = preflight_answer(answer, arguments.get("packages") or [], str(arguments.get("host")))
         except AnswerError as error:
             raise AnsibleActionFail(str(error)) from error
+        result.pop("mod_wsgi", None)
+        result.update(checked)
+        if "mod_wsgi" in checked:
+            result["mod_wsgi"]["questions"] = arguments["mod_wsgi"]
         return result

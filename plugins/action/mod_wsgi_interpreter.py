@@ -21,13 +21,25 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The checked answer."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        answer = self._execute_module(MODULE, dict(self._task.args), task_vars=task_vars or {})
+        arguments = dict(self._task.args)
+        asked = arguments.pop("asked", None) or {}
+        questions = {key: value for key, value in arguments.items() if key != "host"}
+        if asked.get("questions") == questions:
+            return {**result, "changed": False, **self._known(asked)}
+        answer = self._execute_module(MODULE, arguments, task_vars=task_vars or {})
         # It has no facts to tell, so none that somebody has put there become variables.
         result.update({key: value for key, value in answer.items() if key != "ansible_facts"})
         if result.get("failed") or result.get("skipped"):
             return result
         try:
-            result.update(interpreter_answer(answer, str(self._task.args.get("host"))))
+            result.update(interpreter_answer(answer, str(arguments.get("host"))))
         except AnswerError as error:
             raise AnsibleActionFail(str(error)) from error
         return result
+
+    def _known(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """What httpd_preflight has asked and checked already."""
+        if "problem" in asked:
+            raise AnsibleActionFail(asked["problem"])
+        known: dict[str, Any] = asked["answer"]
+        return known

@@ -73,6 +73,72 @@ options:
     required: true
 """
 
+    FILES = r"""
+options:
+  files:
+    suboptions:
+      path:
+        description: Absolute, or relative to the server root (C(/etc/apache2)). Missing parent directories are created.
+        type: path
+        required: true
+      content:
+        description:
+          - The file's text.
+          - Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory), O(files[].log)
+            is needed.
+        type: str
+      link:
+        description: The target of a symbolic link, as it is written into the link.
+        type: str
+      absent:
+        description: The path must not exist.
+        type: bool
+        default: false
+      directory:
+        description: The path is a directory with the given owner and mode.
+        type: bool
+        default: false
+      log:
+        description:
+          - The path is that of a log. It is there before httpd opens it, with the given owner and mode. So are the
+            files that logrotate has kept of it.
+          - What is in it is never touched, and it stays when nobody lists it any more.
+          - A path that is no file, such as a link, is left as it is.
+        type: bool
+        default: false
+      mode:
+        description: Permissions, octal. The default is V(0644) for a file, V(0755) for a directory, V(0640) for a log.
+        type: str
+      owner:
+        description: The user who owns the file or directory.
+        type: str
+        default: root
+      group:
+        description: The group that owns the file or directory.
+        type: str
+        default: root
+      optional:
+        description: A link whose target does not exist is left out instead of refused.
+        type: bool
+        default: false
+      adopt:
+        description:
+          - Take over (or remove) a file which others have put there, usually the distribution.
+          - The original is kept, and comes back when the owner no longer lists the path.
+        type: bool
+        default: false
+      action:
+        description:
+          - What httpd needs to serve a change of this file.
+          - Default V(reload) for files and links below the server root, V(none) for others and for directories.
+        type: str
+        choices: [none, reload, restart]
+      sensitive:
+        description: The content is not shown in a diff.
+        type: bool
+        default: false
+"""
+
     INSTANCE = r"""
 options:
   instance:

@@ -46,6 +46,7 @@ HTTPD_APIS = (20051115, 20991231)
 """The major part of httpd's Module Magic Number is a date: that of httpd 2.2, and one that is far away."""
 LONGEST_PATH = 1024
 LONGEST_NAME = 255
+LONGEST_SENTENCE = 4096
 _LONGEST_SHOWN = 80
 
 # Unicode letters are letters, as in the path of a Python of the user's; digits are those of ASCII.
@@ -90,6 +91,10 @@ def _text(pattern: re.Pattern[str], wanted: str, longest: int = LONGEST_NAME) ->
 
 def _boolean(value: Any) -> str:
     return "" if isinstance(value, bool) else "true or false"
+
+
+def _sentence(value: Any) -> str:
+    return "" if isinstance(value, str) and 0 < len(value) <= LONGEST_SENTENCE else "a sentence"
 
 
 def _path(value: Any) -> str:
@@ -294,7 +299,16 @@ def preflight_answer(answer: Any, packages: Collection[str], host: str) -> dict[
     if not isinstance(answer, Mapping):
         raise refused(host, "its description", answer, "a mapping")
     missing = _part(answer, {"missing_packages": _packages(packages)}, host)
-    return {"host": host_description(answer.get("host"), host), **missing}
+    return {"host": host_description(answer.get("host"), host), **missing, **_inspection(answer.get("mod_wsgi"), host)}
+
+
+def _inspection(told: Any, host: str) -> dict[str, Any]:
+    if told is None:
+        return {}
+    if not isinstance(told, Mapping):
+        raise refused(host, "mod_wsgi", told, "a mapping")
+    problem = _part(told, {"problem": _sentence}, host, "mod_wsgi.") if "problem" in told else {}
+    return {"mod_wsgi": problem or {"answer": interpreter_answer(told.get("answer"), host)}}
 
 
 def names_among(value: Any, names: Collection[str], key: str, host: str) -> list[str]:

@@ -63,6 +63,8 @@ def _host() -> dict[str, str]:
         "user": "www-data",
         "group": "www-data",
         "state_directory": f"/var/lib/modwsgi/{name}",
+        # The packages that a build has installed and not yet removed.
+        "build_record": f"/var/lib/modwsgi/{name}/mod_wsgi-build-packages.json",
         # For root alone: the staged configuration, and what one role hands to another within a run.
         "volatile_directory": f"/run/modwsgi/{name}",
         # Relative to server_root; the private vhost on loopback includes its *.conf files.
@@ -92,5 +94,6 @@ def _container() -> dict[str, str]:
         "access_log": "/dev/stdout",
         "socket_directory": run_directory,
         "state_directory": f"/var/lib/modwsgi/{CONTAINER}",
+        "build_record": f"/var/lib/modwsgi/{CONTAINER}/mod_wsgi-build-packages.json",
         "volatile_directory": f"/run/modwsgi/{CONTAINER}",
     }

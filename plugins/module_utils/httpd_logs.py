@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_log_writer import FIELDS
 
@@ -32,6 +33,13 @@ def target(logging: Mapping[str, str], kind: str, file: str) -> str:
     return f"|/usr/bin/python3 -I {WRITER} {kind} {logging['format']} {where}"
 
 
+def log_files(logging: Mapping[str, str], paths: Iterable[str]) -> list[dict[str, Any]]:
+    """Log files as entries for httpd_config: with Debian's access, since httpd itself would let all accounts read."""
+    if logging["destination"] != FILES:
+        return []
+    return [{"path": path, "log": True, "mode": "0640", "group": "adm"} for path in paths]
+
+
 def line_format(logging: Mapping[str, str], kind: str) -> str:
     """The format of the lines, in httpd's words. Fields for our program are separated by tabs."""
     if logging["format"] == TEXT:
@@ -44,7 +52,7 @@ def writer() -> str:
     return Path(__file__).with_name("httpd_log_writer.py").read_text(encoding="utf-8")
 
 
-def described(log_format: str, destination: str, instance: Mapping[str, str]) -> dict[str, str]:
+def described(log_format: str, destination: str, instance: Mapping[str, str]) -> dict[str, Any]:
     """What the template of the base configuration says about logs."""
     logging = {"format": log_format, "destination": destination}
     return {
@@ -53,4 +61,6 @@ def described(log_format: str, destination: str, instance: Mapping[str, str]) ->
         "access_format": line_format(logging, "access"),
         "error_format": line_format(logging, "error"),
         "writer": writer() if writes(logging) else "",
+        # In a container they are its standard streams.
+        "files": log_files(logging, [instance["access_log"], instance["error_log"]] if instance["unit"] else []),
     }

@@ -6,14 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, wsgi_daemon
+from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_foreign_answers,
+    httpd_journal,
+    httpd_pending,
+    wsgi_daemon,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import (
     ControlError,
     Manager,
     Service,
     manager_of,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal, locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import httpd_main_process
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import read_record, write_record
 
@@ -60,6 +65,30 @@ def recover(instance: Instance) -> list[str]:
         return roll_back(instance)
     journal.settle()
     return ["A change that an earlier run had begun is undone."]
+
+
+def commit(instance: Instance, site: Mapping[str, Any] | None) -> None:
+    """Let the change stay; ``site`` is by what a later return is proven. Does nothing when none is open.
+
+    Raises JournalError, WorseAnswerError when a site of others answers worse than before, OSError.
+    """
+    journal = journal_of(instance)
+    if not journal.open:
+        return
+    with locked(instance["state_directory"]):
+        httpd_foreign_answers.prove(answers_before(journal))
+        journal.commit(site)
+
+
+def answers_before(journal: Journal) -> list[dict[str, Any]]:
+    """What sites of others answered before the change."""
+    answers: list[dict[str, Any]] = journal.note(httpd_foreign_answers.MARK).get("answers", [])
+    return answers
+
+
+def failure(error: OSError) -> str:
+    """One sentence about an error that kept a transaction from its end."""
+    return f"The transaction cannot be ended: {error}; correct that and run the play again."
 
 
 def roll_back(instance: Instance, manager: Manager | None = None) -> list[str]:

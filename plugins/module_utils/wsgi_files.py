@@ -77,11 +77,7 @@ def vhost_name(application: Mapping[str, Any], foreign: Mapping[str, Any] | None
     """The vhost's file name. httpd reads them in order, and the first vhost of a port answers unknown names.
 
     Beside ``foreign`` sites ours come last, so that these go on to answer what they have answered.
-
-    What an application under a path of another one's vhost has is read before all vhosts, which name its group.
     """
-    if application["site"] != application["name"]:
-        return f"000-modwsgi-application-{application['name']}.conf"
     if application["default_vhost"]:
         return f"000-modwsgi-default-{application['name']}.conf"
     return f"{'zz' if foreign else '100'}-modwsgi-{application['name']}.conf"
@@ -168,51 +164,45 @@ def member_of(application: Mapping[str, Any]) -> dict[str, Any]:
         "process_group": process_group,
         "launcher_directory": launcher_directory,
         "launcher_file": launcher_file,
+        "root": wsgi_directives.root(application),
         "wsgi": wsgi_directives.vhost_values(application, application["paths"]["current"], process_group, launcher),
     }
 
 
-def application_files(
-    application: Mapping[str, Any],
+def log_paths(site: Mapping[str, Any], instance: Mapping[str, str]) -> dict[str, str]:
+    """The log files of a site, by kind."""
+    return {kind: f"{instance['log_directory']}/{site['name']}-{kind}.log" for kind in ("access", "error")}
+
+
+def site_logs(site: Mapping[str, Any], instance: Mapping[str, str], logging: Mapping[str, str]) -> dict[str, Any]:
+    """The logs of a site in httpd's words."""
+    targets = {kind: httpd_logs.target(logging, kind, path) for kind, path in log_paths(site, instance).items()}
+    return {**targets, "format": instance["access_log_format"]}
+
+
+def vhost_files(
     site: Mapping[str, Any],
+    values: Mapping[str, Any],
     instance: Mapping[str, str],
     environment: jinja2.Environment,
     logging: Mapping[str, str],
     foreign: Mapping[str, Any] | None = None,
 ) -> list[File]:
-    """The vhost of one application, its link, and its part of the private vhost.
-
-    An application under a path of another one's vhost has only its daemon process groups in a file of its own.
-    ``site`` has the values of the vhost.
-    """
-    log = f"{instance['log_directory']}/{application['site']}"
-    root = wsgi_directives.root(application)
-    values = {
-        **site,
-        **member_of(application),
-        "logs": {
-            "error": httpd_logs.target(logging, "error", f"{log}-error.log"),
-            "access": httpd_logs.target(logging, "access", f"{log}-access.log"),
-            "format": instance["access_log_format"],
-        },
-        "probe": root + PROBE,
-        "library": root + LIBRARY,
+    """The vhost of a site, its link, and its logs. ``values`` are those of the vhost."""
+    complete = {
+        **values,
+        **member_of(site),
+        "logs": site_logs(site, instance, logging),
         "shared": bool(foreign),
     }
-    if application["site"] != application["name"]:
-        values |= {"vhosts": [], "redirect_vhosts": []}
-    name = vhost_name(application, foreign)
+    name = vhost_name(site, foreign)
     return [
         {
-            "path": f"{instance['private_include']}/{application['name']}.conf",
-            "content": environment.get_template("probe.conf.j2").render(values),
-        },
-        {
             "path": f"sites-available/{name}",
-            "content": environment.get_template("vhost.conf.j2").render(values),
+            "content": environment.get_template("vhost.conf.j2").render(complete),
         },
         {"path": f"sites-enabled/{name}", "link": f"../sites-available/{name}"},
-        *embedded_files(application, instance),
+        *httpd_logs.log_files(logging, log_paths(site, instance).values()),
     ]
 
 
@@ -261,38 +251,66 @@ def _foreign_ports(foreign: Mapping[str, Any] | None) -> set[int]:
     return {vhost["port"] for vhost in (foreign or {}).get("vhosts", [])}
 
 
-def acme_files(
+def private_files(
     members: Iterable[Members],
     instance: Mapping[str, str],
     environment: jinja2.Environment,
     private_port: int,
+    logging: Mapping[str, str],
 ) -> list[File]:
-    """What sites need for which httpd itself gets a certificate, given as the members of each; nothing without one.
+    """The vhosts on the private listener, given as the members of each site: for the probes, and for health.
 
-    Until there is a certificate, mod_md answers 503 to all that comes over TLS, so the health of these sites is asked
-    on the private listener. Later, mod_md puts a renewed certificate beside the one that is served and waits for a
-    reload, which a timer sees to.
+    One for each name, since only vhosts of the same name may ask a daemon process group that is in a vhost. Until httpd
+    has got the certificate of a site itself (mod_md), it answers 503 to all that comes over TLS, so the health of these
+    sites is asked there, too.
     """
-    sites = [(_site_of(of_site), of_site) for of_site in members]
-    healths = [health_values(site, of_site) for site, of_site in sites if site["tls"] and site["tls"]["acme"]]
-    if not healths:
-        return []
-    health, timer = "060-modwsgi-health.conf", instance["renewals_timer"]
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for of_site in members:
+        site = _site_of(of_site)
+        awaits = site["tls"] and site["tls"]["acme"]
+        by_name.setdefault(str(site["server_name"]).lower(), []).append(
+            {"site": site, "members": of_site, "health": health_values(site, of_site) if awaits else None}
+        )
     values = {
         "listener": Listener(LOOPBACK, private_port).directive,
-        "sites": healths,
+        "sites": [
+            {
+                "name": sites[0]["site"]["server_name"],
+                "error_log": site_logs(sites[0]["site"], instance, logging)["error"],
+                "members": [member for site in sites for member in site["members"]],
+                "health": next((site["health"] for site in sites if site["health"]), None),
+            }
+            for sites in by_name.values()
+        ],
+        "probe": PROBE,
+        "library": LIBRARY,
+    }
+    if not by_name:
+        return []
+    name = "060-modwsgi-probes.conf"
+    return [
+        {"path": f"sites-available/{name}", "content": environment.get_template("probe.conf.j2").render(values)},
+        {"path": f"sites-enabled/{name}", "link": f"../sites-available/{name}"},
+    ]
+
+
+def acme_files(
+    sites: Iterable[Mapping[str, Any]], instance: Mapping[str, str], environment: jinja2.Environment
+) -> list[File]:
+    """What renews certificates that httpd gets itself; nothing where no site has one.
+
+    mod_md puts a renewed certificate beside the one that is served and waits for a reload, which a timer sees to.
+    """
+    if not any(site["tls"] and site["tls"]["acme"] for site in sites):
+        return []
+    timer, units = instance["renewals_timer"], instance["unit_directory"]
+    values = {
         "program": RENEWALS,
         "store": httpd_tls.md_store(instance["state_directory"]),
         "record": f"{instance['state_directory']}/renewals.json",
         "instance": instance,
     }
-    units = instance["unit_directory"]
     return [
-        {
-            "path": f"sites-available/{health}",
-            "content": environment.get_template("health.conf.j2").render(values),
-        },
-        {"path": f"sites-enabled/{health}", "link": f"../sites-available/{health}"},
         {"path": RENEWALS, "content": role_file("renewals.py"), "mode": "0755"},
         {
             "path": f"{units}/{instance['renewals_service']}",
@@ -332,16 +350,15 @@ def files(
     sites = [application for application in applications if application["site"] == application["name"]]
     members = {site["name"]: [member_of(member) for member in by_site[site["name"]]] for site in sites}
     values = {site["name"]: site_values(site, members[site["name"]], found) for site in sites}
-    of_applications = [
-        application_files(
-            application, values[application["site"]], instance, environment, logging or PLAIN_LOGS, foreign
-        )
-        for application in applications
+    of_sites = [
+        vhost_files(site, values[site["name"]], instance, environment, logging or PLAIN_LOGS, foreign) for site in sites
     ]
     return [
         *helper_files(),
         *mode_files(applications, foreign),
         *tls_files(sites, instance, environment, found, foreign),
-        *acme_files(members.values(), instance, environment, private_port),
-        *(file for group in of_applications for file in group),
+        *private_files(members.values(), instance, environment, private_port, logging or PLAIN_LOGS),
+        *acme_files(sites, instance, environment),
+        *(file for of_site in of_sites for file in of_site),
+        *(file for application in applications for file in embedded_files(application, instance)),
     ]

@@ -8,6 +8,10 @@ import os
 FLAG = "maintenance"
 
 
+class PageError(Exception):
+    """A page cannot be shown or hidden; the text is one sentence for the user."""
+
+
 def wanted(application: dict, releases: dict) -> bool:
     """Whether the application's page is to be shown."""
     maintenance = application.get("maintenance")  # of an earlier version, there was none
@@ -41,3 +45,21 @@ def switch(application: dict, show: bool, check_mode: bool) -> bool:
 def is_due(application: dict, releases: dict) -> bool:
     """Whether the page has to be switched before the deployment, or after it."""
     return is_replaced(application, releases) or switch(application, wanted(application, releases), check_mode=True)
+
+
+def switch_all(applications: list, releases: dict, check_mode: bool) -> tuple:
+    """Show and hide the pages of all applications; the names of those that are shown, and whether something changed.
+
+    Raises PageError.
+    """
+    shown, changed = [], False
+    for application in applications:
+        show = wanted(application, releases)
+        shown += [application["name"]] if show else []
+        try:
+            changed = switch(application, show, check_mode) or changed
+        except OSError as error:
+            raise PageError(
+                f"The maintenance page of {application['name']} cannot be switched: {error}; become root."
+            ) from error
+    return shown, changed

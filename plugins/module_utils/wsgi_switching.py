@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One application's way from the deployment in use to the wanted one. Runs on the managed host."""
+"""The way of applications from the deployment in use to the wanted one. Runs on the managed host."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import os
 import pwd
 import stat
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_journal, httpd_pending, httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Edit, locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_daemon import httpd_pid, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
     PARTS,
@@ -109,3 +109,49 @@ class Switch:
         before = {part: self.record.get(part, "") for part in PARTS if part != "environment"}
         after = {part: self.deployment[part] for part in PARTS if part != "environment"}
         return before, after
+
+
+class Switching:
+    """The way of all applications whose deployment is not as wanted, as one step of the journal."""
+
+    def __init__(self, applications: list, environments: dict, parameters: dict, described: dict) -> None:
+        """``parameters`` has ``releases``, ``venvs`` and ``launcher``."""
+        self.instance = described
+        switches = [Switch(each, environments.get(each["name"], {}), parameters, described) for each in applications]
+        self.changes = {switch.application["name"]: switch.changes() for switch in switches}
+        """The parts that differ, by application; empty lists where nothing does."""
+        self.due = [switch for switch in switches if self.changes[switch.application["name"]]]
+        self.activation = bool(self.due) or any(switch.record.get("stale_processes") for switch in switches)
+        """Whether daemon processes of an earlier deployment may have to go, from this run or from an earlier one."""
+
+    def perform(self) -> None:
+        """Switch. Raises ControlError, JournalError, OSError; then nothing is switched."""
+        if not self.due:
+            return
+        action = httpd_pending.strongest(*(switch.action for switch in self.due))
+        with locked(self.instance["state_directory"]):
+            httpd_return.recover(self.instance)
+            httpd_return.begin(self.instance)
+            httpd_pending.add(self.instance, action)
+            edits = [edit for switch in self.due for edit in switch.edits()]
+            notes = {"applications": [switch.note() for switch in self.due]}
+            try:
+                httpd_return.journal_of(self.instance).apply(edits, action, notes)
+            except BaseException:
+                httpd_return.forget_unless_steps(self.instance)
+                raise
+
+    def diff(self) -> list:
+        """Which parts of the deployments change, for --diff; names of environment variables, never their values."""
+        return [self._difference(switch) for switch in self.due]
+
+    def _difference(self, switch: Switch) -> dict:
+        before, after = switch.describe()
+        header = switch.paths["deployment"]
+        changed = self.changes[switch.application["name"]]
+        return {
+            "before_header": header,
+            "after_header": header,
+            "before": as_json(before),
+            "after": as_json({**after, "changed": changed}),
+        }

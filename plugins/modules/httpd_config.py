@@ -26,13 +26,6 @@ options:
     description: Whose set this is, usually the role's name. Each owner has a manifest of its own.
     type: str
     required: true
-  together_with:
-    description:
-      - The complete sets of other owners, which go live in the same transaction, by owner.
-      - Each is a list like O(files), as JSON in Base64, which comes through templates unchanged.
-    type: dict
-    default: {}
-    version_added: 0.2.0
   foreign:
     description:
       - What is known of the sites of others, as C(host.foreign) of M(modwsgi.deploy.httpd_preflight).
@@ -46,65 +39,8 @@ options:
     type: list
     elements: dict
     required: true
-    suboptions:
-      path:
-        description: Absolute, or relative to the server root (C(/etc/apache2)). Missing parent directories are created.
-        type: path
-        required: true
-      content:
-        description:
-          - The file's text.
-          - Exactly one of O(files[].content), O(files[].link), O(files[].absent), O(files[].directory) is needed.
-        type: str
-      link:
-        description: The target of a symbolic link, as it is written into the link.
-        type: str
-      absent:
-        description: The path must not exist.
-        type: bool
-        default: false
-      directory:
-        description: The path is a directory with the given owner and mode.
-        type: bool
-        default: false
-      mode:
-        description: Permissions of a file (default V(0644)) or a directory (default V(0755)), octal.
-        type: str
-      owner:
-        description: The user who owns the file or directory.
-        type: str
-        default: root
-      group:
-        description: The group that owns the file or directory.
-        type: str
-        default: root
-      optional:
-        description: A link whose target does not exist is left out instead of refused.
-        type: bool
-        default: false
-      adopt:
-        description:
-          - Take over (or remove) a file which others have put there, usually the distribution.
-          - The original is kept, and comes back when the owner no longer lists the path.
-        type: bool
-        default: false
-      action:
-        description:
-          - What httpd needs to serve a change of this file.
-          - Default V(reload) for files and links below the server root, V(none) for others and for directories.
-        type: str
-        choices: [none, reload, restart]
-      sensitive:
-        description: The content is not shown in a diff.
-        type: bool
-        default: false
-  sensitive_files:
-    description:
-      - More files of the set, as JSON in Base64, each with C(path) and C(content); one opaque value that no log shows.
-      - They belong to root and to httpd's group, mode 0640.
-    type: str
-    version_added: 0.2.0
 extends_documentation_fragment:
+  - modwsgi.deploy.deployment.files
   - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
@@ -158,139 +94,16 @@ changes:
   sample: ["write /etc/apache2/conf-available/example.conf"]
 """
 
-import base64
-import json
 import os
-import re
-from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import (
-    httpd_foreign_answers,
-    httpd_pending,
-    httpd_return,
-)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_config import FILE_OPTIONS, failure, run
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import httpd_main_process
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
-    ABSENT,
-    CONTENT,
-    Change,
-    Transaction,
     TransactionError,
-    decode_sets,
-    is_full,
 )
-
-FILE_OPTIONS = {
-    "path": {"type": "path", "required": True},
-    "content": {"type": "str"},
-    "link": {"type": "str"},
-    "absent": {"type": "bool", "default": False},
-    "directory": {"type": "bool", "default": False},
-    "mode": {"type": "str"},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "optional": {"type": "bool", "default": False},
-    "adopt": {"type": "bool", "default": False},
-    "action": {"type": "str", "choices": ["none", "reload", "restart"]},
-    "sensitive": {"type": "bool", "default": False},
-}
-
-
-def sensitive(encoded: str | None, name: str) -> list[dict[str, Any]]:
-    """The entries of the option ``sensitive_files``."""
-    group = instance(name)["group"]
-    listed = json.loads(base64.b64decode(encoded)) if encoded else []
-    return [
-        {"path": entry["path"], "content": entry["content"], "mode": "0640", "group": group, "sensitive": True}
-        for entry in listed
-    ]
-
-
-def run(
-    owner: str,
-    name: str,
-    files: list[dict[str, Any]],
-    check_mode: bool,
-    together_with: dict[str, list[dict[str, Any]]] | None = None,
-    foreign: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Do what the module promises; returns its result, with what visitors may notice as ``noticeable``."""
-    described = instance(name)
-    sets = {**(together_with or {}), owner: files}
-    foreign = foreign or {}
-    files_of_others = foreign.get("files", [])
-    if check_mode:
-        return _result(Transaction(described, sets, predict=True, foreign=files_of_others))
-    with locked(described["state_directory"]):
-        httpd_return.recover(described)
-        transaction = Transaction(described, sets, predict=False, foreign=files_of_others)
-        result = _result(transaction)
-        _go_live(transaction, foreign.get("vhosts", []))
-    return {**result, "unproven": transaction.journal.open}
-
-
-def _result(transaction: Transaction) -> dict[str, Any]:
-    pending = httpd_pending.read(transaction.instance)
-    return {
-        "changed": bool(transaction.changes) or pending != httpd_pending.NONE,
-        "action": httpd_pending.strongest(transaction.action, pending),
-        "changes": [change.describe() for change in transaction.changes],
-        "diff": transaction.diff(),
-        "unproven": bool(transaction.changes) or transaction.journal.open,
-        "noticeable": noticeable(transaction),
-    }
-
-
-def noticeable(transaction: Transaction) -> list[str]:
-    """What visitors of a server that runs may notice of the change, in sentences: what it takes away."""
-    if not transaction.changes or httpd_main_process(transaction.instance) is None:
-        return []
-    gone = [change for change in transaction.changes if change.desired.kind == ABSENT and not change.original]
-    sentences = []
-    for folder, suffix, what in (("sites-enabled", ".conf", "sites"), ("mods-enabled", ".load", "modules")):
-        paths = (Path(change.path) for change in gone)
-        names = {path.stem for path in paths if path.parent.name == folder and path.suffix == suffix}
-        if any(path.endswith("/mods-enabled/modwsgi.load") for path in transaction.desired):
-            names.discard("wsgi")  # ours takes its place
-        if names:
-            sentences.append(f"httpd runs, and these {what} are disabled by this change: {', '.join(sorted(names))}.")
-    lost = [port for change in transaction.changes for port in _ports_lost(change)]
-    if lost:
-        sentences.append(f"httpd runs, and no longer listens on {', '.join(lost)} after this change (httpd_listen).")
-    return sentences
-
-
-def _ports_lost(change: Change) -> list[str]:
-    if Path(change.path).name != "ports.conf" or change.desired.kind != CONTENT:
-        return []
-    return [port for port in _listens(change.found.content) if port not in _listens(change.desired.content)]
-
-
-def _listens(content: bytes) -> list[str]:
-    """Where a ports.conf listens whatever is loaded."""
-    return re.findall(r"^Listen[ \t]+(\S+)", content.decode(errors="replace"), re.IGNORECASE | re.MULTILINE)
-
-
-def _go_live(transaction: Transaction, vhosts: list[dict[str, Any]]) -> None:
-    if not transaction.changes:
-        transaction.save_manifests()
-        return
-    transaction.test()
-    answers = httpd_foreign_answers.ask(vhosts)
-    httpd_return.begin(transaction.instance)
-    if answers:
-        transaction.journal.mark(httpd_foreign_answers.MARK, {"answers": answers})
-    httpd_pending.add(transaction.instance, transaction.action)
-    try:
-        transaction.apply()
-    except BaseException:
-        httpd_return.forget_unless_steps(transaction.instance)
-        raise
 
 
 def main() -> None:
@@ -299,9 +112,7 @@ def main() -> None:
         argument_spec={
             "owner": {"type": "str", "required": True},
             "instance": {"type": "str", "default": "apache2"},
-            "together_with": {"type": "dict", "default": {}},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
-            "sensitive_files": {"type": "str", "no_log": True},
             "foreign": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
@@ -309,22 +120,12 @@ def main() -> None:
     os.umask(0o022)
     parameters = module.params
     try:
-        files = [*parameters["files"], *sensitive(parameters["sensitive_files"], parameters["instance"])]
-        result = run(
-            parameters["owner"],
-            parameters["instance"],
-            files,
-            module.check_mode,
-            decode_sets(parameters["together_with"]),
-            parameters["foreign"],
-        )
+        sets = {parameters["owner"]: parameters["files"]}
+        result = run(instance(parameters["instance"]), sets, parameters["foreign"], module.check_mode)
     except (TransactionError, UnknownInstanceError, JournalError, ControlError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        remedy = "make room" if is_full(error) else "become root, or correct the host"
-        module.fail_json(
-            msg=f"The configuration cannot be put in place, and nothing was changed: {error}; {remedy}, then run again."
-        )
+        module.fail_json(msg=failure(error))
     for sentence in result.pop("noticeable"):
         module.warn(sentence)
     module.exit_json(**result)

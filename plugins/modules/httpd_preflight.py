@@ -47,6 +47,34 @@ options:
     elements: str
     default: []
     version_added: 0.2.0
+  mod_wsgi:
+    description:
+      - What the role mod_wsgi asks as well, as for M(modwsgi.deploy.mod_wsgi_interpreter). Asked together, it costs no
+        module of its own.
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      python:
+        description: As O(modwsgi.deploy.mod_wsgi_interpreter#module:python).
+        type: str
+        required: true
+      version:
+        description: As O(modwsgi.deploy.mod_wsgi_interpreter#module:version).
+        type: str
+        required: true
+      install_method:
+        description: As O(modwsgi.deploy.mod_wsgi_interpreter#module:install_method).
+        type: str
+        choices: [source, wheel, package]
+        default: source
+      root:
+        description: As O(modwsgi.deploy.mod_wsgi_interpreter#module:root).
+        type: path
+        default: /opt/mod_wsgi
+      build_record:
+        description: As O(modwsgi.deploy.mod_wsgi_interpreter#module:build_record).
+        type: path
+        required: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
 attributes:
@@ -94,7 +122,15 @@ missing_packages:
   returned: success
   type: list
   elements: str
+mod_wsgi:
+  description:
+    - C(answer) is what M(modwsgi.deploy.mod_wsgi_interpreter) returns, or C(problem) is why it fails.
+    - C(questions) are those of O(mod_wsgi).
+  returned: when O(mod_wsgi) is given, and the host can serve
+  type: dict
 """
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_foreign, httpd_hosts
@@ -104,6 +140,18 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners imp
     check_private_port,
     listeners,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_inspection import QUESTIONS, examine_host
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_interpreter import InterpreterError
+
+
+def inspection(questions: dict[str, Any] | None, host: str) -> dict[str, Any]:
+    """What the role mod_wsgi wants to know; what is wrong there is for that role to refuse."""
+    if not questions:
+        return {}
+    try:
+        return {"mod_wsgi": {"answer": examine_host(questions, host)}}
+    except InterpreterError as error:
+        return {"mod_wsgi": {"problem": str(error)}}
 
 
 def main() -> None:
@@ -121,6 +169,7 @@ def main() -> None:
                 "default": httpd_foreign.IGNORE,
             },
             "replaced": {"type": "list", "elements": "str", "default": []},
+            "mod_wsgi": {"type": "dict", "options": QUESTIONS},
         },
         supports_check_mode=True,
     )
@@ -133,12 +182,14 @@ def main() -> None:
         foreign = httpd_foreign.find(described, parameters["replaced"]) if keeps else {}
         host = {**httpd_hosts.describe(parameters["host"]), "foreign": foreign}
         httpd_hosts.refuse_taken_ports(described, wanted, parameters["host"])
+        found = inspection(parameters["mod_wsgi"], parameters["host"])
     except (httpd_hosts.HostError, ListenerError, UnknownInstanceError, OSError) as error:
         module.fail_json(msg=str(error))
     warning = httpd_hosts.unprivileged_port_warning(parameters["private_port"], parameters["host"])
     if warning and described["unit"]:
         module.warn(warning)
-    module.exit_json(changed=False, host=host, missing_packages=httpd_hosts.missing_packages(parameters["packages"]))
+    missing = httpd_hosts.missing_packages(parameters["packages"])
+    module.exit_json(changed=False, host=host, missing_packages=missing, **found)
 
 
 if __name__ == "__main__":

@@ -112,17 +112,16 @@ def main() -> None:
         journal = httpd_return.journal_of(described)
         changed = journal.open
         if changed and not module.check_mode:
-            with locked(described["state_directory"]):
-                before = journal.note(httpd_foreign_answers.MARK).get("answers", [])
-                if module.params["state"] == "committed":
-                    httpd_foreign_answers.prove(before)
-                    journal.commit(module.params["site"])
-                else:
+            if module.params["state"] == "committed":
+                httpd_return.commit(described, module.params["site"])
+            else:
+                with locked(described["state_directory"]):
+                    before = httpd_return.answers_before(journal)
                     done = httpd_return.roll_back(described) + after_return(before)
     except (ControlError, JournalError, UnknownInstanceError, httpd_foreign_answers.WorseAnswerError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=f"The transaction cannot be ended: {error}; correct that and run the play again.")
+        module.fail_json(msg=httpd_return.failure(error))
     module.exit_json(changed=changed, done=done, site=journal.proven())
 
 

@@ -88,6 +88,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
     httpd_certificate_files,
+    httpd_log_files,
     httpd_return,
     wsgi_locales,
     wsgi_pages,
@@ -114,7 +115,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import V
 
 def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
     """What the module returns. Raises the errors of what it looks at."""
-    Transaction(described, decode_sets(parameters["configuration"]), predict=True)  # refuses what can be refused
+    sets, _ = httpd_log_files.separate(decode_sets(parameters["configuration"]))
+    Transaction(described, sets, predict=True)  # refuses what can be refused
     applications = parameters["applications"]
     environments = decode_environments(parameters["environments"])
     missing = list(wsgi_locales.problems(applications, environments))

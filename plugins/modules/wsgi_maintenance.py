@@ -48,7 +48,7 @@ shown:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_pages import switch, wanted
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_pages import PageError, switch_all
 
 
 def main() -> None:
@@ -60,16 +60,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    shown, changed = [], False
-    for application in module.params["applications"]:
-        show = wanted(application, module.params["releases"])
-        shown += [application["name"]] if show else []
-        try:
-            changed = switch(application, show, module.check_mode) or changed
-        except OSError as error:
-            module.fail_json(
-                msg=f"The maintenance page of {application['name']} cannot be switched: {error}; become root."
-            )
+    parameters = module.params
+    try:
+        shown, changed = switch_all(parameters["applications"], parameters["releases"], module.check_mode)
+    except PageError as error:
+        module.fail_json(msg=str(error))
     module.exit_json(changed=changed, shown=shown)
 
 

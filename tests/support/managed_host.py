@@ -32,7 +32,11 @@ PRIVATE_PORT = 297
 """`httpd_private_port` of the hosts: its default."""
 
 # Prints the body of a URL as the host itself sees it.
-FETCH = "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())"
+FETCH = """
+import sys, urllib.request
+request = urllib.request.Request(sys.argv[1], headers={"Host": sys.argv[2]} if sys.argv[2] else {})
+sys.stdout.write(urllib.request.urlopen(request, timeout=30).read().decode())
+"""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,26 @@ class ManagedHost:
         """What a Python program printed as JSON, run by the host's own interpreter."""
         return json.loads(self.run("/usr/bin/python3", "-", *arguments, text=program))
 
-    def fetch(self, url: str) -> str:
-        """The body of a URL, asked from inside the host."""
-        return self.run("/usr/bin/python3", "-c", FETCH, url)
+    def fetch(self, url: str, host: str = "") -> str:
+        """The body of a URL, asked from inside the host; with another name of the server than the URL's."""
+        return self.run("/usr/bin/python3", "-c", FETCH, url, host)
 
     def probe(self, application: str) -> dict[str, Any]:
         """What the application's daemon process says about itself on the private listener."""
-        answer: dict[str, Any] = json.loads(self.fetch(f"http://127.0.0.1:{PRIVATE_PORT}/probe/{application}"))
+        url = f"http://127.0.0.1:{PRIVATE_PORT}/probe/{application}"
+        answer: dict[str, Any] = json.loads(self.fetch(url, self.private_name(application)))
         return answer
+
+    def private_name(self, application: str) -> str:
+        """The name under which the private listener answers for an application: that of its site."""
+        name = ""
+        for line in self.run("cat", "/etc/apache2/sites-enabled/060-modwsgi-probes.conf").splitlines():
+            words = line.split()
+            if words[:1] == ["ServerName"]:
+                name = words[1].strip('"')
+            elif words[:2] == ["WSGIScriptAlias", f"/probe/{application}"]:
+                return name
+        raise AssertionError(f"{application} has no probe")
 
     def processes(self, part: str = "") -> list[Process]:
         """The processes with this part in their command line."""

@@ -413,6 +413,48 @@ class TestActions:
         with pytest.raises(AnsibleActionFail, match=f"Host web1 answers .* as {key}"):
             made.run(None, {})
 
+    QUESTIONS = {"python": "3.11", "version": "6.1.1", "install_method": "source", "build_record": "/var/lib/record"}
+
+    def test_what_the_preflight_of_the_server_has_asked_is_not_asked_again(self) -> None:
+        told = {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": {"answer": ANSWER, "more": 1}}
+        made, _ = action(httpd_preflight, {"host": "web1", "mod_wsgi": self.QUESTIONS}, told)
+        asked = made.run(None, {})["mod_wsgi"]
+        assert asked == {"answer": ANSWER, "questions": self.QUESTIONS}
+        made, _ = action(mod_wsgi_interpreter, {"host": "web1", **self.QUESTIONS, "asked": asked}, {})
+        made._execute_module = MagicMock(side_effect=AssertionError("the host is asked"))
+        assert made.run(None, {}) == {**ANSWER, "changed": False}
+
+    def test_other_questions_are_asked(self) -> None:
+        asked = {"answer": {}, "questions": {**self.QUESTIONS, "python": "3.12"}}
+        made, _ = action(mod_wsgi_interpreter, {"host": "web1", **self.QUESTIONS, "asked": asked}, ANSWER)
+        assert made.run(None, {})["architecture"] == ANSWER["architecture"]
+
+    def test_what_is_wrong_with_the_interpreter_is_told_by_the_role_that_needs_it(self) -> None:
+        told = {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": {"problem": "No Python."}}
+        made, _ = action(httpd_preflight, {"host": "web1", "mod_wsgi": self.QUESTIONS}, told)
+        asked = made.run(None, {})["mod_wsgi"]
+        made, _ = action(mod_wsgi_interpreter, {"host": "web1", **self.QUESTIONS, "asked": asked}, {})
+        with pytest.raises(AnsibleActionFail, match=r"^No Python\.$"):
+            made.run(None, {})
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"answer": {**ANSWER, "architecture": ABOVE}},
+            {"answer": None},
+            {},
+            {"problem": ["a"]},
+            {"problem": ""},
+            "no",
+            7,
+        ],
+    )
+    def test_what_is_asked_together_is_checked_as_well(self, told: Any) -> None:
+        answer = {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": told}
+        made, _ = action(httpd_preflight, {"host": "web1", "mod_wsgi": self.QUESTIONS}, answer)
+        with pytest.raises(AnsibleActionFail, match="Host web1 answers"):
+            made.run(None, {})
+
     @pytest.mark.parametrize("missing", [["shop", ABOVE], ABOVE, "shopping", {"shop": 1}, [["shop"]], 7])
     def test_only_releases_that_were_asked_for_are_sent(self, tmp_path: Path, missing: Any) -> None:
         (tmp_path / "wsgi.py").touch()

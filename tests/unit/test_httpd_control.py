@@ -6,12 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_control, httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_control, httpd_pending, httpd_service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError, Manager, Service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import ACTED, Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_processes import Process, Serving
-from ansible_collections.modwsgi.deploy.plugins.modules import httpd_service
 
 
 class FakeManager(Manager):

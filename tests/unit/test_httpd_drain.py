@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from support.scripts import ROOT, load_script
@@ -38,16 +40,18 @@ sys.stdin.readline()
 
 
 @pytest.fixture(name="status_server")
-def fixture_status_server() -> Iterator[Callable[..., int]]:
-    """Serve texts as /server-status?auto, one after another and then the last one, and tell the port."""
+def fixture_status_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """Serve texts as /server-status?auto to who has the key, one after another and then the last one; tell the port."""
     servers = []
+    monkeypatch.setattr(drain.httpd_status, "KEY_FILE", str(tmp_path / "key"))
 
     def serve(*texts: str) -> int:
         waiting = list(texts)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(200 if self.path == "/server-status?auto" else 404)
+                known = self.headers["X-Modwsgi-Key"] == (tmp_path / "key").read_text()
+                self.send_response(200 if self.path == "/server-status?auto" and known else 403)
                 self.end_headers()
                 self.wfile.write((waiting.pop(0) if len(waiting) > 1 else waiting[0]).encode())
 
@@ -84,7 +88,19 @@ def test_a_worker_that_still_writes_its_log_is_no_request(status_server: Callabl
     assert drain.is_idle(status_server("BusyWorkers: 2\n", "BusyWorkers: 3\n", "BusyWorkers: 1\n")) is True
 
 
-def test_a_server_that_does_not_tell_counts_as_busy() -> None:
+def test_the_key_of_the_status_is_made_once_and_is_no_other_account_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain.httpd_status, "KEY_FILE", str(tmp_path / "key"))
+    key = drain.httpd_status.key()
+    assert re.fullmatch("[0-9a-f]{64}", key)
+    assert drain.httpd_status.key() == key
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert (tmp_path / "key").stat().st_mode & 0o7777 == 0o640
+
+
+def test_a_server_that_does_not_tell_counts_as_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain.httpd_status, "KEY_FILE", str(tmp_path / "key"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert drain.is_idle(port) is False

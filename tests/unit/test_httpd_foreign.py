@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.filter import httpd as filters
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    httpd_config,
     httpd_foreign,
     httpd_foreign_answers,
     mod_wsgi_plan,
@@ -22,7 +23,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import (
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import TransactionError
-from ansible_collections.modwsgi.deploy.plugins.modules import httpd_config
 from support import fake_httpd
 
 MAIN = """\
@@ -92,7 +92,6 @@ class Host:
         monkeypatch.setattr(httpd_foreign, "DPKG_STATUS", str(status))
         monkeypatch.setattr(httpd_foreign, "DOCUMENT_ROOT", str(self.document_root))
         monkeypatch.setattr(httpd_foreign, "DEFAULT_PAGE", str(page))
-        monkeypatch.setattr(httpd_config, "instance", lambda _: self.instance)
 
     def write(self, path: str, text: str) -> Path:
         file = self.root / path
@@ -112,7 +111,7 @@ class Host:
     def run(self, *files: dict[str, Any]) -> dict[str, Any]:
         """The files go live, beside what is found of others."""
         mine = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
-        return httpd_config.run("httpd", "apache2", [{**mine, **file} for file in files], False, foreign=self.find())
+        return httpd_config.run(self.instance, {"httpd": [{**mine, **file} for file in files]}, self.find(), False)
 
 
 @pytest.fixture(name="host")
@@ -427,8 +426,7 @@ def test_a_host_of_our_own_has_no_such_problems() -> None:
 # What visitors may notice.
 
 
-@pytest.mark.usefixtures("host")
-def test_what_a_running_server_loses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = (
         {"path": "sites-enabled/000-default.conf", "absent": True, "adopt": True},
         {"path": "mods-enabled/dir.load", "absent": True, "adopt": True},
@@ -436,11 +434,12 @@ def test_what_a_running_server_loses_is_told(monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(httpd_config, "httpd_main_process", lambda _: object())
     mine = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
-    checked = httpd_config.run("httpd", "apache2", [{**mine, **file} for file in changes], True)
+    sets = {"httpd": [{**mine, **file} for file in changes]}
+    checked = httpd_config.run(host.instance, sets, {}, True)
     assert checked["noticeable"] == [
         "httpd runs, and these sites are disabled by this change: 000-default.",
         "httpd runs, and these modules are disabled by this change: dir.",
         "httpd runs, and no longer listens on 80 after this change (httpd_listen).",
     ]
     monkeypatch.setattr(httpd_config, "httpd_main_process", lambda _: None)
-    assert httpd_config.run("httpd", "apache2", [{**mine, **file} for file in changes], True)["noticeable"] == []
+    assert httpd_config.run(host.instance, sets, {}, True)["noticeable"] == []

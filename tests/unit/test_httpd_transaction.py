@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_pending, httpd_processes
+from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_config, httpd_pending, httpd_processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
@@ -23,7 +23,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction i
     TransactionError,
     decode_sets,
 )
-from ansible_collections.modwsgi.deploy.plugins.modules import httpd_config
 from support.killing import each_moment
 
 # Refuses a server root that has BROKEN in an enabled file, as httpd would: with the file's path and a status.
@@ -44,7 +43,7 @@ exit 1
 class Host:
     """A host in a folder."""
 
-    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, directory: Path) -> None:
         self.root = directory / "etc" / "apache2"
         for name in ("conf-available", "conf-enabled", "mods-available", "mods-enabled"):
             (self.root / name).mkdir(parents=True)
@@ -63,7 +62,6 @@ class Host:
             "unit": "",
         }
         self.directory = directory
-        monkeypatch.setattr(httpd_config, "instance", lambda _: self.instance)
 
     def run(
         self,
@@ -73,7 +71,7 @@ class Host:
         **together_with: list[dict[str, Any]],
     ) -> dict[str, Any]:
         others = {name: self.complete(*entries) for name, entries in together_with.items()}
-        return httpd_config.run(owner, "apache2", self.complete(*files), check, others)
+        return httpd_config.run(self.instance, {**others, owner: self.complete(*files)}, {}, check)
 
     def complete(self, *files: dict[str, Any]) -> list[dict[str, Any]]:
         """The files, as they belong to the account of the test."""
@@ -90,16 +88,15 @@ class Host:
                 found[str(path)] = path.read_text() if path.is_file() else "/"
         return found
 
-    def runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs(self) -> None:
         """Let httpd run: this process plays it."""
         Path(self.instance["pid_file"]).write_text(str(os.getpid()))
         self.instance["binary"] = httpd_processes.executable(os.getpid())
-        monkeypatch.setattr(httpd_config, "instance", lambda _: self.instance)
 
 
 @pytest.fixture(name="host")
-def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    return Host(tmp_path, monkeypatch)
+def fixture_host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
 
 
 A = {"path": "conf-available/a.conf", "content": "A 1\n"}
@@ -270,6 +267,45 @@ def test_a_directory_is_made_and_only_an_empty_one_is_removed(host: Host) -> Non
     assert (Path(entry["path"]) / "theirs").exists()
 
 
+def test_a_log_is_there_before_httpd_opens_it_and_one_of_earlier_is_mended(host: Host) -> None:
+    """httpd makes its logs for all to read."""
+    folder = host.directory / "log"
+    folder.mkdir()
+    logs = {name: folder / name for name in ("shop-error.log", "shop-error.log.1", "shop-access.log", "linked.log")}
+    for name in ("shop-error.log", "shop-error.log.1"):
+        logs[name].write_text("a line\n")
+        logs[name].chmod(0o644)
+    logs["linked.log"].symlink_to("shop-error.log.1")
+    files = [A, *({"path": str(logs[name]), "log": True} for name in logs if not name.endswith(".1"))]
+    inode = logs["shop-error.log"].stat().st_ino
+    predicted = host.run(*files, check=True)
+    assert predicted["changed"]
+    assert not logs["shop-access.log"].exists()
+    done = host.run(*files)
+    assert done["changes"] == predicted["changes"]
+    assert [change.replace(f"{folder}/", "") for change in done["changes"][1:]] == [
+        "correct the access to the log shop-error.log",
+        "correct the access to the log shop-error.log.1",
+        "create the log shop-access.log",
+    ]
+    assert {name: oct(path.stat().st_mode & 0o7777) for name, path in logs.items()} == dict.fromkeys(logs, "0o640")
+    assert (logs["shop-error.log"].read_text(), logs["shop-error.log"].stat().st_ino) == ("a line\n", inode)
+    assert host.run(*files)["changed"] is False
+    assert host.run(A)["changed"] is False, "logs stay when nobody lists them any more"
+    logs["shop-error.log"].chmod(0o644)
+    mended = host.run(*files)
+    assert (mended["changed"], mended["action"]) == (True, "none")
+    assert mended["changes"] == [f"correct the access to the log {logs['shop-error.log']}"]
+
+
+def test_no_log_is_touched_when_httpd_refuses_the_configuration(host: Host) -> None:
+    log = host.directory / "shop-error.log"
+    host.run(A, A_LINK)
+    with pytest.raises(TransactionError):
+        host.run({**A, "content": "BROKEN\n"}, A_LINK, {"path": str(log), "log": True})
+    assert not log.exists()
+
+
 def test_mode_alone_is_a_change(host: Host) -> None:
     host.run(A)
     assert host.run({**A, "mode": "0600"})["changed"] is True
@@ -301,8 +337,8 @@ def test_the_strongest_action_wins(host: Host) -> None:
     assert host.run({**A, "content": "A 2\n"}, other)["action"] == "reload"
 
 
-def test_the_action_of_an_aborted_run_is_reported_until_it_is_done(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.runs(monkeypatch)
+def test_the_action_of_an_aborted_run_is_reported_until_it_is_done(host: Host) -> None:
+    host.runs()
     host.run({**A, "action": "restart"})
     host.run({**A, "content": "A 2\n"})
     again = host.run({**A, "content": "A 2\n"})
@@ -311,8 +347,8 @@ def test_the_action_of_an_aborted_run_is_reported_until_it_is_done(host: Host, m
     assert host.run({**A, "content": "A 2\n"})["changed"] is False
 
 
-def test_a_server_that_was_started_since_needs_no_action(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.runs(monkeypatch)
+def test_a_server_that_was_started_since_needs_no_action(host: Host) -> None:
+    host.runs()
     host.run(A)
     Path(host.instance["pid_file"]).unlink()
     assert host.run(A)["changed"] is False

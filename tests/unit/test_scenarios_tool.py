@@ -36,7 +36,7 @@ def test_every_scenario_is_in_one_step() -> None:
 
 def test_what_others_need_comes_first_and_what_measures_runs_alone() -> None:
     steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "shutdown", "upgrade"])
-    assert steps == [("default",), ("directives",), ("refusals", "pythons", "upgrade", "debug"), ("shutdown",)]
+    assert steps == [("default",), ("directives", "upgrade", "pythons", "refusals", "debug"), ("shutdown",)]
     assert scenarios.steps(["shutdown"]) == [("shutdown",)]
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_daemon
-from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_activate
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_activation, wsgi_daemon
 
 TITLE = "(wsgi:shop)"
 DEAF = """
@@ -44,7 +43,7 @@ class Daemons:
         process.stdout.readline()
         return wsgi_daemon.Process(process.pid, wsgi_daemon.start_time(process.pid) or 0)
 
-    def group(self, stale: list[wsgi_daemon.Process], **application: Any) -> wsgi_activate.Group:
+    def group(self, stale: list[wsgi_daemon.Process], **application: Any) -> wsgi_activation.Group:
         """The group, which has one process, after a switch."""
         self.record.write_text(json.dumps({"stale_processes": [list(process) for process in stale]}))
         described = {
@@ -57,7 +56,7 @@ class Daemons:
             "fewest_threads": 15,
             **application,
         }
-        return wsgi_activate.Group(described, os.getpid())
+        return wsgi_activation.Group(described, os.getpid())
 
 
 @pytest.fixture(name="daemons")
@@ -72,24 +71,24 @@ def fixture_daemons(tmp_path: Path) -> Iterator[Daemons]:
 @pytest.fixture(name="successor")
 def fixture_successor(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
     """httpd starts another process as soon as one was killed."""
-    kill: Callable[[wsgi_daemon.Process], None] = wsgi_activate.kill
+    kill: Callable[[wsgi_daemon.Process], None] = wsgi_activation.kill
 
     def kill_and_follow(process: wsgi_daemon.Process) -> None:
         kill(process)
         daemons.start("import signal; print(flush=True); signal.pause()")
 
-    monkeypatch.setattr(wsgi_activate, "kill", kill_and_follow)
+    monkeypatch.setattr(wsgi_activation, "kill", kill_and_follow)
 
 
 @pytest.mark.usefixtures("successor")
 def test_a_process_that_still_loads_the_application_is_killed_soon(
     daemons: Daemons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi_activate, "LOADING_SECONDS", 0.1)
+    monkeypatch.setattr(wsgi_activation, "LOADING_SECONDS", 0.1)
     hung = daemons.start(DEAF.format(threads=2))
     group = daemons.group([hung], replacement_seconds=600)
     begun = time.monotonic()
-    assert wsgi_activate.replace([group]) == []
+    assert wsgi_activation.replace([group]) == []
     assert time.monotonic() - begun < 10
     assert group.killed == [hung]
     assert daemons.started[0].wait(10) == -signal.SIGKILL
@@ -102,15 +101,15 @@ def test_a_process_that_still_loads_the_application_is_killed_soon(
 def test_a_process_that_serves_has_all_its_time_and_is_then_killed(
     daemons: Daemons, monkeypatch: pytest.MonkeyPatch, change: dict[str, None]
 ) -> None:
-    monkeypatch.setattr(wsgi_activate, "LOADING_SECONDS", 0)
-    monkeypatch.setattr(wsgi_activate, "MARGIN_SECONDS", 1)
+    monkeypatch.setattr(wsgi_activation, "LOADING_SECONDS", 0)
+    monkeypatch.setattr(wsgi_activation, "MARGIN_SECONDS", 1)
     serving = daemons.start(DEAF.format(threads=2 if change else 17))
     group = daemons.group([serving])
     if change:
         del group.application["fewest_threads"]
         group.loading = [process for process in group.stale if group.loads(process)]
     begun = time.monotonic()
-    assert wsgi_activate.replace([group]) == []
+    assert wsgi_activation.replace([group]) == []
     assert 1 < time.monotonic() - begun < 10
     assert group.killed == [serving]
     assert "did not end within 1 s of SIGUSR1 (graceful_timeout or" in group.warning()
@@ -120,7 +119,7 @@ def test_a_process_that_goes_is_not_killed(daemons: Daemons) -> None:
     willing = daemons.start("import signal; print(flush=True); signal.pause()")
     successor = daemons.start("import signal; print(flush=True); signal.pause()")
     group = daemons.group([willing])
-    assert wsgi_activate.replace([group]) == []
+    assert wsgi_activation.replace([group]) == []
     assert daemons.started[0].wait(10) == -signal.SIGUSR1
     assert wsgi_daemon.alive(successor)
     assert (group.killed, group.warning()) == ([], "")
@@ -135,7 +134,7 @@ def test_a_later_process_with_the_same_pid_is_not_killed(daemons: Daemons) -> No
 
 
 def test_successors_that_do_not_come_are_a_problem(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wsgi_activate, "MARGIN_SECONDS", 0.1)
+    monkeypatch.setattr(wsgi_activation, "MARGIN_SECONDS", 0.1)
     willing = daemons.start("import signal; print(flush=True); signal.pause()")
-    (problem,) = wsgi_activate.replace([daemons.group([willing])])
+    (problem,) = wsgi_activation.replace([daemons.group([willing])])
     assert problem.startswith("httpd started 0 of 1 daemon processes of shop within 0.2 s")

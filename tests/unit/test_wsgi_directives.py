@@ -344,7 +344,7 @@ def test_a_further_group_of_processes_serves_its_paths(raw: dict[str, Any]) -> N
     files = {file["path"]: file.get("content", "") for file in wsgi_files.files([complete], instance())}
     (private,) = [text for text in files.values() if "/probe/shop:slow" in text]
     for name in complete["probed_groups"]:
-        assert f"<Location /probe/{name}>\n    WSGIProcessGroup {name}\n" in private
+        assert f"<Location /probe/{name}>\n        Require local\n        WSGIProcessGroup {name}\n" in private
 
 
 def test_debug_mode_has_one_group(raw: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_an_embedded_application(application: dict[str, Any]) -> None:
     assert f"WSGIScriptAlias / {script} process-group=%{{GLOBAL}} application-group=%{{GLOBAL}}" in vhost
     assert "<Files shop.py>" in vhost
     assert found[script] == found["/usr/local/lib/modwsgi/launcher.py"]
-    assert "WSGIProcessGroup %{GLOBAL}" in found["modwsgi-private.d/shop.conf"]
+    assert "WSGIProcessGroup %{GLOBAL}" in found["sites-available/060-modwsgi-probes.conf"]
     assert "Environment=PYTHONUTF8=1" in found["/etc/systemd/system/apache2.service.d/modwsgi-embedded.conf"]
 
 
@@ -125,10 +126,32 @@ def test_one_file_says_whether_httpd_s_own_processes_have_python(application: di
     assert said(application, embedded) == ["WSGIRestrictEmbedded Off"]
 
 
+def test_logs_are_made_for_root_and_those_who_may_read_logs(application: dict[str, Any]) -> None:
+    files = wsgi_files.files([application], instance())
+    logs = [file for file in files if file.get("log")]
+    assert {file["path"] for file in logs} == {f"/var/log/apache2/shop-{kind}.log" for kind in ("access", "error")}
+    assert {(file["mode"], file["group"]) for file in logs} == {("0640", "adm")}
+    journal = {"format": "text", "destination": "journal"}
+    assert not [file for file in wsgi_files.files([application], instance(), logging=journal) if file.get("log")]
+
+
+def test_the_private_listener_asks_under_the_names_of_the_sites(application: dict[str, Any]) -> None:
+    """mod_wsgi lets no vhost of another name reach a daemon process group that is in a vhost."""
+    twin = {**application, "name": "twin", "site": "twin", "port": 8080, "probed_groups": ["twin"]}
+    other = {**application, "name": "blog", "site": "blog", "server_name": "blog.example", "probed_groups": ["blog"]}
+    text = contents(application, twin, other)["sites-available/060-modwsgi-probes.conf"]
+    vhosts = text.split("<VirtualHost 127.0.0.1:297>")[1:]
+    asked = [re.findall(r"ServerName (\S+)|WSGIScriptAlias (\S+)", vhost) for vhost in vhosts]
+    assert [["".join(found) for found in vhost] for vhost in asked] == [
+        ["shop.example.com", "/probe/shop", "/probe/twin"],
+        ["blog.example", "/probe/blog"],
+    ]
+
+
 def test_a_named_application_group(application: dict[str, Any]) -> None:
     assert "process-group=shop application-group=sub" in vhost_of(application, application_group="sub")
     named = contents({**application, "application_group": "sub"})
-    assert "WSGIApplicationGroup sub" in named["modwsgi-private.d/shop.conf"]
+    assert "WSGIApplicationGroup sub" in named["sites-available/060-modwsgi-probes.conf"]
 
 
 def test_no_secret_is_in_a_file(application: dict[str, Any]) -> None:

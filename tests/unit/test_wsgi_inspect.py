@@ -22,9 +22,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import normalise
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import write_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import layout
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switch
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import virtual_environments
-from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect, wsgi_switch
+from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect
 from support.building import build_ground, interpreter
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes folders of other accounts")
@@ -94,7 +94,8 @@ class Host:
         release.mkdir()
         parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
         parameters["venvs"] = virtual_environments([self.application], parameters, check_mode=False)
-        wsgi_switch.perform(self.described, [Switch(self.application, self.variables, parameters, self.described)])
+        environments = {self.application["name"]: self.variables}
+        Switching([self.application], environments, parameters, self.described).perform()
         journal_of(self.described).commit()
 
     def tree(self) -> list[str]:

@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -94,6 +97,91 @@ def test_an_embedded_application_is_known_by_the_name_of_its_launcher(
     (path,) = site.start(script, launcher="shop")({}, None)
     assert path[:3] == [str(site.release), str(site.release / "lib"), str(packages)]
     assert Path.cwd() == folder, "the folder of httpd's processes stays"
+
+
+INHERITED = """
+import fcntl, json, os, socket, subprocess, sys, types
+
+root, uid = sys.argv[1], 65533
+os.umask(0o022)
+# As httpd's parent has it all: opened by root.
+opened = {
+    "error log": os.open(f"{root}/shop-error.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+    "other error log": os.open(f"{root}/blog-error.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+    "scratch": os.open(f"{root}/scratch", os.O_RDWR | os.O_CREAT),
+    "code": os.open(__file__ if "__file__" in globals() else sys.executable, os.O_RDONLY),
+    "device": os.open("/dev/zero", os.O_RDWR),
+}
+opened["log program"], opened["its other end"] = os.pipe()
+for group in (1, 2):
+    path = f"{root}/wsgi.7.0.{group}.lock"
+    opened[f"mutex {group}"] = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.unlink(path)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(f"{root}/wsgi.7.0.2.sock")
+opened["listener"] = listener.fileno()
+own = os.open(f"{root}/own", os.O_WRONLY | os.O_CREAT)
+os.fchown(own, uid, uid)
+opened["own"] = own
+twice = os.dup(opened["error log"])
+opened["error log once more"] = twice
+os.dup2(opened["error log"], 2)
+os.setresgid(uid, uid, uid)
+os.setresuid(uid, uid, uid)
+opened["own pipe"], opened["its end"] = os.pipe()
+module = types.ModuleType("mod_wsgi")
+module.process_group = ""
+sys.modules["mod_wsgi"] = module
+space = {"__name__": "launcher", "__file__": sys.argv[2]}
+source = sys.stdin.read().rpartition("application = ")[0]
+exec(compile(source, "launcher.py", "exec"), space)
+if sys.argv[3:]:
+    space["descriptors"] = lambda: range(3, 1024)
+    space["path_of"] = lambda number: ""
+before = {name: os.fstat(number) for name, number in opened.items()}
+space["leave_what_is_of_others"]()
+null = os.stat("/dev/null")
+gone = [name for name, number in opened.items() if os.path.samestat(os.fstat(number), null)]
+kept = [name for name, number in opened.items() if os.path.samestat(os.fstat(number), before[name])]
+os.write(1, json.dumps([gone, kept]).encode())
+"""
+"""A daemon process at its start: root has opened all, and then it has become the application's account."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can open what the account cannot")
+@pytest.mark.parametrize("chroot", [False, True])
+def test_what_httpd_has_opened_for_others_is_let_go(chroot: bool) -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        done = subprocess.run(
+            ["/usr/bin/python3", "-I", "-c", INHERITED, str(folder), str(LAUNCHER), *(["chroot"] if chroot else [])],
+            input=LAUNCHER.read_text(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = (folder / "shop-error.log").read_text()
+    finally:
+        shutil.rmtree(folder)
+    assert done.returncode == 0, done.stderr + said
+    gone, kept = json.loads(done.stdout)
+    of_others = {"other error log", "scratch", "log program", "its other end"}
+    # Without /proc nobody can tell whose a mutex is; to take one's own for another's would let all groups share one.
+    assert set(gone) == of_others | (set() if chroot else {"mutex 1"})
+    assert set(kept) == {
+        "error log", "error log once more", "code", "device", "mutex 2", "listener", "own", "own pipe", "its end",
+    } | ({"mutex 1"} if chroot else set())  # fmt: skip
+
+
+@pytest.mark.parametrize("group", ["", "shop"])
+def test_httpd_s_own_processes_keep_what_httpd_needs(site: Site, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    asked = []
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", group)
+    monkeypatch.setattr(os, "listdir", lambda path: asked.append(path) or [])
+    packages_of(site)
+    site.start("def application(environ, start_response): return []\n", launcher="launcher" if group else "shop")
+    assert ("/proc/self/fd" in asked) == bool(group)
 
 
 def test_the_probe_is_told_what_was_loaded(site: Site) -> None:

@@ -51,11 +51,13 @@ def test_an_application_below_a_path_has_its_own_chroot_and_processes(
         "daemon_groups": [{"name": "slow", "paths": ["/blog/reports"]}],
     }
     files = rendered(shop, blog)
-    own = files["sites-available/000-modwsgi-application-blog.conf"]
-    assert "WSGIDaemonProcess blog " in own
-    assert "WSGIDaemonProcess blog:slow " in own
-    assert "<VirtualHost" not in own
     lines = vhost(shop, blog)
+    # In the first vhost of the site, before all that names them.
+    groups = [line.split()[1] for line in lines if line.startswith("WSGIDaemonProcess")]
+    assert groups == ["blog", "blog:slow", "shop"]
+    assert lines.index("<VirtualHost *:80>") < lines.index("WSGIDaemonProcess blog \\")
+    assert lines.index("WSGIDaemonProcess shop \\") < lines.index(f"WSGIScriptAlias /blog /srv/jail{LAUNCHER}")
+    assert not [path for path in files if "application-blog" in path]
     # The longest path first, and each launcher where httpd finds it.
     aliases = [line for line in lines if line.startswith("WSGIScriptAlias")]
     assert aliases == [

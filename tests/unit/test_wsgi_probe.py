@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_probe
+from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_proof
 
 ANSWER = {
     "version_info": [3, 11, 2, "final", 0],
@@ -37,8 +37,8 @@ EXPECTED = {
 
 
 def test_an_answer_as_expected() -> None:
-    assert wsgi_probe.mismatches(ANSWER, EXPECTED) == []
-    assert wsgi_probe.mismatches({**ANSWER, "mod_wsgi_version": [4, 9, 4]}, {**EXPECTED, "mod_wsgi": None}) == []
+    assert wsgi_proof.mismatches(ANSWER, EXPECTED) == []
+    assert wsgi_proof.mismatches({**ANSWER, "mod_wsgi_version": [4, 9, 4]}, {**EXPECTED, "mod_wsgi": None}) == []
 
 
 @pytest.mark.parametrize(
@@ -54,19 +54,19 @@ def test_an_answer_as_expected() -> None:
     ],
 )
 def test_a_difference_names_both_sides(key: str, value: Any, sentence: str) -> None:
-    assert wsgi_probe.mismatches({**ANSWER, key: value}, EXPECTED) == [sentence]
+    assert wsgi_proof.mismatches({**ANSWER, key: value}, EXPECTED) == [sentence]
 
 
 @pytest.fixture(name="check")
-def fixture_check(tmp_path: Path) -> wsgi_probe.Check:
-    return wsgi_probe.Check({"name": "shop"}, {"log_directory": str(tmp_path)})
+def fixture_check(tmp_path: Path) -> wsgi_proof.Check:
+    return wsgi_proof.Check({"name": "shop"}, {"log_directory": str(tmp_path)})
 
 
-def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(check: wsgi_probe.Check, tmp_path: Path) -> None:
+def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(check: wsgi_proof.Check, tmp_path: Path) -> None:
     text = 'Traceback (most recent call last):\n  File "wsgi.py", line 1\nRuntimeError: broken\n'
 
     def write() -> None:
-        time.sleep(wsgi_probe.RETRY_SECONDS)  # as a log that is written late
+        time.sleep(wsgi_proof.RETRY_SECONDS)  # as a log that is written late
         (tmp_path / "shop-error.log").write_text(text)
 
     writer = threading.Thread(target=write)
@@ -77,9 +77,9 @@ def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(check: wsgi_p
 
 
 def test_a_log_without_a_traceback_is_told_by_its_last_lines(
-    check: wsgi_probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: wsgi_proof.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    monkeypatch.setattr(wsgi_proof, "LOG_TIMEOUT", 0)
     assert check.evidence() == ""
     (tmp_path / "error.log").write_text("[x] nothing to see\n")
     assert check.evidence() == "\nLast lines of the error log:\nnothing to see"
@@ -93,10 +93,10 @@ def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None
         "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/current"},
     }
     parameters = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": "6.1.1"}
-    expected = wsgi_probe.expectation(application, parameters, "shop")
+    expected = wsgi_proof.expectation(application, parameters, "shop")
     assert expected["prefix"] == "/usr"
     assert expected["daemon process group"] == ""
-    daemon = wsgi_probe.expectation({**application, "mode": "daemon"}, parameters, "shop:slow")
+    daemon = wsgi_proof.expectation({**application, "mode": "daemon"}, parameters, "shop:slow")
     assert daemon["prefix"] == "/srv/wsgi/shop/venv"
     assert daemon["daemon process group"] == "shop:slow"
 
@@ -113,26 +113,27 @@ def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None
 )
 def test_the_probe_waits_as_long_as_a_load_may_take(change: dict[str, Any], limit: int, setting: str) -> None:
     application = {"mode": "daemon", "health": {"timeout": 30}, **change}
-    found, words = wsgi_probe.probe_limit(application, "shop")
+    found, words = wsgi_proof.probe_limit(application, "shop")
     assert found == limit
     assert words.startswith(setting)
 
 
 @pytest.mark.parametrize("outcome", [TimeoutError(), (503, b"")])
 def test_a_probe_that_fails_says_which_setting_has_ended_it(
-    check: wsgi_probe.Check, monkeypatch: pytest.MonkeyPatch, outcome: Any
+    check: wsgi_proof.Check, monkeypatch: pytest.MonkeyPatch, outcome: Any
 ) -> None:
     waited = []
 
     def answer(*arguments: Any) -> tuple[int, bytes]:
+        assert arguments[3] == "shop.example:8080", "no vhost of another name reaches the processes"
         waited.append(arguments[4])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
-    monkeypatch.setattr(wsgi_probe, "get_until", answer)
-    check.application.update(mode="daemon", startup_timeouts={"shop": 60})
+    monkeypatch.setattr(wsgi_proof, "LOG_TIMEOUT", 0)
+    monkeypatch.setattr(wsgi_proof, "get_until", answer)
+    check.application.update(mode="daemon", startup_timeouts={"shop": 60}, health={"host": "shop.example:8080"})
     check.parameters["private_port"] = 8079
     check.run()
     assert waited == [65]
@@ -141,7 +142,7 @@ def test_a_probe_that_fails_says_which_setting_has_ended_it(
 
 
 def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
-    check: wsgi_probe.Check, monkeypatch: pytest.MonkeyPatch
+    check: wsgi_proof.Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check.application = {
         "name": "shop",
@@ -149,6 +150,7 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
         "application_group": "%{GLOBAL}",
         "probed_groups": ["shop", "shop:slow"],
         "startup_timeouts": {"shop": 15, "shop:slow": 60},
+        "health": {"host": "shop.example"},
         "paths": {"venv": "/srv/wsgi/shop/venv", "current": "/srv/wsgi/shop/releases/1"},
     }
     python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 297}
@@ -160,12 +162,12 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
         facts = {**ANSWER, "process_group": path.rpartition("/")[2], "venv": "/srv/wsgi/shop/venv"}
         return 200, json.dumps({**facts, "release": "/old"} if path.endswith("slow") else facts).encode()
 
-    monkeypatch.setattr(wsgi_probe, "get_until", answer)
+    monkeypatch.setattr(wsgi_proof, "get_until", answer)
     check.run()
     assert asked == ["/probe/shop", "/probe/shop:slow"]
     assert check.problem.startswith("shop:slow does not run as it was deployed: release is /old and should be")
     del check.application["probed_groups"]
-    assert wsgi_probe.groups_of(check.application) == ["shop"]
+    assert wsgi_proof.groups_of(check.application) == ["shop"]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -203,7 +205,7 @@ def fixture_server() -> Iterator[ThreadingHTTPServer]:
 
 def ask(server: ThreadingHTTPServer, statuses: list[int], timeout: float) -> tuple[int, bytes]:
     Handler.statuses = statuses
-    return wsgi_probe.get_until("127.0.0.1", server.server_port, "/", "shop.example", timeout)
+    return wsgi_proof.get_until("127.0.0.1", server.server_port, "/", "shop.example", timeout)
 
 
 def test_a_start_is_waited_for(server: ThreadingHTTPServer) -> None:
@@ -224,13 +226,13 @@ def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer
     with pytest.raises(TimeoutError) as error:
         ask(server, [0], 0.5)
     assert time.monotonic() - began < 10
-    assert wsgi_probe.describe(error.value) == "the request hangs"
+    assert wsgi_proof.describe(error.value) == "the request hangs"
 
 
 def test_a_page_for_browsers_is_not_repeated_in_a_message() -> None:
-    assert wsgi_probe.excerpt(b"<!DOCTYPE html><p>Error") == ""
-    assert wsgi_probe.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
-    assert wsgi_probe.excerpt(b"") == ""
+    assert wsgi_proof.excerpt(b"<!DOCTYPE html><p>Error") == ""
+    assert wsgi_proof.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
+    assert wsgi_proof.excerpt(b"") == ""
 
 
 class Recorder:
@@ -238,19 +240,19 @@ class Recorder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[Any, ...]] = []
-        monkeypatch.setattr(wsgi_probe, "get_until", self.get)
+        monkeypatch.setattr(wsgi_proof, "get_until", self.get)
 
     def get(self, *request: Any) -> tuple[int, bytes]:
         self.asked.append(request)
         return 200, b""
 
 
-def certified(tmp_path: Path) -> wsgi_probe.Check:
+def certified(tmp_path: Path) -> wsgi_proof.Check:
     health = {
         "address": "192.0.2.1", "port": 443, "host": "shop.example", "path": "/healthz", "timeout": 5, "status": 200,
         "tls": True, "certificate": str(tmp_path / "pubcert.pem"),
     }  # fmt: skip
-    return wsgi_probe.Check({"name": "shop", "health": health}, {"log_directory": str(tmp_path), "private_port": 297})
+    return wsgi_proof.Check({"name": "shop", "health": health}, {"log_directory": str(tmp_path), "private_port": 297})
 
 
 def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
@@ -260,7 +262,7 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     check = certified(tmp_path)
     check.health()
     assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False)]
-    assert wsgi_probe.awaited([check]) == [
+    assert wsgi_proof.awaited([check]) == [
         "httpd has no certificate for shop.example yet and answers 503 there over TLS; it asks the authority in the "
         "background, and its error log says what is wrong when that does not succeed in some minutes."
     ]
@@ -268,12 +270,12 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     check = certified(tmp_path)
     check.health()
     assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", 5, True)]
-    assert wsgi_probe.awaited([check]) == []
+    assert wsgi_proof.awaited([check]) == []
 
 
 @pytest.mark.parametrize("health", [{}, {"certificate": ""}])
 def test_a_site_without_acme_awaits_nothing(health: dict[str, str]) -> None:
-    assert wsgi_probe.awaits_certificate(health) is False
+    assert wsgi_proof.awaits_certificate(health) is False
 
 
 # ---------------------------------------------------------------- answers of an application that lies
@@ -323,7 +325,7 @@ def fixture_liar() -> Iterator[Liar]:
     liar.close()
 
 
-def probing(liar: Liar, tmp_path: Path) -> wsgi_probe.Check:
+def probing(liar: Liar, tmp_path: Path) -> wsgi_proof.Check:
     application = {
         "name": "shop",
         "mode": "daemon",
@@ -335,7 +337,7 @@ def probing(liar: Liar, tmp_path: Path) -> wsgi_probe.Check:
         },
     }  # fmt: skip
     python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None}
-    return wsgi_probe.Check(application, {"log_directory": str(tmp_path), "private_port": liar.port, **python})
+    return wsgi_proof.Check(application, {"log_directory": str(tmp_path), "private_port": liar.port, **python})
 
 
 def answer(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> bytes:
@@ -401,8 +403,8 @@ LIES: dict[str, tuple[bytes, bytes, str]] = {
 def test_an_answer_that_lies_costs_little_and_is_told(
     lie: str, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi_probe, "probe_limit", lambda *_: (0.5, "a short time"))
-    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    monkeypatch.setattr(wsgi_proof, "probe_limit", lambda *_: (0.5, "a short time"))
+    monkeypatch.setattr(wsgi_proof, "LOG_TIMEOUT", 0)
     liar.begin, liar.more, sentence = LIES[lie]
     check = probing(liar, tmp_path)
     began = time.monotonic()
@@ -419,8 +421,8 @@ def test_an_answer_that_lies_costs_little_and_is_told(
 def test_an_answer_in_drops_ends_with_the_deadline(
     begin: bytes, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi_probe, "probe_limit", lambda *_: (0.5, "a short time"))
-    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    monkeypatch.setattr(wsgi_proof, "probe_limit", lambda *_: (0.5, "a short time"))
+    monkeypatch.setattr(wsgi_proof, "LOG_TIMEOUT", 0)
     liar.begin, liar.more, liar.pause = begin, b"1", 0.05  # each within any time for a single read
     check = probing(liar, tmp_path)
     began = time.monotonic()
@@ -435,17 +437,17 @@ def test_of_a_large_health_answer_no_more_than_needed_is_read(liar: Liar, tmp_pa
     check.application["health"]["timeout"] = 20
     check.health()
     assert check.result["status"] == 200
-    assert liar.sent < 16 * wsgi_probe.LARGEST_ANSWER, "what was under way when it was closed is in it"
+    assert liar.sent < 16 * wsgi_proof.LARGEST_ANSWER, "what was under way when it was closed is in it"
 
 
 def test_a_health_answer_cannot_act_on_the_terminal(
     liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsgi_probe, "LOG_TIMEOUT", 0)
+    monkeypatch.setattr(wsgi_proof, "LOG_TIMEOUT", 0)
     liar.begin = answer(b"\x1b]52;c;eA==\x07 down \xff", status=b"500 No")
     check = probing(liar, tmp_path)
     (tmp_path / "shop-error.log").write_text('{"message": "\\u001b[2J"}\n')
-    with pytest.raises(wsgi_probe.ProbeError) as error:
+    with pytest.raises(wsgi_proof.ProbeError) as error:
         check.health()
     lines = str(error.value).splitlines()
     assert " instead of 200 (]52;c;eA== down \N{REPLACEMENT CHARACTER});" in lines[0]
@@ -455,4 +457,4 @@ def test_a_health_answer_cannot_act_on_the_terminal(
 
 def test_only_what_a_probe_can_answer_is_handed_on() -> None:
     body = json.dumps({**ANSWER, "ansible_facts": {"x": 1}, "version_info": [3, 11, 2, "\x1b", {}]}).encode()
-    assert wsgi_probe.parse(body) == {**ANSWER, "version_info": [3, 11, 2]}
+    assert wsgi_proof.parse(body) == {**ANSWER, "version_info": [3, 11, 2]}

@@ -154,9 +154,7 @@ def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
     aliases = re.findall(r"WSGIScriptAlias (\S+) .* process-group=(\S+)", text)
     assert aliases == [("/blog/deep", "deep"), ("/blog", "blog"), ("/", "shop")]
     assert "<Location /blog>\n        LimitRequestBody 5" in text
-    mounted = files["sites-available/000-modwsgi-application-blog.conf"]
-    assert "WSGIDaemonProcess blog " in mounted
-    assert "<VirtualHost" not in mounted
+    assert re.findall(r"^WSGIDaemonProcess (\S+)", text, re.MULTILINE) == ["deep", "blog", "shop"]
     complete = wsgi_apps.normalise([shop, blog, deep], [80], dict.fromkeys(("shop", "blog", "deep"), SIZES))
     assert {a["name"]: a["health"]["path"] for a in complete} == {
         "shop": "/healthz",
@@ -228,6 +226,11 @@ def test_tls_redirects_and_keeps_what_was_asked(shop: dict[str, Any]) -> None:
     assert "WSGIScriptAlias" not in plain
     assert "Redirect 308 https://%{SERVER_NAME}%{REQUEST_URI}" in plain
     assert "ServerAlias *.shop.example" in plain
+
+
+def test_http2_can_be_turned_off(shop: dict[str, Any]) -> None:
+    shop["tls"] = {"self_signed": True, "http2": False}
+    assert "Protocols h2" not in vhost(shop)
 
 
 def test_a_certificate_without_a_responder_is_not_stapled(shop: dict[str, Any]) -> None:
@@ -325,12 +328,15 @@ def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[s
     part = {**shop, "name": "part", "path": "/part", "health": {}, "tls": None, "auth": []}
     found = wsgi_files.files(completed([shop, part], [80, 443]), instance(), private_port=297)
     files = {file["path"]: file for file in found}
-    lines = files["sites-available/060-modwsgi-health.conf"]["content"].splitlines()
+    lines = files["sites-available/060-modwsgi-probes.conf"]["content"].splitlines()
     shown = [line.strip() for line in lines]
     assert "<VirtualHost 127.0.0.1:297>" in shown
     assert "ServerName shop.example" in shown
     launcher = "/usr/local/lib/modwsgi/launcher.py"
+    assert "ErrorLog /var/log/apache2/shop-error.log" in shown
     assert [line for line in shown if line.startswith("WSGIScriptAlias")] == [
+        "WSGIScriptAlias /probe/part /usr/local/lib/modwsgi/probe.py",
+        "WSGIScriptAlias /probe/shop /usr/local/lib/modwsgi/probe.py",
         f"WSGIScriptAlias /part {launcher}",
         f"WSGIScriptAlias / {launcher}",
     ]
@@ -341,13 +347,17 @@ def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[s
         "<Location /part>",
         "WSGIProcessGroup part",
         '<Location "/">',
+        "<Location /probe/part>",
+        "WSGIProcessGroup part",
+        "<Location /probe/shop>",
+        "WSGIProcessGroup shop",
     ]
     # Nobody but the health check comes past the login.
     assert [line for line in shown if line.startswith("<LocationMatch")] == [
         '<LocationMatch "^/is\\\\.it$">',
         '<LocationMatch "^/part/healthz$">',
     ]
-    assert files["sites-enabled/060-modwsgi-health.conf"]["link"] == "../sites-available/060-modwsgi-health.conf"
+    assert files["sites-enabled/060-modwsgi-probes.conf"]["link"] == "../sites-available/060-modwsgi-probes.conf"
 
 
 def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: dict[str, Any]) -> None:
@@ -419,6 +429,16 @@ def test_only_a_trusted_proxy_says_who_asks(shop: dict[str, Any]) -> None:
 def test_header_values_come_as_they_are(shop: dict[str, Any]) -> None:
     shop["headers"] = [{"name": "X-A", "value": '100% "sure"'}]
     assert 'Header always set X-A "100%% \\"sure\\""' in vhost(shop)
+
+
+def test_a_header_is_set_appended_or_removed(shop: dict[str, Any]) -> None:
+    shop["headers"] = [
+        {"name": "X-A", "value": "a"},
+        {"name": "Vary", "value": "Cookie", "action": "append"},
+        {"name": "X-Powered-By", "action": "unset"},
+    ]
+    lines = [line.strip() for line in vhost(shop).splitlines() if "Header " in line]
+    assert {"Header always set X-A a", "Header append Vary Cookie", "Header always unset X-Powered-By"} <= set(lines)
 
 
 def test_the_profiles_are_mozilla_s_and_dated() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The health check of the image: exit status 0 when it serves, 1 and a sentence when it does not.
 
-With WSGI_HEALTH_PATH the application is asked, through its vhost; without it, httpd's status on the private listener.
+With WSGI_HEALTH_PATH the application is asked, through its vhost; without it, httpd itself on the private listener.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def problem(environment: Mapping[str, str]) -> str:
     path = values["WSGI_HEALTH_PATH"]
     port = int(values["WSGI_PORT"]) if path else settings.PRIVATE_PORT
     host = values["WSGI_HEALTH_HOST"] if path else "localhost"
-    url = path or "/server-status?auto"
+    url = path or "/alive"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
         connection.request("GET", url, headers={"Host": host, "Connection": "close"})

@@ -199,7 +199,7 @@ SETTINGS: tuple[Setting, ...] = (
         "WSGI_HEALTH_PATH",
         pattern(URL_PATH, "a URL path like /healthz"),
         "",
-        "What the health check asks the application. Without it, only httpd is asked for its status.",
+        "What the health check asks the application. Without it, only httpd itself is asked.",
         True,
     ),
     Setting(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from debugger import Session
-from support.deployment import deploy, play
+from support.deployment import play
 from support.managed_host import ManagedHost
 
 FACTS = "/etc/ansible/facts.d/mod_wsgi.fact"
@@ -58,13 +58,6 @@ def test_an_old_module_is_refused(machine: ManagedHost) -> None:
     done = play("playbooks/debug.yml", variables={"app": "shop"})
     assert done.status != 0
     assert sentence in done.message
-
-
-def test_an_old_module_cannot_be_deployed_for_this_python(machine: ManagedHost) -> None:
-    done = deploy(variables={"mod_wsgi_version": "4.9.0", "mod_wsgi_allow_known_bad": ["4.9.0"]})
-    assert done.status != 0
-    host = machine.container
-    assert f"mod_wsgi 4.9.0 supports Python 3.8 to 3.10, and host {host} is to use 3.11" in done.message
 
 
 def test_the_playbook_says_what_to_type(machine: ManagedHost) -> None:

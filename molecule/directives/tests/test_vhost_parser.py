@@ -7,6 +7,7 @@ That a quoted text reaches a module unchanged is proven in test_parser.py; here,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -92,13 +93,14 @@ def shape(lines: Sequence[str]) -> list[str]:
 
 
 def group_of(number: int) -> str:
-    """The daemon process group of a case. Each has its own; those that run in it are all in the first one."""
+    """The daemon process group of a case. Each has its own."""
     return f"site{number or ''}"
 
 
 def renamed(lines: Sequence[str], old: str, new: str) -> list[str]:
-    """The lines with another name in WSGIDaemonProcess."""
-    return [line.replace(f"WSGIDaemonProcess {old} ", f"WSGIDaemonProcess {new} ", 1) for line in lines]
+    """The lines with another name of the daemon process group, which only vhosts of one name may share."""
+    named = re.compile(rf"(^WSGIDaemonProcess |^WSGIProcessGroup | process-group=){re.escape(old)}(?= |$)")
+    return [named.sub(rf"\g<1>{new}", line) for line in lines]
 
 
 def parsed(machine: ManagedHost, wanted: Sequence[Case]) -> list[list[str]]:

@@ -331,22 +331,3 @@ def test_requirements_that_do_not_install_change_nothing(machine: ManagedHost, s
     after = seen(machine, shop, blog)
     assert differences(before, after) == {}
     assert after["answers"] == GOOD_ANSWERS
-
-
-def test_refusals_leave_nothing_behind_for_the_next_run(machine: ManagedHost) -> None:
-    run = deploy()
-    assert run.status == 0, run.about(machine.container)
-    assert run.recap(machine.container)["changed"] == 0, run.about(machine.container)
-
-
-def test_an_application_that_cannot_be_imported_shows_its_traceback_and_what_was_before_serves(
-    shop: Site, blog: Site
-) -> None:
-    run = deploy(variables=with_blog({"source": {"directory": "{{ applications_directory }}/broken"}}))
-    assert run.status != 0
-    health = "The application blog answered http://blog.example/healthz with status 500 instead of 200"
-    assert f"{health}; see /var/log/apache2/blog-error.log." in run.message
-    assert "Traceback (most recent call last)" in run.message
-    assert "RuntimeError: the database of the blog is not configured" in run.message
-    assert shop.health() == 200
-    assert blog.health() == 200

@@ -19,7 +19,8 @@ from support.visitor import Visitor, visiting
 from support.waiting import wait_for
 
 MACHINE = ManagedHost("rollback-debian12")
-ERROR_LOG = "/var/log/apache2/error.log"
+ERROR_LOGS = ("/var/log/apache2/error.log", "/var/log/apache2/blog-error.log")
+"""httpd's parent writes to the first, the processes of the application to the second."""
 SCRIPT = "/srv/wsgi/blog/current/wsgi.py"
 HUNG = 1100
 """Requests to an application that hangs: more than httpd's 1,024 workers."""
@@ -37,11 +38,16 @@ def blog() -> Site:
 
 @contextmanager
 def logged(*parts: str) -> Iterator[None]:
-    """httpd logs these meanwhile, or soon after."""
-    size = int(MACHINE.run("stat", "-c", "%s", ERROR_LOG))
+    """httpd or the application logs these meanwhile, or soon after."""
+    sizes = [int(size) for size in MACHINE.run("stat", "-c", "%s", *ERROR_LOGS).split()]
+
+    def said() -> str:
+        parts = zip(sizes, ERROR_LOGS, strict=True)
+        return "".join(MACHINE.run("tail", "-c", f"+{size + 1}", log) for size, log in parts)
+
     yield
     for part in parts:
-        wait_for(lambda: part in MACHINE.run("tail", "-c", f"+{size + 1}", ERROR_LOG), f"httpd logs {part}")  # noqa: B023
+        wait_for(lambda: part in said(), f"httpd logs {part}")  # noqa: B023
 
 
 def told(number: signal.Signals) -> set[int]:

@@ -8,8 +8,10 @@ import socket
 import ssl
 from typing import Any
 
+import pytest
 from support.managed_host import ManagedHost
 from support.secure_site import SecureSite
+from support.site import Site
 from support.waiting import wait_for
 
 LOGS = "/var/log/apache2"
@@ -78,6 +80,28 @@ def test_the_words_of_an_application_stay_what_they_are(machine: ManagedHost, sh
 
     wait_for(lambda: bool(messages()), "the application's line is in the error log")
     assert 'a line with "quotes" and \x01 and é and \\x41' in messages()[-1]
+
+
+@pytest.mark.parametrize("name", ["shop", "plain"])
+def test_an_application_reaches_nothing_of_the_others(machine: ManagedHost, shop: SecureSite, name: str) -> None:
+    """Whatever it finds among its descriptors: logs and their pipes, locks, and on the private listener."""
+    line = f"an-invented-line-of-{name}"
+    done = (shop if name == "shop" else Site(machine.address(), "plain.example")).get(f"/attempt?{line}").json()
+    assert done["status"] == 403, "the server's status is not for applications"
+    assert done["written"] == [], "nothing but its own error log takes a line"
+    assert done["read"] == []
+    # Only shop has several processes, which take turns.
+    assert len(done["locks"]) == (name == "shop")
+    log = f"{LOGS}/{name}-error.log"
+    wait_for(lambda: machine.attempt("grep", "-q", line, log).returncode == 0, "its own error log has the line")
+    mentioning = machine.attempt("sh", "-c", f"grep -l ' {line}\\|: \"{line}' {LOGS}/*.log").stdout.split()
+    assert mentioning == [log]
+
+
+def test_logs_are_for_root_and_those_who_may_read_logs(machine: ManagedHost) -> None:
+    files = [f"{LOGS}/{name}-error.log" for name in ("guestbook", "shop", "plain")]
+    found = machine.run("stat", "-c", "%a %U:%G", *files, f"{LOGS}/error.log", f"{LOGS}/plain-access.log")
+    assert set(found.splitlines()) == {"640 root:adm"}
 
 
 def test_a_rotated_log_goes_on_without_a_reload(machine: ManagedHost, shop: SecureSite) -> None:

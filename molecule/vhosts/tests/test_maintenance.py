@@ -40,17 +40,6 @@ def test_a_release_command_that_fails_ends_the_page(machine: ManagedHost, source
     assert status(machine) == 200
 
 
-def test_a_release_that_is_not_healthy_ends_the_page_when_the_previous_one_is_back(
-    machine: ManagedHost, source: Path
-) -> None:
-    run = deploy(variables=spoilt(source))
-    assert run.status != 0
-    assert "the release is broken" in run.message
-    assert "The previous site was asked, and answers." in run.message
-    assert machine.attempt("test", "-e", FLAG).returncode == 1
-    assert status(machine) == 200
-
-
 def test_the_page_stays_where_a_release_that_is_not_healthy_is_in_use(machine: ManagedHost, source: Path) -> None:
     try:
         run = deploy("--extra-vars", "httpd_rollback=false", variables=spoilt(source))

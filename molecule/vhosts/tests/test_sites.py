@@ -7,7 +7,6 @@ import gzip
 import json
 import re
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -18,8 +17,6 @@ from support.secure_site import SecureSite
 from support.waiting import wait_for
 
 HOST = "vhosts-debian12"
-NO_CHANGE_SECONDS = 15.0
-"""Seconds in which a run ends that changes nothing."""
 
 
 def test_a_form_over_tls_with_cookies_and_csrf(guestbook: SecureSite) -> None:
@@ -336,12 +333,3 @@ def test_a_certificate_for_another_key_is_refused(machine: ManagedHost) -> None:
         )
     finally:
         machine.run("cp", "/root/shop.key", "/etc/ssl/private/shop.key")
-
-
-def test_a_run_without_a_change_is_short() -> None:
-    began = time.monotonic()
-    run = deploy()
-    seconds = time.monotonic() - began
-    assert run.status == 0, run.output
-    assert run.recap(HOST)["changed"] == 0
-    assert seconds < NO_CHANGE_SECONDS, f"{seconds:.1f} s"

@@ -14,7 +14,10 @@ import os
 import signal
 import sys
 import time
-import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import httpd_status
 
 # Connection states of the kernel's include/net/tcp_states.h. Once httpd has closed its side, a connection is in none
 # of these: what httpd has written is sent by the kernel, also after the end of the process.
@@ -28,11 +31,8 @@ SETTLING = 0.25
 
 def busy_workers(private_port):
     """How many of the server's workers have a request, the one for this number among them; None when it is not told."""
-    url = "http://127.0.0.1:%d/server-status?auto" % private_port
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=PATIENCE) as answer:
-            lines = answer.read().decode("ascii", "replace").splitlines()
+        lines = httpd_status.read(private_port, "auto", PATIENCE).splitlines()
     except OSError:
         return None
     for line in lines:

@@ -25,21 +25,16 @@ import re
 import signal
 import sys
 import time
-import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import httpd_status
 
 INTERVAL = 5.0  # seconds between two looks
 PATIENCE = 10.0  # seconds for the server's status
-LONGEST_STATUS = 4 * 1024 * 1024  # bytes; one with 1,024 workers has 0.3 MiB
 ROW = re.compile(r"<tr>((?:<td>[^<]*</td>){6,})</tr>")
 PID = re.compile(r"[0-9]{1,10}")
 CELL = re.compile(r"<td>([^<]*)</td>")
-
-
-def status_page(private_port):
-    """The server's status as HTML, which is the only form that tells about single processes. Raises OSError."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open("http://127.0.0.1:%d/server-status" % private_port, timeout=PATIENCE) as answer:
-        return answer.read(LONGEST_STATUS).decode("utf-8", "replace")
 
 
 def idle_leftovers(page):
@@ -170,7 +165,7 @@ def main(pid_file, private_port, seconds, user):
     while True:
         process = main_process(pid_file)
         try:
-            leftovers = idle_leftovers(status_page(private_port)) if process else set()
+            leftovers = idle_leftovers(httpd_status.read(private_port, "", PATIENCE)) if process else set()
         except OSError as error:
             # A server that starts or stops, or is too busy to answer, is left alone.
             print("The server's status cannot be read (%s); nothing is ended." % error, file=sys.stderr, flush=True)

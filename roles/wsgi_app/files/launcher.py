@@ -10,12 +10,16 @@ Installed by the role wsgi_app; changes are overwritten.
 """
 
 import contextlib
+import fcntl
 import functools
 import importlib.util
 import json
 import os
+import re
 import signal
 import site
+import socket
+import stat
 import sys
 import threading
 import time
@@ -26,6 +30,83 @@ import mod_wsgi
 CONFIGURATION_ROOT = "/etc/wsgi"
 LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
+# wsgi.PID.GENERATION.GROUP.sock and .lock; without WSGISocketRotation the generation of a socket is an account.
+SOCKET = re.compile(r"(.+/[^/]+\.\d+)\.u?\d+\.(\d+)\.sock")
+MUTEX = re.compile(r"(.+/[^/]+\.\d+)\.\d+\.(\d+)\.lock(?: \(deleted\))?")
+
+
+def descriptors():
+    """Numbers of the open descriptors of this process beyond the standard streams."""
+    try:
+        return sorted(number for number in map(int, os.listdir("/proc/self/fd")) if number > 2)
+    except OSError:  # a chroot without /proc
+        return range(3, 1024)
+
+
+def path_of(number):
+    """Where a descriptor leads to, as the kernel writes it; empty where that cannot be told."""
+    try:
+        return os.readlink("/proc/self/fd/%d" % number)
+    except OSError:
+        return ""
+
+
+def own_mutex(numbers):
+    """What is equal in the names of this group's socket and its accept mutex; None when there is no such socket."""
+    for number in numbers:
+        try:
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(number)) as found:
+                name = found.getsockname()
+        except OSError:
+            continue
+        match = SOCKET.fullmatch(name) if isinstance(name, str) else None
+        if match:
+            return match.groups()
+    return None
+
+
+def is_of_others(state, access, path, mutex):
+    """Whether a descriptor is not this application's: httpd has opened it, to a pipe or for writing to a file.
+
+    `state` is os.fstat's, `access` that of F_GETFL, `path` path_of's and `mutex` own_mutex's. What this process has
+    opened itself for writing belongs to its account. Sockets are left: mod_wsgi closes all but its own.
+    """
+    if state.st_uid == os.geteuid():
+        return False
+    if stat.S_ISFIFO(state.st_mode):
+        return True
+    if not stat.S_ISREG(state.st_mode) or access & os.O_ACCMODE == os.O_RDONLY:
+        return False
+    if not path and not state.st_nlink:
+        return False  # may be the mutex, whose name has been removed
+    match = MUTEX.fullmatch(path)
+    return not match or (mutex is not None and match.groups() != mutex)
+
+
+def leave_what_is_of_others():
+    """Let go of what a daemon process has inherited from httpd: logs of other sites, pipes, locks.
+
+    Their numbers lead to nowhere from now on. They are not closed, since httpd's code, which may use one of them later,
+    would then write to whatever the application has opened. Descriptor 2 is the error log of the site, and stays.
+    """
+    numbers = descriptors()
+    mutex, log = own_mutex(numbers), os.fstat(2)
+    try:
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # a chroot without it; httpd's own standard input is the same
+        nowhere = os.dup(0)
+    try:
+        for number in numbers:
+            try:
+                state, access = os.fstat(number), fcntl.fcntl(number, fcntl.F_GETFL)
+            except OSError:
+                continue  # what the list was read from
+            if not os.path.samestat(state, log) and is_of_others(state, access, path_of(number), mutex):
+                os.dup2(nowhere, number, inheritable=False)
+    finally:
+        os.close(nowhere)
 
 
 def load(name, file):
@@ -151,6 +232,8 @@ def watch(release):
 def start():
     """The WSGI callable of the application which this daemon process group, or this file, is for."""
     embedded = not mod_wsgi.process_group
+    if not embedded:
+        leave_what_is_of_others()
     # "shop", and "shop:reports" for a further process group of the same application.
     name = mod_wsgi.process_group.partition(":")[0] or os.path.splitext(os.path.basename(__file__))[0]
     application = load(name, "application.json")

@@ -1,0 +1,189 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Put prepared WSGI applications live, and prove it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: wsgi_go_live
+short_description: Put WSGI applications live together with their configuration, and prove that they run
+version_added: 0.2.0
+author: The modwsgi.deploy maintainers (@modwsgi)
+description:
+  - The end of a deployment, when releases and virtual environments are ready; one module, since each costs a second.
+  - Puts the configuration of server, module and applications live as M(modwsgi.deploy.httpd_config) does.
+  - Then makes the releases the current ones, as a second step of the same journal - writes the applications' files,
+    swaps the links C(current) and C(venv), records the deployment with the daemon processes of the earlier one.
+  - Lets httpd serve it as M(modwsgi.deploy.httpd_service) does, has daemon processes replaced as
+    M(modwsgi.deploy.wsgi_activate) does, and asks the applications as M(modwsgi.deploy.wsgi_probe) does.
+  - When all are well, the change is committed as by M(modwsgi.deploy.httpd_transaction), maintenance pages that are not
+    asked for go, and so do releases that nobody will go back to.
+  - When a step fails, those after it are left out, and C(unproven) says whether M(modwsgi.deploy.httpd_transaction) has
+    a change to roll back.
+options:
+  files:
+    description: The complete set of files of the applications.
+    type: list
+    elements: dict
+    required: true
+  sensitive_files:
+    description:
+      - More files of the set, as JSON in Base64, each with C(path) and C(content); one opaque value that no log shows.
+      - They belong to root and to httpd's group, mode 0640.
+    type: str
+  together_with:
+    description:
+      - The complete sets of other owners, which go live in the same transaction, by owner.
+      - Each is a list like O(files), as JSON in Base64, which comes through templates unchanged.
+    type: dict
+    default: {}
+  foreign:
+    description: As O(modwsgi.deploy.httpd_config#module:foreign).
+    type: dict
+    default: {}
+  manage_service:
+    description: Whether httpd is started, reloaded and asked; otherwise only files and links are put in place.
+    type: bool
+    default: true
+  reap_stuck_children:
+    description: As O(modwsgi.deploy.httpd_service#module:reap_stuck_children).
+    type: bool
+  site:
+    description: >-
+      The options of M(modwsgi.deploy.wsgi_probe), which ask the applications now, and after a return to them. An empty
+      C(mod_wsgi_version) is not compared.
+    type: dict
+    required: true
+  maintenance:
+    description: Whether maintenance pages that were shown for the deployment have to go.
+    type: bool
+    default: false
+  keep_releases:
+    description: How many releases of each application stay on the host, the current one included.
+    type: int
+    required: true
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.environments
+  - modwsgi.deploy.deployment.files
+  - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.releases
+attributes:
+  check_mode:
+    description: Predicts, also on a host without httpd; httpd's own test is not run, and no application is asked.
+    support: full
+  diff_mode:
+    description: Shows files, and which parts of a deployment change; of environment variables the names only.
+    support: full
+notes:
+  - Needs root.
+"""
+
+EXAMPLES = r"""
+- name: The deployment is live and proven
+  modwsgi.deploy.wsgi_go_live:
+    applications: "{{ applications }}"
+    environments: "{{ environments | to_json | b64encode }}"
+    releases: "{{ release.releases }}"
+    venvs: "{{ venv.venvs }}"
+    launcher: "{{ lookup('ansible.builtin.file', 'launcher.py') | hash('sha256') }}"
+    files: "{{ files }}"
+    site: "{{ site }}"
+    keep_releases: 5
+  become: true
+"""
+
+RETURN = r"""
+unproven:
+  description: Whether M(modwsgi.deploy.httpd_transaction) has a change to roll back, when a later step has failed.
+  returned: always
+  type: bool
+changes:
+  description: One line for each change of a configuration file.
+  returned: when the files are live
+  type: list
+  elements: str
+  sample: ["write /etc/apache2/sites-available/500-shop.conf"]
+switched:
+  description: The parts of deployments that changed, by application.
+  returned: when the releases are the current ones
+  type: dict
+actions:
+  description: What was done to httpd, as C(actions) of M(modwsgi.deploy.httpd_service).
+  returned: when httpd serves the configuration
+  type: list
+  elements: str
+restarted:
+  description: The pids of daemon processes that were replaced, by application.
+  returned: when there were some
+  type: dict
+killed:
+  description: The pids of those among them that did not go by themselves, by application.
+  returned: when there were some
+  type: dict
+applications:
+  description: What each application answered, as C(applications) of M(modwsgi.deploy.wsgi_probe).
+  returned: when they were asked
+  type: dict
+awaited_certificates:
+  description: One sentence for each site whose certificate httpd has not got yet.
+  returned: when they were asked
+  type: list
+  elements: str
+removed:
+  description: Folders of old releases and virtual environments that were removed.
+  returned: when another release has become the current one
+  type: list
+  elements: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_config import FILE_OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_go_live import GoLive, GoLiveError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "applications": {"type": "list", "elements": "dict", "required": True},
+            "environments": {"type": "str", "required": True, "no_log": True},
+            "releases": {"type": "dict", "required": True},
+            "venvs": {"type": "dict", "required": True},
+            "launcher": {"type": "str", "required": True},
+            "instance": {"type": "str", "default": "apache2"},
+            "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
+            "sensitive_files": {"type": "str", "no_log": True},
+            "together_with": {"type": "dict", "default": {}},
+            "foreign": {"type": "dict", "default": {}},
+            "manage_service": {"type": "bool", "default": True},
+            "reap_stuck_children": {"type": "bool"},
+            "site": {"type": "dict", "required": True},
+            "maintenance": {"type": "bool", "default": False},
+            "keep_releases": {"type": "int", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o022)
+    try:
+        way = GoLive(instance(module.params["instance"]), module.params, module.check_mode)
+    except UnknownInstanceError as error:
+        module.fail_json(msg=str(error))
+    problem = ""
+    try:
+        way.run()
+    except GoLiveError as error:
+        problem = str(error)
+    for sentence in way.warnings:
+        module.warn(sentence)
+    if problem:
+        module.fail_json(msg=problem, **way.result)
+    module.exit_json(**way.result)
+
+
+if __name__ == "__main__":
+    main()
