@@ -19,26 +19,40 @@ The first, which httpd knows, holds the pipe and looks at nothing in it. It star
 it again whenever that ends while somebody can still write to the pipe; lines wait in the pipe meanwhile. It goes as
 root, since that is what the folder of the logs needs: the second process asks it whether the file still has its name,
 and gets a descriptor of that one file when another has. The second gives up root before it reads the first byte, and
-becomes the account that owns nothing. Considered and left: a folder that an account may write to, where that account
+becomes the account that owns nothing.
+
+At a reload and at a stop, httpd sends SIGTERM to the writer of an ErrorLog and waits for its end, 3 s at the most, with
+nobody who serves; but older processes may write for longer than that. So the first process ends at once then, and a
+copy of it, which httpd does not know, goes on. Nobody waits for the writer of a CustomLog, which therefore stays what
+it is. All end once nobody can write to the pipe, or httpd itself has ended and nothing is left in it. The unit's
+ExecStopPost waits for that (last_lines.py), since systemd kills what is left of a unit.
+
+Considered and left: a folder that an account may write to, where that account
 could plant links for root; and a descriptor of the folder, since the kernel asks for the folder's rights all the same.
 The journal needs no root, so there neither of the two keeps it.
 """
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    # httpd may send it before Python has read the rest of this file, with lines in the pipe that say why it ends.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
 import contextlib
+import functools
 import json
 import os
 import re
 import select
-import signal
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Callable, Union
+from typing import Callable, NamedTuple, Union
 
 ACCESS = (
     ("time", "%{%Y-%m-%dT%H:%M:%S}t.%{usec_frac}t%{%z}t"),
@@ -93,7 +107,7 @@ STARTS_APART = 1.0
 """Seconds between two starts of the process that writes."""
 NOBODY = 65534
 """Debian's account and group `nobody`; by number, since a look-up may ask a network."""
-ASK, SAME, NEW = b"?", b"=", b"+"
+ASK, DONE, SAME, NEW = b"?", b".", b"=", b"+"
 """What the two processes say to each other; a digit begins the number of an error."""
 
 ESCAPED = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
@@ -364,17 +378,32 @@ class Log:
         self.place.write(made, priority_of(self.kind, line))
 
 
-def pieces(channel: socket.socket, kind: str) -> Iterator[bytes]:
-    """What comes down the pipe, until no process can write to it any more.
+def end_of_httpd() -> int | None:
+    """A descriptor that can be read once the process that started this one has ended; None where there is no such."""
+    try:
+        return os.pidfd_open(os.getppid())
+    except (AttributeError, OSError):  # an old kernel
+        return None
 
-    Without the other process (httpd kills it 3 s after a reload when older processes still run), an error log goes on,
-    since nobody else reads its pipe; for an access log httpd starts another program on the same pipe.
+
+def pieces(channel: socket.socket, kind: str, httpd: int | None) -> Iterator[bytes]:
+    """What comes down the pipe, until no process can write to it, or httpd has ended and nothing is left in it.
+
+    The second is for what an application has left behind: it has all pipes, and may never end. Without the other
+    process (somebody has killed it), an error log goes on, since nobody else reads its pipe; for an access log httpd
+    starts another program on the same pipe.
     """
     waiting = select.poll()
     waiting.register(PIPE, select.POLLIN)
     waiting.register(channel, 0)
-    while True:
-        events = dict(waiting.poll())
+    if httpd is not None:
+        waiting.register(httpd, select.POLLIN)
+    patience = None
+    while events := dict(waiting.poll(patience)):
+        if httpd in events:
+            # Its last words may have come after the look at the pipe, so there is one more.
+            waiting.unregister(httpd)
+            patience = 0
         if channel.fileno() in events:
             if kind == "access":
                 return
@@ -394,8 +423,8 @@ def give_up_root() -> None:
         os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
-def write_all(arguments: list[str], channel: socket.socket, note: str) -> None:
-    """The second process: pass on lines until httpd and all its processes have closed the pipe."""
+def write_all(arguments: list[str], channel: socket.socket, httpd: int | None, note: str) -> None:
+    """The second process: pass on lines until none can come any more."""
     kind, form, where = arguments
     notes = [note] if note else []
     try:
@@ -406,7 +435,7 @@ def write_all(arguments: list[str], channel: socket.socket, note: str) -> None:
     place = Journal(where[len(TO_JOURNAL) :]) if is_journal else File(lambda: asked(channel))
     log, lines = Log(kind, form, place), Lines()
     log.notes = notes
-    for piece in pieces(channel, kind):
+    for piece in pieces(channel, kind, httpd):
         if b"\n" in piece:
             place.refresh()
         for line, is_cut in lines.ended(piece):
@@ -417,28 +446,48 @@ def write_all(arguments: list[str], channel: socket.socket, note: str) -> None:
         log.take(line, is_cut)
 
 
-def live(work: Callable[[socket.socket], None], opener: Opener) -> int:
-    """One life of the second process, which does ``work``; the status that waitpid gives. Raises OSError."""
+class Ending(NamedTuple):
+    """How the second process ended; ``status`` is what waitpid gives, None where that process was another's child."""
+
+    is_done: bool
+    status: int | None
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return "for a reason that is not known"
+        if os.WIFSIGNALED(self.status):
+            return f"signal {os.WTERMSIG(self.status)}"
+        return f"status {os.WEXITSTATUS(self.status)}"
+
+
+def live(work: Callable[[socket.socket], None], opener: Opener) -> Ending:
+    """One life of the second process, which does ``work``. Raises OSError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    said = b""
     with ours:
         with theirs:
             pid = os.fork()
             if pid == 0:
                 status = 1
                 try:
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
                     ours.close()
                     work(theirs)
                     status = 0
+                    with contextlib.suppress(OSError):  # without the first process, nobody listens
+                        theirs.send(DONE)
                 except BaseException:
                     traceback.print_exc()
                 finally:
                     os._exit(status)
-        try:
-            while ours.recv(1):
+        # Ends with OSError when the other one ended without hearing the answer.
+        with contextlib.suppress(OSError):
+            while (said := ours.recv(1)) == ASK:
                 opener.answer(ours)
-        except OSError:  # it ended without hearing the answer
-            pass
-    return os.waitpid(pid, 0)[1]
+    try:
+        return Ending(said == DONE, os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return Ending(said == DONE, None)
 
 
 def nobody_writes(seconds: float) -> bool:
@@ -451,20 +500,31 @@ def nobody_writes(seconds: float) -> bool:
 def supervise(arguments: list[str]) -> int:
     """The first process; the exit status."""
     note, started = "", -STARTS_APART
+    httpd = end_of_httpd()
     while True:
         is_last = nobody_writes(started + STARTS_APART - time.monotonic())
         started = time.monotonic()
         try:
-            status = live(lambda channel, note=note: write_all(arguments, channel, note), Opener(arguments[2]))
+            ending = live(functools.partial(write_all, arguments, httpd=httpd, note=note), Opener(arguments[2]))
         except OSError as error:
             note = f"the process that writes this log could not be started for a while ({error.strerror})"
         else:
-            if status == 0:
+            if ending.is_done:
                 return 0
-            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-            note = f"the process that writes this log ended ({how}) and was started again; lines may be lost here"
+            note = f"the process that writes this log ended ({ending}) and was started again; lines may be lost here"
         if is_last:
             return 1
+
+
+def hand_over(_number: int, _frame: object) -> None:
+    """End, and have a copy of this process go on. As the handler of a signal, wherever that finds this process."""
+    try:
+        pid = os.fork()
+    except OSError:  # no room for a process; httpd waits, and kills this one
+        return
+    if pid:
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def main(arguments: list[str]) -> int:
@@ -473,12 +533,14 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     # httpd sends SIGTERM when it reads its configuration again, while its older processes still have lines to write.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGWINCH):
+    signal.signal(signal.SIGTERM, hand_over if arguments[0] == "error" else signal.SIG_IGN)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGWINCH):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if arguments[2].startswith(TO_JOURNAL):
         with contextlib.suppress(OSError):  # the process that writes says so
             give_up_root()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     return supervise(arguments)
 
 

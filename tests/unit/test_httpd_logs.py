@@ -177,22 +177,6 @@ def test_a_full_disk_ends_nothing() -> None:
     assert run("error", "text", "/dev/full", text=b"one\ntwo\n") == 0
 
 
-def test_the_program_outlives_a_reload(tmp_path: Path) -> None:
-    log = tmp_path / "x.log"
-    with subprocess.Popen(
-        [sys.executable, "-I", PROGRAM, "error", "text", log], stdin=subprocess.PIPE, bufsize=0
-    ) as process:
-        assert process.stdin
-        process.stdin.write(b"before\n")
-        while not log.exists() or not log.read_text():
-            assert process.poll() is None
-        process.terminate()
-        process.stdin.write(b"after\n")
-        process.stdin.close()
-        assert process.wait(20) == 0
-    assert log.read_text() == "before\nafter\n"
-
-
 @contextmanager
 def started(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     """The program, with a pipe as httpd gives it."""
@@ -250,8 +234,11 @@ def test_a_killed_process_is_replaced_and_no_later_line_is_lost(tmp_path: Path, 
     assert messages == [words for n in range(2) for words in (f"before {n}", told, f"after {n}")]
 
 
+def running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists() and state_of(pid, "State")[0] not in "ZX"
+
+
 def test_an_error_log_goes_on_without_the_process_that_httpd_knows(tmp_path: Path) -> None:
-    """httpd kills that 3 s after a reload; processes from before the reload still have lines to write."""
     log = tmp_path / "x.log"
     with started("error", "text", log) as process:
         say(process, b"before\n")
@@ -262,6 +249,93 @@ def test_an_error_log_goes_on_without_the_process_that_httpd_knows(tmp_path: Pat
         wait_for(lambda: has(log, "after"), "the line is written")
 
 
+def test_httpd_does_not_wait_for_an_error_log_and_no_line_of_older_processes_is_lost(tmp_path: Path) -> None:
+    """At a reload and at a stop httpd serves nobody, until who got its SIGTERM has ended, or 3 s have passed."""
+    log = tmp_path / "x.log"
+    with started("error", "text", log) as process:
+        say(process, b"before\n")
+        wait_for(lambda: has(log, "before"), "the line is written")
+        writer = the_one_that_writes(process)
+        process.terminate()
+        assert process.wait(20) == 0, "it ends, though there is one who can write to the pipe"
+        log.rename(tmp_path / "rotated")
+        say(process, b"after\n")
+        wait_for(lambda: has(log, "after"), "the line is written, and to the file that has the name now")
+        # What the first process promises, its copy keeps.
+        os.kill(writer, signal.SIGKILL)
+        say(process, b"later\n")
+        wait_for(lambda: has(log, "later"), "the line is written")
+        (heir,) = (pid for pid in the_programs_of(log) if pid in {parent_of(each) for each in the_programs_of(log)})
+        assert process.stdin
+        process.stdin.close()
+        wait_for(lambda: not running(heir), "the copy ends with the pipe")
+    assert "(for a reason that is not known) and was started again" in log.read_text()
+
+
+def the_programs_of(log: Path) -> list[int]:
+    """All processes of the program that write this log."""
+    folders = [folder for folder in Path("/proc").iterdir() if os.fsencode(log) in command_line(folder)]
+    return [int(folder.name) for folder in folders if running(int(folder.name))]
+
+
+def parent_of(pid: int) -> int:
+    return int(state_of(pid, "PPid")[0])
+
+
+def command_line(folder: Path) -> list[bytes]:
+    try:
+        return (folder / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def test_a_line_is_written_though_httpd_ends_before_the_program_has_begun(tmp_path: Path) -> None:
+    """A configuration that httpd does not start with: the line that says why, and SIGTERM, within a millisecond."""
+    for number in range(5):
+        log = tmp_path / f"{number}.log"
+        with started("error", "text", log) as process:
+            wait_for(lambda process=process: is_blocked(process.pid), "Python has begun to read the program")
+            process.terminate()
+            say(process, b"why\n")
+            assert process.stdin
+            process.stdin.close()
+            assert process.wait(20) == 0
+        wait_for(lambda log=log: has(log, "why"), "the line is written")
+
+
+def is_blocked(pid: int) -> bool:
+    """Whether SIGTERM waits for the program, or is handled by it."""
+    return any(int(state_of(pid, key)[0], 16) & 1 << signal.SIGTERM - 1 for key in ("SigBlk", "SigCgt"))
+
+
+@pytest.mark.parametrize("kind", ["access", "error"])
+def test_the_program_ends_with_httpd_though_somebody_holds_the_pipe(tmp_path: Path, kind: str) -> None:
+    """What an application has left behind has all pipes; systemd ends it, once the last lines are written."""
+    log = tmp_path / "x.log"
+    reading, writing = os.pipe()
+    program = [sys.executable, "-I", str(PROGRAM), kind, "text", str(log)]
+    httpd = f"""
+import os, subprocess, sys
+print(subprocess.Popen({program!r}, stdin={reading}, stdout=subprocess.DEVNULL).pid, flush=True)
+sys.stdin.readline()
+os.write({writing}, b"last words\\n")
+"""
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", httpd], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[reading, writing]
+        ) as server:
+            assert server.stdout
+            first = int(server.stdout.readline())
+            os.write(writing, b"one\n")
+            wait_for(lambda: has(log, "one"), "the line is written")
+            server.communicate(b"\n")
+        wait_for(lambda: not running(first), "the program has ended")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert log.read_text() == "one\nlast words\n"
+
+
 def test_an_access_log_is_left_to_the_program_that_httpd_starts_next(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     with started("access", "text", log) as process:
@@ -270,8 +344,7 @@ def test_an_access_log_is_left_to_the_program_that_httpd_starts_next(tmp_path: P
         writer = the_one_that_writes(process)
         process.kill()
         process.wait()
-        gone = lambda: not Path(f"/proc/{writer}").exists() or state_of(writer, "State")[0] in "ZX"  # noqa: E731
-        wait_for(gone, "the process that writes has ended")
+        wait_for(lambda: not running(writer), "the process that writes has ended")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
