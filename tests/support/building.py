@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_builder, wsgi_venvs
+
 from tools.laboratory.machine import python_for_accounts
 
 ACCOUNT = 54400 + os.getpid() % 1000 if os.geteuid() == 0 else os.geteuid()

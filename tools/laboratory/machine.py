@@ -16,6 +16,8 @@ from tools.laboratory.state import Lab
 
 _LOCK_TIMEOUT = "120"  # seconds to wait for another package manager
 _one_installation = threading.Lock()  # apt-get does not wait for another one that fetches package lists
+# The one that the tools' environment was made with, and Debian's.
+_PYTHONS = (getattr(sys, "_base_executable", sys.executable), "/usr/bin/python3")
 _CERTIFICATE_FOLDERS = (Path("/usr/local/share/ca-certificates"), Path("/etc/pki/ca-trust/source/anchors"))
 
 
@@ -55,7 +57,7 @@ def _everybody_runs(program: str) -> bool:
     return real.exists() and all(folder.stat().st_mode & 0o001 for folder in (real, *real.parents))
 
 
-def python_for_accounts(candidates: Sequence[str] = (sys._base_executable, "/usr/bin/python3")) -> str | None:
+def python_for_accounts(candidates: Sequence[str] = _PYTHONS) -> str | None:
     """A Python that makes virtual environments with pip, and that the accounts of tests can run; None without one.
 
     Who is not root has no other account, so any will do.
