@@ -70,7 +70,7 @@ molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: 
 
 .PHONY: check
 check: ## The fast part: lint, types, unit tests, documentation drift, packing
-	@$(LAB) up --tools-only
+	@$(LAB) up --tools-only --tests
 	$(PYTHON) tools/check.py
 
 .PHONY: images

@@ -16,7 +16,7 @@ PLAIN_PATH = re.compile(r"/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/?)*", re.ASCII)
 and without `.` or `..` as a part."""
 
 FOLDER_WILDCARD = re.compile(r"[*?\[\]]")
-"""What makes the name of a folder a pattern in httpd's `<Directory>`, which would then grant more than that folder."""
+"""What makes a name a pattern in httpd's `<Directory>` and `<Location>`, which would then be about more than that."""
 
 
 def is_address(value: str) -> bool:

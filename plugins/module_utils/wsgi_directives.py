@@ -13,7 +13,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_sizing
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import URL_PATH, is_below
+from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import FOLDER_WILDCARD, URL_PATH, is_below
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote, quote_realm
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
     LOCATION,
@@ -157,6 +157,8 @@ def check_locations(application: Application) -> Problems:
     for index, location in enumerate(locations_of(application)):
         key = f"{DIRECTIVES}.locations[{index}]"
         yield from check_path(location.get("path"), f"{key}.path", seen)
+        if FOLDER_WILDCARD.search(str(location.get("path"))):
+            yield f"{key}.path", f"{location.get('path')!r} is a pattern for httpd; use none of * ? [ ]"
         if set(location) == {"path"}:
             yield key, "it sets nothing; add a directive or remove it"
         yield from problems(at(LOCATION), location, key)

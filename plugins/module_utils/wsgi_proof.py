@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import os
+import re
 import socket
 import ssl
 import time
@@ -25,6 +26,12 @@ LOG_TIMEOUT = 2
 """Seconds until a traceback has to be in the log; a log in JSON is written by a program behind httpd, so later."""
 
 LAST_LINES = 12
+ORDINARY = re.compile(
+    r"(?:mod_wsgi \([^)]*\): )?(?:Starting (?:daemon )?process |Python home |Initializing Python|Attach|Loading |"
+    r"Application startup timer |.*deregistered and will no longer be monitored)"
+)
+"""What mod_wsgi logs at each start of a process, and so often that nothing else would be left of the last lines."""
+
 BODY_LENGTH = 200
 LARGEST_ANSWER = 1 << 20
 """Bytes of an answer's body that are read. As much again is taken for headers, and for the marks of chunks."""
@@ -331,7 +338,8 @@ class Check:
         found = self.settled_traceback()
         if found:
             return "\n" + "\n".join(map(printable, found))
-        lines = [without_prefix(line) for log in self.logs for line in log.read()][-LAST_LINES:]
+        new = [without_prefix(line) for log in self.logs for line in log.read()]
+        lines = [line for line in new if not ORDINARY.match(line)][-LAST_LINES:]
         return "\nLast lines of the error log:\n" + "\n".join(map(printable, lines)) if lines else ""
 
     def settled_traceback(self) -> list:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,24 +13,19 @@ from pathlib import Path
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_builder, wsgi_venvs
 
+from tools.laboratory.machine import python_for_accounts
+
 ACCOUNT = 54400 + os.getpid() % 1000 if os.geteuid() == 0 else os.geteuid()
 """A user id that nothing on the machine has; who is not root builds as himself."""
 
 
-def reachable(path: str) -> bool:
-    """Whether every account can run a program."""
-    real = Path(path).resolve()
-    return real.exists() and all(folder.stat().st_mode & 0o001 for folder in (real, *real.parents))
-
-
 def interpreter() -> str:
     """A Python that the account for builds can run, and that makes virtual environments with pip."""
-    candidates = [path for path in (sys._base_executable, "/usr/bin/python3") if os.geteuid() != 0 or reachable(path)]
-    for path in candidates:
-        if subprocess.run([path, "-I", "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0:
-            return path
-    # A matter of the machine: Debian packs ensurepip by itself, and a Python in root's home is closed to accounts.
-    pytest.skip("no Python that every account can run makes virtual environments (python3-venv)")
+    found = python_for_accounts()
+    if found is None:
+        # A matter of the machine: `make check` installs python3-venv where it may.
+        pytest.skip("no Python that every account can run makes virtual environments (python3-venv)")
+    return found
 
 
 @contextmanager

@@ -11,6 +11,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "collections"), str(REPOSITORY / "tests")]
 
+from support.breadth import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: E402, F401 - hooks
+
 # Whoever started the tests in the background may have had these ignored, and what the tests begin would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for _number in (signal.SIGHUP, signal.SIGQUIT):

@@ -17,8 +17,11 @@ from typing import Any
 
 import pexpect
 import pytest
+from support.shadowing import run_as_mod_wsgi, shadow_python
 
-RUNTIME_FILES = Path(__file__).parents[2] / "images" / "mod-wsgi" / "runtime"
+REPOSITORY = Path(__file__).parents[2]
+RUNTIME_FILES = REPOSITORY / "images" / "mod-wsgi" / "runtime"
+LOADING = REPOSITORY / "roles" / "wsgi_app" / "files" / "loading.py"
 
 # Stands for httpd, for mod_wsgi-express and for the Python that runs it: tells what it was given.
 PROGRAM = """#!{python} -I
@@ -64,6 +67,7 @@ class Container:
             text = text.replace("os.geteuid() == 0", "False")  # the folder is the tests' user's alone
             text = text.replace("DEBUG_STOP_SECONDS = 3.0", "DEBUG_STOP_SECONDS = 0.5")
             (self.library / f"{name}.py").write_text(text)
+        (self.library / "loading.py").write_text(LOADING.read_text())
         (self.library / "image.json").write_text(
             json.dumps({"mod_wsgi": "6.1.1", "express": "/opt/express", "package": str(root / "package")})
         )
@@ -236,12 +240,45 @@ def test_a_script_that_does_not_import_is_refused_with_its_traceback(container: 
 @pytest.mark.parametrize("text", ["import sys\nsys.exit(0)\n", "def app(e, s): pass\n", "def f(:\n"])
 def test_other_scripts_that_cannot_be_served(container: Container, text: str) -> None:
     container.script(text)
-    assert "cannot be imported" in container.refusal()
+    assert "cannot be imported (see above)" in container.refusal()
 
 
-def test_a_script_that_hangs_is_refused(container: Container) -> None:
-    container.script("import time\ntime.sleep(60)\n")
-    assert "is not imported after 1 s" in container.refusal(WSGI_STARTUP_TIMEOUT="1")
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("os._exit(0)", "its process ended with status 0"),
+        ("os._exit(3)", "its process ended with status 3"),
+        ("os.kill(os.getpid(), 11)", "its process was ended by signal SIGSEGV"),
+        ("os.kill(os.getpid(), 9)", "its process was ended by signal SIGKILL, as the kernel does when memory is short"),
+    ],
+)
+def test_a_script_that_ends_its_process_is_refused_and_it_is_said_how(
+    container: Container, text: str, how: str
+) -> None:
+    container.script(f"import os\n{text}\ndef application(e, s): pass\n")
+    assert f"wsgi.py cannot be imported ({how}); correct it" in container.refusal()
+
+
+@pytest.mark.parametrize("text", ["time.sleep(60)", "ctypes.PyDLL(None).sleep(60)"])
+def test_a_script_that_hangs_is_refused_with_its_place(container: Container, text: str) -> None:
+    container.script(f"import ctypes, time\n{text}\n")
+    told = container.refusal(WSGI_STARTUP_TIMEOUT="1")
+    assert f'File "{container.root}/app/wsgi.py", line 2' in told
+    assert "its process ended with status 1, as after 1 s (WSGI_STARTUP_TIMEOUT); see above" in told
+
+
+def test_what_the_image_imports_are_python_s_own_modules(container: Container) -> None:
+    """An application may have modules that are called like Python's; mod_wsgi searches its folder first."""
+    container.script("import sys\nprint(sys.path[0])\ndef application(environ, start_response): pass\n")
+    home = container.root / "app"
+    shadow_python(home)
+    notes = container.root / "tmp" / "loading"
+    variables = {"WSGI_SCRIPT": str(home / "wsgi.py"), "WSGI_CALLABLE": "application", "WSGI_HOME": str(home)}
+    variables |= {"WSGI_STARTUP_TIMEOUT": "15", "APACHE_RUN_DIR": str(notes.parent)}
+    for debugger in ({}, {"MODWSGI_DEBUGGER": "1"}):
+        done = run_as_mod_wsgi(container.library / "application.py", [home], {**variables, **debugger})
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{home}\n", "")
+    assert notes.is_dir()
 
 
 def test_a_thread_of_the_application_does_not_hold_up_the_check(container: Container) -> None:

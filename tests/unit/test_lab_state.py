@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tools.laboratory.console import LabError
+from tools.laboratory import machine
+from tools.laboratory.console import Console, LabError
 from tools.laboratory.engine import Daemon, remove_stale_pid_files
 from tools.laboratory.process import last_words, require, run, runs, start_time
 from tools.laboratory.state import Lab, content_hash
@@ -90,3 +92,39 @@ def test_the_pid_file_of_a_running_engine_is_left(tmp_path: Path) -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def python(folder: Path, name: str, status: int) -> str:
+    """A program that ends with this status, whatever it is to import."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\nexit {status}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_builds_are_tried_with_a_python_that_every_account_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        bare, good = python(Path(folder), "bare", 1), python(Path(folder), "good", 0)
+        (tmp_path / "home").mkdir(mode=0o700)
+        closed = python(tmp_path / "home", "closed", 0)
+        monkeypatch.setattr(machine, "is_root", lambda: True)
+        assert machine.python_for_accounts([closed, bare, f"{folder}/missing", good]) == good
+        assert machine.python_for_accounts([closed, bare]) is None
+        monkeypatch.setattr(machine, "is_root", lambda: False)
+        assert machine.python_for_accounts([bare, closed]) == closed
+
+
+@pytest.mark.parametrize(("root", "found"), [(True, None), (True, "/usr/bin/python3"), (False, None)])
+def test_the_lab_installs_what_builds_are_tried_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: bool, found: str | None
+) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(machine, "is_root", lambda: root)
+    monkeypatch.setattr(machine, "is_debian_family", lambda: True)
+    monkeypatch.setattr(machine, "python_for_accounts", lambda: found)
+    monkeypatch.setattr(machine, "install_packages", lambda _lab, _console, packages: installed.extend(packages))
+    machine.ensure_python_for_accounts(Lab(tmp_path), Console())
+    assert installed == (["python3-venv"] if root and found is None else [])

@@ -23,6 +23,7 @@ import pexpect
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_versions, wsgi_run
 from support.scripts import load_script
+from support.shadowing import run_as_mod_wsgi, shadow_python
 
 REPOSITORY = Path(__file__).parents[2]
 ROLE_FILES = REPOSITORY / "roles" / "wsgi_app" / "files"
@@ -430,6 +431,16 @@ def test_the_application_finds_what_wsgi_run_gives(host: Host, express: Express)
     assert seen["PYTHONPATH"] == str(host.root / "release" / "lib")
     assert path[:2] == [str(host.root / "release"), str(host.root / "release" / "lib")]
     assert str(host.root / "lib-of-the-server") not in path
+
+
+def test_what_the_script_imports_are_python_s_own_modules(host: Host) -> None:
+    """An application may have modules that are called like Python's; mod_wsgi-express searches its folder first."""
+    release = host.root / "release"
+    (release / "wsgi.py").write_text("import sys\nprint(sys.path[0])\ndef application(e, s): return []\n")
+    shadow_python(release)
+    variables = {"WSGI_APP": "shop", "PYTHONPATH": str(host.tools)}
+    done = run_as_mod_wsgi(host.tools / "debugged_script.py", [release, host.tools], variables, group="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{release}\n", "")
 
 
 def test_another_script_and_callable(host: Host, express: Express) -> None:

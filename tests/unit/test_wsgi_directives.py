@@ -89,6 +89,10 @@ def options(text: str) -> list[list[str]]:
             "key wsgi_directives.locations[0].path: 'a b' is not a URL path",
         ),
         (
+            {"wsgi_directives": {"locations": [{"path": "/a*", "chunked_request": True}]}},
+            "key wsgi_directives.locations[0].path: '/a*' is a pattern for httpd; use none of * ? [ ]",
+        ),
+        (
             {"wsgi_directives": {"locations": [{"path": "/a", "chunked_request": True}] * 2}},
             "key wsgi_directives.locations[1].path: '/a' is there twice",
         ),

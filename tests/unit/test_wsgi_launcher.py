@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import runpy
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.shadowing import run_as_mod_wsgi, shadow_python
 
 FILES = Path(__file__).parents[2] / "roles" / "wsgi_app" / "files"
 LAUNCHER = FILES / "launcher.py"
@@ -49,12 +51,16 @@ class Site:
 
     def start(self, script: str, launcher: str = "launcher") -> Any:
         """Load the launcher as mod_wsgi does; what it gives to mod_wsgi."""
+        return runpy.run_path(str(self.write(script, launcher)))["application"]
+
+    def write(self, script: str, launcher: str = "launcher") -> Path:
+        """Put the files there; the launcher's."""
         (self.release / self.application["script"]).write_text(script)
         folder = self.root / "etc" / "shop"
         (folder / "application.json").write_text(json.dumps(self.application))
         if self.variables is not None:
             (folder / "environment.json").write_text(json.dumps(self.variables))
-        return runpy.run_path(str(self.launcher(launcher)))["application"]
+        return self.launcher(launcher)
 
     def launcher(self, name: str = "launcher") -> Path:
         """The launcher, which reads this site's configuration."""
@@ -250,21 +256,17 @@ def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:
     assert not any(path.startswith(f"{link}/") for path in sys.path)
 
 
-def test_what_bounds_a_load_finds_python_s_own_modules(site: Site) -> None:
-    """An application may have a module that is called like one of Python's."""
+def test_what_the_launcher_imports_are_python_s_own_modules(site: Site) -> None:
+    """An application may have modules that are called like Python's; mod_wsgi searches its folder first."""
     site.application.update(startup_timeouts={"shop": 15}, state=str(site.root))
-    launcher, seen = site.launcher, site.root / "seen"
-
-    def observed(name: str = "launcher") -> Path:
-        path = launcher(name)
-        with (site.root / "loading.py").open("a") as file:
-            file.write(f"\nopen({str(seen)!r}, 'w').write('\\n'.join(sys.path))\n")
-        return path
-
-    site.launcher = observed  # type: ignore[method-assign]
-    site.start("def application(environ, start_response): return []\n")
-    assert str(site.release) not in seen.read_text().splitlines()
-    assert str(site.release) in sys.path
+    script = site.write("import sys\nprint(sys.path)\ndef application(environ, start_response): return []\n")
+    shadow_python(site.release)
+    current = site.application["current"]
+    done = run_as_mod_wsgi(script, [Path(current)], {})
+    assert (done.returncode, done.stderr) == (0, "")
+    searched = ast.literal_eval(done.stdout)
+    assert searched[:2] == [str(site.release), str(site.release / "lib")]
+    assert current not in searched, "a later release would be found"
 
 
 def test_another_callable(site: Site) -> None:

@@ -85,6 +85,47 @@ def test_a_log_without_a_traceback_is_told_by_its_last_lines(
     assert check.evidence() == "\nLast lines of the error log:\nnothing to see"
 
 
+@pytest.mark.parametrize(
+    ("ordinary", "telling"),
+    [
+        (
+            [
+                "Starting daemon process 'shop' with uid=996, gid=996 and threads=15.",
+                "Python home set to '/srv/wsgi/shop/venv' for daemon process 'shop'.",
+                "Initializing Python runtime in daemon process 'shop'.",
+                "Attaching to Python main interpreter in daemon process 'shop'.",
+                "Loading WSGI script '/l.py' into main interpreter of daemon process 'shop'.",
+                "Process 'shop' (pid=7) has been deregistered and will no longer be monitored.",
+            ],
+            "Process 'shop' (pid=7) terminated by signal 9",
+        ),
+        (
+            [
+                "mod_wsgi (pid=7): Starting process 'shop' with uid=996, gid=996 and threads=15.",
+                "mod_wsgi (pid=7): Python home /srv/wsgi/shop/venv.",
+                "mod_wsgi (pid=7): Initializing Python.",
+                "mod_wsgi (pid=7): Attach interpreter ''.",
+                "mod_wsgi (pid=7, process='shop', application=''): Loading Python script file '/l.py'.",
+                "mod_wsgi (pid=7): Process 'shop' has been deregistered and will no longer be monitored.",
+            ],
+            "mod_wsgi (pid=7): Process 'shop' terminated by signal 9",
+        ),
+    ],
+    ids=["6", "4"],
+)
+def test_processes_that_end_and_start_do_not_hide_why(
+    check: wsgi_proof.Check,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ordinary: list[str],
+    telling: str,
+) -> None:
+    monkeypatch.setattr(wsgi_proof, "LOG_TIMEOUT", 0)
+    lines = [telling, *ordinary * wsgi_proof.LAST_LINES]
+    (tmp_path / "error.log").write_text("".join(f"[wsgi:info] [pid 1:tid 9] {line}\n" for line in lines))
+    assert check.evidence() == f"\nLast lines of the error log:\n{telling}"
+
+
 def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None:
     application = {
         "name": "shop",

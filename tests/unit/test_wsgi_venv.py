@@ -33,7 +33,20 @@ def test_the_name_is_that_of_earlier_versions() -> None:
     assert name() == "0f122f39dd3b82d24098"
 
 
-@pytest.mark.parametrize("line", ["-e .", "./vendor/package", ".[web]", "vendor/x.whl", "--find-links vendor"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e .",
+        "-e.",
+        "./vendor/package",
+        ".[web]",
+        "vendor/x.whl",
+        "file:vendor/x",
+        "--find-links vendor",
+        "x @ ./x",
+        "${X}",
+    ],
+)
 def test_requirements_that_point_into_the_source_depend_on_it(line: str) -> None:
     assert name(line, release="r1") != name(line, release="r2")
 

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"test host image to have (default {DEFAULT_SUITE}); repeatable",
     )
     up.add_argument("--tools-only", action="store_true", help="no engine and no image: the hosts are real ones")
+    up.add_argument("--tests", action="store_true", help="also what the unit tests need of this machine")
     up.set_defaults(command=_up)
 
     image = commands.add_parser("image", help="print the name of a suite's test host image, which is made if need be")
@@ -120,6 +121,8 @@ def _up(lab: Lab, console: Console, options: argparse.Namespace) -> None:
     with lab.locked(), ThreadPoolExecutor() as pool:
         # Both parts wait for the network and for one core each most of the time.
         jobs = [pool.submit(environment.ensure, lab, console), pool.submit(_ensure_images, lab, console, suites)]
+        if options.tests:
+            jobs.append(pool.submit(machine.ensure_python_for_accounts, lab, console))
     errors = [error for job in jobs if (error := job.exception())]
     if errors:
         raise errors[0]
@@ -175,7 +178,7 @@ def _push(lab: Lab, console: Console, options: argparse.Namespace) -> None:
 
 
 def _create_host(lab: Lab, console: Console, options: argparse.Namespace) -> None:
-    _up(lab, console, argparse.Namespace(tools_only=False, suite=[options.suite]))
+    _up(lab, console, argparse.Namespace(tools_only=False, tests=False, suite=[options.suite]))
     hosts.create(lab, options.name, options.suite, options.interpreter, options.publish)
 
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pinning the development tools: requirements-dev.in -> requirements-dev.txt; the scanner and the wheels of the tests
-likewise."""
+"""Pinning the development tools: requirements-dev.in -> requirements-dev.txt, and the environments of tests."""
 
 from __future__ import annotations
 
@@ -16,14 +15,14 @@ from tools.laboratory.state import Lab
 #: The oldest Python of the lab: what is pinned for it installs on newer ones.
 LOCK_PYTHON = (3, 11)
 _PIP_TOOLS = "pip-tools==7.6.2"
-_NAMES = ("requirements-dev", "requirements-sslyze", "tests/images/wheels")
+_NAMES = ("requirements-dev", "requirements-projects", "requirements-sslyze", "tests/images/wheels")
 _HEADER = "# Made by `make lock` out of {name}.in, for Python 3.11 and newer; do not edit.\n"
 #: Lines that would tie the file to the package index of one machine.
 _ADDRESSES = ("-i ", "--index-url", "--extra-index-url", "--find-links", "-f ", "--trusted-host")
 
 
 def lock(lab: Lab, console: Console) -> None:
-    """Pins the newest versions that the requirements of _NAMES allow.
+    """Pins the newest versions that requirements-dev.in and the lists of the tests allow.
 
     Raises:
         LabError: this is another Python than the oldest supported one, or the packages cannot be resolved.

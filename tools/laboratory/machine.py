@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from tools.laboratory.state import Lab
 
 _LOCK_TIMEOUT = "120"  # seconds to wait for another package manager
 _one_installation = threading.Lock()  # apt-get does not wait for another one that fetches package lists
+# The one that the tools' environment was made with, and Debian's.
+_PYTHONS = (getattr(sys, "_base_executable", sys.executable), "/usr/bin/python3")
 _CERTIFICATE_FOLDERS = (Path("/usr/local/share/ca-certificates"), Path("/etc/pki/ca-trust/source/anchors"))
 
 
@@ -46,6 +49,36 @@ def installed(package: str) -> bool:
     """Whether a Debian package is installed."""
     result = run(["dpkg-query", "--show", "--showformat=${db:Status-Status}", package])
     return result.stdout.strip() == "installed"
+
+
+def _everybody_runs(program: str) -> bool:
+    """Whether every account can run a program."""
+    real = Path(program).resolve()
+    return real.exists() and all(folder.stat().st_mode & 0o001 for folder in (real, *real.parents))
+
+
+def python_for_accounts(candidates: Sequence[str] = _PYTHONS) -> str | None:
+    """A Python that makes virtual environments with pip, and that the accounts of tests can run; None without one.
+
+    Who is not root has no other account, so any will do.
+    """
+    for program in candidates:
+        runs = _everybody_runs(program) if is_root() else os.access(program, os.X_OK)
+        if runs and run([program, "-I", "-c", "import ensurepip"]).returncode == 0:
+            return program
+    return None
+
+
+def ensure_python_for_accounts(lab: Lab, console: Console) -> None:
+    """Installs `python3-venv` where builds could not be tried without; elsewhere the tests say so and leave them out.
+
+    Debian packs ensurepip by itself, and a Python in root's home is closed to other accounts.
+
+    Raises:
+        LabError: apt-get failed.
+    """
+    if is_root() and is_debian_family() and python_for_accounts() is None:
+        install_packages(lab, console, ["python3-venv"])
 
 
 def install_packages(lab: Lab, console: Console, packages: Sequence[str]) -> None:

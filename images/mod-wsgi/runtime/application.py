@@ -4,16 +4,25 @@
 As a program it only imports the application, for the check before a start: the exit status says whether that worked.
 """
 
+import sys
+
+SEARCHED = list(sys.path)
+# mod_wsgi searches the folder of the application first, and a module there may be called like one of Python's. So
+# Python's own modules come first until all that bounds the load is loaded too.
+sys.path.sort(key=lambda path: not path.startswith(sys.base_prefix + "/lib"))
+
 import functools
 import importlib.util
 import os
 import site
-import sys
 import traceback
 import types
 
 LIBRARY = os.path.dirname(os.path.realpath(__file__))
 VENV = "/opt/venv"
+IMPORTED = 100
+FAILED = 101
+"""Exit status of the check. An import that ends its process may leave 0, so that says nothing."""
 
 
 def add_virtual_environment():
@@ -50,9 +59,8 @@ def load_script():
         ) from None
 
 
-def load_for_debugger():
+def load_for_debugger(pdb):
     """The same; when it cannot be loaded, the debugger opens where it failed, and the next request tries again."""
-    import pdb  # noqa: T100, PLC0415 - that is what this is for
 
     class Debugger(pdb.Pdb):
         """The debugger, which leaves Ctrl-C alone: that ends the server."""
@@ -85,13 +93,18 @@ def with_traceback(function):
     return caught
 
 
-def bounded(group):
-    """A context with the limits of a load; see loading.py. In mode embedded too: httpd is there for this alone."""
+def bounded(group=None):
+    """A context with the limits of a load; see loading.py. In mode embedded too: httpd is there for this alone.
+
+    `group` is the daemon process group, empty in mode embedded; without one, nothing is known of loads before.
+    """
     spec = importlib.util.spec_from_file_location("modwsgi_loading", os.path.join(LIBRARY, "loading.py"))
     loading = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loading)
     setting = "WSGI_STARTUP_TIMEOUT"
-    notes = loading.Notes(os.path.join(os.environ["APACHE_RUN_DIR"], "loading"), group or "embedded", [])
+    notes = None
+    if group is not None:
+        notes = loading.Notes(os.path.join(os.environ["APACHE_RUN_DIR"], "loading"), group or "embedded", [])
     return loading.bounded(os.environ["WSGI_SCRIPT"], int(os.environ[setting]), setting, notes)
 
 
@@ -99,31 +112,34 @@ def start():
     """The WSGI callable."""
     set_account()
     if os.environ.get("MODWSGI_DEBUGGER"):
+        import pdb  # noqa: T100, PLC0415 - that is what this is for
+
+        sys.path[:] = SEARCHED
         set_module_path(os.environ["WSGI_HOME"])
-        return load_for_debugger()
+        return load_for_debugger(pdb)
     import mod_wsgi  # noqa: PLC0415 - there is none outside of httpd
 
-    # While the application's folder is not searched: a module of its own may be called like one of Python's.
-    home = os.path.realpath(os.environ["WSGI_HOME"])
-    sys.path[:] = [path for path in sys.path if os.path.realpath(path) != home]
     limited = bounded(mod_wsgi.process_group)
-    set_module_path(os.environ["WSGI_HOME"])
+    sys.path[:] = SEARCHED
     if not mod_wsgi.process_group:
         add_virtual_environment()
-        set_module_path(os.environ["WSGI_HOME"])
+    set_module_path(os.environ["WSGI_HOME"])
     with limited:
         return load_script()
 
 
 def check():
-    """Import the application; 0 when that works. A thread that it has started does not keep this process."""
+    """Import the application, and end with IMPORTED or FAILED, also when it has started a thread."""
+    limited = bounded()
+    sys.path[:] = SEARCHED
     set_module_path(os.environ["WSGI_HOME"])
-    status = 0
+    status = IMPORTED
     try:
-        load_script()
+        with limited:
+            load_script()
     except BaseException:  # sys.exit() in a script is a failure too
         traceback.print_exc()
-        status = 1
+        status = FAILED
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -40,6 +40,13 @@ SHELLS = ("/bin/bash", "/bin/sh")
 ACCOUNT = "www-data"
 """Whose the processes are when the container is started as root."""
 
+IMPORTED = 100
+FAILED = 101
+"""Exit status of the check of the import, as in application.py."""
+
+IMPORT_MARGIN = 5
+"""Seconds beyond WSGI_STARTUP_TIMEOUT, in which that check ends by itself and says where the import was."""
+
 REFUSED = 64
 """Exit status of a start that is refused; EX_USAGE of sysexits.h."""
 
@@ -249,7 +256,7 @@ def leave_root() -> None:
 
 
 def import_application(values: Mapping[str, str]) -> None:
-    """Import the application in a process of its own. Raises Refusal when that fails; the traceback is on stderr."""
+    """Import the application in a process of its own. Raises Refusal when that fails; why is on stderr before."""
     seconds = int(values["WSGI_STARTUP_TIMEOUT"])
     script = values["WSGI_SCRIPT"]
     try:
@@ -257,7 +264,7 @@ def import_application(values: Mapping[str, str]) -> None:
             [PYTHON, APPLICATION],
             env=environment(values),
             cwd=values["WSGI_HOME"],
-            timeout=seconds or None,
+            timeout=seconds + IMPORT_MARGIN if seconds else None,  # it ends by itself before, and says where it was
             check=False,
             **become_application(),
         )
@@ -265,10 +272,26 @@ def import_application(values: Mapping[str, str]) -> None:
         raise Refusal(
             f"{script} is not imported after {seconds} s; correct it, or set WSGI_STARTUP_TIMEOUT to more."
         ) from None
-    if done.returncode != 0:
+    if done.returncode != IMPORTED:
+        limit = f"{seconds} s (WSGI_STARTUP_TIMEOUT)"
         raise Refusal(
-            f"{script} cannot be imported (see above); correct it, or set WSGI_CHECK_IMPORT=Off to start all the same."
+            f"{script} cannot be imported ({how_it_ended(done.returncode, limit)}); correct it, or set "
+            "WSGI_CHECK_IMPORT=Off to start all the same."
         )
+
+
+def how_it_ended(status: int, limit: str) -> str:
+    """Why the process that imports the application did not get to its end, in a few words; `limit` may be why."""
+    if status == FAILED:
+        return "see above"
+    if status >= 0:
+        return f"its process ended with status {status}" + (f", as after {limit}; see above" if status == 1 else "")
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = str(-status)
+    memory = ", as the kernel does when memory is short" if -status == signal.SIGKILL else ""
+    return f"its process was ended by signal {name}{memory}"
 
 
 def run_hooks(values: Mapping[str, str]) -> None:

@@ -6,10 +6,15 @@ The application finds what it has with wsgi-run. When it cannot be loaded, the d
 Installed by the role wsgi_app; changes are overwritten.
 """
 
+import sys
+
+SEARCHED = list(sys.path)
+# mod_wsgi-express searches the folder of the application first, and a module there may be called like one of Python's.
+sys.path.sort(key=lambda path: not path.startswith(sys.base_prefix + "/lib"))
+
 import functools
 import os
 import pdb  # noqa: T100 - that is what this is for
-import sys
 import traceback
 import types
 
@@ -58,6 +63,7 @@ def start():
     complete = wsgi_run.environment(*deployment, inherited=dict(os.environ))
     os.environ.clear()  # also of what express has put there
     os.environ.update(complete)
+    sys.path[:] = SEARCHED
     set_module_path(deployment, helpers)
     try:
         return load_script(deployment)

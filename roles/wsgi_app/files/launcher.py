@@ -9,6 +9,13 @@ settings may fall back to unsafe ones.
 Installed by the role wsgi_app; changes are overwritten.
 """
 
+import sys
+
+SEARCHED = list(sys.path)
+# mod_wsgi searches the folder of the application first, and a module there may be called like one of Python's. So
+# Python's own modules come first until all that bounds the load is loaded too.
+sys.path.sort(key=lambda path: not path.startswith(sys.base_prefix + "/lib"))
+
 import contextlib
 import fcntl
 import functools
@@ -20,7 +27,6 @@ import signal
 import site
 import socket
 import stat
-import sys
 import threading
 import time
 import types
@@ -145,6 +151,7 @@ def set_module_path(application, release):
     """
     link = application["venv"] + os.sep
     folders = [os.path.realpath(path) if path.startswith(link) else path for path in sys.path]
+    folders = [path for path in folders if path != application["current"]]  # where mod_wsgi runs the application
     first = [release] + [os.path.join(release, path) for path in application["python_path"]]
     sys.path[:] = first + [path for path in folders if path not in first]
 
@@ -240,13 +247,13 @@ def start():
     variables = load(name, "environment.json")
     release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])
     publish(release, venv)
-    if embedded:
-        add_virtual_environment(venv)
-    else:
+    if not embedded:
         os.chdir(release)  # the folder of httpd's own processes is not the application's to change
     set_environment(application, variables, release)
-    # Before the application's folders are searched: a module of its own may be called like one of Python's.
     limited = limits(application, release, venv)
+    sys.path[:] = SEARCHED
+    if embedded:
+        add_virtual_environment(venv)
     set_module_path(application, release)
     with limited:
         function = load_script(application, release)
