@@ -38,7 +38,9 @@ def programs(*packages: str) -> Path:
     """
     environment = ROOT / ".lab" / "-".join(("projects", *packages))
     requirements = pins(packages)
-    stamp, wanted = environment / "stamp", hashlib.sha256(requirements.encode()).hexdigest()
+    # An environment does not survive being moved, nor another Python.
+    made_of = "\n".join((requirements, str(environment), sys.version))
+    stamp, wanted = environment / "stamp", hashlib.sha256(made_of.encode()).hexdigest()
     with environment.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
         if not stamp.is_file() or stamp.read_text() != wanted:
