@@ -275,7 +275,7 @@ def test_what_the_image_imports_are_python_s_own_modules(container: Container) -
     notes = container.root / "tmp" / "loading"
     variables = {"WSGI_SCRIPT": str(home / "wsgi.py"), "WSGI_CALLABLE": "application", "WSGI_HOME": str(home)}
     variables |= {"WSGI_STARTUP_TIMEOUT": "15", "APACHE_RUN_DIR": str(notes.parent)}
-    variables |= {"MODWSGI_HOME": "/tmp", "MODWSGI_USER": "wsgi", "MODWSGI_LOGNAME": "wsgi"}  # noqa: S108 - nothing writes
+    variables |= {"MODWSGI_HOME": "/tmp", "MODWSGI_USER": "wsgi", "MODWSGI_LOGNAME": "wsgi"}
     for debugger in ({}, {"MODWSGI_DEBUGGER": "1"}):
         done = run_as_mod_wsgi(container.library / "application.py", [home], {**variables, **debugger})
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{home}\n", "")
