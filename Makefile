@@ -14,6 +14,8 @@ LOCAL_PORT ?= 8080
 ARGUMENTS ?=
 # One Molecule scenario; empty for all. What to do with it: test, or create, converge, verify, destroy step by step.
 SCENARIO ?=
+# On how many hosts `make bench-deploy` measures.
+HOSTS ?= 1
 ACTION ?= test
 
 # `make images PYTHON=3.11` names a version, which is no program.
@@ -90,9 +92,9 @@ push: ## Push the images that are built, or those of PYTHON= and MOD_WSGI=, to R
 	@$(LAB) push --registry "$(REGISTRY)" --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)"
 
 .PHONY: bench-deploy
-bench-deploy: ## Measure a cold deployment, one without changes, and one with a changed file
+bench-deploy: ## Measure a cold deployment, one without changes (and where its seconds go), and one with a changed file (HOSTS=)
 	@$(LAB) up
-	$(PYTHON) tools/bench_deploy.py
+	$(PYTHON) tools/bench_deploy.py --hosts $(HOSTS)
 
 .PHONY: shutdown-table
 shutdown-table: export MODWSGI_ALSO_TEST := breadth
