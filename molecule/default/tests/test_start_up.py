@@ -28,6 +28,15 @@ def test_the_parent_is_root_and_the_workers_are_not(machine: ManagedHost) -> Non
     assert {worker.user for worker in workers} == {"www-data"}
 
 
+def test_httpd_cannot_write_to_the_system(machine: ManagedHost) -> None:
+    parent = next(process for process in machine.httpd_processes() if process.parent == 1)
+    within = ["nsenter", f"--target={parent.pid}", "--mount", "test", "-w"]
+    for folder in ("/usr", "/etc"):
+        assert machine.attempt("test", "-w", folder).returncode == 0, "not even root could"
+        assert machine.attempt(*within, folder).returncode != 0, folder
+    assert machine.attempt(*within, "/var/lib/wsgi/flask").returncode == 0
+
+
 def test_each_application_has_one_daemon_group(machine: ManagedHost, application: str) -> None:
     enabled = machine.run("sh", "-c", "cat /etc/apache2/sites-enabled/*.conf").replace("\\\n", " ")
     (processes,) = re.findall(rf"^WSGIDaemonProcess {application} .*\bprocesses=(\d+)", enabled, re.MULTILINE)
