@@ -47,6 +47,8 @@ OWNED = {
 _BEGIN = re.compile(r"<([A-Za-z]\w*)(?:\s.*)?>", re.ASCII)
 _END = re.compile(r"</([A-Za-z]\w*)\s*>", re.ASCII)
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
+BLANKS = " \t"
+"""httpd's own, of those that a text may have; the many further blanks of Unicode are letters to it."""
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -57,10 +59,10 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
         if line.endswith("\\"):
             begun += line[:-1]
             continue
-        yield number, (begun + line).strip()
+        yield number, (begun + line).strip(BLANKS)
         begun, number = "", 0
     if number:
-        yield number, begun.strip()
+        yield number, begun.strip(BLANKS)
 
 
 def _control_characters(text: str) -> Iterator[str]:
@@ -97,7 +99,7 @@ def _line_problems(number: int, line: str, opened: list[tuple[int, str]]) -> lis
             return [f"line {number}: {line[:40]!r} is not a section; write it like <Location /path>"]
         opened.append((number, begin[1]))
         return _owned(number, begin[1], f"<{begin[1]}")
-    name = re.split(r"\s", line, maxsplit=1)[0]
+    name = re.split(f"[{BLANKS}]", line, maxsplit=1)[0]
     if not _NAME.fullmatch(name):
         return [f"line {number}: {name[:40]!r} is not the name of a directive; correct it"]
     return _owned(number, name, name)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_directives
 from hypothesis import given
@@ -49,6 +51,9 @@ def test_additions_are_fine(text: str) -> None:
         ("Header set X y\\", "ends in a backslash"),
         ("Header set X y\rServerName z", "line 1 holds a control character"),
         ("\0", "line 1 holds a control character"),
+        ("\x85", "is not the name of a directive"),
+        ("\u00a0# no comment", "is not the name of a directive"),
+        ("Header\u2003set A b", "is not the name of a directive"),
     ],
 )
 def test_what_takes_over_is_refused(text: str, part: str) -> None:
@@ -59,7 +64,7 @@ def as_httpd_reads(text: str) -> list[str]:
     """The directives' names in the order of httpd's own reading: joined at backslashes, blanks removed, lower case."""
     lines = text.replace("\\\n", "").split("\n")
     stripped = (line.strip(" \t") for line in lines)
-    return [line.split(None, 1)[0].lower() for line in stripped if line and not line.startswith("#")]
+    return [re.split("[ \t]", line)[0].lower() for line in stripped if line and not line.startswith("#")]
 
 
 @given(
