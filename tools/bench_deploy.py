@@ -89,6 +89,7 @@ def play(clone: Path, playbook: str, *arguments: str, report: Path | None = None
     environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
     if report:
         environment |= {"ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit", "JUNIT_OUTPUT_DIR": str(report)}
+        environment["JUNIT_HIDE_TASK_ARGUMENTS"] = "true"
     done = subprocess.run(
         command, cwd=clone, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -116,7 +117,8 @@ def spent(report: Path) -> dict[str, float]:
     for file in report.glob("*.xml"):
         # What our own Ansible has written is no hostile XML.
         for case in ET.parse(file).getroot().iter("testcase"):  # noqa: S314
-            name = case.get("name", "").rpartition("] ")[2]
+            # "[host] play: role : task"
+            name = case.get("name", "").partition("] ")[2].partition(": ")[2]
             found[name] = max(found[name], float(case.get("time", "0")))
     return dict(found)
 

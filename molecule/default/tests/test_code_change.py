@@ -21,8 +21,8 @@ from support.site import Site
 SLOW = "/stream?chunks=6&interval=1"
 """Takes 5 s, longer than httpd lets a daemon process live at a reload (3 s)."""
 
-NO_CHANGE_SECONDS = 12.0
-"""For a run with two applications on one host that changes nothing."""
+NO_CHANGE_SECONDS = 15.0
+"""For a run with two applications on one host that changes nothing: 9.6 (`make bench-deploy`, two idle cores)."""
 ONE_HOST = ManagedHost("default-debian12")
 """For what has nothing to do with how Ansible reaches a host."""
 
