@@ -70,7 +70,7 @@ def applications(
 
 
 def user_files(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The files of users with their hashed passwords, for the option ``sensitive_files`` of ``httpd_config``."""
+    """The files of users with their hashed passwords, for the option ``sensitive_files`` of ``wsgi_go_live``."""
     return [{"path": path, "content": text} for path, text in sorted(wsgi_vhost.user_files(value).items())]
 
 

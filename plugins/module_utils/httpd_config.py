@@ -102,6 +102,8 @@ def noticeable(transaction: Transaction) -> list[str]:
     for folder, suffix, what in (("sites-enabled", ".conf", "sites"), ("mods-enabled", ".load", "modules")):
         paths = (Path(change.path) for change in gone)
         names = {path.stem for path in paths if path.parent.name == folder and path.suffix == suffix}
+        # Not sites, but ours: the private vhosts, and what an earlier version had in their place.
+        names = {name for name in names if not re.match(r"\d+-modwsgi-", name)}
         if any(path.endswith("/mods-enabled/modwsgi.load") for path in transaction.desired):
             names.discard("wsgi")  # ours takes its place
         if names:

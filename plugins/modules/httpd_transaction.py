@@ -9,7 +9,7 @@ short_description: End a change of httpd's configuration, for good or by going b
 version_added: 0.2.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - What M(modwsgi.deploy.httpd_config) and M(modwsgi.deploy.wsgi_switch) change can be undone until it is proven. This
+  - What M(modwsgi.deploy.httpd_config) and M(modwsgi.deploy.wsgi_go_live) change can be undone until it is proven. This
     module ends it one way or the other; without such a change it does nothing.
   - Sites of others that M(modwsgi.deploy.httpd_config) has asked before the change are asked again. V(committed) fails,
     and ends nothing, when one of them answers worse than before; after going back, the result says how they answer.

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Replace the daemon processes that still run an earlier deployment, and remove old releases."""
+"""Replace the daemon processes that still run an earlier deployment."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ short_description: Let the daemon processes of WSGI applications run what was sw
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - Sends SIGUSR1 to the daemon processes that M(modwsgi.deploy.wsgi_switch) recorded, where a reload of httpd has not
+  - Sends SIGUSR1 to the daemon processes that M(modwsgi.deploy.wsgi_go_live) recorded, where a reload of httpd has not
     replaced them already. They finish their requests while their successors serve; no request is lost.
   - Waits until they are gone and their successors are there. A run that was cut off before is caught up with.
   - A process that does not go within C(graceful_timeout), C(shutdown_timeout) and 10 s more is killed, with a warning.
     So is one that is still loading the application after 3 s, since mod_wsgi hears no signal before it has.
-  - Then removes releases and virtual environments beyond O(keep_releases), where that is given, never the current ones.
 options:
   pid_file:
     description: File in which httpd keeps its pid.

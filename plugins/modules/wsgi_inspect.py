@@ -30,7 +30,7 @@ options:
     required: true
   configuration:
     description: >-
-      Sets of files that are to go live, by owner, as for O(modwsgi.deploy.httpd_config#module:together_with).
+      Sets of files that are to go live, by owner, as for O(modwsgi.deploy.wsgi_go_live#module:together_with).
       They are checked against the host.
     type: dict
     default: {}

@@ -15,7 +15,7 @@ description:
     release yet.
   - For a git repository, resolves the version to a commit and exports that commit on the host.
   - A release belongs to root and is never changed once it has its final name. It is not in use before
-    M(modwsgi.deploy.wsgi_switch).
+    M(modwsgi.deploy.wsgi_go_live).
   - Git runs as the account C(modwsgi-build), which has no rights and no keys but O(credentials); root unpacks what it
     has exported.
   - Works as an action plugin and a module of the same name; the options C(digest) and C(archive) of an application are

@@ -427,8 +427,10 @@ def test_a_host_of_our_own_has_no_such_problems() -> None:
 
 
 def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.enable("sites", "000-modwsgi-application-status.conf", "WSGIDaemonProcess status\n")
     changes = (
         {"path": "sites-enabled/000-default.conf", "absent": True, "adopt": True},
+        {"path": "sites-enabled/000-modwsgi-application-status.conf", "absent": True, "adopt": True},
         {"path": "mods-enabled/dir.load", "absent": True, "adopt": True},
         {"path": "ports.conf", "content": "Listen 8000\n", "adopt": True},
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,14 @@ def test_each_option_is_documented_as_it_is(name: str, monkeypatch: pytest.Monke
     assert examples
     assert results
     assert all(option["description"] for option in documentation["options"].values())
+
+
+PLUGINS = MODULES.parent
+NAMED = re.compile(r"M\(modwsgi\.deploy\.(\w+)\)|O\(modwsgi\.deploy\.(\w+)#module:(\w+)")
+
+
+@pytest.mark.parametrize("file", sorted(PLUGINS.rglob("*.py")), ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_a_module_or_option_that_a_text_names_is_there(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, owner, option in NAMED.findall(file.read_text(encoding="utf-8")):
+        assert (module or owner) in NAMES
+        assert not option or option in specification(owner, monkeypatch)
