@@ -25,19 +25,21 @@ def mod_wsgi_plan_of(inspection: Mapping[str, Any], settings: Mapping[str, Any])
         raise AnsibleFilterError(str(error)) from error
 
 
-def _plans(hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> dict[str, Mapping[str, Any]]:
-    return {host: hostvars[host].get(variable, {}) for host in hosts if host in hostvars}
+def _plans(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The plan of each host, as its preflight has made it."""
+    found = {host: hostvars[host].get("modwsgi_preflight", {}) for host in hosts if host in hostvars}
+    return {host: preflight.get("mod_wsgi_plan", {}) for host, preflight in found.items()}
 
 
-def mod_wsgi_orderer(wheel: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
-    """The host for whose sake a wheel is built; ``variable`` holds the plan in each host's variables."""
-    plans = _plans(hosts, hostvars, variable)
+def mod_wsgi_orderer(wheel: str, hosts: Iterable[str], hostvars: Mapping[str, Any]) -> str:
+    """The host for whose sake a wheel is built."""
+    plans = _plans(hosts, hostvars)
     return mod_wsgi_plan.orderer(wheel, plans, plans)
 
 
-def mod_wsgi_verification_problem(host: str, hosts: Iterable[str], hostvars: Mapping[str, Any], variable: str) -> str:
+def mod_wsgi_verification_problem(host: str, hosts: Iterable[str], hostvars: Mapping[str, Any]) -> str:
     """Why the wheel of a host cannot be built a second time; "" when it can, or need not."""
-    plans = _plans(hosts, hostvars, variable)
+    plans = _plans(hosts, hostvars)
     return mod_wsgi_plan.verification_problem(host, plans, plans)
 
 
@@ -75,13 +77,14 @@ def mod_wsgi_files(
     destroy_interpreter: bool = True,
     directives: Mapping[str, Any] | None = None,
     reload_drain_timeout: float = mod_wsgi_plan.DEFAULT_RELOAD_DRAIN,
+    beside_others: bool = False,
 ) -> list[dict[str, Any]]:
     """The files for the configuration transaction.
 
     Raises AnsibleFilterError when a value cannot stand in httpd's configuration.
     """
     try:
-        return mod_wsgi_plan.files(installation, instance, destroy_interpreter, directives, reload_drain_timeout)
+        return mod_wsgi_plan.files(installation, instance, destroy_interpreter, directives, reload_drain_timeout, beside_others)
     except QuotingError as error:
         raise AnsibleFilterError(str(error)) from error
 

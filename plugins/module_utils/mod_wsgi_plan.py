@@ -688,12 +688,15 @@ def files(
     destroy_interpreter: bool = True,
     directives: Mapping[str, Any] | None = None,
     reload_drain_timeout: float = DEFAULT_RELOAD_DRAIN,
+    beside_others: bool = False,
 ) -> list[dict[str, Any]]:
     """The files of the role for the configuration transaction: module and settings, their links, the facts file.
 
     Whatever loads the distribution's own module is taken away: httpd would take the first of two
-    modules of one name, and ignore the other with no more than a warning.
+    modules of one name, and ignore the other with no more than a warning. ``beside_others``: what a site of others has
+    in the configuration of the distribution's module still holds for ours.
     """
+    others = [] if beside_others else ["mods-enabled/wsgi.conf"]
     return [
         {"path": "mods-available/modwsgi.load", "content": _load_file(installation), "action": "restart"},
         {
@@ -705,8 +708,10 @@ def files(
         },
         {"path": "mods-enabled/modwsgi.load", "link": "../mods-available/modwsgi.load", "action": "restart"},
         {"path": "mods-enabled/modwsgi.conf", "link": "../mods-available/modwsgi.conf", "action": "restart"},
-        {"path": "mods-enabled/wsgi.load", "absent": True, "adopt": True, "action": "restart"},
-        {"path": "mods-enabled/wsgi.conf", "absent": True, "adopt": True, "action": "restart"},
+        *(
+            {"path": path, "absent": True, "adopt": True, "action": "restart"}
+            for path in ("mods-enabled/wsgi.load", *others)
+        ),
         {
             "path": "/etc/ansible/facts.d/mod_wsgi.fact",
             "content": json.dumps(dict(installation), indent=2, sort_keys=True) + "\n",

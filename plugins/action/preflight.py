@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""preflight: it runs on the control node, and asks the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
+
+RESULT = "modwsgi_preflight"
+"""The variable in which the roles register what they get from here."""
+
+
+class ActionModule(ActionBase):
+    """Check, ask, plan."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What is known and planned; see the module's documentation."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        roles = [str(role) for role in self._task.args.get("roles") or []]
+        if not roles or not set(roles) <= set(ROLES):
+            raise AnsibleActionFail(f"The option roles of preflight takes a list of {', '.join(ROLES)}; correct it.")
+        known = self._known(variables)
+        if known.get("hold") and set(roles) <= set(known["roles"]):
+            return {**result, **known, "changed": False}
+        host = str(variables.get("inventory_hostname"))
+        preflight = Preflight(roles, host, self._variables(variables), self._asker(variables), known)
+        try:
+            found = preflight.run()
+        except PreflightError as error:
+            raise AnsibleActionFail(str(error)) from error
+        hold = bool(self._task.args.get("hold", False))
+        return {**result, **found, "play": self._play(), "hold": hold, "changed": False}
+
+    def _known(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """What an earlier preflight of this play has found. Another play may have changed the host, or want more."""
+        found = variables.get(RESULT)
+        if not isinstance(found, Mapping) or found.get("play") != self._play() or found.get("failed"):
+            return {}
+        own = ("changed", "failed", "invocation", "exception", "warnings", "deprecations", "msg")
+        return {key: value for key, value in found.items() if key not in own}
+
+    def _play(self) -> str:
+        """What tells this play from others of the same run."""
+        block = self._task._parent
+        return str(block._play._uuid)
+
+    def _variables(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables of the play; those that the roles declare, and they alone, are templated."""
+        declared = {name for role in ROLES for name in settings.options(role)}
+        given = {name: variables[name] for name in declared if name in variables}
+        return {**variables, **self._templar.template(given)}
+
+    def _asker(self, variables: dict[str, Any]) -> Any:
+        """How the host is asked."""
+
+        def ask(module: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
+            answer: dict[str, Any] = self._execute_module(
+                f"modwsgi.deploy.{module}", arguments, task_vars=variables
+            )
+            if answer.get("failed"):
+                raise PreflightError(str(answer.get("msg") or answer.get("module_stderr") or "The host cannot be asked."))
+            return answer
+
+        return ask

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that is known and decided about a host before anything on it is changed. On the control node.
+
+The variables are checked, the host is asked, the answers are checked, and what the roles will do is planned. Nothing is
+changed; whatever can be refused is refused here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils import (
+    host_answers,
+    httpd_foreign,
+    httpd_sizing,
+    mod_wsgi_plan,
+    wsgi_apps,
+    wsgi_certificates,
+    wsgi_directives,
+    wsgi_files,
+    wsgi_source,
+    wsgi_vhost,
+)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import httpd_base, settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd_base import Base
+
+HTTPD, MOD_WSGI, WSGI_APP = ROLES = ("httpd", "mod_wsgi", "wsgi_app")
+
+MODULE_SETTINGS = (
+    "python",
+    "version",
+    "install_method",
+    "source",
+    "source_sha256",
+    "wheel",
+    "wheel_sha256",
+    "wheel_cache",
+    "build_on",
+    "verify_wheel",
+    "allow_known_bad",
+    "destroy_interpreter",
+    "reload_drain_timeout",
+    "directives",
+)
+"""Variables of the role mod_wsgi that decide its plan, without their prefix."""
+
+LEAST = {
+    "wsgi_app_keep_releases": (1, "and the current release always stays; use 1 or more."),
+    "wsgi_app_build_timeout": (1, "and without time nothing can be built; use 1 (second) or more."),
+    "wsgi_app_build_size": (1 << 20, "and nothing can be built in that; use 1048576 (bytes) or more."),
+}
+
+Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
+"""Runs a module on the host, by its name and arguments; returns its answer. Raises PreflightError when it fails."""
+
+
+class PreflightError(Exception):
+    """The host, the variables or the applications are not fit; the text is for the user."""
+
+
+def encoded(value: Any) -> str:
+    """One opaque string: what looks like a template in it is none, and hiding it hides nothing else."""
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def decoded(text: str) -> Any:
+    """What ``encoded`` has made a string of."""
+    return json.loads(base64.b64decode(text))
+
+
+class Preflight:
+    """The preflight of one host. ``run`` returns what is known; nothing else has to be called."""
+
+    def __init__(
+        self,
+        roles: Iterable[str],
+        host: str,
+        variables: Mapping[str, Any],
+        ask: Ask,
+        known: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``variables`` are those of the play for this host, templated where a role declares them.
+
+        ``known`` is what an earlier preflight of the same play has returned for this host: its answers hold, and what
+        the roles given here do not decide.
+        """
+        self.roles = [role for role in ROLES if role in roles]
+        self.host = host
+        self.variables = variables
+        self.ask = ask
+        self.result: dict[str, Any] = {"asked": {}, "notes": [], **(known or {})}
+
+    def run(self) -> dict[str, Any]:
+        """Check, ask, check, plan. Raises PreflightError."""
+        try:
+            self._refuse([sentence for role in self.roles for sentence in self._problems_of_variables(role)])
+            for role in self.roles:
+                {HTTPD: self._httpd, MOD_WSGI: self._mod_wsgi, WSGI_APP: self._wsgi_app}[role]()
+        except (ValueError, host_answers.AnswerError, wsgi_source.SourceError) as error:
+            raise PreflightError(str(error)) from error
+        covered = {*self.result.get("roles", ()), *self.roles}
+        return {**self.result, "roles": [role for role in ROLES if role in covered]}
+
+    def _refuse(self, problems: Iterable[str]) -> None:
+        sentences = " ".join(problems)
+        if sentences:
+            raise PreflightError(sentences)
+
+    @cached_property
+    def _httpd_settings(self) -> dict[str, Any]:
+        return settings.checked(HTTPD, self.variables)
+
+    @cached_property
+    def _mod_wsgi_settings(self) -> dict[str, Any]:
+        return settings.checked(MOD_WSGI, self.variables)
+
+    @cached_property
+    def _wsgi_app_settings(self) -> dict[str, Any]:
+        return settings.checked(WSGI_APP, self.variables)
+
+    @property
+    def _applications(self) -> list[dict[str, Any]]:
+        """``wsgi_apps`` as it is written: defaults of its keys depend on other keys."""
+        return list(self.variables.get("wsgi_apps") or [])
+
+    def _problems_of_variables(self, role: str) -> list[str]:
+        """What needs no answer of the host. Raises SettingsError."""
+        unknown = settings.unknown(role, self.variables)
+        listen = self._httpd_settings["httpd_listen"]
+        if role == HTTPD:
+            return unknown
+        if role == MOD_WSGI:
+            return [*unknown, *mod_wsgi_plan.settings_problems(self._plan_settings({}))]
+        checked = self._wsgi_app_settings
+        return [
+            *unknown,
+            *wsgi_apps.problems(self._applications, listen, checked["wsgi_environment"]),
+            *(
+                f"{name} is less than {least}, {advice}"
+                for name, (least, advice) in LEAST.items()
+                if checked[name] < least
+            ),
+        ]
+
+    def _base(self, host: Mapping[str, Any]) -> Base:
+        return Base(self._httpd_settings, self._applications, host)
+
+    @property
+    def _httpd_host(self) -> Mapping[str, Any]:
+        """The fact of this play, else of an earlier one; the role httpd comes before the others."""
+        found = self.result.get("httpd_host") or self.variables.get("httpd_host")
+        if not found:
+            raise PreflightError(
+                f"Nothing is known of host {self.host} yet; apply the role modwsgi.deploy.httpd first."
+            )
+        known: Mapping[str, Any] = found
+        return known
+
+    # -- the server ---------------------------------------------------------------------------------------------------
+
+    def _httpd(self) -> None:
+        described = self._base({}).instance
+        module = MOD_WSGI in self.roles
+        answer = self._server_answer(described, self._mod_wsgi_questions(described) if module else {})
+        host = answer["host"]
+        base = self._base(host)
+        self._refuse(base.problems(self.host))
+        self.result |= {
+            "httpd_host": host,
+            "missing_packages": answer["missing_packages"],
+            "httpd_files": encoded(base.files()),
+            "notes": base.notes(self.host),
+        }
+
+    def _server_answer(self, described: Mapping[str, str], module: Mapping[str, Any]) -> dict[str, Any]:
+        """The checked answer of httpd_preflight; asked once in a play."""
+        checked = self._httpd_settings
+        packages = httpd_base.packages(self._applications)
+        questions = {
+            "instance": described["name"],
+            "host": self.host,
+            "listen": [str(entry) for entry in checked["httpd_listen"]],
+            "private_port": checked["httpd_private_port"],
+            "packages": packages,
+            "foreign_sites": checked["httpd_foreign_sites"],
+            "replaced": httpd_base.replaced(checked),
+        }
+        asked = self.result["asked"].get(HTTPD)
+        if asked and asked["questions"] == questions:
+            found: dict[str, Any] = asked["answer"]
+            return found
+        told = self.ask("httpd_preflight", {**questions, **({"mod_wsgi": dict(module)} if module else {})})
+        answer = host_answers.preflight_answer(told, packages, self.host)
+        if module:
+            self._remember(MOD_WSGI, module, answer.pop("mod_wsgi", None))
+        self._remember(HTTPD, questions, answer)
+        return answer
+
+    def _remember(self, what: str, questions: Mapping[str, Any], answer: Any) -> None:
+        self.result["asked"] = {**self.result["asked"], what: {"questions": dict(questions), "answer": answer}}
+
+    # -- the module ---------------------------------------------------------------------------------------------------
+
+    def _mod_wsgi_questions(self, described: Mapping[str, str]) -> dict[str, Any]:
+        checked = self._mod_wsgi_settings
+        return {
+            "python": checked["mod_wsgi_python"],
+            "version": checked["mod_wsgi_version"],
+            "install_method": checked["mod_wsgi_install_method"],
+            "build_record": described["build_record"],
+        }
+
+    def _plan_settings(self, foreign: Mapping[str, Any]) -> dict[str, Any]:
+        checked = self._mod_wsgi_settings
+        builder = str(checked["mod_wsgi_build_on"]).removeprefix("host:")
+        return {
+            **{name: checked[f"mod_wsgi_{name}"] for name in MODULE_SETTINGS},
+            "host": self.host,
+            "build_host_known": builder in self.variables["groups"]["all"],
+            "foreign": foreign,
+        }
+
+    def _mod_wsgi(self) -> None:
+        described = self._base({}).instance
+        inspection = self._interpreter_answer(self._mod_wsgi_questions(described))
+        host = self.result.get("httpd_host") or self.variables.get("httpd_host") or {}
+        wanted = self._plan_settings(host.get("foreign") or {})
+        plan = mod_wsgi_plan.plan(wanted, inspection)
+        self._refuse([plan["problem"]] if plan["problem"] else [])
+        record = mod_wsgi_plan.record(wanted, inspection, plan)
+        self.result |= {
+            "mod_wsgi_interpreter": inspection["interpreter"],
+            "mod_wsgi_inspection": inspection,
+            "mod_wsgi_plan": plan,
+            "mod_wsgi_record": record,
+            "mod_wsgi_files": encoded(self.module_files(plan["installation"] or record)),
+        }
+
+    def module_files(self, installation: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The files of the role mod_wsgi for an installation."""
+        checked = self._mod_wsgi_settings
+        host = self.result.get("httpd_host") or self.variables.get("httpd_host") or {}
+        return mod_wsgi_plan.files(
+            installation,
+            self._base({}).instance,
+            checked["mod_wsgi_destroy_interpreter"],
+            checked["mod_wsgi_directives"],
+            checked["mod_wsgi_reload_drain_timeout"],
+            bool(host.get("foreign")),
+        )
+
+    def _interpreter_answer(self, questions: Mapping[str, Any]) -> dict[str, Any]:
+        asked = self.result["asked"].get(MOD_WSGI)
+        if not asked or asked["questions"] != questions:
+            told = self.ask("mod_wsgi_interpreter", {**questions, "host": self.host})
+            answer = {"answer": host_answers.interpreter_answer(told, self.host)}
+            self._remember(MOD_WSGI, questions, answer)
+        else:
+            answer = asked["answer"]
+        self._refuse([answer["problem"]] if "problem" in answer else [])
+        found: dict[str, Any] = answer["answer"]
+        return found
+
+    # -- the applications ---------------------------------------------------------------------------------------------
+
+    def _wsgi_app(self) -> None:
+        base = self._base(self._httpd_host)
+        if not base.instance["unit"]:
+            raise PreflightError(
+                f"httpd_instance of host {self.host} is {base.instance['name']}, which serves one application that "
+                "its image brings; remove the role wsgi_app from the play."
+            )
+        self._refuse(self._problems_of_module(base))
+        applications = self._complete_applications(base)
+        certificates = wsgi_certificates.wanted(applications, base.instance["state_directory"])
+        launcher = wsgi_files.launcher_text() + wsgi_files.role_file("loading.py")
+        digest = hashlib.sha256(launcher.encode()).hexdigest()
+        checked = self._wsgi_app_settings
+        with_digests, _ = wsgi_source.examine_all(applications)
+        answer = self.ask(
+            "wsgi_inspect",
+            {
+                "applications": with_digests,
+                "environments": encoded(environments(self._applications)),
+                "certificates": certificates,
+                "interpreter": self.result["mod_wsgi_interpreter"],
+                "launcher": digest,
+                "configuration": {HTTPD: self.result["httpd_files"], MOD_WSGI: self.result["mod_wsgi_files"]},
+                "credentials": encoded(wsgi_apps.credentials(self._applications)),
+                "build_timeout": checked["wsgi_app_build_timeout"],
+                "build_size": checked["wsgi_app_build_size"],
+                "instance": base.instance["name"],
+            },
+        )
+        self.result |= {
+            "wsgi_app_applications": applications,
+            "wsgi_app_certificates": certificates,
+            "wsgi_app_launcher": digest,
+            "wsgi_app_inspection": {key: answer[key] for key in ("steps", "git", "releases", "venvs", "certificates")},
+        }
+        self.result["notes"] = [*self.result["notes"], *wsgi_apps.notes(self._applications)]
+
+    def _problems_of_module(self, base: Base) -> list[str]:
+        """What the applications ask of mod_wsgi and httpd that the host will not have."""
+        checked = self._mod_wsgi_settings
+        version = wsgi_directives.module_version(
+            checked["mod_wsgi_version"], checked["mod_wsgi_install_method"], base.host
+        )
+        server = {
+            "version": version,
+            "install_method": checked["mod_wsgi_install_method"],
+            "host": base.host,
+            "directives": checked["mod_wsgi_directives"],
+        }
+        return [
+            *wsgi_apps.module_problems(self._applications, server),
+            *httpd_foreign.application_problems(base.foreign, self._applications),
+        ]
+
+    def _complete_applications(self, base: Base) -> list[dict[str, Any]]:
+        """The complete form of ``wsgi_apps``, without the environment variables: modules may log it.
+
+        How many requests may wait for each application is a part of httpd's workers.
+        """
+        overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
+        sizes = httpd_sizing.sizes(
+            base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides
+        )
+        complete = wsgi_apps.normalise(
+            self._applications, self._httpd_settings["httpd_listen"], sizes["applications"]
+        )
+        return wsgi_apps.without_environments(complete)
+
+
+def environments(applications: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """The environment variables of each application, by its name."""
+    return {str(application["name"]): dict(application.get("environment") or {}) for application in applications}
+
+
+def user_files(applications: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The files of users with their hashed passwords, for the option ``sensitive_files`` of ``wsgi_go_live``."""
+    return [{"path": path, "content": text} for path, text in sorted(wsgi_vhost.user_files(applications).items())]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The variables of the roles, checked against their argument specifications, with their types. On the control node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.modwsgi.deploy.plugins.module_utils.specification import (
+    RoleSpecification,
+    describe_unknown,
+    load_role,
+    unknown_names,
+)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import ROLES
+
+MAIN = "main"
+"""The entry point that declares all variables of a role."""
+
+
+class SettingsError(ValueError):
+    """Variables that a role does not take; the text is for the user."""
+
+
+@cache
+def specification(role: str) -> RoleSpecification:
+    """What a role declares."""
+    return load_role(ROLES / role)
+
+
+def options(role: str) -> Mapping[str, Any]:
+    """The variables of a role, by name, as its argument specification describes them."""
+    found: Mapping[str, Any] = specification(role).entry_points[MAIN]["options"]
+    return found
+
+
+def unknown(role: str, names: Iterable[str]) -> list[str]:
+    """A sentence about variables that carry the role's prefix and that it does not know; nothing when it knows all.
+
+    Ansible itself checks the spelling of nested options only, so ``httpd_lisen: [80]`` would be ignored silently.
+    """
+    found = unknown_names(names, specification(role))
+    return [describe_unknown(found, role)] if found else []
+
+
+def checked(role: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a role with their types and defaults, from those that are set.
+
+    Raises SettingsError with a sentence for each that cannot be what the specification says.
+    """
+    declared = options(role)
+    given = {name: value for name, value in values.items() if name in declared}
+    result = ArgumentSpecValidator(dict(declared)).validate(given, validate_role_argument_spec=True)
+    if result.error_messages:
+        raise SettingsError(f"Validation of arguments failed:\n{chr(10).join(result.error_messages)}")
+    found: dict[str, Any] = result.validated_parameters
+    return {name: found[name] for name in declared}
