@@ -22,10 +22,6 @@ class ActionModule(ActionBase):
         """The checked answer."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        asked = arguments.pop("asked", None) or {}
-        questions = {key: value for key, value in arguments.items() if key != "host"}
-        if asked.get("questions") == questions:
-            return {**result, "changed": False, **self._known(asked)}
         answer = self._execute_module(MODULE, arguments, task_vars=task_vars or {})
         # It has no facts to tell, so none that somebody has put there become variables.
         result.update({key: value for key, value in answer.items() if key != "ansible_facts"})
@@ -36,10 +32,3 @@ class ActionModule(ActionBase):
         except AnswerError as error:
             raise AnsibleActionFail(str(error)) from error
         return result
-
-    def _known(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """What httpd_preflight has asked and checked already."""
-        if "problem" in asked:
-            raise AnsibleActionFail(asked["problem"])
-        known: dict[str, Any] = asked["answer"]
-        return known

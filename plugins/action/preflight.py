@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
@@ -25,6 +26,7 @@ class ActionModule(ActionBase):
         """What is known and planned; see the module's documentation."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
+        self._warnings: list[str] = []
         roles = [str(role) for role in self._task.args.get("roles") or []]
         if not roles or not set(roles) <= set(ROLES):
             raise AnsibleActionFail(f"The option roles of preflight takes a list of {', '.join(ROLES)}; correct it.")
@@ -37,7 +39,9 @@ class ActionModule(ActionBase):
             found = preflight.run()
         except PreflightError as error:
             raise AnsibleActionFail(str(error)) from error
-        hold = bool(self._task.args.get("hold", False))
+        hold = boolean(self._task.args.get("hold", False))
+        if self._warnings:
+            result["warnings"] = self._warnings
         return {**result, **found, "play": self._play(), "hold": hold, "changed": False}
 
     def _known(self, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,11 +67,10 @@ class ActionModule(ActionBase):
         """How the host is asked."""
 
         def ask(module: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
-            answer: dict[str, Any] = self._execute_module(
-                f"modwsgi.deploy.{module}", arguments, task_vars=variables
-            )
+            answer: dict[str, Any] = self._execute_module(f"modwsgi.deploy.{module}", arguments, task_vars=variables)
+            self._warnings += answer.get("warnings") or []
             if answer.get("failed"):
-                raise PreflightError(str(answer.get("msg") or answer.get("module_stderr") or "The host cannot be asked."))
+                raise PreflightError(str(answer.get("msg") or answer.get("module_stderr") or f"{module} has failed."))
             return answer
 
         return ask

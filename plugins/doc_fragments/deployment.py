@@ -10,7 +10,7 @@ class ModuleDocFragment:
     APPLICATIONS = r"""
 options:
   applications:
-    description: Applications in the form of the filter P(modwsgi.deploy.wsgi_apps#filter).
+    description: Applications, as RV(modwsgi.deploy.preflight#module:wsgi_app_applications).
     type: list
     elements: dict
     required: true

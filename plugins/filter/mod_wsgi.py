@@ -12,19 +12,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError
 
 
-def mod_wsgi_settings_problems(settings: Mapping[str, Any]) -> list[str]:
-    """Sentences about what is wrong with the settings; see module_utils/mod_wsgi_plan.py."""
-    return mod_wsgi_plan.settings_problems(settings)
-
-
-def mod_wsgi_plan_of(inspection: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the role will do on the host that was inspected."""
-    try:
-        return mod_wsgi_plan.plan(settings, inspection)
-    except AnswerError as error:
-        raise AnsibleFilterError(str(error)) from error
-
-
 def _plans(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The plan of each host, as its preflight has made it."""
     found = {host: hostvars[host].get("modwsgi_preflight", {}) for host in hosts if host in hostvars}
@@ -61,16 +48,6 @@ def mod_wsgi_cached_wheel(path: str) -> str:
         raise AnsibleFilterError(str(error)) from error
 
 
-def mod_wsgi_record(
-    inspection: Mapping[str, Any], settings: Mapping[str, Any], plan: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The description of the planned installation."""
-    try:
-        return mod_wsgi_plan.record(settings, inspection, plan)
-    except AnswerError as error:
-        raise AnsibleFilterError(str(error)) from error
-
-
 def mod_wsgi_files(
     installation: Mapping[str, Any],
     instance: Mapping[str, str],
@@ -84,7 +61,9 @@ def mod_wsgi_files(
     Raises AnsibleFilterError when a value cannot stand in httpd's configuration.
     """
     try:
-        return mod_wsgi_plan.files(installation, instance, destroy_interpreter, directives, reload_drain_timeout, beside_others)
+        return mod_wsgi_plan.files(
+            installation, instance, destroy_interpreter, directives, reload_drain_timeout, beside_others
+        )
     except QuotingError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -95,12 +74,9 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., object]]:
         """The filters by name."""
         return {
-            "mod_wsgi_settings_problems": mod_wsgi_settings_problems,
-            "mod_wsgi_plan": mod_wsgi_plan_of,
             "mod_wsgi_orderer": mod_wsgi_orderer,
             "mod_wsgi_verification_problem": mod_wsgi_verification_problem,
             "mod_wsgi_build_host_problem": mod_wsgi_build_host_problem,
             "mod_wsgi_cached_wheel": mod_wsgi_cached_wheel,
-            "mod_wsgi_record": mod_wsgi_record,
             "mod_wsgi_files": mod_wsgi_files,
         }

@@ -311,6 +311,25 @@ def _inspection(told: Any, host: str) -> dict[str, Any]:
     return {"mod_wsgi": problem or {"answer": interpreter_answer(told.get("answer"), host)}}
 
 
+INSPECTED = ("releases", "venvs", "certificates")
+"""What `wsgi_inspect` tells of each application."""
+
+
+def inspection_answer(answer: Any, steps: Collection[str], names: Collection[str], host: str) -> dict[str, Any]:
+    """The checked answer of the module ``wsgi_inspect``; nothing else is in it. Raises AnswerError.
+
+    What it tells of an application goes to modules on the same host alone.
+    """
+    checks: dict[str, Check] = {"git": _boolean}
+    checked = _part(answer, checks, host)
+    due = names_among(answer.get("steps"), steps, "steps", host)
+    for key in INSPECTED:
+        if not isinstance(answer.get(key), Mapping):
+            raise refused(host, key, answer.get(key), "a mapping")
+        names_among(list(answer[key]), names, key, host)
+    return {**checked, "steps": due, **{key: dict(answer[key]) for key in INSPECTED}}
+
+
 def names_among(value: Any, names: Collection[str], key: str, host: str) -> list[str]:
     """Names in an answer, each of which has to be one that the host was told. Raises AnswerError."""
     if not isinstance(value, list) or not all(isinstance(name, str) and name in names for name in value):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _LISTEN = re.compile(r"(?:(?:(?P<v4>[0-9.]+|\*)|\[(?P<v6>[0-9A-Fa-f:.]+)\]):)?(?P<port>[0-9]{1,5})\Z", re.ASCII)
 _VARIABLE = re.compile(r"\$\{[A-Z][A-Z0-9_]*\}\Z", re.ASCII)
@@ -90,6 +90,14 @@ def listeners(listen: Iterable[int | str], private_port: int, variables: bool = 
                 )
         found.append(listener)
     return found
+
+
+def described(listen: Iterable[int | str], private_port: int, variables: bool = False) -> list[dict[str, Any]]:
+    """As ``listeners``: ``address``, ``port`` and ``directive`` of each. Raises ListenerError."""
+    return [
+        {"address": each.address, "port": each.port, "directive": each.directive}
+        for each in listeners(listen, private_port, variables)
+    ]
 
 
 def check_private_port(port: int, is_host: bool) -> None:

@@ -38,12 +38,6 @@ options:
     description: Name of the host for messages.
     type: str
     required: true
-  asked:
-    description:
-      - C(mod_wsgi) of M(modwsgi.deploy.httpd_preflight). When it answers the same questions, the host is not asked.
-    type: dict
-    default: {}
-    version_added: 0.2.0
 attributes:
   check_mode:
     description: Reads only.
@@ -104,7 +98,6 @@ def main() -> None:
         argument_spec={
             **QUESTIONS,
             "host": {"type": "str", "required": True},
-            "asked": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

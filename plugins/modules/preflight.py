@@ -15,8 +15,8 @@ description:
     wrong. Changes nothing.
   - Runs as an action on the control node, which asks the host by M(modwsgi.deploy.httpd_preflight) and
     M(modwsgi.deploy.wsgi_inspect).
-  - The roles call it themselves. In a play with several of them, call it before the first, so that bad input of the last
-    one costs nothing that runs; C(tasks_from=preflight) of a role does it for that role and those below it.
+  - The roles call it themselves. In a play with several of them, call it before the first, so that bad input of the
+    last one costs nothing that runs. C(tasks_from=preflight) of the role wsgi_app does it for all three.
   - Register the result as C(modwsgi_preflight), by which name the roles look for it. What it has found counts in the
     play in which it ran, and in no other.
 options:

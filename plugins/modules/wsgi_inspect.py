@@ -16,11 +16,10 @@ description:
   - Refuses what can be refused before anything is changed - an account that is root, a certificate that cannot be used,
     a source or a repository that cannot be read, a file of others where one of ours is to be.
   - Changes nothing. While the change of an earlier run is not proven, all steps are named.
-  - Works as an action plugin and a module of the same name; the option C(digest) of an application is filled in by the
-    action plugin.
+  - M(modwsgi.deploy.preflight) runs it; each application whose source is on the control node has its C(digest).
 options:
   certificates:
-    description: Certificates in the form of the filter P(modwsgi.deploy.wsgi_apps_certificates#filter).
+    description: Certificates, as RV(modwsgi.deploy.preflight#module:wsgi_app_certificates).
     type: list
     elements: dict
     default: []

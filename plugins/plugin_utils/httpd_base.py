@@ -157,10 +157,9 @@ class Base:
     def listeners(self) -> list[dict[str, Any]]:
         """The listen addresses, the private one last. Raises ListenerError."""
         settings = self.settings
-        found = httpd_listeners.listeners(
+        return httpd_listeners.described(
             settings["httpd_listen"], settings["httpd_private_port"], variables=not self.instance["unit"]
         )
-        return [{"address": each.address, "port": each.port, "directive": each.directive} for each in found]
 
     @cached_property
     def modules_of_sites(self) -> list[str]:

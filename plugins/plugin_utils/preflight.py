@@ -55,6 +55,9 @@ LEAST = {
     "wsgi_app_build_size": (1 << 20, "and nothing can be built in that; use 1048576 (bytes) or more."),
 }
 
+STEPS = ("accounts", "releases", "venvs", "maintenance", "preparation", "certificates", "switch")
+"""Steps of a deployment that may have something to do."""
+
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 """Runs a module on the host, by its name and arguments; returns its answer. Raises PreflightError when it fails."""
 
@@ -297,11 +300,12 @@ class Preflight:
                 "instance": base.instance["name"],
             },
         )
+        names = [*(application["name"] for application in applications), *(each["name"] for each in certificates)]
         self.result |= {
             "wsgi_app_applications": applications,
             "wsgi_app_certificates": certificates,
             "wsgi_app_launcher": digest,
-            "wsgi_app_inspection": {key: answer[key] for key in ("steps", "git", "releases", "venvs", "certificates")},
+            "wsgi_app_inspection": host_answers.inspection_answer(answer, STEPS, names, self.host),
         }
         self.result["notes"] = [*self.result["notes"], *wsgi_apps.notes(self._applications)]
 
@@ -328,12 +332,8 @@ class Preflight:
         How many requests may wait for each application is a part of httpd's workers.
         """
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
-        sizes = httpd_sizing.sizes(
-            base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides
-        )
-        complete = wsgi_apps.normalise(
-            self._applications, self._httpd_settings["httpd_listen"], sizes["applications"]
-        )
+        sizes = httpd_sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
+        complete = wsgi_apps.normalise(self._applications, self._httpd_settings["httpd_listen"], sizes["applications"])
         return wsgi_apps.without_environments(complete)
 
 

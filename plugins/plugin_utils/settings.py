@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -48,12 +49,20 @@ def unknown(role: str, names: Iterable[str]) -> list[str]:
 def checked(role: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The variables of a role with their types and defaults, from those that are set.
 
+    A mapping whose keys are declared, or a list of such, is as it was set: what its keys are by default is decided where
+    they are read.
+
     Raises SettingsError with a sentence for each that cannot be what the specification says.
     """
     declared = options(role)
     given = {name: value for name, value in values.items() if name in declared}
-    result = ArgumentSpecValidator(dict(declared)).validate(given, validate_role_argument_spec=True)
+    # A copy, since Ansible puts the options of a mapping into the default itself.
+    result = ArgumentSpecValidator(copy.deepcopy(dict(declared))).validate(given, validate_role_argument_spec=True)
     if result.error_messages:
         raise SettingsError(f"Validation of arguments failed:\n{chr(10).join(result.error_messages)}")
     found: dict[str, Any] = result.validated_parameters
-    return {name: found[name] for name in declared}
+    return {name: _set(given, declared, name) if "options" in declared[name] else found[name] for name in declared}
+
+
+def _set(given: Mapping[str, Any], declared: Mapping[str, Any], name: str) -> Any:
+    return given[name] if name in given else copy.deepcopy(declared[name].get("default"))

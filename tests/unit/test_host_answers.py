@@ -15,14 +15,12 @@ from unittest.mock import MagicMock
 from zipfile import ZipFile
 
 import pytest
-from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFilterError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.modwsgi.deploy.plugins.action import (
-    httpd_preflight,
     mod_wsgi_interpreter,
     mod_wsgi_wheel,
     wsgi_release,
 )
-from ansible_collections.modwsgi.deploy.plugins.filter import mod_wsgi as filters
 from ansible_collections.modwsgi.deploy.plugins.module_utils import host_answers, mod_wsgi_plan, mod_wsgi_wheel_cache
 from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_hosts import distribution
@@ -209,7 +207,7 @@ def refusal_of(call: Callable[[], object]) -> str:
     """Why something is refused, "" when it is not; whatever else goes wrong is an error of the test."""
     try:
         call()
-    except (AnswerError, AnsibleFilterError) as error:
+    except AnswerError as error:
         return str(error)
     return ""
 
@@ -261,8 +259,8 @@ class TestInterpreter:
 
 @pytest.mark.parametrize("architecture", [ABOVE, f"/{ABOVE}", "x86_64/../.."])
 def test_the_attack_that_was_proven_is_refused_by_the_plan(tmp_path: Path, architecture: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"Host web1 answers .* as architecture, which is not one of x86_64"):
-        filters.mod_wsgi_plan_of({**ANSWER, "architecture": architecture}, role_settings(tmp_path))
+    with pytest.raises(AnswerError, match=r"Host web1 answers .* as architecture, which is not one of x86_64"):
+        mod_wsgi_plan.plan(role_settings(tmp_path), {**ANSWER, "architecture": architecture})
 
 
 @example(changes=[(("architecture",), ABOVE)])
@@ -275,12 +273,12 @@ def test_whatever_a_host_answers_the_plan_stays_in_the_cache(changes: list[tuple
         answer = spoiled(answer, path, value)
     with guarded() as (_, cache):
         settings = role_settings(cache)
-        refusal = refusal_of(lambda: filters.mod_wsgi_plan_of(answer, settings))
+        refusal = refusal_of(lambda: mod_wsgi_plan.plan(settings, answer))
         if refusal:
             assert is_a_sentence(refusal)
             return
-        plan = filters.mod_wsgi_plan_of(answer, settings)
-        record = filters.mod_wsgi_record(answer, settings, plan)
+        plan = mod_wsgi_plan.plan(settings, answer)
+        record = mod_wsgi_plan.record(settings, answer, plan)
         relative = Path(plan["wheel"]).relative_to(cache)
         assert os.path.normpath(plan["wheel"]) == plan["wheel"]
         assert relative.parts == ("host-build1", plan["key"], plan["wheel_name"])
@@ -395,64 +393,15 @@ BUILT = {"changed": True, "wheel": f"/var/cache/modwsgi/key/{NAME}", "wheel_sha2
 
 
 class TestActions:
-    @pytest.mark.parametrize(
-        ("plugin", "options", "answer", "key"),
-        [
-            (mod_wsgi_interpreter, {}, ANSWER, "architecture"),
-            (httpd_preflight, {"packages": []}, {"host": DESCRIPTION, "missing_packages": []}, "missing_packages"),
-        ],
-    )
-    def test_an_answer_is_checked_before_it_is_registered(
-        self, plugin: Any, options: Any, answer: Any, key: str
-    ) -> None:
-        made, _ = action(plugin, {"host": "web1", **options}, {**answer, "changed": False, "ansible_facts": {"a": 1}})
+    def test_an_answer_is_checked_before_it_is_registered(self) -> None:
+        made, _ = action(
+            mod_wsgi_interpreter, {"host": "web1"}, {**ANSWER, "changed": False, "ansible_facts": {"a": 1}}
+        )
         result = made.run(None, {})
-        assert {name: result[name] for name in answer} == answer
+        assert {name: result[name] for name in ANSWER} == ANSWER
         assert "ansible_facts" not in result
-        made, _ = action(plugin, {"host": "web1", **options}, {**answer, key: ABOVE})
-        with pytest.raises(AnsibleActionFail, match=f"Host web1 answers .* as {key}"):
-            made.run(None, {})
-
-    QUESTIONS = {"python": "3.11", "version": "6.1.1", "install_method": "source", "build_record": "/var/lib/record"}
-
-    def test_what_the_preflight_of_the_server_has_asked_is_not_asked_again(self) -> None:
-        told = {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": {"answer": ANSWER, "more": 1}}
-        made, _ = action(httpd_preflight, {"host": "web1", "mod_wsgi": self.QUESTIONS}, told)
-        asked = made.run(None, {})["mod_wsgi"]
-        assert asked == {"answer": ANSWER, "questions": self.QUESTIONS}
-        made, _ = action(mod_wsgi_interpreter, {"host": "web1", **self.QUESTIONS, "asked": asked}, {})
-        made._execute_module = MagicMock(side_effect=AssertionError("the host is asked"))
-        assert made.run(None, {}) == {**ANSWER, "changed": False}
-
-    def test_other_questions_are_asked(self) -> None:
-        asked = {"answer": {}, "questions": {**self.QUESTIONS, "python": "3.12"}}
-        made, _ = action(mod_wsgi_interpreter, {"host": "web1", **self.QUESTIONS, "asked": asked}, ANSWER)
-        assert made.run(None, {})["architecture"] == ANSWER["architecture"]
-
-    def test_what_is_wrong_with_the_interpreter_is_told_by_the_role_that_needs_it(self) -> None:
-        told = {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": {"problem": "No Python."}}
-        made, _ = action(httpd_preflight, {"host": "web1", "mod_wsgi": self.QUESTIONS}, told)
-        asked = made.run(None, {})["mod_wsgi"]
-        made, _ = action(mod_wsgi_interpreter, {"host": "web1", **self.QUESTIONS, "asked": asked}, {})
-        with pytest.raises(AnsibleActionFail, match=r"^No Python\.$"):
-            made.run(None, {})
-
-    @pytest.mark.parametrize(
-        "told",
-        [
-            {"answer": {**ANSWER, "architecture": ABOVE}},
-            {"answer": None},
-            {},
-            {"problem": ["a"]},
-            {"problem": ""},
-            "no",
-            7,
-        ],
-    )
-    def test_what_is_asked_together_is_checked_as_well(self, told: Any) -> None:
-        answer = {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": told}
-        made, _ = action(httpd_preflight, {"host": "web1", "mod_wsgi": self.QUESTIONS}, answer)
-        with pytest.raises(AnsibleActionFail, match="Host web1 answers"):
+        made, _ = action(mod_wsgi_interpreter, {"host": "web1"}, {**ANSWER, "architecture": ABOVE})
+        with pytest.raises(AnsibleActionFail, match=r"Host web1 answers .* as architecture"):
             made.run(None, {})
 
     @pytest.mark.parametrize("missing", [["shop", ABOVE], ABOVE, "shopping", {"shop": 1}, [["shop"]], 7])

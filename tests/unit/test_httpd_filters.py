@@ -6,8 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.filter.httpd import module_files, removed_files, return_report
+from ansible_collections.modwsgi.deploy.plugins.filter.httpd import return_report
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd_base import (
+    FileNameError,
+    module_files,
+    removed_files,
+)
 
 BAD_NAMES = ["../../passwd", "a/b", "", "status\n", "a\0b", "-x", "two words"]
 
@@ -15,14 +19,14 @@ BAD_NAMES = ["../../passwd", "a/b", "", "status\n", "a\0b", "-x", "two words"]
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_is_no_module_is_refused(name: str) -> None:
     for arguments in (([name], [], []), ([], [name], [])):
-        with pytest.raises(AnsibleFilterError, match=r"^httpd_modules, .* contains .*; write it like rewrite\.$"):
+        with pytest.raises(FileNameError, match=r"^httpd_modules, .* contains .*; write it like rewrite\.$"):
             module_files(*arguments)
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 @pytest.mark.parametrize(("kind", "key"), [("conf", "httpd_removed_configurations"), ("sites", "httpd_removed_sites")])
 def test_a_name_that_is_no_file_of_the_distribution_is_refused(name: str, kind: str, key: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=f"^{key} contains "):
+    with pytest.raises(FileNameError, match=f"^{key} contains "):
         removed_files([name], kind)
 
 

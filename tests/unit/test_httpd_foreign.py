@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.filter import httpd as filters
 from ansible_collections.modwsgi.deploy.plugins.module_utils import (
     httpd_config,
     httpd_foreign,
@@ -22,7 +21,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import (
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import Journal
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import described
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import httpd_base
 from support import fake_httpd
 
 MAIN = """\
@@ -206,13 +207,13 @@ def test_vhosts_can_be_asked_by_name_address_port_and_paths(host: Host) -> None:
 
 def test_no_module_is_disabled_beside_sites_of_others(host: Host) -> None:
     host.write("sites-enabled/old.conf", OLD_SITE)
-    alone = filters.module_files(["alias"], ["dir"], ["alias"])
+    alone = httpd_base.module_files(["alias"], ["dir"], ["alias"])
     assert {file["path"] for file in alone if file.get("absent")} == {
         "mods-enabled/alias.conf",
         "mods-enabled/dir.load",
         "mods-enabled/dir.conf",
     }
-    beside = filters.module_files(["alias"], ["dir"], ["alias"], host.find())
+    beside = httpd_base.module_files(["alias"], ["dir"], ["alias"], host.find())
     assert [file["path"] for file in beside] == ["mods-enabled/alias.load"]
 
 
@@ -305,10 +306,10 @@ def test_a_vhost_on_one_address_of_those_that_others_answer_on_is_refused(host: 
 
 def test_ours_listen_only_where_others_do_not(host: Host) -> None:
     host.write("sites-enabled/tool.conf", WSGI_SITE)
-    listeners = filters.listeners([80, 443, 8080, 8081], 8079)
-    ports = [each["port"] for each in filters.uncovered_listeners(listeners, host.find(), ["mpm_event"])]
+    listeners = described([80, 443, 8080, 8081], 8079)
+    ports = [each["port"] for each in httpd_foreign.uncovered(listeners, host.find(), ["mpm_event"])]
     assert ports == [443, 8081, 8079]
-    ports = [each["port"] for each in filters.uncovered_listeners(listeners, host.find(), ["mpm_event", "ssl"])]
+    ports = [each["port"] for each in httpd_foreign.uncovered(listeners, host.find(), ["mpm_event", "ssl"])]
     assert ports == [8081, 8079]
 
 
@@ -365,7 +366,7 @@ def test_another_mpm_is_refused(host: Host) -> None:
     (host.root / "mods-enabled/mpm_event.load").unlink()
     host.enable("mods", "mpm_prefork.load", "LoadModule mpm_prefork_module x\n")
     host.write("sites-enabled/old.conf", OLD_SITE)
-    problems = filters.foreign_problems(host.find(), "web1", filters.listeners([80], 8079), ["mpm_event"])
+    problems = httpd_foreign.server_problems(host.find(), "web1", described([80], 8079), ["mpm_event"])
     assert problems == [
         f"httpd of host web1 serves sites of others ({host.root}/sites-enabled/old.conf) with mpm_prefork, and "
         "httpd_modules has mpm_event; httpd loads one of them, so move those sites to mpm_event "
@@ -375,7 +376,7 @@ def test_another_mpm_is_refused(host: Host) -> None:
 
 def test_an_address_of_others_under_a_port_of_ours_is_refused(host: Host) -> None:
     host.write("sites-enabled/old.conf", "Listen 192.0.2.1:8000\n" + OLD_SITE)
-    problems = filters.foreign_problems(host.find(), "web1", filters.listeners([8000], 8079), ["mpm_event"])
+    problems = httpd_foreign.server_problems(host.find(), "web1", described([8000], 8079), ["mpm_event"])
     assert problems == [
         f"httpd_listen of host web1 has 8000, and {host.root}/sites-enabled/old.conf, line 1, has Listen "
         "192.0.2.1:8000, which cannot both be bound; write 192.0.2.1:8000 in httpd_listen, or Listen without an "
@@ -386,13 +387,13 @@ def test_an_address_of_others_under_a_port_of_ours_is_refused(host: Host) -> Non
 def test_a_site_of_the_main_server_is_refused_where_a_vhost_would_take_its_place(host: Host) -> None:
     (host.root / "sites-enabled/000-default.conf").unlink()
     host.write("conf-enabled/old.conf", "DocumentRoot /srv/old\n")
-    problems = filters.foreign_problems(host.find(), "web1", filters.listeners([80], 8079), ["mpm_event"])
+    problems = httpd_foreign.server_problems(host.find(), "web1", described([80], 8079), ["mpm_event"])
     assert problems == [
         f"{host.root}/conf-enabled/old.conf, line 1 (documentroot), of host web1 is served by httpd's main server on "
         "port 80, which answers nothing there once a vhost does; put it into a <VirtualHost *:80> of its own, or leave "
         "that port out of httpd_listen."
     ]
-    assert filters.foreign_problems(host.find(), "web1", filters.listeners([8000], 8079), ["mpm_event"]) == []
+    assert httpd_foreign.server_problems(host.find(), "web1", described([8000], 8079), ["mpm_event"]) == []
 
 
 @pytest.mark.parametrize(
@@ -418,7 +419,7 @@ def test_an_application_may_answer_unknown_names_on_a_port_of_its_own(host: Host
 
 
 def test_a_host_of_our_own_has_no_such_problems() -> None:
-    assert filters.foreign_problems({}, "web1", filters.listeners([80], 8079), ["mpm_event"]) == []
+    assert httpd_foreign.server_problems({}, "web1", described([80], 8079), ["mpm_event"]) == []
     assert httpd_foreign.application_problems({}, [{"name": "shop", "default_vhost": True}]) == []
     assert httpd_foreign.python_problem({}, "web1", "3.13") == ""
 

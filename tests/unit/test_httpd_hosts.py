@@ -13,6 +13,7 @@ from ansible_collections.modwsgi.deploy.plugins.filter import httpd as filters
 from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_hosts, httpd_processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import Listener
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import httpd_base
 
 BOOKWORM = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID=debian\n'
 
@@ -92,7 +93,7 @@ def test_addresses_of_the_kernels_tables_are_read() -> None:
 
 def test_modules_are_enabled_with_their_configuration_and_unused_ones_disabled() -> None:
     files = {
-        entry["path"]: entry for entry in filters.module_files(["status", "mime", "dir"], ["dir", "env"], ["status"])
+        entry["path"]: entry for entry in httpd_base.module_files(["status", "mime", "dir"], ["dir", "env"], ["status"])
     }
     assert files["mods-enabled/mime.conf"]["optional"] is True
     assert files["mods-enabled/status.conf"]["absent"] is True

@@ -13,6 +13,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance impo
     UnknownInstanceError,
     instance,
 )
+from support.preflight import base
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/httpd"
 
@@ -45,7 +46,7 @@ def test_the_role_offers_the_instances_that_are_known() -> None:
 
 
 def test_what_only_a_host_has_is_not_written_into_a_container() -> None:
-    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
-    everywhere = [file["path"] for file in variables["__httpd_own_files"] + variables["__httpd_container_files"]]
-    assert [path for path in everywhere if re.search("systemd|tmpfiles|logrotate|drain|reap|unit", path)] == []
-    assert "__httpd_host_files if __httpd_instance.unit else __httpd_container_files" in variables["__httpd_files"]
+    container = base(httpd_instance="container", httpd_manage_service=False, httpd_private_port=8079)
+    only = re.compile("systemd|tmpfiles|logrotate|drain|reap|unit")
+    assert [file["path"] for file in container.files() if only.search(file["path"])] == []
+    assert [file["path"] for file in base().files() if only.search(file["path"])] != []

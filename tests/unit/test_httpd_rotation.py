@@ -3,20 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import jinja2
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
-
-TEMPLATE = Path(__file__).resolve().parents[2] / "roles/httpd/templates/logrotate.conf.j2"
+from support.preflight import base
 
 
 def test_rotation_tells_httpd_nothing_and_keeps_the_days_that_are_set() -> None:
-    environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)
-    text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        __httpd_instance=instance(), httpd_log_retention_days="21"
-    )
-    lines = [line.strip() for line in text.splitlines() if not line.startswith("#")]
+    files = {file["path"]: file for file in base(httpd_log_retention_days="21").files()}
+    lines = files["/etc/logrotate.d/apache2"]["content"].splitlines()
+    lines = [line.strip() for line in lines if not line.startswith("#")]
     assert lines[0] == "/var/log/apache2/*.log {"
     assert {"daily", "rotate 21", "copytruncate"} <= set(lines)
     assert not {"postrotate", "prerotate", "create"} & {line.partition(" ")[0] for line in lines}

@@ -572,8 +572,10 @@ class TestOrderer:
         assert mod_wsgi_plan.orderer("c", plans, plans) == ""
 
     def test_hosts_without_a_plan_are_passed_over(self, plans):
-        hostvars = {name: {"plan": plan} for name, plan in plans.items()} | {"web0": {}}
-        assert filters.mod_wsgi_orderer("a", ["web0", *plans], hostvars, "plan") == "web2"
+        preflights = {name: {"mod_wsgi_plan": plan} for name, plan in plans.items()}
+        hostvars = {name: {"modwsgi_preflight": each} for name, each in preflights.items()}
+        hostvars |= {"web0": {}, "web9": {"modwsgi_preflight": {"failed": True}}}
+        assert filters.mod_wsgi_orderer("a", ["web0", "web9", *plans], hostvars) == "web2"
 
     def test_the_second_build_is_anothers(self, plans):
         for plan in plans.values():

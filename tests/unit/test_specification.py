@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.filter.specification import FilterModule, unknown_variables
 from ansible_collections.modwsgi.deploy.plugins.module_utils.specification import (
     RoleSpecification,
     SpecificationError,
+    describe_unknown,
     load_role,
     unknown_names,
 )
@@ -30,6 +29,12 @@ def fixture_roles(tmp_path: Path) -> Path:
     )
     write_role(tmp_path / "wsgi_app", {"main": {"options": {"wsgi_apps": {}, "wsgi_app_root": {}}}})
     return tmp_path
+
+
+def unknown_variables(names: list[str], role: str, roles_directory: Path) -> list[str]:
+    """The sentence about those of these that the role does not know."""
+    unknown = unknown_names(names, load_role(roles_directory / role))
+    return [describe_unknown(unknown, role)] if unknown else []
 
 
 def write_role(directory: Path, entry_points: dict, facts: dict | None = None) -> None:
@@ -84,19 +89,15 @@ def test_a_role_without_specification_is_an_error(tmp_path: Path) -> None:
         load_role(tmp_path / "ghost")
 
 
-def test_the_filter_names_a_role_without_specification(tmp_path: Path) -> None:
-    with pytest.raises(AnsibleFilterError, match="declares no argument_specs"):
-        unknown_variables(["ghost_x"], role="ghost", roles_directory=tmp_path)
+def test_a_role_without_specification_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecificationError, match="declares no argument_specs"):
+        load_role(tmp_path / "ghost")
 
 
 def test_a_declaration_that_is_not_a_mapping_is_an_error(roles: Path) -> None:
     (roles / "httpd" / "meta" / "published_facts.yml").write_text("- httpd_host\n")
     with pytest.raises(SpecificationError, match=r"published_facts.yml must hold a mapping, not list"):
         load_role(roles / "httpd")
-
-
-def test_the_filter_is_offered_to_ansible() -> None:
-    assert FilterModule().filters() == {"unknown_variables": unknown_variables}
 
 
 def test_a_removed_variable_is_answered_with_what_took_its_place() -> None:

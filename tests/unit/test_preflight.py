@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The preflight checks, asks and plans; what it knows counts in its own play, and what a host says is checked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.modwsgi.deploy.plugins.action import preflight as plugin
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError, decoded
+from support.preflight import DESCRIPTION, base
+
+INTERPRETER = {
+    "executable": "/usr/bin/python3.11",
+    "version": "3.11",
+    "full_version": "3.11.2",
+    "prefix": "/usr",
+    "abi": "cp311",
+    "libpython": "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
+    "extension_suffix": ".cpython-311-x86_64-linux-gnu.so",
+    "headers": True,
+    "installed": True,
+    "from_distribution": True,
+}
+INSPECTION: dict[str, Any] = {
+    "interpreter": INTERPRETER,
+    "distribution": "debian12",
+    "architecture": "x86_64",
+    "httpd_api": 20120211,
+    "missing_packages": [],
+    "installation": {},
+    "build_tools_recorded": False,
+}
+FOUND: dict[str, Any] = {"steps": ["switch"], "git": True, "releases": {"shop": {}}, "venvs": {}, "certificates": {}}
+
+
+class Machine:
+    """Answers as the modules do, and counts the questions."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            "httpd_preflight": {"host": copy.deepcopy(DESCRIPTION), "missing_packages": []},
+            "mod_wsgi_interpreter": INSPECTION,
+            "wsgi_inspect": FOUND,
+        }
+        self.asked: list[str] = []
+        self.arguments: dict[str, dict[str, Any]] = {}
+
+    def ask(self, module: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
+        """What a module would say."""
+        self.asked.append(module)
+        self.arguments[module] = arguments
+        answer = self.answers[module]
+        if "mod_wsgi" in arguments:
+            answer = {**answer, "mod_wsgi": {"answer": self.answers["mod_wsgi_interpreter"]}}
+        return {**answer, "changed": False}
+
+
+@pytest.fixture(name="machine")
+def fixture_machine() -> Machine:
+    """A host that is fit."""
+    return Machine()
+
+
+@pytest.fixture(name="variables")
+def fixture_variables(tmp_path: Path) -> dict[str, Any]:
+    """Variables with one application."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "wsgi.py").touch()
+    shop = {
+        "name": "shop",
+        "server_name": "shop.example",
+        "source": {"directory": str(tmp_path / "source")},
+        "script": "wsgi.py",
+        "environment": {"SECRET": "wisdom"},
+    }
+    return {
+        "groups": {"all": ["web1"]},
+        "inventory_hostname": "web1",
+        "wsgi_apps": [shop],
+        "mod_wsgi_wheel_cache": str(tmp_path / "wheels"),
+    }
+
+
+def run(machine: Machine, variables: dict[str, Any], *roles: str, known: Any = None) -> dict[str, Any]:
+    """The preflight of some roles; of all when none is named."""
+    return Preflight(roles or ROLES, "web1", variables, machine.ask, known).run()
+
+
+class TestPlan:
+    def test_all_three_roles_ask_two_modules(self, machine: Machine, variables: dict[str, Any]) -> None:
+        found = run(machine, variables)
+        assert machine.asked == ["httpd_preflight", "wsgi_inspect"]
+        assert found["httpd_host"] == DESCRIPTION
+        assert found["mod_wsgi_plan"]["action"] == "build"
+        assert [application["name"] for application in found["wsgi_app_applications"]] == ["shop"]
+        assert found["wsgi_app_inspection"] == FOUND
+        assert found["roles"] == list(ROLES)
+
+    def test_the_files_are_those_that_go_live(self, machine: Machine, variables: dict[str, Any]) -> None:
+        found = run(machine, variables)
+        expected = base(tuple(variables["wsgi_apps"])).files()
+        assert decoded(found["httpd_files"]) == expected
+        assert machine.arguments["wsgi_inspect"]["configuration"] == {
+            "httpd": found["httpd_files"],
+            "mod_wsgi": found["mod_wsgi_files"],
+        }
+
+    def test_no_secret_is_in_what_is_registered(self, machine: Machine, variables: dict[str, Any]) -> None:
+        assert "wisdom" not in str(run(machine, variables))
+        assert decoded(machine.arguments["wsgi_inspect"]["environments"]) == {"shop": {"SECRET": "wisdom"}}
+
+    def test_what_was_asked_in_this_play_is_not_asked_again(self, machine: Machine, variables: dict[str, Any]) -> None:
+        known = run(machine, variables)
+        machine.asked.clear()
+        variables["httpd_timeout"] = 59
+        again = run(machine, variables, known=known)
+        assert machine.asked == ["wsgi_inspect"], "the play may have brought sources and certificates"
+        texts = [file.get("content", "") for file in decoded(again["httpd_files"])]
+        assert any("\nTimeout 59\n" in text for text in texts), "the play has set another value meanwhile"
+
+    @pytest.mark.parametrize(
+        ("name", "value", "module"),
+        [("httpd_listen", [81], "httpd_preflight"), ("mod_wsgi_python", "3.12", "mod_wsgi_interpreter")],
+    )
+    def test_another_question_is_asked(
+        self, machine: Machine, variables: dict[str, Any], name: str, value: Any, module: str
+    ) -> None:
+        known = run(machine, variables, "httpd", "mod_wsgi")
+        machine.asked.clear()
+        run(machine, {**variables, name: value}, "httpd", "mod_wsgi", known=known)
+        assert machine.asked == [module]
+
+    def test_what_the_role_has_installed_is_looked_at_again(self, machine: Machine, variables: dict[str, Any]) -> None:
+        known = run(machine, variables, "httpd", "mod_wsgi")
+        known["asked"] = {**known["asked"], "mod_wsgi": {}}  # as roles/mod_wsgi/tasks/install.yml leaves it
+        machine.asked.clear()
+        run(machine, variables, "mod_wsgi", known=known)
+        assert machine.asked == ["mod_wsgi_interpreter"]
+
+    def test_a_role_alone_is_planned_alone(self, machine: Machine, variables: dict[str, Any]) -> None:
+        found = run(machine, variables, "httpd")
+        assert machine.asked == ["httpd_preflight"]
+        assert "mod_wsgi" not in machine.arguments["httpd_preflight"]
+        assert found["roles"] == ["httpd"]
+
+    def test_applications_without_their_server_are_refused(self, machine: Machine, variables: dict[str, Any]) -> None:
+        with pytest.raises(PreflightError, match=r"^Nothing is known of host web1 yet; apply the role"):
+            run(machine, variables, "wsgi_app")
+        assert machine.asked == []
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"httpd_lisen": [80]}, r"httpd_lisen \(did you mean httpd_listen\?\) is not known"),
+            ({"httpd_log_level": "loud"}, "value of httpd_log_level must be one of"),
+            ({"mod_wsgi_python": "three"}, 'mod_wsgi_python of host web1 is "three"'),
+            ({"wsgi_app_keep_releases": 0}, "wsgi_app_keep_releases is less than 1, and the current release"),
+            ({"wsgi_app_build_size": 7}, "wsgi_app_build_size is less than 1048576"),
+            ({"wsgi_apps": [{"name": "shop"}]}, "missing required arguments"),
+        ],
+    )
+    def test_variables_are_refused_before_the_host_is_asked(
+        self, machine: Machine, variables: dict[str, Any], changes: dict[str, Any], sentence: str
+    ) -> None:
+        with pytest.raises(PreflightError, match=sentence):
+            run(machine, {**variables, **changes})
+        assert machine.asked == []
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"httpd_reap_stuck_children": True}, "httpd_reap_stuck_children needs systemd"),
+            ({"httpd_log_destination": "journal"}, "httpd_log_destination of host web1 is journal"),
+        ],
+    )
+    def test_what_the_host_cannot_do_is_refused(
+        self, machine: Machine, variables: dict[str, Any], changes: dict[str, Any], sentence: str
+    ) -> None:
+        machine.answers["httpd_preflight"]["host"]["service_manager"] = "none"
+        with pytest.raises(PreflightError, match=sentence):
+            run(machine, {**variables, **changes})
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"httpd_instance": "container"}, "has no service to manage; set httpd_manage_service to false"),
+            ({"httpd_environment": {"lower": 1}}, "httpd_environment has lower, which is no name of a variable"),
+            ({"httpd_environment": {"UPPER": 1}}, "httpd_environment of host web1 is for containers"),
+            ({"httpd_extra_modules": ["../../passwd"]}, r"contains '../../passwd'"),
+            ({"httpd_server_name": "a\nb"}, "httpd_server_name"),
+            ({"httpd_stop_timeout": 1}, "httpd_stop_timeout is 1"),
+            ({"httpd_max_request_workers": 7}, r"httpd_max_request_workers \(7\)"),
+        ],
+    )
+    def test_what_httpd_cannot_carry_is_refused(
+        self, machine: Machine, variables: dict[str, Any], changes: dict[str, Any], sentence: str
+    ) -> None:
+        with pytest.raises(PreflightError, match=sentence):
+            run(machine, {**variables, **changes}, "httpd")
+
+    def test_a_role_for_sites_is_refused_in_an_image(self, machine: Machine, variables: dict[str, Any]) -> None:
+        image = {"httpd_instance": "container", "httpd_manage_service": False, "httpd_private_port": 8079}
+        with pytest.raises(PreflightError, match="remove the role wsgi_app from the play"):
+            run(machine, {**variables, **image})
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("steps", ["reboot"]),
+            ("steps", "switch"),
+            ("git", "yes"),
+            ("releases", {"other": {}}),
+            ("venvs", []),
+            ("certificates", {"../x": {}}),
+        ],
+    )
+    def test_what_the_host_says_of_applications_is_looked_at(
+        self, machine: Machine, variables: dict[str, Any], key: str, value: Any
+    ) -> None:
+        machine.answers["wsgi_inspect"] = {**FOUND, key: value}
+        with pytest.raises(PreflightError, match=f"Host web1 answers .* as {key}, which is not"):
+            run(machine, variables)
+
+    def test_what_the_host_says_of_itself_is_looked_at(self, machine: Machine, variables: dict[str, Any]) -> None:
+        machine.answers["mod_wsgi_interpreter"] = {**INSPECTION, "architecture": "x/../.."}
+        with pytest.raises(PreflightError, match=r"Host web1 answers .* as architecture"):
+            run(machine, variables)
+
+    def test_what_is_wrong_with_the_python_is_told_as_the_host_says_it(
+        self, machine: Machine, variables: dict[str, Any]
+    ) -> None:
+        machine.ask = lambda *_: {  # type: ignore[method-assign]
+            "host": DESCRIPTION,
+            "missing_packages": [],
+            "mod_wsgi": {"problem": "No Python."},
+        }
+        with pytest.raises(PreflightError, match=r"^No Python\.$"):
+            run(machine, variables)
+
+
+def test_every_role_declares_what_the_preflight_takes() -> None:
+    assert {f"mod_wsgi_{name}" for name in preflight.MODULE_SETTINGS} <= set(settings.options("mod_wsgi"))
+    assert set(preflight.LEAST) <= set(settings.options("wsgi_app"))
+
+
+class TestAction:
+    def made(self, machine: Machine, play: str, **arguments: Any) -> Any:
+        """The action in a play, with the host that it asks."""
+        task = SimpleNamespace(
+            args=arguments, async_val=0, check_mode=False, _parent=SimpleNamespace(_play=SimpleNamespace(_uuid=play))
+        )
+        made = plugin.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
+        made._templar.template = lambda value: value
+        made._execute_module = lambda name, arguments, **_: machine.ask(name.rpartition(".")[2], arguments)
+        return made
+
+    def test_a_plan_that_holds_is_taken(self, machine: Machine, variables: dict[str, Any]) -> None:
+        found = self.made(machine, "one", roles=list(ROLES), hold=True).run(None, variables)
+        machine.asked.clear()
+        for role in ROLES:
+            again = self.made(machine, "one", roles=[role]).run(None, {**variables, "modwsgi_preflight": found})
+            assert {**again, "changed": False} == {**found, "changed": False}
+        assert machine.asked == []
+
+    def test_a_plan_of_another_play_is_not_taken(self, machine: Machine, variables: dict[str, Any]) -> None:
+        found = self.made(machine, "one", roles=list(ROLES), hold=True).run(None, variables)
+        machine.asked.clear()
+        later = {**variables, "modwsgi_preflight": found, "httpd_timeout": 59}
+        again = self.made(machine, "two", roles=list(ROLES)).run(None, later)
+        assert machine.asked == ["httpd_preflight", "wsgi_inspect"]
+        assert again["httpd_files"] != found["httpd_files"]
+
+    def test_a_plan_that_does_not_hold_is_made_again(self, machine: Machine, variables: dict[str, Any]) -> None:
+        found = self.made(machine, "one", roles=list(ROLES)).run(None, variables)
+        machine.asked.clear()
+        self.made(machine, "one", roles=["wsgi_app"]).run(None, {**variables, "modwsgi_preflight": found})
+        assert machine.asked == ["wsgi_inspect"]
+
+    def test_a_module_that_fails_is_told_in_its_own_words(self, machine: Machine, variables: dict[str, Any]) -> None:
+        machine.answers["httpd_preflight"] = {"failed": True, "msg": "Port 80 of web1 is in use."}
+        with pytest.raises(AnsibleActionFail, match=r"^Port 80 of web1 is in use\.$"):
+            self.made(machine, "one", roles=["httpd"]).run(None, variables)
+
+    @pytest.mark.parametrize("roles", [[], ["nginx"], None])
+    def test_other_roles_are_refused(self, machine: Machine, variables: dict[str, Any], roles: Any) -> None:
+        with pytest.raises(AnsibleActionFail, match="takes a list of httpd, mod_wsgi, wsgi_app"):
+            self.made(machine, "one", roles=roles).run(None, variables)
