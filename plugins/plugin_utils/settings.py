@@ -49,8 +49,8 @@ def unknown(role: str, names: Iterable[str]) -> list[str]:
 def checked(role: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The variables of a role with their types and defaults, from those that are set.
 
-    A mapping whose keys are declared, or a list of such, is as it was set: what its keys are by default is decided where
-    they are read.
+    A mapping whose keys are declared, or a list of such, is as it was set: where they are read it is decided what they
+    are by default.
 
     Raises SettingsError with a sentence for each that cannot be what the specification says.
     """
