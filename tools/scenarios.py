@@ -133,7 +133,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run them; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", nargs="?", default="test", help="what Molecule is to do with each (default: test)")
+    parser.add_argument("--list", action="store_true", help="only say which scenarios there are")
     options = parser.parse_args(arguments)
+    if options.list:
+        print(*scenarios(ROOT), sep="\n")
+        return 0
     with tempfile.TemporaryDirectory(prefix="modwsgi-reports-") as reports:
         runner = Runner(options.action, Path(reports))
         outcomes = [outcome for names in steps(scenarios(ROOT)) for outcome in runner.step(names)]

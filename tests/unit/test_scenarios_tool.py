@@ -40,6 +40,11 @@ def test_what_others_need_comes_first_and_what_measures_runs_alone() -> None:
     assert scenarios.steps(["shutdown"]) == [("shutdown",)]
 
 
+def test_each_is_listed_for_a_job_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert scenarios.main(["--list"]) == 0
+    assert capsys.readouterr().out.split() == scenarios.scenarios(scenarios.ROOT)
+
+
 def test_all_run_and_the_failed_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
