@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
         try:
             found = preflight.run()
         except PreflightError as error:
-            raise AnsibleActionFail(str(error)) from error
+            # Not raised: Ansible would put words of its own before it.
+            return {**result, "failed": True, "msg": str(error)}
         hold = boolean(self._task.args.get("hold", False))
         if self._warnings:
             result["warnings"] = self._warnings
