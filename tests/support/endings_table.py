@@ -175,7 +175,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     page = PAGE.read_text(encoding="utf-8")
     replace(page, "")  # before the minutes, not after them
-    if HOSTS != EVERY_HOST:
+    if set(HOSTS) != set(EVERY_HOST):
         raise SystemExit(
             "shutdown-table: the table has a column for each host: `make shutdown-table` makes all of them."
         )
