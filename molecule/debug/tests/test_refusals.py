@@ -85,7 +85,7 @@ def test_the_playbook_says_what_to_type(machine: ManagedHost, told: Deployment) 
     ("name", "sentence"),
     [
         ("nothing", "No application is named; say which one, for example with -e app=shop."),
-        ("blog", "There is no application blog on this host (there is: shop, watched)."),
+        ("blog", "wsgi-debug: There is no application blog on this host (there is: shop, watched)."),
     ],
 )
 def test_the_playbook_refuses_what_it_cannot_do(told: Deployment, name: str, sentence: str) -> None:
