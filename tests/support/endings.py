@@ -20,6 +20,9 @@ PROGRAM = Path(__file__).with_name("measure_endings.py")
 QUICK = 2.0
 """Seconds in which whatever is not held up has ended; measured 0.02 to 1.1 (Debian 12 and 13, 2026-11)."""
 
+LEAST_LIMIT = 2.8
+"""Seconds: httpd's shortest limit is 3, and a look at the clock comes before it. What ended sooner ended by itself."""
+
 OLD, NEW, NEWEST = EVERY_HOST = ("shutdown-debian12-old", "shutdown-debian12", "shutdown-debian13")
 """Python 3.11 with mod_wsgi 4.9.1, Python 3.11 with 6.1.1, Python 3.13 with 6.1.1."""
 
@@ -91,7 +94,7 @@ class Ending:
     @property
     def hung(self) -> bool:
         """Whether something held it up, so that only a limit, or nothing, ended it."""
-        return self.seconds is None or self.seconds >= QUICK
+        return self.seconds is None or self.seconds >= LEAST_LIMIT
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def as_converged() -> None:
         set_up(True, GLOBAL)
 
 
-def on_all_hosts(work: Any) -> dict[str, Any]:
-    """What `work(host)` returns for each host; two hosts work at the same time, since more would measure each other."""
-    with ThreadPoolExecutor(2) as pool:
+def on_all_hosts(work: Any, at_once: int = 1) -> dict[str, Any]:
+    """What `work(host)` returns for each host; one after the other, since another scenario may run beside this one."""
+    with ThreadPoolExecutor(at_once) as pool:
         return dict(zip(HOSTS, pool.map(work, HOSTS), strict=True))

@@ -79,10 +79,10 @@ def measure_setting(destroy: bool) -> dict[str, Measured]:
     for group, ways in (("%{GLOBAL}", global_ways), ("named", named_ways)):
         say(f"toggle {'On' if destroy else 'Off'}, application group of the embedded application {group}")
         set_up(destroy, group)
-        for host, measured in on_all_hosts(lambda host, ways=ways: children(host, ways)).items():
+        for host, measured in on_all_hosts(lambda host, ways=ways: children(host, ways), len(HOSTS)).items():
             found[host] |= measured
     for work in (daemon_processes, hand_written):
-        for host, measured in on_all_hosts(work).items():
+        for host, measured in on_all_hosts(work, len(HOSTS)).items():
             found[host] |= measured
     return found
 

@@ -12,6 +12,7 @@ from support.endings import (
     HAND_WRITTEN,
     HAND_WRITTEN_EMBEDDED,
     HOSTS,
+    LEAST_LIMIT,
     NAMED,
     NEW,
     NEWEST,
@@ -37,7 +38,12 @@ DAEMON_HANGS = {
 """Where Python waits for a thread that never ends: always in %{GLOBAL}, in a named group not with every pair."""
 EMBEDDED_NAMED_HANGS = {OLD, NEWEST}
 
-LIMITS = {"stop": (2.8, 4.5), "graceful stop": (3.6, 5.5), "reload": (2.8, 4.5), "told to go": (4.7, 6.5)}
+LIMITS = {
+    "stop": (LEAST_LIMIT, 4.5),
+    "graceful stop": (3.6, 5.5),
+    "reload": (LEAST_LIMIT, 4.5),
+    "told to go": (4.7, 6.5),
+}
 """Seconds after which a daemon process that hangs is ended: httpd's 3 s (a graceful stop looks once a second), or
 shutdown-timeout, 5 s."""
 CHILD_LIMIT = (9.0, 12.5)
