@@ -105,9 +105,10 @@ def test_what_older_roles_made_is_removed_unless_it_is_used(lab: Lab, programs: 
 
 def test_one_that_cannot_be_made_leaves_nothing(lab: Lab, programs: Programs) -> None:
     calls = programs(2)
-    sentence = r"^The test host with mod_wsgi 6\.1\.1 was not made \(no package list\): the log is .*/furnish\.log\.$"
+    sentence = r"^A task of molecule/shared/furnish\.yml failed for mod_wsgi 6\.1\.1: the log is .*/furnish\.log\.$"
     with pytest.raises(LabError, match=sentence):
         furnished.ensure(lab, Console(), BOOKWORM, HOST, "6.1.1")
     assert calls.read_text().splitlines()[-1] == "rm --force --volumes container-1"
     assert "commit" not in calls.read_text()
+    assert (lab.directory / "furnish.log").read_text() == "no package list\n"
     assert lab.recall("images", []) == []

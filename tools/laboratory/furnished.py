@@ -17,7 +17,7 @@ from tools.laboratory.console import Console, LabError
 from tools.laboratory.engine import docker
 from tools.laboratory.images import CLONE_LABEL
 from tools.laboratory.plays import play
-from tools.laboratory.process import last_words, run
+from tools.laboratory.process import run
 from tools.laboratory.state import Lab, content_hash
 from tools.laboratory.suites import Suite
 
@@ -78,8 +78,7 @@ def _furnish(lab: Lab, suite: Suite, host: str, module: str, image: str) -> None
                 lab, "furnish", ["--inventory", f"{container},", "--extra-vars", json.dumps(variables)], output
             )
         if status != 0:
-            said = last_words(log.read_text(encoding="utf-8", errors="replace"), 2)
-            raise LabError(f"The test host with mod_wsgi {module} was not made ({said}): the log is {log}.")
+            raise LabError(f"A task of molecule/shared/furnish.yml failed for mod_wsgi {module}: the log is {log}.")
         first_process = docker(["image", "inspect", "--format", "{{json .Config.Cmd}}", host]).strip()
         changes = [f"--change=CMD {first_process}", f"--change=LABEL {CLONE_LABEL}="]
         docker(["commit", *changes, container, image])

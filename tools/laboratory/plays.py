@@ -16,6 +16,8 @@ def play(lab: Lab, playbook: str, arguments: Sequence[str], output: IO[str] | No
     programs = lab.environment / "bin"
     command = [str(programs / "ansible-playbook"), *arguments, f"molecule/shared/{playbook}.yml"]
     environment = {**os.environ, "PATH": f"{programs}:{os.environ.get('PATH', '')}"}
+    if output:
+        environment["ANSIBLE_FORCE_COLOR"] = "0"  # Molecule's plays have colours
     return subprocess.run(
         command, cwd=lab.repository, env=environment, stdin=subprocess.DEVNULL, stdout=output,
         stderr=subprocess.STDOUT if output else None, check=False,
