@@ -79,10 +79,10 @@ def measure_setting(destroy: bool) -> dict[str, Measured]:
     for group, ways in (("%{GLOBAL}", global_ways), ("named", named_ways)):
         say(f"toggle {'On' if destroy else 'Off'}, application group of the embedded application {group}")
         set_up(destroy, group)
-        for host, measured in on_all_hosts(lambda host, ways=ways: children(host, ways)).items():
+        for host, measured in on_all_hosts(lambda host, ways=ways: children(host, ways), len(HOSTS)).items():
             found[host] |= measured
     for work in (daemon_processes, hand_written):
-        for host, measured in on_all_hosts(work).items():
+        for host, measured in on_all_hosts(work, len(HOSTS)).items():
             found[host] |= measured
     return found
 
@@ -175,7 +175,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     page = PAGE.read_text(encoding="utf-8")
     replace(page, "")  # before the minutes, not after them
-    if HOSTS != EVERY_HOST:
+    if set(HOSTS) != set(EVERY_HOST):
         raise SystemExit(
             "shutdown-table: the table has a column for each host: `make shutdown-table` makes all of them."
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of site.yml on one host under many names, each with variables of its own.
+"""One run of a playbook, as a rule site.yml, on one host under many names, each with variables of its own.
 
 For what ends before anything is changed: it costs a run, not one for each case. Whatever would be changed would be
 changed side by side, so a test looks at each name's recap.
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from support.deployment import Deployment, deploy
+from support.deployment import Deployment, play
 
 GROUP = "side_by_side"
 FORKS = 4
@@ -38,7 +38,12 @@ def inventory(container: str, cases: Mapping[str, Mapping[str, Any]]) -> dict[st
 
 def deploy_side_by_side(container: str, cases: Mapping[str, Mapping[str, Any]]) -> Deployment:
     """Run site.yml on the names alone; their variables win over those of the scenario's group."""
+    return play_side_by_side("site.yml", container, cases)
+
+
+def play_side_by_side(playbook: str, container: str, cases: Mapping[str, Mapping[str, Any]]) -> Deployment:
+    """Run a playbook on the names alone; their variables win over those of the scenario's group."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="side-by-side-") as file:
         json.dump(inventory(container, cases), file)
         file.flush()
-        return deploy("--inventory", file.name, "--limit", GROUP, "--forks", str(FORKS))
+        return play(playbook, "--inventory", file.name, "--limit", GROUP, "--forks", str(FORKS))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -128,3 +129,15 @@ def test_the_lab_installs_what_builds_are_tried_with(
     monkeypatch.setattr(machine, "install_packages", lambda _lab, _console, packages: installed.extend(packages))
     machine.ensure_python_for_accounts(Lab(tmp_path), Console())
     assert installed == (["python3-venv"] if root and found is None else [])
+
+
+def test_what_two_processes_remember_at_once_is_all_kept(tmp_path: Path) -> None:
+    program = "import sys; from pathlib import Path; from tools.laboratory.state import Lab\n"
+    program += "for number in range(50): Lab(Path(sys.argv[1])).add('images', [sys.argv[2] + str(number)])"
+    words = [sys.executable, "-c", program, str(tmp_path)]
+    writers = [subprocess.Popen([*words, name], cwd=Path(__file__).parents[2]) for name in "ab"]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert len(Lab(tmp_path).recall("images")) == 100
+    Lab(tmp_path).discard("images", "a7")
+    assert "a7" not in Lab(tmp_path).recall("images")
+    assert len(Lab(tmp_path).recall("images")) == 99

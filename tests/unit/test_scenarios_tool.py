@@ -35,9 +35,9 @@ def test_every_scenario_is_in_one_step() -> None:
 
 
 def test_what_others_need_comes_first_and_what_measures_runs_alone() -> None:
-    steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "shutdown", "upgrade"])
-    assert steps == [("default",), ("directives", "upgrade", "pythons", "refusals", "debug"), ("shutdown",)]
-    assert scenarios.steps(["shutdown"]) == [("shutdown",)]
+    steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "rollback", "upgrade"])
+    assert steps == [("default",), ("directives", "upgrade", "pythons", "refusals", "debug"), ("rollback",)]
+    assert scenarios.steps(["rollback"]) == [("rollback",)]
 
 
 def test_each_is_listed_for_a_job_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -310,6 +310,22 @@ def test_below_a_path_of_a_vhost_directives_are_for_that_path(raw: dict[str, Any
     ]
 
 
+@pytest.mark.parametrize(
+    ("mode", "script", "process_group"),
+    [("daemon", "launcher.py", "shop"), ("embedded", "embedded/shop.py", "%{GLOBAL}")],
+)
+@pytest.mark.parametrize("group", ["%{GLOBAL}", "named"])
+def test_the_application_is_loaded_when_the_process_starts(
+    raw: dict[str, Any], mode: str, script: str, process_group: str, group: str
+) -> None:
+    """As both options of the alias say. What the first request loads, 4.9.1 would have hang at its end."""
+    text = vhost(raw, mode=mode, application_group=group)
+    assert (
+        f"WSGIScriptAlias / /usr/local/lib/modwsgi/{script} process-group={process_group} application-group={group}\n"
+        in text
+    )
+
+
 def test_an_embedded_application_imports_into_httpds_processes(raw: dict[str, Any]) -> None:
     text = vhost(raw, mode="embedded", wsgi_directives={"import_scripts": [{"script": "warm.py"}]})
     assert "warm.py process-group=%{GLOBAL} application-group=%{GLOBAL}" in text

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.laboratory import engine, environment, hosts, images, machine, publishing, wsgi_images
+from tools.laboratory import engine, environment, furnished, hosts, images, machine, publishing, wsgi_images
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     image = commands.add_parser("image", help="print the name of a suite's test host image, which is made if need be")
     image.add_argument("suite", choices=SUITES)
     _add_interpreter(image)
+    image.add_argument(
+        "--mod-wsgi",
+        default="",
+        metavar="VERSION",
+        help="print on a second line that of one with httpd and this module for the suite's Python, made by the roles",
+    )
     image.set_defaults(command=_image)
 
     serving = commands.add_parser("images", help="build the images of images/versions.json, or some of them")
@@ -139,9 +145,13 @@ def _ensure_images(lab: Lab, console: Console, suites: Sequence[str]) -> None:
 
 
 def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    suite = SUITES[options.suite]
     with lab.locked():
         engine.ensure(lab, console)
-        print(images.ensure(lab, console, SUITES[options.suite], options.interpreter))
+        host = images.ensure(lab, console, suite, options.interpreter)
+        print(host)
+        if options.mod_wsgi:
+            print(furnished.ensure(lab, console, suite, host, options.mod_wsgi))
 
 
 def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:
@@ -150,8 +160,10 @@ def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:
         wanted = [wsgi_images.on_base(every, options.base_image, options.python, options.mod_wsgi, options.tag)]
     else:
         wanted = wsgi_images.chosen(every, options.python, options.mod_wsgi)
-    with lab.locked():
-        engine.ensure(lab, console)
+    # Minutes, in which hosts can be made.
+    with lab.locked("images"):
+        with lab.locked():
+            engine.ensure(lab, console)
         wsgi_images.ensure(lab, console, wanted)
     for name, size in wsgi_images.sizes(wanted).items():
         print(f"{name} {size:.0f} MB")
@@ -170,8 +182,9 @@ def _image_context(lab: Lab, console: Console, options: argparse.Namespace) -> N
 def _push(lab: Lab, console: Console, options: argparse.Namespace) -> None:
     where = publishing.destination(options.registry)
     wanted = wsgi_images.chosen(wsgi_images.versions(lab.repository), options.python, options.mod_wsgi)
-    with lab.locked():
-        engine.ensure(lab, console)
+    with lab.locked("images"):
+        with lab.locked():
+            engine.ensure(lab, console)
         found = publishing.built(console, wanted, all_of_them=bool(options.python or options.mod_wsgi))
         for pushed in publishing.push(console, found, where):
             print(pushed, flush=True)

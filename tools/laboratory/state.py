@@ -55,17 +55,27 @@ class Lab:
 
     def remember(self, key: str, value: Any) -> None:
         """Keeps a JSON value under a name; None forgets it."""
-        with self._lock:
+        with self._alone():
             self._write(key, value)
 
     def add(self, key: str, values: Iterable[str]) -> None:
         """Adds to the sorted list of texts kept under a name."""
-        with self._lock:
+        with self._alone():
             self._write(key, sorted({*self.recall(key, []), *values}))
+
+    def discard(self, key: str, value: str) -> None:
+        """Takes a text from the list kept under a name."""
+        with self._alone():
+            self._write(key, [kept for kept in self.recall(key, []) if kept != value])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread or process changes the memory meanwhile."""
+        with self._lock, self.locked("memory"):
+            yield
 
     def _write(self, key: str, value: Any) -> None:
         memory = {**self._read(), key: value}
-        self.directory.mkdir(exist_ok=True)
         new = self._memory.with_suffix(".new")
         known = {name: kept for name, kept in memory.items() if kept is not None}
         new.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
@@ -79,9 +89,9 @@ class Lab:
         return memory
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One at a time: hosts of a play ask for their image together."""
+    def locked(self, name: str = "lab") -> Iterator[None]:
+        """One at a time for each name: hosts of a play ask for their image together."""
         self.directory.mkdir(exist_ok=True)
-        with (self.directory / "lock").open("w") as lock:
+        with (self.directory / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

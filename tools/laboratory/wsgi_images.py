@@ -191,7 +191,8 @@ def ensure(lab: Lab, console: Console, wanted: Sequence[Image]) -> None:
     Raises:
         LabError: a base can neither be pulled nor bootstrapped, or an image cannot be built.
     """
-    bases = [base_arguments(lab, console, image) for image in wanted]
+    with lab.locked():  # hosts are made of the same ones
+        bases = [base_arguments(lab, console, image) for image in wanted]
     # Two at a time: a build waits for the network and for one core most of the time.
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(lambda image, base: _ensure_one(lab, console, image, base), wanted, bases))

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 from debugger import Session
-from support.deployment import play
+from support.deployment import Deployment, play
 from support.managed_host import ManagedHost
+from support.side_by_side import play_side_by_side
+
+ASKED: dict[str, dict[str, str]] = {"shop": {"app": "shop"}, "blog": {"app": "blog"}, "nothing": {}}
+"""What the playbook is asked, by a name for it."""
 
 FACTS = "/etc/ansible/facts.d/mod_wsgi.fact"
 
@@ -60,12 +64,17 @@ def test_an_old_module_is_refused(machine: ManagedHost) -> None:
     assert sentence in done.message
 
 
-def test_the_playbook_says_what_to_type(machine: ManagedHost) -> None:
-    done = play("playbooks/debug.yml", variables={"app": "shop"})
-    assert done.status == 0, done.output
-    assert done.recap(machine.container)["changed"] == 0
-    line = re.search(r"docker exec -it \S+ wsgi-debug shop", done.message)
-    assert line, done.output
+@pytest.fixture(name="told", scope="module")
+def fixture_told(machine: ManagedHost) -> Deployment:
+    """The playbook of the installed collection, which is asked all of it in one run."""
+    return play_side_by_side("modwsgi.deploy.debug", machine.container, ASKED)
+
+
+def test_the_playbook_says_what_to_type(machine: ManagedHost, told: Deployment) -> None:
+    recap = told.recap("shop")
+    assert (recap["failed"], recap["changed"]) == (0, 0)
+    line = re.search(r"docker exec -it \S+ wsgi-debug shop", told.message)
+    assert line, told.output
     with Session(machine, line[0].split()) as session:
         session.wait_until_it_answers()
         session.interrupt()
@@ -73,13 +82,13 @@ def test_the_playbook_says_what_to_type(machine: ManagedHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "sentence"),
+    ("name", "sentence"),
     [
-        ({}, "No application is named; say which one, for example with -e app=shop."),
-        ({"app": "blog"}, "There is no application blog on this host (there is: shop, watched)."),
+        ("nothing", "No application is named; say which one, for example with -e app=shop."),
+        ("blog", "wsgi-debug: There is no application blog on this host (there is: shop, watched)."),
     ],
 )
-def test_the_playbook_refuses_what_it_cannot_do(variables: dict[str, str], sentence: str) -> None:
-    done = play("modwsgi.deploy.debug", variables=variables)
-    assert done.status != 0
-    assert sentence in done.message
+def test_the_playbook_refuses_what_it_cannot_do(told: Deployment, name: str, sentence: str) -> None:
+    (failure,) = told.failures(name)
+    assert failure["msg"] == sentence
+    assert told.recap(name)["changed"] == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wsgi-debug in a real terminal, with the first module whose debugger works and with the newest."""
+"""wsgi-debug in a real terminal, and with breadth also with the first module whose debugger works."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 from debugger import Session, start, wait_until_nothing_is_left
+from support.breadth import wider
 from support.deployment import deploy
 from support.managed_host import ManagedHost
 from support.waiting import wait_for
 
-VERSIONS = ("6.1.1", "4.9.1")
+VERSIONS = wider(("6.1.1", "4.9.1"), "the same sessions with an older module")
 PAGES = "/srv/wsgi/shop/releases/"
 OBSTACLE = "/var/lib/wsgi/shop/obstacle"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.endings import HOSTS, embedded, measure, on_all_hosts, set_up
+from support.endings import GLOBAL, HOSTS, embedded, measure, on_all_hosts, set_up
 from support.managed_host import ManagedHost
 from support.site import Site
 from support.waiting import wait_for
@@ -22,7 +22,7 @@ SLACK = 3
 def fixture_limited() -> None:
     set_up(
         True,
-        "%{GLOBAL}",
+        GLOBAL,
         httpd_stop_timeout=STOP_TIMEOUT,
         httpd_reap_stuck_children=True,
         httpd_reap_after=REAP_AFTER,
