@@ -140,7 +140,7 @@ class Call:
 
 def last_call(machine: ManagedHost, module: str) -> Call:
     """How the last run that left its modules has called this one; none of them is left afterwards."""
-    (path,) = machine.run("find", LEFT, "-name", f"AnsiballZ_{module}.py").split()
+    *_, path = sorted(machine.run("find", LEFT, "-name", f"AnsiballZ_{module}.py").split())  # the folders have the time
     program = machine.run("cat", path)
     machine.run("rm", "-rf", LEFT)
     return Call(machine, program)

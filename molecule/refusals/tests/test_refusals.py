@@ -33,8 +33,9 @@ from support.waiting import wait_for
 HOST = "<host>"
 """Stands in a sentence for the name of the host that has the defect."""
 WITH_SPOILT_BLOG = "{{ [shop, blog | combine(spoilt)] }}"
-DEFECTS_OF_ONE = "defects of one application"
 OUTSIDE_THE_SPECIFICATION = "outside the specification"
+UNREADABLE = "texts that httpd cannot carry"
+OF_ONE_APPLICATION = "defects of one application"
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key script: 'application.py' is not in the source .../applications/blog; "
         "correct the path or add the file.",
         blog={"script": "application.py"},
-        among=DEFECTS_OF_ONE,
+        among=OF_ONE_APPLICATION,
     ),
     Refusal(
         "a newline in a server name",
@@ -251,7 +252,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key server_name: the value 'blog.example...' holds a newline, a NUL or another "
         "control character; remove it.",
         blog={"server_name": "blog.example\nServerAlias evil.example"},
-        among=DEFECTS_OF_ONE,
+        among=UNREADABLE,
     ),
     Refusal(
         "a newline in the name of the server",
@@ -281,7 +282,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key static[0].directory: the value ... holds a newline, a NUL or another "
         "control character; remove it.",
         blog={"static": [{"url": "/static/", "directory": "static\0files"}]},
-        among=DEFECTS_OF_ONE,
+        among=UNREADABLE,
     ),
     Refusal(
         "a NUL byte in an environment variable",
@@ -289,7 +290,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key environment.SECRET: the value holds a NUL byte, which no environment "
         "variable can; remove it.",
         blog={"environment": {"SECRET": "a\0b"}},
-        among=DEFECTS_OF_ONE,
+        among=OF_ONE_APPLICATION,
     ),
     Refusal(
         "a private port where any account can listen",
@@ -316,7 +317,6 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key debug: debug mode serves one request at a time and logs more, and "
         "wsgi_environment is production; remove it, or insist with debug_in_production: true.",
         blog={"debug": True},
-        among=DEFECTS_OF_ONE,
     ),
     options_too_many("options that mod_wsgi 6.1.1 has no more", "6.1.1"),
     directives_too_many("directives that mod_wsgi 5.0.2 has not yet", "5.0.2"),
