@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: the host that must not notice a refused deployment."""
+"""Fixtures: the host that must not notice a refused deployment. Makes the collection importable, too."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "collections")]
 
-from support.fixtures import fixture_machine  # noqa: F401 - used by name
-from support.managed_host import ManagedHost
-from support.site import Site
+from support.fixtures import fixture_machine  # noqa: E402, F401 - used by name
+from support.managed_host import ManagedHost  # noqa: E402
+from support.site import Site  # noqa: E402
 
 
 @pytest.fixture(name="shop", scope="module")

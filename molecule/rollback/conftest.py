@@ -7,5 +7,3 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-
-from support.breadth import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401 - hooks

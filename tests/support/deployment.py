@@ -18,6 +18,8 @@ from typing import Any
 from support import breadth
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 600
+"""Seconds until a run hangs."""
 
 
 @dataclass(frozen=True)
@@ -58,25 +60,36 @@ class Deployment:
         return self.output.replace('\\"', '"')
 
 
-def deploy(*arguments: str, variables: Mapping[str, Any] | None = None) -> Deployment:
+def deploy(
+    *arguments: str, variables: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Deployment:
     """Run site.yml on the scenario's hosts; the variables win over the inventory's, and may hold templates."""
-    return play("site.yml", *arguments, variables=variables)
+    return play("site.yml", *arguments, variables=variables, environment=environment)
 
 
-def play(playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None) -> Deployment:
+def play(
+    playbook: str,
+    *arguments: str,
+    variables: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Deployment:
     """Run a playbook on the scenario's hosts; the variables win over the inventory's, and may hold templates."""
-    with begun(playbook, *arguments, variables=variables) as running:
+    with begun(playbook, *arguments, variables=variables, environment=environment) as running:
         return ended(running)
 
 
 @contextmanager
 def begun(
-    playbook: str, *arguments: str, variables: Mapping[str, Any] | None = None
+    playbook: str,
+    *arguments: str,
+    variables: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Begin to run a playbook, as the leader of a process group of its own."""
+    """Begin to run a playbook, as the leader of a process group of its own; with these environment variables, too."""
     # The scenario's own hosts and variables, and how the lab reaches them.
     inventories = breadth.inventories(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]))
     inventories.append(Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory")
+    more = environment or {}
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="extra-vars-") as file:
         json.dump(variables or {}, file)
         file.flush()
@@ -87,7 +100,7 @@ def begun(
             command,
             cwd=ROOT,
             # JSON: a sentence stays on one line.
-            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", **more},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -100,23 +113,26 @@ def begun(
 def ended(running: subprocess.Popen[str]) -> Deployment:
     """Wait for the end of a run."""
     try:
-        output, _ = running.communicate(timeout=600)
+        output, _ = running.communicate(timeout=PATIENCE)
     except BaseException:
         os.killpg(running.pid, signal.SIGKILL)
         raise
     return Deployment(running.returncode, output)
 
 
-def failure_of(host: str, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What a module that fails returns, called alone on a host of the scenario: for what it decides alone.
+def failures_of(host: str, *tasks: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each of these tasks returns that fails, done one after the other on a host of the scenario.
 
-    It costs about a third of a run of site.yml.
+    For what a module decides alone; each costs about a tenth of a run of site.yml.
     """
-    task = {"name": "The module fails", module: arguments}
+    play_of_tasks = {
+        "name": "Call modules",
+        "hosts": host,
+        "gather_facts": False,
+        "ignore_errors": True,
+        "tasks": [{"name": f"Task {number}", **task} for number, task in enumerate(tasks, start=1)],
+    }
     with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="play-") as file:
-        json.dump([{"name": "Call a module", "hosts": host, "gather_facts": False, "tasks": [task]}], file)
+        json.dump([play_of_tasks], file)
         file.flush()
-        run = play(file.name)
-    failures = run.failures(host)
-    assert len(failures) == 1, run.output
-    return failures[0]
+        return play(file.name).failures(host)

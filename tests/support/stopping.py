@@ -8,12 +8,13 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from support.deployment import Deployment, begun, ended
+from support.deployment import PATIENCE, Deployment, begun, ended
 from support.managed_host import ManagedHost
 from support.waiting import wait_for
 
@@ -21,6 +22,10 @@ FOLDER = "/opt/stopping"
 PYTHON = f"{FOLDER}/python"
 PLAN = f"{FOLDER}/plan.json"
 STOPPED = "/run/stopped"
+KEEPING = {"ANSIBLE_KEEP_REMOTE_FILES": "1"}
+"""Ansible's variable for a run that leaves its modules on the host, with their arguments."""
+LEFT = "/root/.ansible/tmp"
+"""Where it leaves them."""
 
 INTERPRETER = f"""#!/bin/sh
 PYTHONPATH={FOLDER} exec /usr/bin/python3 "$@"
@@ -59,7 +64,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A run of the play of which one module stands still."""
+    """A piece of work of which one module stands still."""
 
     machine: ManagedHost
     running: subprocess.Popen[str]
@@ -92,9 +97,58 @@ class Stopped:
         self.machine.run("kill", f"-{name}", self.pid)
 
 
+Begin = Callable[[str], AbstractContextManager["subprocess.Popen[str]"]]
+"""Begins a piece of work, of which a module runs on the host by an interpreter."""
+
+
+def a_run(variables: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Begin:
+    """A run of site.yml."""
+
+    def begin(interpreter: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        own = {**variables, "ansible_python_interpreter": interpreter}
+        return begun("site.yml", variables=own, environment=environment)
+
+    return begin
+
+
+@dataclass(frozen=True)
+class Call:
+    """A module with all that a run of a play has given it: to be called again without the play."""
+
+    machine: ManagedHost
+    program: str
+    """What Ansible has sent to the host."""
+
+    def perform(self) -> dict[str, Any]:
+        """Call it; what it returns."""
+        said = self.machine.attempt("/usr/bin/python3", text=self.program)
+        found: dict[str, Any] = json.loads(said.stdout or "null")
+        return found
+
+    @contextmanager
+    def begin(self, interpreter: str) -> Iterator[subprocess.Popen[str]]:
+        """Begin to call it."""
+        command = ["docker", "exec", "-i", self.machine.container, interpreter]
+        with tempfile.TemporaryFile("w+") as file:
+            file.write(self.program)
+            file.seek(0)
+            with subprocess.Popen(
+                command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            ) as running:
+                yield running
+
+
+def last_call(machine: ManagedHost, module: str) -> Call:
+    """How the last run that left its modules has called this one; none of them is left afterwards."""
+    *_, path = sorted(machine.run("find", LEFT, "-name", f"AnsiballZ_{module}.py").split())  # the folders have the time
+    program = machine.run("cat", path)
+    machine.run("rm", "-rf", LEFT)
+    return Call(machine, program)
+
+
 @contextmanager
-def stopped(machine: ManagedHost, moment: Moment, variables: Mapping[str, Any]) -> Iterator[Stopped]:
-    """Run site.yml until the moment."""
+def stopped(machine: ManagedHost, moment: Moment, begin: Begin) -> Iterator[Stopped]:
+    """Do a piece of work until the moment."""
     plan = json.dumps({"event": moment.event, "part": moment.part, "count": moment.count})
     for path, text, mode in (
         (PYTHON, INTERPRETER, "755"),
@@ -103,13 +157,12 @@ def stopped(machine: ManagedHost, moment: Moment, variables: Mapping[str, Any]) 
     ):
         machine.run("install", "-D", "-m", mode, "/dev/stdin", path, text=text)
     machine.run("rm", "-f", STOPPED)
-    variables = {**variables, "ansible_python_interpreter": PYTHON}
-    with begun("site.yml", variables=variables) as running:
+    with begin(PYTHON) as running:
         try:
             wait_for(
                 lambda: machine.attempt("test", "-s", STOPPED).returncode == 0 or running.poll() is not None,
                 f"the run is stopped: {moment.name}",
-                120,
+                PATIENCE,
             )
             assert running.poll() is None, f"the run never came to: {moment.name}\n{ended(running).output}"
             yield Stopped(machine, running, machine.run("cat", STOPPED).strip())

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,11 +53,6 @@ GROUPS = ["shop", "shop:slow"]
 def available(settings: dict[str, Setting], version: str) -> dict[str, Any]:
     """A value for each setting that a version has."""
     return {key: sample(setting) for key, setting in settings.items() if not setting.unavailable(version)}
-
-
-def unavailable(settings: dict[str, Setting], version: str) -> dict[str, Any]:
-    """A value for each setting that a version does not have."""
-    return {key: sample(setting) for key, setting in settings.items() if setting.unavailable(version)}
 
 
 def server(version: str) -> dict[str, Any]:
@@ -316,34 +310,3 @@ def test_the_log_says_why_a_daemon_process_has_ended(host: str, version: str) ->
                 ],
                 f"httpd logs {part}",
             )
-
-
-# ---------------------------------------------------------------- what is refused
-
-
-def test_what_a_module_does_not_have_is_refused_before_any_change() -> None:
-    def spoilt(version: str) -> list[dict[str, Any]]:
-        first, second = applications(version)
-        return [{**first, "daemon_options": unavailable(dict(daemon_options()), version)}, second]
-
-    done = deploy_each(spoilt)
-    refused_everywhere(done, daemon_options(), "wsgi_apps: application 'shop', key daemon_options.{}")
-
-
-def test_directives_that_a_module_does_not_have_are_refused_before_any_change() -> None:
-    values = of_each(lambda version: unavailable(dict(at(SERVER)), version))
-    done = deploy(variables={"server": values, "mod_wsgi_directives": "{{ server[mod_wsgi_version] }}"})
-    refused_everywhere(done, at(SERVER), "mod_wsgi_directives.{}")
-
-
-def refused_everywhere(done: Deployment, settings: Any, key: str) -> None:
-    """The play has failed on each host, changed nothing, and named each setting that the host's module lacks."""
-    assert done.status != 0
-    for host, version in HOSTS.items():
-        recap = done.recap(host)
-        assert (recap["failed"], recap["changed"]) == (1, 0), done.output
-        missing = unavailable(dict(settings), version)
-        assert missing, version
-        (message,) = re.findall(rf"^fatal: \[{host}\].*?(?=^fatal|^TASK|^PLAY)", done.message, re.MULTILINE | re.DOTALL)
-        for name in missing:
-            assert f"{key.format(name)}: {settings[name].unavailable(version)}." in message

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each kind of bad input is refused in one sentence that names the place, and nothing on the host changes.
 
-The defects that the preflight finds are tried in one run, each under a name of its own for the same host. What is found
-later takes a run of its own.
+All are tried in one run, each under a name of its own for the same host: nearly all end in the preflight, which only
+reads, and one when the virtual environment is made, beside the one in use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deployment import Deployment, deploy
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
+    SERVER,
+    Setting,
+    at,
+    daemon_options,
+)
+from support.deployment import Deployment
+from support.directives import sample
 from support.managed_host import ManagedHost
 from support.side_by_side import deploy_side_by_side, name_of
 from support.site import Site, accepts_connections
@@ -25,6 +32,10 @@ from support.waiting import wait_for
 
 HOST = "<host>"
 """Stands in a sentence for the name of the host that has the defect."""
+WITH_SPOILT_BLOG = "{{ [shop, blog | combine(spoilt)] }}"
+OUTSIDE_THE_SPECIFICATION = "outside the specification"
+UNREADABLE = "texts that httpd cannot carry"
+OF_ONE_APPLICATION = "defects of one application"
 
 
 @dataclass(frozen=True)
@@ -37,25 +48,32 @@ class Refusal:
     """`...` stands for any text."""
     blog: dict[str, Any] = field(default_factory=dict)
     """Keys of the application `blog` which replace the good ones."""
+    further: tuple[str, ...] = ()
+    """More sentences that it must bring."""
+    among: str = ""
+    """Several defects that are told at once share this name, and a host."""
 
     @property
     def host(self) -> str:
-        """The name of the host that has the defect alone."""
-        return name_of(self.defect)
+        """The name of the host that has the defect."""
+        return name_of(self.among or self.defect)
 
     def is_told(self, text: str) -> bool:
-        """Whether a text holds the sentence."""
-        sentence = self.sentence.replace(HOST, self.host)
-        return bool(re.search(".*?".join(map(re.escape, sentence.split("..."))), text, re.DOTALL))
-
-    def all_variables(self) -> dict[str, Any]:
-        """What the playbook gets."""
-        return {**self.variables, **with_blog(self.blog)} if self.blog else self.variables
+        """Whether a text holds each sentence."""
+        sentences = [sentence.replace(HOST, self.host) for sentence in (self.sentence, *self.further)]
+        patterns = [".*?".join(map(re.escape, sentence.split("..."))) for sentence in sentences]
+        return all(re.search(pattern, text, re.DOTALL) for pattern in patterns)
 
 
-def with_blog(keys: dict[str, Any]) -> dict[str, Any]:
-    """Variables that replace keys of the application `blog`."""
-    return {"spoilt": keys, "wsgi_apps": "{{ [shop, blog | combine(spoilt)] }}"}
+def hosts() -> dict[str, dict[str, Any]]:
+    """The variables of each name of the host: those of its defects."""
+    assert len({name_of(refusal.defect) for refusal in REFUSALS}) == len(REFUSALS), "two defects have one name"
+    found: dict[str, dict[str, Any]] = {}
+    for refusal in REFUSALS:
+        variables = found.setdefault(refusal.host, {"spoilt": {}, "wsgi_apps": WITH_SPOILT_BLOG})
+        variables.update(refusal.variables)
+        variables["spoilt"].update(refusal.blog)
+    return found
 
 
 # A Python as it is without --enable-shared: the host's own, which answers differently about itself in this one point.
@@ -77,8 +95,38 @@ sys.version_info = (3, 12, 1)
 exec(sys.argv[1])' "$3"
 """
 
+# On the host: a certificate, and a key that is not its own.
+CERTIFICATE, OTHER_KEY = "/root/blog.pem", "/root/other.key"
+PAIR = ["-nodes", "-days", "90", "-subj", "/CN=blog.example", "-addext", "subjectAltName=DNS:blog.example"]
+
 # On the control node: a source distribution that is not the published one.
 SPOILT_SOURCE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "mod_wsgi-6.1.1.tar.gz")
+
+
+def unavailable(settings: dict[str, Setting], version: str) -> dict[str, Any]:
+    """A value for each setting that a version does not have."""
+    found = {key: sample(setting) for key, setting in settings.items() if setting.unavailable(version)}
+    assert found, f"mod_wsgi {version} has all of them"
+    return found
+
+
+def options_too_many(defect: str, version: str) -> Refusal:
+    """An application that sets all options which this mod_wsgi does not have; each is named."""
+    settings = dict(daemon_options())
+    given = unavailable(settings, version)
+    place = "wsgi_apps: application 'blog', key daemon_options"
+    first, *others = [f"{place}.{key}: {settings[key].unavailable(version)}." for key in given]
+    return Refusal(defect, {"mod_wsgi_version": version}, first, {"daemon_options": given}, tuple(others))
+
+
+def directives_too_many(defect: str, version: str) -> Refusal:
+    """A server that sets all directives which this mod_wsgi does not have; each is named."""
+    settings = dict(at(SERVER))
+    given = unavailable(settings, version)
+    first, *others = [f"mod_wsgi_directives.{key}: {settings[key].unavailable(version)}." for key in given]
+    variables = {"mod_wsgi_version": version, "mod_wsgi_directives": given}
+    return Refusal(defect, variables, first, further=tuple(others))
+
 
 REFUSALS = [
     Refusal(
@@ -150,12 +198,14 @@ REFUSALS = [
         {},
         "wsgi_apps.scirpt. Supported parameters include: ..., requirements, script, server_aliases, ",
         blog={"scirpt": "wsgi.py"},
+        among=OUTSIDE_THE_SPECIFICATION,
     ),
     Refusal(
         "a value of the wrong type",
         {},
         "argument 'threads' is of type str found in 'wsgi_apps'. and we were unable to convert to int",
         blog={"threads": "many"},
+        among=OUTSIDE_THE_SPECIFICATION,
     ),
     Refusal(
         "an unknown httpd variable",
@@ -194,6 +244,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key script: 'application.py' is not in the source .../applications/blog; "
         "correct the path or add the file.",
         blog={"script": "application.py"},
+        among=OF_ONE_APPLICATION,
     ),
     Refusal(
         "a newline in a server name",
@@ -201,6 +252,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key server_name: the value 'blog.example...' holds a newline, a NUL or another "
         "control character; remove it.",
         blog={"server_name": "blog.example\nServerAlias evil.example"},
+        among=UNREADABLE,
     ),
     Refusal(
         "a newline in the name of the server",
@@ -230,6 +282,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key static[0].directory: the value ... holds a newline, a NUL or another "
         "control character; remove it.",
         blog={"static": [{"url": "/static/", "directory": "static\0files"}]},
+        among=UNREADABLE,
     ),
     Refusal(
         "a NUL byte in an environment variable",
@@ -237,6 +290,7 @@ REFUSALS = [
         "wsgi_apps: application 'blog', key environment.SECRET: the value holds a NUL byte, which no environment "
         "variable can; remove it.",
         blog={"environment": {"SECRET": "a\0b"}},
+        among=OF_ONE_APPLICATION,
     ),
     Refusal(
         "a private port where any account can listen",
@@ -250,6 +304,29 @@ REFUSALS = [
         f"Port 8090 of {HOST} is in use by python3 (pid ...), so httpd cannot listen on 8090; stop that program, or "
         "choose another port (httpd_listen, httpd_private_port).",
     ),
+    Refusal(
+        "a certificate for another key",
+        {"httpd_listen": [80, 443]},
+        f"wsgi_apps: application 'blog', key tls.key: {OTHER_KEY} is not the key of {CERTIFICATE}; give the pair that "
+        "belongs together.",
+        blog={"tls": {"certificate": CERTIFICATE, "key": OTHER_KEY}},
+    ),
+    Refusal(
+        "debug mode in production",
+        {"wsgi_environment": "production"},
+        "wsgi_apps: application 'blog', key debug: debug mode serves one request at a time and logs more, and "
+        "wsgi_environment is production; remove it, or insist with debug_in_production: true.",
+        blog={"debug": True},
+    ),
+    options_too_many("options that mod_wsgi 6.1.1 has no more", "6.1.1"),
+    directives_too_many("directives that mod_wsgi 5.0.2 has not yet", "5.0.2"),
+    Refusal(
+        "requirements that do not install",
+        {},
+        "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: ... No "
+        "matching distribution found for a-package-that-nobody-has==1.0; the virtual environment in use is untouched.",
+        blog={"requirements": "impossible.txt"},
+    ),
 ]
 
 
@@ -258,6 +335,8 @@ def fixture_prepared(machine: ManagedHost) -> Iterator[None]:
     """The odd files, and a stranger who listens on port 8090."""
     machine.run("install", "-D", "-m", "0755", "/dev/stdin", STATIC_PYTHON, text=STATIC_PYTHON_SCRIPT)
     machine.run("install", "-D", "-m", "0755", "/dev/stdin", OTHER_PYTHON, text=OTHER_PYTHON_SCRIPT)
+    for key, certificate in (("/root/blog.key", CERTIFICATE), (OTHER_KEY, "/root/other.pem")):
+        machine.run("openssl", "req", "-x509", "-newkey", "rsa:2048", *PAIR, "-keyout", key, "-out", certificate)
     SPOILT_SOURCE.write_bytes(b"not the published source")
     machine.attempt("systemctl", "stop", "stranger")  # of a run that was cut off
     machine.run("systemd-run", "--unit=stranger", "/usr/bin/python3", "-m", "http.server", "8090")
@@ -287,9 +366,7 @@ class Refused:
 def fixture_refused(machine: ManagedHost, shop: Site, blog: Site) -> Refused:
     """The defects, each on a name of its own for the host."""
     before = seen(machine, shop, blog)
-    cases = {refusal.host: refusal.all_variables() for refusal in REFUSALS}
-    assert len(cases) == len(REFUSALS), "two defects have one name"
-    run = deploy_side_by_side(machine.container, cases)
+    run = deploy_side_by_side(machine.container, hosts())
     return Refused(run, before, seen(machine, shop, blog))
 
 
@@ -299,10 +376,10 @@ def test_bad_input_is_refused(refused: Refused, refusal: Refusal) -> None:
     assert run.status != 0
     counts = {key: run.recap(refusal.host)[key] for key in ("changed", "unreachable", "failed", "rescued")}
     assert counts == {"changed": 0, "unreachable": 0, "failed": 1, "rescued": 0}, (
-        f"{refusal.defect} was not refused in the preflight:\n{run.about(refusal.host)}"
+        f"{refusal.defect} was not refused before any change:\n{run.about(refusal.host)}"
     )
     (failure,) = run.failures(refusal.host)
-    assert refusal.is_told(failure["msg"]), f"expected: {refusal.sentence}\nfound: {run.about(refusal.host)}"
+    assert refusal.is_told(failure["msg"]), f"expected: {refusal}\nfound: {run.about(refusal.host)}"
     assert "Traceback" not in str(failure)
 
 
@@ -310,24 +387,3 @@ def test_refusals_change_nothing(refused: Refused) -> None:
     assert differences(refused.before, refused.after) == {}
     assert refused.after["answers"] == GOOD_ANSWERS
     assert "Traceback" not in refused.run.output, "one of them is a crash, and Ansible does not say there of which name"
-
-
-def test_requirements_that_do_not_install_change_nothing(machine: ManagedHost, shop: Site, blog: Site) -> None:
-    """Found when the virtual environment is made, beside the one in use."""
-    refusal = Refusal(
-        "requirements that do not install",
-        {},
-        "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: ... No "
-        "matching distribution found for a-package-that-nobody-has==1.0; the virtual environment in use is untouched.",
-        blog={"requirements": "impossible.txt"},
-    )
-    before = seen(machine, shop, blog)
-    run = deploy(variables=refusal.all_variables())
-    assert run.status != 0, f"{refusal.defect} was accepted"
-    assert run.recap(machine.container)["failed"] == 1
-    (failure,) = run.failures(machine.container)
-    assert refusal.is_told(failure["msg"]), f"expected: {refusal.sentence}\nfound: {run.about(machine.container)}"
-    assert "Traceback" not in run.output
-    after = seen(machine, shop, blog)
-    assert differences(before, after) == {}
-    assert after["answers"] == GOOD_ANSWERS

@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
-from support.deployment import deploy
 from support.managed_host import PRIVATE_PORT, ManagedHost
 from support.site import Site
 from support.visitor import Visitor, visiting
@@ -26,12 +25,17 @@ REQUESTS_PER_SECOND = 200
 ENOUGH = 1000
 """Fewer requests would not show that somebody has watched all the reloads."""
 HALF_SENT = 60
-IDLE_LIMIT = 1.8
-"""Seconds from the signal until the successors answer, where nobody asks; measured 0.6 to 1.1. Who waits needs 2.0."""
+LINE_OF_AN_OPERATOR = "/etc/apache2/conf-enabled/zz-operator.conf"
+"""Read after all of ours."""
+IDLE_LIMIT = 1000
+"""Milliseconds that a reload waits where nobody asks, by its own clock; measured 70 to 240 on a busy machine.
+
+Who waits needs 2500.
+"""
 STOP_LIMIT = 8.0
 """Seconds from the stop to the end of httpd: the reload goes on first, with httpd's 3 s for daemon processes."""
-CUT_AFTER = (4.5, 6.5)
-"""Seconds that a request has in a daemon process from the reload on: the wait of 2 s, then httpd's 3 s."""
+CUT_AFTER = (5.0, 7.0)
+"""Seconds that a request has in a daemon process from the reload on: the wait of 2.5 s, then httpd's 3 s."""
 CUT_AT_ONCE_AFTER = (2.7, 4.3)
 """The same without the wait."""
 PATIENCE = 30.0
@@ -135,6 +139,24 @@ def seconds_until_cut() -> float:
     return seconds
 
 
+@contextmanager
+def line_of_an_operator(line: str) -> Iterator[None]:
+    """httpd has read this line, too, as long as the block runs."""
+
+    def reload() -> None:
+        before = daemons()
+        MACHINE.run("systemctl", "reload", "apache2")
+        replaced(before)
+
+    MACHINE.run("tee", LINE_OF_AN_OPERATOR, text=f"{line}\n")
+    try:
+        reload()
+        yield
+    finally:
+        MACHINE.run("rm", LINE_OF_AN_OPERATOR)
+        reload()
+
+
 @pytest.fixture(autouse=True)
 def _idle() -> None:
     """Nothing of an earlier test is left."""
@@ -172,16 +194,20 @@ def test_a_request_that_is_never_whole_holds_a_reload_no_longer_than_allowed() -
         signal_reload()
         replaced(before)
         seconds = time.monotonic() - begun
-    assert 1.8 < seconds < 4.0
-    assert re.search(r"children still serve after 2\d{3} ms \(ReloadDrainTimeout\): 1\b", log.text())
+    found = re.search(r"children still serve after (\d+) ms \(ReloadDrainTimeout\): 1\b", log.text())
+    assert found, log.text()
+    assert 2500 <= int(found[1]) < 3000
+    assert seconds > 2.3, "the processes were replaced before that"
 
 
 def test_an_idle_server_reloads_at_once() -> None:
-    before = daemons()
-    begun = time.monotonic()
-    signal_reload()
-    replaced(before)
-    assert time.monotonic() - begun < IDLE_LIMIT
+    with line_of_an_operator("LogLevel reload_drain:debug"):
+        log, before = Log(), daemons()
+        signal_reload()
+        replaced(before)
+        found = re.search(r"all children ended within (\d+) ms", log.text())
+    assert found, log.text()
+    assert int(found[1]) < IDLE_LIMIT
 
 
 def ended_cleanly(log: Log) -> bool:
@@ -226,28 +252,21 @@ def test_a_long_request_is_cut_after_the_wait_and_httpds_limit() -> None:
     assert CUT_AFTER[0] < seconds_until_cut() < CUT_AFTER[1]
 
 
-def directive() -> str:
-    """The line of the configuration that says how long a reload waits."""
-    return MACHINE.run("grep", "ReloadDrainTimeout", "/etc/apache2/mods-enabled/modwsgi.conf").strip()
+def test_the_wait_is_the_one_that_was_asked_for() -> None:
+    """Half a second longer than without the variable."""
+    assert "ReloadDrainTimeout 2.5\n" in MACHINE.run("cat", "/etc/apache2/mods-enabled/modwsgi.conf")
 
 
 @pytest.fixture(name="_without_the_wait", scope="class")
 def fixture_without_the_wait() -> Iterator[None]:
     """A host where reloads do not wait."""
-    run = deploy(variables={"mod_wsgi_reload_drain_timeout": 0})
-    assert run.status == 0, run.output
-    yield
-    run = deploy()
-    assert run.status == 0, run.output
-    assert directive() == "ReloadDrainTimeout 2"
+    with line_of_an_operator("ReloadDrainTimeout 0"):
+        yield
 
 
 @pytest.mark.usefixtures("_without_the_wait")
 class TestWithoutTheWait:
     """As mod_wsgi has it, so that the tests above can fail."""
-
-    def test_the_directive_is_zero(self) -> None:
-        assert directive() == "ReloadDrainTimeout 0"
 
     def test_requests_that_are_half_sent_are_lost(self) -> None:
         before = daemons()

@@ -7,15 +7,16 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deployment import Deployment, deploy, failure_of
+from support.deployment import Deployment, deploy, failures_of
 from support.managed_host import ManagedHost
 from support.site import Site, accepts_connections
 from support.snapshot import differences, snapshot
-from support.stopping import Moment, stopped
+from support.stopping import KEEPING, Call, Moment, a_run, last_call, stopped
 from support.visitor import Visitor, visiting
 from support.waiting import wait_for
 
@@ -23,7 +24,7 @@ HOST = "rollback-debian12"
 MACHINE = ManagedHost(HOST)
 APPLICATIONS = Path(__file__).resolve().parents[1] / "applications"
 BROKEN = {"source": {"directory": "{{ applications_directory }}/broken"}}
-HASHED_PASSWORD = "$2y$05$szaG6N0.P1EzZrtZyeVf2uXZFD680Tb12Qj7qPOSSuromU3O87VdO"
+HANGING = {"source": {"directory": "{{ applications_directory }}/hanging"}}
 STAGING = "/run/modwsgi/apache2"
 FREE_PORT = 8090
 OUTAGE_LIMIT = 5.0
@@ -78,15 +79,9 @@ def fixture_before() -> dict[str, Any]:
     return state()
 
 
-@pytest.fixture(name="stranger")
-def fixture_stranger() -> Iterator[None]:
-    """Another program that listens where nothing of ours does."""
-    with strange_listener():
-        yield
-
-
 @contextmanager
 def strange_listener() -> Iterator[None]:
+    """Another program that listens where nothing of ours does."""
     MACHINE.attempt("systemctl", "stop", "stranger")  # of a run that was cut off
     MACHINE.run("systemd-run", "--unit=stranger", "/usr/bin/python3", "-m", "http.server", str(FREE_PORT))
     wait_for(lambda: accepts_connections(MACHINE.address(), FREE_PORT), "the stranger listens")
@@ -94,15 +89,6 @@ def strange_listener() -> Iterator[None]:
         yield
     finally:
         MACHINE.run("systemctl", "stop", "stranger")
-
-
-@pytest.fixture(name="full_disk")
-def fixture_full_disk() -> Iterator[None]:
-    """No room where a configuration is staged."""
-    MACHINE.run("mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", STAGING)
-    yield
-    assert "staged-" not in MACHINE.run("ls", STAGING)
-    MACHINE.run("umount", STAGING)
 
 
 @pytest.fixture(name="changed", scope="module")
@@ -131,57 +117,58 @@ def test_a_syntax_error_in_extra_configuration(before: dict[str, Any]) -> None:
     assert unchanged(before)
 
 
-def staged_in_vain(configuration: str, *modules: str) -> str:
-    """What the transaction says of a file of configuration that does not pass its test, here with these modules.
-
-    The test is the same for all files, and the report of a run that it ends is proven above.
-    """
+def staged(configuration: str, *modules: str) -> dict[str, Any]:
+    """A task that puts a file of configuration live, and these modules of the distribution."""
     names = [f"mods-enabled/{name}.load" for name in modules]
     files: list[dict[str, Any]] = [
         {"path": name, "link": f"../{name.replace('enabled', 'available')}"} for name in names
     ]
     files.append({"path": "conf-enabled/test.conf", "content": configuration})
-    with no_request_is_lost():
-        message: str = failure_of(HOST, "modwsgi.deploy.httpd_config", {"owner": "test", "files": files})["msg"]
-    return message
+    return {"modwsgi.deploy.httpd_config": {"owner": "test", "files": files}}
 
 
-def test_a_missing_certificate(before: dict[str, Any]) -> None:
-    vhost = f"""
-        Listen {FREE_PORT}
-        <VirtualHost *:{FREE_PORT}>
-            SSLEngine On
-            SSLCertificateFile /etc/ssl/certs/not-there.pem
-        </VirtualHost>"""
-    message = staged_in_vain(vhost, "ssl", "socache_shmcb")
-    assert message.startswith("httpd refuses the configuration of test, so nothing was changed: ")
-    assert "SSLCertificateFile: file '/etc/ssl/certs/not-there.pem' does not exist or is empty" in message
-    assert unchanged(before)
+VHOST_WITHOUT_CERTIFICATE = f"""
+    Listen {FREE_PORT}
+    <VirtualHost *:{FREE_PORT}>
+        SSLEngine On
+        SSLCertificateFile /etc/ssl/certs/not-there.pem
+    </VirtualHost>"""
+FULL_DISK = {"ansible.builtin.command": {"argv": ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", STAGING]}}
 
 
-@pytest.mark.usefixtures("stranger")
-def test_a_port_in_use(before: dict[str, Any]) -> None:
-    assert (
-        "httpd could not serve the configuration of test, so nothing was changed: Port 8090 of rollback-debian12 is "
-        "in use by python3 (pid "
-    ) in staged_in_vain(f"Listen {FREE_PORT}\n")
-    assert unchanged(before)
-
-
-@pytest.mark.usefixtures("full_disk")
-def test_a_full_disk_while_staging(before: dict[str, Any]) -> None:
-    assert staged_in_vain("Timeout 61\n") == (
+def test_what_is_not_even_tried(before: dict[str, Any]) -> None:
+    """What the transaction says by itself; the report of a run that ends there is proven above."""
+    with no_request_is_lost(), strange_listener():
+        failures = failures_of(
+            HOST,
+            staged(VHOST_WITHOUT_CERTIFICATE, "ssl", "socache_shmcb"),
+            staged(f"Listen {FREE_PORT}\n"),
+            FULL_DISK,
+            staged("Timeout 61\n"),
+        )
+        left = MACHINE.run("ls", STAGING)
+        MACHINE.run("umount", STAGING)
+    certificate, port, disk = [failure["msg"] for failure in failures]
+    assert certificate.startswith("httpd refuses the configuration of test, so nothing was changed: ")
+    assert "SSLCertificateFile: file '/etc/ssl/certs/not-there.pem' does not exist or is empty" in certificate
+    assert port.startswith(
+        "httpd could not serve the configuration of test, so nothing was changed: Port 8090 of rollback-debian12 is in "
+        "use by python3 (pid "
+    )
+    assert disk == (
         f"The disk of {STAGING}, where the configuration is tested, is full, so nothing was changed; make room there "
         "and run again."
     )
+    assert "staged-" not in left
     assert unchanged(before)
 
 
 def test_a_port_that_is_taken_in_the_last_moment(before: dict[str, Any]) -> None:
     """httpd ends at the reload: the one case in which requests are lost, for as long as the return takes."""
     moment = Moment("before the reload", "os.rename", "acted.json")
+    listening = a_run({"httpd_extra_config": f"Listen {FREE_PORT}"})
     with visiting(client("shop")) as visitor:
-        with stopped(MACHINE, moment, {"httpd_extra_config": f"Listen {FREE_PORT}"}) as standing, strange_listener():
+        with stopped(MACHINE, moment, listening) as standing, strange_listener():
             run = standing.go_on()
         wait_for(lambda: Site(MACHINE.address(), "shop.example").health() == 200, "the old site answers")
     assert refused(
@@ -196,16 +183,21 @@ def test_a_port_that_is_taken_in_the_last_moment(before: dict[str, Any]) -> None
     assert max(lost) - min(lost) < OUTAGE_LIMIT
 
 
-def test_a_new_vhost_whose_application_is_not_healthy(before: dict[str, Any]) -> None:
+def test_a_new_vhost_that_is_not_healthy_and_a_release_whose_import_hangs(before: dict[str, Any]) -> None:
+    """Each is told. What hangs hears neither SIGUSR1 nor SIGTERM, and mod_wsgi's own limit has not begun."""
     news = {"name": "news", "server_name": "news.example", **BROKEN}
-    with no_request_is_lost():
-        run = deploy(variables={"news": news, "wsgi_apps": "{{ [shop, blog, news] }}"})
+    hanging = {"news": news, "spoilt": HANGING, "wsgi_apps": "{{ [shop, blog | combine(spoilt), news] }}"}
+    with no_request_is_lost("shop"):
+        run = deploy(variables=hanging)
     assert refused(
         run,
         "The application news answered http://news.example/healthz with status 500 instead of 200",
         "RuntimeError: the database of the blog is not configured",
+        "The processes of blog gave no answer within 8 s (startup_timeout is 3 s, and Python itself has 5 s; ",
+        "TimeoutError: The application blog was not loaded within 3 s (startup_timeout)",
         "The previous configuration is back on the disk. httpd was reloaded. The previous site was asked, and answers.",
     )
+    assert Site(MACHINE.address(), "blog.example").get("/").text == "blog\n"
     # Its account and its folders are no part of what serves.
     before["accounts"] = state()["accounts"]
     assert unchanged(before, "/srv/wsgi/news", "/etc/wsgi/news")
@@ -247,7 +239,6 @@ def test_what_a_site_has_beside_its_application(before: dict[str, Any]) -> None:
         "The previous configuration is back on the disk. httpd was restarted. "
         "The previous site was asked, and answers.",
     )
-    before["packages"] = state()["packages"]  # openssl is there now
     assert unchanged(before)
     assert MACHINE.attempt("test", "-e", "/srv/wsgi/blog/maintenance").returncode == 1
     for name in ("shop", "blog"):
@@ -255,73 +246,104 @@ def test_what_a_site_has_beside_its_application(before: dict[str, Any]) -> None:
 
 
 HALF_RENAMED = Moment("half of the files are renamed", "os.rename", "modwsgi-new~", count=2)
+
+
+def test_a_module_that_is_killed_is_undone_by_the_same_run(before: dict[str, Any], changed: dict[str, Any]) -> None:
+    with no_request_is_lost(), stopped(MACHINE, HALF_RENAMED, a_run(changed)) as standing:
+        run = standing.kill_module()
+    assert refused(run, "httpd had not read the new one, and was left alone. The previous site was asked, and answers.")
+    assert unchanged(before)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A run of the change that was killed, and the next one, which has the previous variables.
+
+    `change` and `previous` are what the two have called on the host in the end, where all of it happens. That is enough
+    to kill the change at further moments, and to look what the next run finds.
+    """
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    next: Deployment
+    change: Call
+    previous: Call
+
+
+@pytest.fixture(name="runs", scope="module")
+def fixture_runs(changed: dict[str, Any]) -> Runs:
+    """The two whole runs."""
+    moment = Moment("the files are renamed, and the journal does not say so yet", "os.rename", "01-applied.json")
+    before = state()
+    with no_request_is_lost():
+        with stopped(MACHINE, moment, a_run(changed, KEEPING)) as standing:
+            standing.kill_everything()
+        change = last_call(MACHINE, "wsgi_go_live")
+        run = deploy(environment=KEEPING)
+    return Runs(before, state(), run, change, last_call(MACHINE, "wsgi_go_live"))
+
+
+def test_a_run_that_is_killed_is_undone_by_the_next_run(runs: Runs) -> None:
+    assert runs.next.status == 0, runs.next.output
+    assert differences(runs.before, runs.after) == {}
+    assert Site(MACHINE.address(), "shop.example").get("/").text == "shop\n"
+
+
 HALF_DONE, ALL_DONE = False, True
-"""Whether the change was complete when the run was killed, so that its release has served."""
-ALSO_IN_UNIT_TESTS = pytest.mark.breadth("unit tests kill the transaction at each of its steps")
+"""Whether the change was complete when it was killed, so that its release has served."""
 MOMENTS = [
-    (Moment("the files are renamed, and the journal does not say so yet", "os.rename", "01-applied.json"), HALF_DONE),
+    (Moment("before the new configuration is tested", "subprocess.Popen", "apache2ctl"), HALF_DONE),
     (Moment("between the two links of a release", "os.rename", "/srv/wsgi/blog/.current.modwsgi-new~"), HALF_DONE),
     (Moment("all is done, and the journal still open", "os.rename", "committed.json"), ALL_DONE),
-    *(
-        pytest.param(moment, complete, marks=ALSO_IN_UNIT_TESTS)
-        for moment, complete in [
-            (Moment("before the new configuration is tested", "subprocess.Popen", "apache2ctl"), HALF_DONE),
-            (Moment("what was kept is being removed", "os.remove", "modwsgi-02~"), ALL_DONE),
-        ]
-    ),
+    (Moment("what was kept is being removed", "os.remove", "modwsgi-02~"), ALL_DONE),
 ]
 
 
+def killed(moment: Moment, change: Call) -> None:
+    """Kill the change."""
+    with stopped(MACHINE, moment, change.begin) as standing:
+        standing.kill_everything()
+
+
 @pytest.mark.parametrize(("moment", "complete"), MOMENTS, ids=lambda value: getattr(value, "name", ""))
-def test_a_run_that_is_killed(before: dict[str, Any], changed: dict[str, Any], moment: Moment, complete: bool) -> None:
+def test_a_change_that_is_killed(runs: Runs, before: dict[str, Any], moment: Moment, complete: bool) -> None:
     with no_request_is_lost():
-        with stopped(MACHINE, moment, changed) as standing:
-            standing.kill_everything()
-        run = deploy()
-    assert run.status == 0, run.output
+        killed(moment, runs.change)
+        found = runs.previous.perform()
+    assert "msg" not in found, found
     # A release that has served stays in the history of releases.
     history = ["/srv/wsgi/blog/deployment.json"] if complete else []
     assert unchanged(before, *history)
     assert Site(MACHINE.address(), "shop.example").get("/").text == "shop\n"
 
 
-def test_a_module_that_is_killed_is_undone_by_the_same_run(before: dict[str, Any], changed: dict[str, Any]) -> None:
-    with no_request_is_lost(), stopped(MACHINE, HALF_RENAMED, changed) as standing:
-        run = standing.kill_module()
-    assert refused(run, "httpd had not read the new one, and was left alone. The previous site was asked, and answers.")
-    assert unchanged(before)
-
-
-def test_httpd_never_reads_half_a_change(before: dict[str, Any], changed: dict[str, Any]) -> None:
+def test_httpd_never_reads_half_a_change(runs: Runs, before: dict[str, Any]) -> None:
     with no_request_is_lost():
-        with stopped(MACHINE, HALF_RENAMED, changed) as standing:
-            standing.kill_everything()
+        killed(HALF_RENAMED, runs.change)
         assert differences(before, state()) != {}, "nothing was renamed, so nothing is proven"
         MACHINE.run("systemctl", "reload", "apache2")
         assert unchanged(before)
-        run = deploy()
-    assert run.status == 0, run.output
-    assert run.recap(HOST)["changed"] == 0, run.output
+        found = runs.previous.perform()
+    assert found["changed"] is False, found
 
 
-def test_a_boot_finds_the_configuration_that_was_proven(before: dict[str, Any], changed: dict[str, Any]) -> None:
-    with stopped(MACHINE, Moment("httpd has not been told yet", "os.rename", "acted.json"), changed) as standing:
-        standing.kill_everything()
+def test_a_boot_finds_the_configuration_that_was_proven(runs: Runs, before: dict[str, Any]) -> None:
+    killed(Moment("httpd has not been told yet", "os.rename", "acted.json"), runs.change)
     MACHINE.engine("restart")
     Site(MACHINE.address(), "shop.example").wait_until_it_answers()
     assert unchanged(before)
-    run = deploy()
-    assert run.status == 0, run.output
+    found = runs.previous.perform()
+    assert "msg" not in found, found
     assert unchanged(before)
 
 
-def test_the_change_itself_is_good(changed: dict[str, Any]) -> None:
-    """Last, since it stays: what was killed above does succeed, and costs one transaction and one reload."""
+def test_the_change_itself_is_good(runs: Runs, changed: dict[str, Any]) -> None:
+    """Last, since it stays: what was killed above does succeed."""
     with no_request_is_lost():
         run = deploy(variables=changed)
         assert run.status == 0, run.output
-        again = deploy(variables=changed)
-    assert again.recap(HOST)["changed"] == 0, again.output
+        again = runs.change.perform()
+    assert again["changed"] is False, again
     assert "Timeout 61" in MACHINE.run("cat", "/etc/apache2/conf-enabled/modwsgi-httpd.conf")
     assert MACHINE.run("find", "/", "-xdev", "-name", "*modwsgi-*~") == ""
     assert MACHINE.attempt("test", "-e", "/var/lib/modwsgi/apache2/transaction").returncode == 1

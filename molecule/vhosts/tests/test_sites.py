@@ -319,17 +319,3 @@ def test_a_certificate_is_replaced_while_visitors_come(machine: ManagedHost) -> 
     assert visitors.failures == []
     assert visitors.answers > 50
     assert served_certificate(machine) not in ("", before)
-
-
-def test_a_certificate_for_another_key_is_refused(machine: ManagedHost) -> None:
-    machine.run("cp", "/etc/ssl/private/shop.key", "/root/shop.key")
-    try:
-        machine.run("openssl", "genrsa", "-out", "/etc/ssl/private/shop.key", "2048")
-        run = deploy()
-        assert run.status != 0
-        assert (
-            "wsgi_apps: application 'shop', key tls.key: /etc/ssl/private/shop.key is not the key of "
-            "/etc/ssl/shop.pem; give the pair that belongs together." in run.message
-        )
-    finally:
-        machine.run("cp", "/root/shop.key", "/etc/ssl/private/shop.key")
