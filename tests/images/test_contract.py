@@ -342,9 +342,9 @@ def test_what_goes_wrong_is_on_stderr_with_its_traceback(shared: Shared) -> None
 
 @pytest.mark.parametrize("mode", MODES)
 def test_an_import_that_hangs_is_ended_and_says_where(containers: Containers, mode: str) -> None:
-    faulty = {"WSGI_CHECK_IMPORT": "Off", "WSGI_STARTUP_TIMEOUT": "1", "TEST_IMPORT": "hang"}
+    faulty = {"WSGI_CHECK_IMPORT": "Off", "WSGI_STARTUP_TIMEOUT": "3", "TEST_IMPORT": "hang"}
     container = containers.begin(*HARDENED, WSGI_MODE=mode, **faulty)
-    container.wait_for_output("The application /app/wsgi.py was not loaded within 1 s (WSGI_STARTUP_TIMEOUT)")
+    container.wait_for_output("The application /app/wsgi.py was not loaded within 3 s (WSGI_STARTUP_TIMEOUT)")
     container.wait_for_output("The application /app/wsgi.py is loaded again at once")
     assert 'File "/app/wsgi.py"' in container.output()
     assert container.end("stop", "--time=30")[0] == 0

@@ -45,5 +45,5 @@ def build_service(service: str) -> str:
     """The name of an image of tests/images/services; the first one that is built brings the packages of all."""
     tag, folder = f"modwsgi-lab/test-{service}", ROOT / "tests/images/services"
     options = [f"--tag={tag}", f"--target={service}", f"--build-arg=BASE={BASE}", f"--file={folder}/Containerfile"]
-    docker("build", "--quiet", *options, str(folder), timeout=300)
+    docker("build", "--quiet", *options, str(folder), timeout=600)
     return tag

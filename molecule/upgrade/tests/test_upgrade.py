@@ -167,16 +167,16 @@ def fixture_begun() -> None:
 
     That is a copy, which finds its parts by where it is.
     """
-    MACHINE.run("rm", "-rf", "/opt/pythons")
-    MACHINE.run("mkdir", "/opt/pythons")
-    MACHINE.run("cp", "-a", "/usr/local", "/opt/pythons/3.13")
     if not FIRST.serves(ask().content):
         outcome = change_to(FIRST)
         assert outcome.status == 0, outcome.output
         for step in STEPS:  # of an earlier run of the tests
             MACHINE.run("rm", "-rf", f"/opt/mod_wsgi/{step.module}-cp{step.python.version.replace('.', '')}")
-        MACHINE.run("rm", "-rf", "/var/cache/modwsgi")
+        MACHINE.run("rm", "-rf", "/var/cache/modwsgi", "/opt/pythons")
+        MACHINE.run("apt-get", "purge", "--yes", "libpython3.11", "python3.11-venv")
     assert FIRST.serves(ask().content)
+    MACHINE.run("mkdir", "-p", "/opt/pythons")
+    MACHINE.run("cp", "-a", "--no-target-directory", "/usr/local", "/opt/pythons/3.13")
 
 
 def test_a_python_of_the_administrators_needs_none_of_the_distributions_packages() -> None:
