@@ -13,8 +13,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[level]) for level in (1, 2)]
 
-from support.breadth import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: E402, F401 - hooks
-from support.containers import Containers, docker  # noqa: E402 - the folder of tests is not importable before
+from support.breadth import pytest_collection_modifyitems, pytest_terminal_summary, wider  # noqa: E402, F401 - hooks
+from support.containers import Containers, Shared, docker  # noqa: E402 - the folder of tests is not importable before
 
 from tools.laboratory.wsgi_images import versions  # noqa: E402 - nor is this
 
@@ -31,9 +31,13 @@ EVERY = [
 APPLICATION = Path(__file__).parent / "app"
 
 
-@pytest.fixture(name="image", scope="session", params=FORMS)
+#: The slim form first: what it has is taken out of the default one, whose entry point and configuration it has.
+BOTH = wider(("slim", "default"), "the same in the form of which the slim one is a part")
+
+
+@pytest.fixture(name="image", scope="session", params=BOTH)
 def fixture_image(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The image of an application that tells what it is given, in both forms."""
+    """The image of an application that tells what it is given."""
     base, tag = FORMS[request.param], f"modwsgi-lab/contract-test:{request.param}"
     assert docker("image", "inspect", base, check=False).returncode == 0, (
         f"There is no image {base}: run `make images`."
@@ -53,5 +57,13 @@ def fixture_image(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(name="containers")
 def fixture_containers(image: str) -> Iterator[Containers]:
     found = Containers(image)
+    yield found
+    found.remove()
+
+
+@pytest.fixture(name="shared", scope="module")
+def fixture_shared(image: str) -> Iterator[Shared]:
+    """Containers at which several tests look."""
+    found = Shared(image)
     yield found
     found.remove()

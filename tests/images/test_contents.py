@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import APPLICATION, EVERY, FORMS
-from support.containers import HARDENED, Containers, docker
+from support.containers import HARDENED, Container, Containers, docker
 from support.file_tree import Entry, file_tree
 
 #: Megabytes of files.
@@ -72,12 +72,16 @@ def fixture_tree(name: str) -> dict[str, Entry]:
     return file_tree(name)
 
 
-@pytest.fixture(name="plain")
-def fixture_plain(name: str) -> Iterator[Containers]:
-    """Containers of the image itself, without an application."""
+@pytest.fixture(name="container", scope="module")
+def fixture_container(name: str) -> Iterator[Container]:
+    """One of the image itself, with the smallest rights; at the end it stops."""
     found = Containers(name)
-    yield found
-    found.remove()
+    try:
+        container = found.start(*HARDENED, f"--volume={APPLICATION}/wsgi.py:/app/wsgi.py:ro")
+        yield container
+        assert container.end("stop", "--time=30")[0] == 0
+    finally:
+        found.remove()
 
 
 def form(name: str) -> str:
@@ -91,14 +95,12 @@ def test_the_image_keeps_to_its_size(name: str) -> None:
     assert 20 < size <= BUDGET[form(name)]
 
 
-def test_it_serves_with_the_versions_of_its_name(plain: Containers) -> None:
-    module, python = plain.image.partition(":")[2].removesuffix("-slim").split("-python")
-    told = json.loads(plain.run("version").stdout)
+def test_it_serves_with_the_versions_of_its_name(name: str, container: Container) -> None:
+    module, python = name.partition(":")[2].removesuffix("-slim").split("-python")
+    told = json.loads(container.run("version").stdout)
     assert told["mod_wsgi"] == module
     assert re.fullmatch(rf"{re.escape(python)}\.\d+(rc\d+|[ab]\d+)?", told["python"])
-    container = plain.start(*HARDENED, f"--volume={APPLICATION}/wsgi.py:/app/wsgi.py:ro")
     assert container.get().json["prefix"] == "/opt/venv"
-    assert container.end("stop", "--time=30")[0] == 0
 
 
 @pytest.mark.parametrize("what", LEFT_OUT)
@@ -106,8 +108,8 @@ def test_nothing_is_left_of_the_build(tree: dict[str, Entry], what: str) -> None
     assert not [name for name in tree if re.fullmatch(LEFT_OUT[what], name)]
 
 
-def test_the_standard_library_is_whole(plain: Containers) -> None:
-    done = plain.run("python", "-c", STANDARD_LIBRARY)
+def test_the_standard_library_is_whole(name: str, container: Container) -> None:
+    done = container.run("python", "-c", STANDARD_LIBRARY)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["locale"].lower().replace("-", ""), told["encoding"]) == ("c.utf8", "utf-8")
@@ -117,15 +119,15 @@ def test_the_standard_library_is_whole(plain: Containers) -> None:
     assert told["authorities"] > 100
     assert (told["sum"], told["pid"]) == (2, True)
     assert "127.0.0.1" in told["addresses"]
-    done = plain.run("python", "-c", "import curses, readline")
-    assert (done.returncode == 0) is (form(plain.image) == "default")
+    done = container.run("python", "-c", "import curses, readline")
+    assert (done.returncode == 0) is (form(name) == "default")
     # With the lines of the source.
     assert "return _default_decoder.decode(s)" in told["traceback"]
 
 
-def test_every_module_of_python_is_compiled(plain: Containers) -> None:
+def test_every_module_of_python_is_compiled(container: Container) -> None:
     script = "import json, email; print(json.__cached__ or json.__file__, email.__cached__ or email.__file__)"
-    done = plain.run("python", "-B", "-v", "-c", script)
+    done = container.run("python", "-B", "-v", "-c", script)
     assert done.returncode == 0
     assert ".pyc" in done.stdout
     # -v tells of each module that Python has to compile itself.
@@ -133,7 +135,7 @@ def test_every_module_of_python_is_compiled(plain: Containers) -> None:
     assert not [line for line in compiled if "/json/" in line or "/email/" in line]
 
 
-def test_no_library_is_missing(plain: Containers, tree: dict[str, Entry]) -> None:
+def test_no_library_is_missing(container: Container, tree: dict[str, Entry]) -> None:
     """Every program and library of the image finds its libraries: the loader of the image itself says so."""
     libraries = [f"/{name}" for name, entry in tree.items() if entry.kind == b"0" and is_binary(name)]
     assert len(libraries) > 50
@@ -146,7 +148,7 @@ def test_no_library_is_missing(plain: Containers, tree: dict[str, Entry]) -> Non
     (loader,) = [f"/{name}" for name in tree if re.fullmatch(r"(usr/)?lib(64)?/(.*/)?ld-linux[^/]*\.so\.[0-9]", name)][
         :1
     ]
-    done = plain.run("python", "-c", script, loader, *libraries)
+    done = container.run("python", "-c", script, loader, *libraries)
     assert (done.returncode, done.stdout) == (0, "")
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from support.containers import HARDENED, docker
-from support.example_images import BASE, ROOT, build_example
+from support.example_images import ROOT, build_example, build_service
 from support.site import Site
 from support.waiting import wait_for
 
@@ -52,10 +52,7 @@ def fixture_application() -> str:
 @pytest.fixture(name="postgresql", scope="module")
 def fixture_postgresql() -> str:
     """Stands in for the official image of PostgreSQL, which only a registry has."""
-    tag, folder = "modwsgi-lab/postgresql-stand-in", Path(__file__).parent / "postgresql"
-    recipe = f"--file={folder}/Containerfile"
-    docker("build", "--quiet", f"--tag={tag}", f"--build-arg=BASE={BASE}", recipe, str(folder), timeout=300)
-    return tag
+    return build_service("postgresql")
 
 
 @pytest.fixture(name="secrets", scope="module")
@@ -129,6 +126,7 @@ class Project:
 
 @pytest.fixture(name="project", scope="module")
 def fixture_project(variables: dict[str, str]) -> Iterator[Project]:
+    """The project, which runs."""
     command = ["docker", "compose"]
     if docker("compose", "version", check=False).returncode != 0:
         command = ["docker-compose"]
@@ -136,6 +134,7 @@ def fixture_project(variables: dict[str, str]) -> Iterator[Project]:
             install("docker-compose")
     project = Project(command, variables)
     try:
+        project.run("up", "--detach")
         yield project
     finally:
         project.run("down", "--volumes")
@@ -143,21 +142,19 @@ def fixture_project(variables: dict[str, str]) -> Iterator[Project]:
 
 def test_compose_migrates_before_it_serves_and_has_room_for_all_threads(project: Project) -> None:
     """The first of these tests, since a second `up` migrates again, beside the server that is still there."""
-    project.run("up", "--detach")
     project.site()
     migrated, served = inspect(project.container("migrate")), inspect(project.container("web"))
     assert migrated["State"]["ExitCode"] == 0
     assert migrated["State"]["FinishedAt"] < served["State"]["StartedAt"]
     assert "unable to create" not in docker("logs", served["Id"]).stderr, "pids_limit"
-    for service in ("web", "database"):
+    for container in (served["Id"], project.container("database")):
         wait_for(
-            lambda service=service: inspect(project.container(service))["State"]["Health"]["Status"] == "healthy",
-            f"{service} is healthy",
+            lambda container=container: inspect(container)["State"]["Health"]["Status"] == "healthy",
+            f"{container} is healthy",
         )
 
 
 def test_compose_serves_from_postgresql_and_loses_nothing_at_a_stop(project: Project) -> None:
-    project.run("up", "--detach")
     site = project.site()
     sign(site, "kept by PostgreSQL")
     assert site.post_form("/uploads/", {}, files={"file": ("note.txt", b"kept in the volume")}).status_code == 302
@@ -180,7 +177,6 @@ def test_compose_serves_from_postgresql_and_loses_nothing_at_a_stop(project: Pro
 
 def test_a_server_refuses_to_start_without_its_migrations(project: Project, application: str, secrets: Path) -> None:
     """In the database `postgres` there are none."""
-    project.run("up", "--detach", "database")
     names = {"DJANGO_DATABASE_HOST": "database", "DJANGO_DATABASE_NAME": "postgres"}
     files = {f"{name}_FILE": f"/secrets/{file}" for name, file in SECRET_FILES.items()}
     options = [f"--env={name}={value}" for name, value in {**names, **files}.items()]

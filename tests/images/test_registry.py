@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import io
 import json
 import os
 import re
@@ -13,22 +15,26 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import BOTH
+from support.breadth import wider
 from support.containers import Container, Containers, docker
+from support.example_images import build_service
 
 REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY)]
 
-from tools.laboratory import publishing  # noqa: E402 - the tools are not importable before
+from tools.laboratory import publishing, wsgi_images  # noqa: E402 - the tools are not importable before
+from tools.laboratory.cli import main  # noqa: E402
 from tools.laboratory.console import Console, LabError  # noqa: E402
-from tools.laboratory.wsgi_images import Image, versions  # noqa: E402
+from tools.laboratory.wsgi_images import Image  # noqa: E402
 
 BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 APPLICATION = Path(__file__).parent / "app"
-REGISTRY = "modwsgi-lab/test-registry"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -65,11 +71,9 @@ def digest_of(content: bytes) -> str:
 
 @pytest.fixture(name="registry_image", scope="module")
 def fixture_registry_image() -> Iterator[str]:
-    folder = Path(__file__).parent / "registry"
-    words = ("build", "--quiet", f"--tag={REGISTRY}", f"--build-arg=BASE={BASE}", f"--file={folder}/Containerfile")
-    docker(*words, str(folder), timeout=300)
-    yield REGISTRY
-    docker("image", "rm", "--force", REGISTRY)
+    name = build_service("registry")
+    yield name
+    docker("image", "rm", "--force", name)
 
 
 @pytest.fixture(name="registry", scope="module")
@@ -92,17 +96,25 @@ def fixture_protected(registry_image: str, tmp_path: Path, monkeypatch: pytest.M
         containers.remove()
 
 
+def made(recipe: str) -> Image:
+    """A new image of one layer at the most, which has the names of all three forms."""
+    image = Image("6.1.1", "3.11", "bookworm", (f"test-{uuid.uuid4().hex[:12]}",))
+    for name in publishing.names(image):
+        words = ["docker", "build", "--quiet", "--file=-", f"--tag={name}", f"--label=name={name}"]
+        subprocess.run([*words, str(APPLICATION)], input=recipe.encode(), check=True, capture_output=True)
+    return image
+
+
+def remove(image: Image) -> None:
+    docker("image", "rm", "--force", *publishing.names(image))
+
+
 @pytest.fixture(name="small")
 def fixture_small() -> Iterator[Image]:
-    """An image of a few bytes, in all three forms."""
-    image = Image("6.1.1", "3.11", "bookworm", (f"test-{uuid.uuid4().hex[:12]}",))
-    tags = [f"--tag={name}" for name in publishing.names(image)]
-    recipe = "FROM scratch\nCOPY wsgi.py /\n"
-    subprocess.run(
-        ["docker", "build", "--quiet", "--file=-", *tags, str(APPLICATION)], input=recipe.encode(), check=True
-    )
+    """An image of a few bytes."""
+    image = made("FROM scratch\nCOPY wsgi.py /\n")
     yield image
-    docker("image", "rm", "--force", *publishing.names(image))
+    remove(image)
 
 
 def identifier(name: str) -> str:
@@ -116,50 +128,84 @@ def names_of(host: str) -> list[str]:
     return [name for name in listed if name.startswith(f"{host}/")]
 
 
-def lab_push(registry: str, image: Image) -> subprocess.CompletedProcess[str]:
-    """What `make push` runs."""
+def lab_push(registry: str, image: Image) -> list[str]:
+    """What `make push` runs, when the image is all that there is; what it prints."""
     words = [f"--registry={registry}", f"--python={image.python}", f"--mod-wsgi={image.module}"]
-    command = [sys.executable, str(REPOSITORY / "tools/lab.py"), "push", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(wsgi_images, "versions", lambda _repository: [image])
+        assert main(["push", *words]) == 0
+    return printed.getvalue().splitlines()
 
 
-@pytest.fixture(name="published", scope="module")
-def fixture_published(registry: Registry) -> dict[str, str]:
-    """The image, pushed as a user pushes it: each local name with its name and digest in the registry."""
-    (image,) = [image for image in versions(REPOSITORY) if BASE in image.names] or [None]
-    if image is None:
-        pytest.skip(f"{BASE} is none of images/versions.json, which `make push` pushes")
+@dataclass(frozen=True)
+class Published:
+    """An image that was pushed."""
+
+    image: Image
+    team: str
+    """The path in the registry that was named."""
+    told: dict[str, str]
+    """Each local name with its name and digest in the registry."""
+
+    @property
+    def path(self) -> str:
+        """The repository in the registry."""
+        return f"{self.team}/mod-wsgi"
+
+    def name(self, form: str) -> str:
+        """The first local name of a form."""
+        return self.image.slim_names[0] if form == "slim" else self.image.names[0]
+
+
+@pytest.fixture(
+    name="published",
+    scope="module",
+    params=wider(["slim", "all"], "600 MB of the other forms, which differ in what is in them alone"),
+)
+def fixture_published(registry: Registry, request: pytest.FixtureRequest) -> Iterator[Published]:
+    """Pushed as a user pushes it: the slim form under the names of all, or each form under its own."""
+    if request.param == "slim":
+        image = made(f"FROM {BASE}-slim\n")
+    else:
+        found = [image for image in wsgi_images.versions(REPOSITORY) if BASE in image.names]
+        if not found:
+            pytest.skip(f"{BASE} is none of images/versions.json, which `make push` pushes")
+        (image,) = found
     before = {name: identifier(name) for name in publishing.names(image)}
-    done = lab_push(f"{registry.host}/team", image)
-    assert done.returncode == 0, done.stderr
+    team = f"team-{request.param}"
+    printed = lab_push(f"{registry.host}/{team}", image)
     assert {name: identifier(name) for name in publishing.names(image)} == before, "names of this machine stay"
     assert names_of(registry.host) == [], "names of the registry do not"
-    return dict(zip(publishing.names(image), done.stdout.splitlines(), strict=True))
+    yield Published(image, team, dict(zip(publishing.names(image), printed, strict=True)))
+    if request.param == "slim":
+        remove(image)
 
 
-def test_each_name_is_there_with_the_digest_that_was_told(registry: Registry, published: dict[str, str]) -> None:
-    assert registry.tags("team/mod-wsgi") == {name.partition(":")[2] for name in published}
-    for name, told in published.items():
-        assert re.fullmatch(rf"{re.escape(f'{registry.host}/team/{name}')}@sha256:[0-9a-f]{{64}}", told)
-        registry.manifest("team/mod-wsgi", told.partition("@")[2])
-        _, headers = registry.ask(f"/v2/team/mod-wsgi/manifests/{name.partition(':')[2]}")
+def test_each_name_is_there_with_the_digest_that_was_told(registry: Registry, published: Published) -> None:
+    assert registry.tags(published.path) == {name.partition(":")[2] for name in published.told}
+    for name, told in published.told.items():
+        assert re.fullmatch(rf"{re.escape(f'{registry.host}/{published.team}/{name}')}@sha256:[0-9a-f]{{64}}", told)
+        registry.manifest(published.path, told.partition("@")[2])
+        _, headers = registry.ask(f"/v2/{published.path}/manifests/{name.partition(':')[2]}")
         assert headers["Docker-Content-Digest"] == told.partition("@")[2]
 
 
-def test_the_registry_has_every_layer(registry: Registry, published: dict[str, str]) -> None:
-    for told in {digest.partition("@")[2] for digest in published.values()}:
-        manifest = registry.manifest("team/mod-wsgi", told)
+def test_the_registry_has_every_layer(registry: Registry, published: Published) -> None:
+    for told in {digest.partition("@")[2] for digest in published.told.values()}:
+        manifest = registry.manifest(published.path, told)
         for part in (manifest["config"], *manifest["layers"]):
-            content, _ = registry.ask(f"/v2/team/mod-wsgi/blobs/{part['digest']}")
+            content, _ = registry.ask(f"/v2/{published.path}/blobs/{part['digest']}")
             assert (len(content), digest_of(content)) == (part["size"], part["digest"])
 
 
-@pytest.mark.parametrize("form", ["", "-slim"], ids=["default", "slim"])
-def test_what_is_pulled_is_what_was_pushed(published: dict[str, str], form: str) -> None:
-    told = published[f"{BASE}{form}"]
+@pytest.mark.parametrize("form", BOTH)
+def test_what_is_pulled_is_what_was_pushed(published: Published, form: str) -> None:
+    name = published.name(form)
+    told = published.told[name]
     docker("pull", "--quiet", told)
     try:
-        assert identifier(told) == identifier(f"{BASE}{form}")
+        assert identifier(told) == identifier(name)
         containers = Containers(told)
         assert json.loads(containers.run("version").stdout)["mod_wsgi"] == BASE.partition(":")[2].partition("-")[0]
         containers.remove()
@@ -167,9 +213,9 @@ def test_what_is_pulled_is_what_was_pushed(published: dict[str, str], form: str)
         docker("image", "rm", told)
 
 
-@pytest.mark.parametrize("form", ["", "-slim"], ids=["default", "slim"])
+@pytest.mark.parametrize("form", BOTH)
 def test_an_application_on_a_published_image_makes_the_same_way(
-    registry: Registry, published: dict[str, str], form: str, tmp_path: Path
+    registry: Registry, published: Published, form: str, tmp_path: Path
 ) -> None:
     mark = uuid.uuid4().hex
     (tmp_path / "wsgi.py").write_text(
@@ -178,7 +224,7 @@ def test_an_application_on_a_published_image_makes_the_same_way(
         f"    return [b'{mark}']\n",
         encoding="utf-8",
     )
-    base, name = published[f"{BASE}{form}"], f"{registry.host}/shop{form}:{mark}"
+    base, name = published.told[published.name(form)], f"{registry.host}/shop-{form}:{mark}"
     (tmp_path / "Containerfile").write_text(f"FROM {base}\nCOPY wsgi.py /app/\n", encoding="utf-8")
     docker("build", "--pull", "--quiet", f"--tag={name}", f"--file={tmp_path}/Containerfile", str(tmp_path))
     pushed = identifier(name)

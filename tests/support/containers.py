@@ -29,6 +29,10 @@ ROOT_HARDENED = (
 )
 """As root: httpd's children become another user, and without KILL it could not end them."""
 
+_RUNTIME = "/usr/local/lib/modwsgi-image"
+ENTRY_POINT = (f"{_RUNTIME}/python", "-I", "-S", f"{_RUNTIME}/entrypoint.py")
+HEALTH_CHECK = (f"{_RUNTIME}/python", "-I", "-S", f"{_RUNTIME}/health.py")
+
 
 def docker(*words: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """What a docker command says; its failure fails the test, with what it said."""
@@ -113,6 +117,16 @@ class Container:
         status = int(docker("wait", self.name).stdout)
         return status, time.monotonic() - began
 
+    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """What the image's entry point does with words, in this container: as `docker run` with the same options."""
+        settings = [f"--env={name}={value}" for name, value in variables.items()]
+        return docker("exec", *settings, self.name, *ENTRY_POINT, *words, check=False)
+
+    def health(self, **variables: str) -> subprocess.CompletedProcess[str]:
+        """What the image's health check says in this container."""
+        settings = [f"--env={name}={value}" for name, value in variables.items()]
+        return docker("exec", *settings, self.name, *HEALTH_CHECK, check=False)
+
     def output(self) -> str:
         """Both streams."""
         done = docker("logs", self.name)
@@ -150,7 +164,9 @@ class Containers:
         container = Container(self.name())
         settings = [f"--env={name}={value}" for name, value in variables.items()]
         publish = f"--publish=127.0.0.1::{variables.get('WSGI_PORT', '8080')}"
-        docker("run", "--detach", f"--name={container.name}", publish, *options, *settings, self.image, *words)
+        # The engine would run the image's health check in each, which tests that are about it ask themselves.
+        common = ["--detach", "--no-healthcheck", f"--name={container.name}", publish]
+        docker("run", *common, *options, *settings, self.image, *words)
         return container
 
     def run(self, *words: str, options: Sequence[str] = (), **variables: str) -> subprocess.CompletedProcess[str]:
@@ -161,3 +177,24 @@ class Containers:
     def remove(self) -> None:
         for name in self.started:
             docker("rm", "--force", "--volumes", name, check=False)
+
+
+class Shared(Containers):
+    """Containers that serve, each started once for all tests that only look at it."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__(image)
+        self._serving: dict[tuple[tuple[str, ...], frozenset[tuple[str, str]]], Container] = {}
+
+    def serving(self, *options: str, **variables: str) -> Container:
+        """One that was started like this, for a test that leaves it as it is."""
+        key = options, frozenset(variables.items())
+        if key not in self._serving:
+            self._serving[key] = self.start(*options, **variables)
+        return self._serving[key]
+
+    def taken(self, *options: str, **variables: str) -> Container:
+        """The same for a test that ends it; whoever comes later gets another."""
+        found = self.serving(*options, **variables)
+        del self._serving[options, frozenset(variables.items())]
+        return found

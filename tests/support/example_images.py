@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images of the examples, built on the image under test: the Django example's on its slim form, with a compiled wheel
-beyond the one that it has."""
+beyond the one that it has. And stand-ins for the services beside them, which only a registry has."""
 
 from __future__ import annotations
 
@@ -38,4 +38,12 @@ def build_example(example: str) -> str:
             stream.writelines(pinned(name) for name in SLIM.get(example, ()))
         file = f"--file={folder}/Containerfile"
         docker("build", "--quiet", f"--tag={tag}", *arguments, file, str(folder), timeout=300)
+    return tag
+
+
+def build_service(service: str) -> str:
+    """The name of an image of tests/images/services; the first one that is built brings the packages of all."""
+    tag, folder = f"modwsgi-lab/test-{service}", ROOT / "tests/images/services"
+    options = [f"--tag={tag}", f"--target={service}", f"--build-arg=BASE={BASE}", f"--file={folder}/Containerfile"]
+    docker("build", "--quiet", *options, str(folder), timeout=600)
     return tag

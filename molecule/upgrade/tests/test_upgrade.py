@@ -28,6 +28,8 @@ FEW = 5
 """Fewer answers would not show that somebody has watched."""
 OUTAGE_LIMIT = 3.0
 """Seconds from the last answer of the old pair to the first of the new one: 0.3 (Debian 12, Apache 2.4, 2026-11)."""
+BUILT = "The wheel is built from the verified source"
+"""The task that runs on a host that builds."""
 MOMENT = 0.5
 """Seconds that systemd and a client may differ about when a server answers."""
 
@@ -76,11 +78,11 @@ class Step:
         return f"{self.python.folder.format(multiarch=multiarch)}/libpython{self.python.version}.so.1.0"
 
 
-FIRST = Step("where it begins", "4.9.1", DISTRIBUTION)
+FIRST = Step("where it begins", "4.9.4", LOCAL)
 STEPS = [
-    Step("a newer module", "6.1.1", DISTRIBUTION, builds=True),
-    Step("another Python, with an older module", "5.0.2", LOCAL),
-    Step("the first Python again", "5.0.2", DISTRIBUTION),
+    Step("a newer module", "6.1.1", LOCAL, builds=True),
+    Step("another Python", "6.1.1", DISTRIBUTION),
+    Step("a Python that was moved, with an older module", "5.0.2", MOVED, builds=True),
 ]
 
 
@@ -154,24 +156,36 @@ class Server:
         return cls(values[names[0]], values[names[1]] / 1e6, values[names[2]] / 1e6)
 
 
-def apply(step: Step) -> Deployment:
-    """Run the play for a step; where a wheel has to be built, the host does it."""
-    variables: dict[str, Any] = {"mod_wsgi_version": step.module, "mod_wsgi_python": step.python.setting}
-    if step.builds:
-        variables["mod_wsgi_build_on"] = "each"
-    outcome = deploy(variables=variables)
-    assert outcome.status == 0, outcome.output
-    return outcome
+def change_to(step: Step, **variables: Any) -> Deployment:
+    """Run the play for a step."""
+    return deploy(variables={"mod_wsgi_version": step.module, "mod_wsgi_python": step.python.setting, **variables})
 
 
 @pytest.fixture(name="begun", scope="module", autouse=True)
 def fixture_begun() -> None:
-    """The host is where it begins, also when the tests run again."""
-    apply(FIRST)
+    """The host is where it begins, also when the tests run again; beside its Python there is the moved one.
+
+    That is a copy, which finds its parts by where it is.
+    """
+    if not FIRST.serves(ask().content):
+        outcome = change_to(FIRST)
+        assert outcome.status == 0, outcome.output
+        for step in STEPS:  # of an earlier run of the tests
+            MACHINE.run("rm", "-rf", f"/opt/mod_wsgi/{step.module}-cp{step.python.version.replace('.', '')}")
+        MACHINE.run("rm", "-rf", "/var/cache/modwsgi", "/opt/pythons")
+        MACHINE.run("apt-get", "purge", "--yes", "libpython3.11", "python3.11-venv")
     assert FIRST.serves(ask().content)
-    for step in STEPS:  # of an earlier run of the tests
-        MACHINE.run("rm", "-rf", f"/opt/mod_wsgi/{step.module}-cp{step.python.version.replace('.', '')}")
-    MACHINE.run("rm", "-rf", "/var/cache/modwsgi")
+    MACHINE.run("mkdir", "-p", "/opt/pythons")
+    MACHINE.run("cp", "-a", "--no-target-directory", "/usr/local", "/opt/pythons/3.13")
+
+
+def test_a_python_of_the_administrators_needs_none_of_the_distributions_packages() -> None:
+    """The first of these tests, since a later step has the distribution's Python."""
+    installed = MACHINE.installed_packages()
+    assert "apache2-dev" in installed, "the module was built here, with tools that stay in this scenario"
+    assert {name for name in installed if name.startswith(("python3.13", "libpython3.13"))} == set()
+    assert {name for name in installed if name.startswith(("python", "libpython")) and name.endswith("-dev")} == set()
+    assert "libpython3.11" not in installed
 
 
 def installations() -> set[str]:
@@ -181,15 +195,30 @@ def installations() -> set[str]:
     )
 
 
+@contextmanager
+def only_where_it_is(python: Python) -> Iterator[None]:
+    """Meanwhile the place that a moved Python comes from has no library that could be taken for its own."""
+    hidden = "/opt/hidden"
+    if python is not MOVED:
+        yield
+        return
+    MACHINE.run("sh", "-c", f"mkdir -p {hidden} && mv /usr/local/lib/libpython* {hidden}/ && ldconfig")
+    try:
+        yield
+    finally:
+        MACHINE.run("sh", "-c", f"mv {hidden}/libpython* /usr/local/lib/ && ldconfig")
+
+
 @pytest.mark.parametrize(("old", "new"), zip([FIRST, *STEPS[:-1]], STEPS, strict=True), ids=lambda step: step.name)
 def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step) -> None:
     before, installed = Server.now(), installations()
-    with watcher() as client:
-        outcome = apply(new)
+    with only_where_it_is(new.python), watcher() as client:
+        outcome = change_to(new)
+        assert outcome.status == 0, outcome.output
         after = Server.now()
         there = after.started + MOMENT
         wait_for(lambda: len(client.asked_after(there)) > FEW, "the watcher has seen the new pair for a while")
-    assert not new.builds or "The wheel is built from the verified source" in outcome.output
+    assert not new.builds or BUILT in outcome.output
 
     # A reload would have kept the library of the old Python.
     assert after.pid != before.pid
@@ -216,48 +245,22 @@ def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step)
     assert installed <= installations()
 
 
-def test_the_next_run_changes_nothing() -> None:
-    before = Server.now()
-    again = apply(STEPS[-1])
-    assert again.recap(MACHINE.container)["changed"] == 0, again.output
-    assert Server.now() == before
-
-
 def test_a_python_that_an_application_cannot_follow_is_not_taken(tmp_path: Path) -> None:
-    serving = STEPS[-1]
+    """The way back to a pair that was served earlier, up to the application: nothing is built for it."""
+    serving, wanted = STEPS[-1], STEPS[-2]
     source = tmp_path / "site"
     shutil.copytree(APPLICATION, source)
     with (source / "requirements.txt").open("a") as file:
-        file.write('nothing @ file:///nowhere/nothing-1.0-py3-none-any.whl ; python_version >= "3.13"\n')
+        condition = f'python_version == "{wanted.python.version}"'
+        file.write(f"nothing @ file:///nowhere/nothing-1.0-py3-none-any.whl ; {condition}\n")
     application = {"name": "site", "source": {"directory": str(source)}, "requirements": "requirements.txt"}
-    outcome = deploy(
-        variables={
-            "mod_wsgi_version": serving.module,
-            "mod_wsgi_python": LOCAL.setting,
-            "wsgi_apps": [application | {"server_name": SITE.host_name}],
-        }
-    )
+    installed = installations()
+    outcome = change_to(wanted, wsgi_apps=[application | {"server_name": SITE.host_name}])
     assert outcome.status != 0
     assert "application 'site', key requirements: pip install" in outcome.message
+    assert installations() == installed
+    assert BUILT not in outcome.output
     assert serving.serves(ask().content)
     # As a boot would do: nothing waits on the disk for its chance.
     MACHINE.run("systemctl", "restart", "apache2")
     assert serving.serves(ask().content)
-
-
-@pytest.fixture(name="moved_python")
-def fixture_moved_python() -> Iterator[Python]:
-    """A copy of the second Python, which finds its parts by where it is; its original place has no library."""
-    hidden = "/opt/hidden"
-    MACHINE.run("rm", "-rf", "/opt/pythons")
-    MACHINE.run("mkdir", "-p", "/opt/pythons", hidden)
-    MACHINE.run("cp", "-a", "/usr/local", "/opt/pythons/3.13")
-    MACHINE.run("sh", "-c", f"mv /usr/local/lib/libpython* {hidden}/ && ldconfig")
-    yield MOVED
-    MACHINE.run("sh", "-c", f"mv {hidden}/libpython* /usr/local/lib/ && ldconfig")
-
-
-def test_a_python_that_was_moved_serves_from_where_it_is(moved_python: Python) -> None:
-    step = Step("a moved Python", "6.1.1", moved_python, builds=True)
-    apply(step)
-    assert step.serves(ask().content)
