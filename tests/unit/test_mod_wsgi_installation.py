@@ -107,7 +107,7 @@ def test_a_pip_that_fails_leaves_nothing(tmp_path, directory, record):
     python.chmod(0o755)
     record["interpreter"]["executable"] = str(python)
 
-    with pytest.raises(InstallationError, match="bin/python -I -m pip failed: exit status 1$"):
+    with pytest.raises(InstallationError, match=r"bin/python -I -m pip failed: exit status 1$"):
         installations.install_wheel(make_wheel(tmp_path), str(directory), record)
 
     assert list(directory.parent.iterdir()) == []
