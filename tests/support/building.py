@@ -6,14 +6,24 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_builder, wsgi_venvs
 
 from tools.laboratory.machine import is_debian_family, is_root, python_for_accounts
+
+UNPACK_PIP = """
+import ensurepip, glob, os, sys, sysconfig, zipfile
+folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or os.path.join(os.path.dirname(ensurepip.__file__), "_bundled")
+[pip] = glob.glob(os.path.join(folder, "pip-*.whl"))
+[site] = glob.glob(os.path.join(sys.argv[1], "lib", "python*", "site-packages"))
+zipfile.ZipFile(pip).extractall(site)
+"""
+"""Let a virtual environment have the pip that comes with Python."""
 
 ACCOUNT = 54400 + os.getpid() % 1000 if os.geteuid() == 0 else os.geteuid()
 """A user id that nothing on the machine has; who is not root builds as himself."""
@@ -29,6 +39,21 @@ def interpreter() -> str:
         # A machine of a user's on which nothing may be installed: what builds is tried by CI.
         pytest.skip(missing)
     return found
+
+
+def hasten_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpack pip into virtual environments: to install and compile it takes most of a test that is about others."""
+    as_it_is = wsgi_venvs.run
+
+    def run(room: wsgi_builder.Room, command: Sequence[str], what: str, *more: Any) -> None:
+        if list(command[1:4]) != ["-I", "-m", "venv"]:
+            as_it_is(room, command, what, *more)
+            return
+        *options, path = command
+        as_it_is(room, [*options, "--without-pip", path], what)
+        as_it_is(room, [command[0], "-I", "-c", UNPACK_PIP, path], what)
+
+    monkeypatch.setattr(wsgi_venvs, "run", run)
 
 
 @contextmanager

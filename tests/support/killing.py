@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 CHANGES = {
     "open",
@@ -21,7 +23,19 @@ CHANGES = {
     "os.symlink",
     "subprocess.Popen",
 }
-"""Python's audit events (PEP 578) that come before what they name is done; `open` also for reading."""
+"""Python's audit events (PEP 578) that come before what they name is done."""
+
+
+def changes(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether something is changed next. A kill before what changes nothing leaves what the one before it has left."""
+    if event not in CHANGES or str(arguments[0]).startswith(("/proc", "/dev")):
+        return False
+    if event == "open":
+        return bool((arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
+    if event in ("os.remove", "os.rmdir", "os.mkdir"):
+        whole = arguments[-1] == -1  # otherwise it is below the folder of that descriptor
+        return not whole or os.path.lexists(arguments[0]) == (event != "os.mkdir")
+    return True
 
 
 def killed_at(count: int, work: Callable[[], object]) -> bool:
@@ -33,9 +47,9 @@ def killed_at(count: int, work: Callable[[], object]) -> bool:
     if child == 0:
         left = count
 
-        def audit(event: str, arguments: tuple[object, ...]) -> None:
+        def audit(event: str, arguments: tuple[Any, ...]) -> None:
             nonlocal left
-            if event in CHANGES and not str(arguments[0]).startswith(("/proc", "/dev")):
+            if changes(event, arguments):
                 left -= 1
                 if left == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -57,9 +71,10 @@ def killed_at(count: int, work: Callable[[], object]) -> bool:
 def each_moment(prepare: Callable[[], Callable[[], object]]) -> Iterator[int]:
     """For each moment at which work can be killed: prepare, do it until there, and let the caller look.
 
-    `prepare` makes a fresh state, and returns the work on it.
+    `prepare` makes a fresh state, and returns the work on it. The last moment is that after the last change.
     """
-    count = 1
-    while killed_at(count, prepare()):
+    for count in itertools.count(1):
+        killed = killed_at(count, prepare())
         yield count
-        count += 1
+        if not killed:
+            return

@@ -101,7 +101,9 @@ class Host:
 
 
 @pytest.fixture(name="host")
-def fixture_host(tmp_path: Path) -> Host:
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    # A kill takes nothing from the kernel: to wait for the disk would prove nothing, and is most of the time.
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     host = Host(tmp_path)
     host.fresh()
     return host
@@ -169,7 +171,7 @@ def test_killed_at_any_moment_the_next_run_gets_through(host: Host, stages: list
         return host.change
 
     for moment in each_moment(prepare):
-        if moment % 3:
+        if moment % 2:
             continue
         host.journal.settle()
         done = stages.index(host.content())
@@ -216,7 +218,7 @@ def test_killed_on_the_way_back_it_goes_on(host: Host) -> None:
         assert host.left() == []
 
 
-@pytest.mark.parametrize("first", range(5, 100, 9))
+@pytest.mark.parametrize("first", range(4, 62, 5))
 def test_killed_again_while_it_is_put_right(host: Host, stages: list[Tree], first: int) -> None:
     def prepare():  # type: ignore[no-untyped-def]
         host.fresh()
@@ -253,7 +255,7 @@ def test_a_start_within_the_same_boot_leaves_whole_steps_alone(host: Host, stage
 
 
 def test_the_file_works_on_a_host_without_the_collection(host: Host, stages: list[Tree]) -> None:
-    assert killed_at(40, host.change)
+    assert killed_at(20, host.change)
     assert host.journal.interrupted
     command = [sys.executable, "-I", str(httpd_journal.__file__), str(host.directory / "state")]
     subprocess.run(command, check=True)
@@ -284,7 +286,7 @@ def test_an_overlay_tells_what_would_come_back(host: Host) -> None:
     host.journal.apply(host.first(), "reload")
     assert host.journal.overlay() == {}
     between = Path(host.at("changed.conf")).read_text()
-    for moment in range(20, 60):
+    for moment in range(8, 60):
         assert killed_at(moment, lambda: host.journal.apply(host.second(), "reload"))
         if Path(host.at("changed.conf")).read_text() != between:
             break

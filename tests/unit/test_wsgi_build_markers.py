@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_releases, wsgi_venvs
 from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import digest, list_entries
-from support.building import ACCOUNT, build_ground, interpreter
+from support.building import ACCOUNT, build_ground, hasten_environments, interpreter
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
 
@@ -330,6 +330,7 @@ def test_nothing_of_a_repository_or_of_roots_configuration_runs_as_root(
 
 def test_a_requirements_file_shows_nothing_of_roots_files(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever line is found that makes pip read a file and tell of it."""
+    hasten_environments(monkeypatch)
     ground.write({"requirements.txt": ""})
     made = release(ground)
     python = interpreter()
@@ -351,6 +352,7 @@ def test_a_credential_is_where_its_program_runs_and_nowhere_else(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The build of a requirement finds pip's, not git's, and nothing is left of either."""
+    hasten_environments(monkeypatch)
     monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent-of-root")
     monkeypatch.setenv("SECRET_OF_THE_PLAY", "x")
     python = interpreter()
