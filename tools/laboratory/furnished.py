@@ -28,7 +28,6 @@ _MADE_BY = (
     "plugins/*/mod_wsgi*",
     "plugins/module_utils/distributions.py",
     "roles/httpd/tasks/packages.yml",
-    "roles/httpd/vars/main.yml",
     *(f"roles/mod_wsgi/{folder}/*" for folder in ("defaults", "files", "tasks", "vars")),
 )
 
