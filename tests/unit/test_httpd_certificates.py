@@ -145,7 +145,10 @@ def test_what_is_not_there_is_named(described: dict[str, str], made: dict[str, A
 def test_a_key_of_another_certificate_is_refused(described: dict[str, str], made: dict[str, Any]) -> None:
     key = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, check=True).stdout
     Path(made["key"]).write_bytes(key)
-    assert "is not the key of" in refused(described, made)
+    assert refused(described, made) == (
+        f"wsgi_apps: application 'shop', key tls.key: {made['key']} is not the key of {made['certificate']}; "
+        "give the pair that belongs together."
+    )
 
 
 def test_a_key_with_a_passphrase_is_refused(described: dict[str, str], made: dict[str, Any]) -> None:

@@ -7,10 +7,10 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_logs import JOURNAL, target
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_logs import FILES, JOURNAL, JSON, TEXT, target
 from support.managed_host import ManagedHost
 from support.site import Site
 from support.waiting import wait_for
@@ -19,6 +19,22 @@ LOGS = "/var/log/apache2"
 PID_FILE = "/run/apache2/apache2.pid"
 PIPED = re.compile(r'"\|\S+ -I \S+ (access|error) json (/\S+)"')
 LAST_WORDS = "the last words of a process"
+OWN_LAST_WORDS = "caught SIGTERM, shutting down"
+
+Logging = dict[str, str]
+TEXT_IN_FILES: Logging = {"format": TEXT, "destination": FILES}
+JSON_IN_JOURNAL: Logging = {"format": JSON, "destination": JOURNAL}
+WAYS: dict[str, dict[str, Logging]] = {
+    "text in files": {},
+    "programs": {
+        "plain": {"format": JSON, "destination": FILES},
+        "shop": {"format": TEXT, "destination": JOURNAL},
+        "guestbook": JSON_IN_JOURNAL,
+        "": JSON_IN_JOURNAL,
+    },
+}
+"""By site, how its logs are written, where that differs from text in files; "" is the server itself."""
+SITES = ("plain", "shop", "guestbook")
 
 # Prints the files of the configuration that name a log, with their content.
 READ = """
@@ -100,23 +116,53 @@ def fixture_configuration(machine: ManagedHost) -> Iterator[dict[str, str]]:
 
 
 class Served:
-    """The server, and the requests that its log has to have."""
+    """The server, and the requests that its logs have to have."""
 
-    def __init__(self, machine: ManagedHost, written: Callable[[], str]) -> None:
-        self.machine, self.written = machine, written
-        self.site = Site(machine.address(), "plain.example")
-        self.site.session.headers["Connection"] = "close"  # a stop waits for idle clients, too
+    def __init__(self, machine: ManagedHost, way: dict[str, Logging]) -> None:
+        self.machine, self.way = machine, way
+        self.sites = {name: Site(machine.address(), f"{name}.example") for name in SITES}
+        for site in self.sites.values():
+            site.session.headers["Connection"] = "close"  # a stop waits for idle clients, too
         self.marks = (f"/mark-{time.time_ns()}-{number}" for number in itertools.count())
+        self.began = machine.run("date", "+@%s.%N").strip()
+
+    def logging(self, name: str) -> Logging:
+        """How a log is written, by the name of its file."""
+        site, _, _ = name.rpartition("-")
+        return self.way.get(site, TEXT_IN_FILES)
+
+    def journal(self, word: str) -> str:
+        """What the journal has since the beginning."""
+        asked = f"journalctl --sync; journalctl --no-pager --output=cat --since={self.began} {word}"
+        return self.machine.run("sh", "-c", asked)
+
+    def written(self, name: str) -> str:
+        """The content of a log."""
+        if self.logging(name)["destination"] == JOURNAL:
+            return self.journal(f"--identifier=httpd-{name}")
+        return self.machine.run("cat", f"{LOGS}/{name}.log")
+
+    def last_words(self) -> dict[str, int]:
+        """How often a process of each site has said its own, and the server."""
+        said = {name: self.written(f"{name}-error").count(LAST_WORDS) for name in SITES}
+        return {**said, "": self.written("error").count(OWN_LAST_WORDS)}
 
     def asked(self) -> str:
-        """Ask once, as soon as it answers; the path, which no request had before."""
-        self.site.wait_until_it_answers()
+        """Ask each site once, as soon as the server answers; the path, which no request had before."""
+        self.sites["plain"].wait_until_it_answers()
         mark = next(self.marks)
-        assert self.site.get(mark).status_code == 200
+        # Those over TLS have a redirect here, which is in the same log.
+        found = {name: site.get(mark, allow_redirects=False).status_code for name, site in self.sites.items()}
+        assert found == {"plain": 200, "shop": 308, "guestbook": 308}
         return mark
 
+    def wait_for_line(self, mark: str, before: str) -> None:
+        """Return when the log of each site has the request."""
+        for name in SITES:
+            wait_for(lambda: mark in self.written(f"{name}-access"), f"{name}'s request before {before} is in the log")  # noqa: B023
+
     def act(self, step: str) -> float:
-        """Do it right after a request, of which the line has to be there.
+        """Do it right after requests, of which the lines have to be there.
 
         The longest time, in seconds, that its stop waited for a process to end.
         """
@@ -128,45 +174,37 @@ class Served:
         assert after["NRestarts"] == done["before"]["NRestarts"], step
         assert (after["MainPID"] == done["before"]["MainPID"]) == (step == "reload")
         assert done["status"] == 0, step
-        wait_for(lambda: mark in self.written(), f"the request before the {step} is in the log")
+        self.wait_for_line(mark, f"the {step}")
         waited: float = done["waited"]
         return waited
 
 
-@pytest.mark.parametrize("destination", ["files", "journal"])
-@pytest.mark.parametrize("form", ["text", "json"])
-def test_systemd_knows_httpd_and_no_line_is_lost(
-    machine: ManagedHost, configuration: dict[str, str], form: str, destination: str
-) -> None:
-    logging = {"format": form, "destination": destination}
-    argument = lambda match: json.dumps(target(logging, match[1], match[2]))  # noqa: E731
-    began = machine.run("date", "+@%s.%N").strip()
+@pytest.mark.parametrize("way", WAYS)
+def test_systemd_knows_httpd_and_no_line_is_lost(machine: ManagedHost, configuration: dict[str, str], way: str) -> None:
+    served = Served(machine, WAYS[way])
+
+    def argument(match: re.Match[str]) -> str:
+        name = match[2].rpartition("/")[2].removesuffix(".log")
+        return json.dumps(target(served.logging(name), match[1], match[2]))
+
     machine.python(SERVE, json.dumps({name: PIPED.sub(argument, text) for name, text in configuration.items()}))
-
-    def journal(word: str) -> str:
-        return machine.run("sh", "-c", f"journalctl --sync; journalctl --no-pager --output=cat --since={began} {word}")
-
-    def written(name: str = "plain-access") -> str:
-        if destination == JOURNAL:
-            return journal(f"--identifier=httpd-{name}")
-        return machine.run("cat", f"{LOGS}/{name}.log")
-
-    served = Served(machine, written)
     served.act("reload")
     seen = {"restart": served.act("restart")}
-    last_words = written("plain-error").count(LAST_WORDS)
+    before = served.last_words()
     seen["stop"] = served.act("stop")
-    assert written("plain-error").count(LAST_WORDS) == last_words + 1, "a process says it at its end"
+    after = served.last_words()
+    # Two of the shop's; of the guestbook the application under its path says something.
+    assert {name: after[name] - before[name] for name in after} == {"plain": 1, "shop": 2, "guestbook": 1, "": 1}
     assert not machine.httpd_processes()
     assert not machine.processes("log_writer.py")
 
-    said = journal("--unit=apache2")
+    said = served.journal("--unit=apache2")
     assert "Killing process" not in said
     assert "timed out" not in said
     machine.run("systemctl", "start", "apache2")
-    if (form, destination) == ("text", "files"):
+    if not WAYS[way]:
         text_seconds.update(seen)
-    print(logging, {step: f"{seconds:.3f} s" for step, seconds in seen.items()})
+    print(way, {step: f"{seconds:.3f} s" for step, seconds in seen.items()})
     assert text_seconds, "text in files comes first"
     assert all(seconds < text_seconds[step] + BEYOND_TEXT for step, seconds in seen.items()), (seen, text_seconds)
 
@@ -181,8 +219,8 @@ def test_systemd_knows_httpd_and_no_line_is_lost(
     served.asked()
     assert main_process(machine) == machine.run("cat", PID_FILE).strip()
     assert not orphans & {process.pid for process in machine.processes()}, "no process of the crashed httpd serves"
-    wait_for(lambda: mark in written(), "the request before the crash is in the log")
-    assert "nclean shutdown" not in written("error")
+    served.wait_for_line(mark, "the crash")
+    assert "nclean shutdown" not in served.written("error")
 
 
 def main_process(machine: ManagedHost) -> str:

@@ -6,17 +6,12 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import threading
-from collections.abc import Callable
 
 import pytest
 import requests
-from support.deployment import deploy
 from support.managed_host import ManagedHost
 from support.secure_site import SecureSite
 from support.waiting import wait_for
-
-HOST = "vhosts-debian12"
 
 
 def test_a_form_over_tls_with_cookies_and_csrf(guestbook: SecureSite) -> None:
@@ -256,80 +251,3 @@ def test_visitors_see_the_maintenance_page_and_the_health_check_does_not(
     finally:
         machine.run("rm", "/srv/wsgi/shop/maintenance")
     assert shop.get("/x").status_code == 200
-
-
-class Visitors:
-    """A new connection for each request, one after the other, until told to stop; what failed is kept."""
-
-    def __init__(self, ask: Callable[[], int]) -> None:
-        self.ask, self.failures, self.answers = ask, [], 0  # type: ignore[var-annotated]
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self.stopping.is_set():
-            try:
-                status = self.ask()
-            except requests.RequestException as error:
-                self.failures.append(str(error))
-                continue
-            self.answers += 1
-            if status != 200:
-                self.failures.append(str(status))
-
-    def __enter__(self) -> Visitors:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        self.thread.join()
-
-
-NEW_CERTIFICATE = (
-    "openssl req -x509 -newkey rsa:2048 -nodes -sha256 -days 90 -subj /CN=shop.example "
-    "-addext subjectAltName=DNS:shop.example,DNS:*.shop.example -addext basicConstraints=critical,CA:FALSE "
-    "-keyout /etc/ssl/private/shop.key -out /etc/ssl/shop.pem"
-)
-
-
-def served_certificate(machine: ManagedHost) -> str:
-    return machine.run(
-        "sh", "-c",
-        "openssl s_client -connect 127.0.0.1:443 -servername shop.example </dev/null 2>/dev/null "
-        "| openssl x509 -noout -fingerprint -sha256",
-    ).strip()  # fmt: skip
-
-
-def test_a_certificate_is_replaced_while_visitors_come(machine: ManagedHost) -> None:
-    """No connection is refused or reset, and each request is answered."""
-    before = served_certificate(machine)
-    machine.run("sh", "-c", NEW_CERTIFICATE)
-    address = machine.address()
-
-    def ask() -> int:
-        # A visitor who believes any certificate: the old one and the new one are served in turn.
-        site = SecureSite(address, "shop.example", "")
-        site.session.verify = False
-        return site.get("/x").status_code
-
-    with Visitors(ask) as visitors:
-        run = deploy()
-    assert run.status == 0, run.output
-    assert visitors.failures == []
-    assert visitors.answers > 50
-    assert served_certificate(machine) not in ("", before)
-
-
-def test_a_certificate_for_another_key_is_refused(machine: ManagedHost) -> None:
-    machine.run("cp", "/etc/ssl/private/shop.key", "/root/shop.key")
-    try:
-        machine.run("openssl", "genrsa", "-out", "/etc/ssl/private/shop.key", "2048")
-        run = deploy()
-        assert run.status != 0
-        assert (
-            "wsgi_apps: application 'shop', key tls.key: /etc/ssl/private/shop.key is not the key of "
-            "/etc/ssl/shop.pem; give the pair that belongs together." in run.message
-        )
-    finally:
-        machine.run("cp", "/root/shop.key", "/etc/ssl/private/shop.key")
