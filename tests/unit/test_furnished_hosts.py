@@ -59,7 +59,11 @@ esac""",
 def test_it_is_named_by_what_decides_about_packages_and_module_alone(lab: Lab) -> None:
     first = furnished_image(lab, HOST, "6.1.1")
     names = {first, furnished_image(lab, f"{HOST}0", "6.1.1"), furnished_image(lab, HOST, "5.0.2")}
-    for name in ("roles/httpd/tasks/packages.yml", "roles/mod_wsgi/files/mod_reload_drain.c", "molecule/shared/furnish.yml"):
+    for name in (
+        "roles/httpd/tasks/packages.yml",
+        "roles/mod_wsgi/files/mod_reload_drain.c",
+        "molecule/shared/furnish.yml",
+    ):
         with (lab.repository / name).open("a") as file:
             file.write("\n")
         names.add(furnished_image(lab, HOST, "6.1.1"))
