@@ -21,9 +21,8 @@ from support.site import Site
 SLOW = "/stream?chunks=6&interval=1"
 """Takes 5 s, longer than httpd lets a daemon process live at a reload (3 s)."""
 
-NO_CHANGE_SECONDS = 18.0
-"""For a run with two applications on each of two hosts that changes nothing: 9.6 for one (`make bench-deploy`, two idle
-cores), and some more for another."""
+NO_CHANGE_SECONDS = 15.0
+"""For a run with two applications on each of two hosts that changes nothing: 7.9, and 7.1 for one (two idle cores)."""
 ONE_HOST = ManagedHost("default-debian12")
 """For what has nothing to do with how Ansible reaches a host."""
 HOSTS = (ONE_HOST, ManagedHost("default-debian12-ssh"))
