@@ -434,7 +434,8 @@ def _check_directory(application: Application, directory: str) -> Problems:
         yield "source.directory", f"{directory} is not a folder on the control node; correct the path"
         return
     exclude = [str(pattern) for pattern in (application.get("source") or {}).get("exclude") or []]
-    wanted = [("script", str(application.get("script", DEFAULTS["script"])), os.path.isfile)]
+    script = str(application.get("script", DEFAULTS["script"]))
+    wanted: list[tuple[str, str, Callable[[str], bool]]] = [("script", script, os.path.isfile)]
     if application.get("requirements"):
         wanted.append(("requirements", str(application["requirements"]), os.path.isfile))
     wanted += [(key, path, os.path.isfile) for key, path in scripts(application)]

@@ -521,7 +521,7 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
 
 
 def _is_on(value: object) -> bool:
-    return boolean(value, strict=False)
+    return bool(boolean(value, strict=False))
 
 
 def _modules(application: Application) -> Iterator[str]:

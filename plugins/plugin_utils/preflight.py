@@ -259,6 +259,7 @@ class Preflight:
 
     def _interpreter_answer(self, questions: Mapping[str, Any]) -> dict[str, Any]:
         asked = self.result["asked"].get(MOD_WSGI)
+        answer: dict[str, Any]
         if not asked or asked["questions"] != questions:
             told = self.ask("mod_wsgi_interpreter", {**questions, "host": self.host})
             answer = {"answer": host_answers.interpreter_answer(told, self.host)}
@@ -307,7 +308,8 @@ class Preflight:
             "wsgi_app_launcher": digest,
             "wsgi_app_inspection": host_answers.inspection_answer(answer, STEPS, names, self.host),
         }
-        self.result["notes"] = [*self.result["notes"], *wsgi_apps.notes(self._applications)]
+        notes = [*self.result["notes"], *wsgi_apps.notes(self._applications)]
+        self.result["notes"] = list(dict.fromkeys(notes))  # a plan that is made again has them already
 
     def _problems_of_module(self, base: Base) -> list[str]:
         """What the applications ask of mod_wsgi and httpd that the host will not have."""

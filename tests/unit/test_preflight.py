@@ -145,6 +145,12 @@ class TestPlan:
         run(machine, variables, "mod_wsgi", known=known)
         assert machine.asked == ["mod_wsgi_interpreter"]
 
+    def test_what_is_to_be_known_is_told_once(self, machine: Machine, variables: dict[str, Any]) -> None:
+        variables["wsgi_apps"][0]["mode"] = "embedded"
+        known = run(machine, variables)
+        assert len(known["notes"]) == 1
+        assert run(machine, variables, "wsgi_app", known=known)["notes"] == known["notes"]
+
     def test_a_role_alone_is_planned_alone(self, machine: Machine, variables: dict[str, Any]) -> None:
         found = run(machine, variables, "httpd")
         assert machine.asked == ["httpd_preflight"]
