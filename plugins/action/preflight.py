@@ -9,6 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
 
@@ -59,10 +60,15 @@ class ActionModule(ActionBase):
         return str(block._play._uuid)
 
     def _variables(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The variables of the play; those that the roles declare, and they alone, are templated."""
+        """The variables of the play; those that the roles declare, and they alone, are templated.
+
+        A role that the play does not name has no defaults there yet, so they come from its own file.
+        """
+        defaults = {name: value for role in ROLES for name, value in settings.specification(role).defaults.items()}
         declared = {name for role in ROLES for name in settings.options(role)}
+        own = {name: _trusted(value) for name, value in defaults.items() if name not in variables}
         given = {name: variables[name] for name in declared if name in variables}
-        return {**variables, **self._templar.template(given)}
+        return {**variables, **self._templar.template({**own, **given})}
 
     def _asker(self, variables: dict[str, Any]) -> Any:
         """How the host is asked."""
@@ -75,3 +81,8 @@ class ActionModule(ActionBase):
             return answer
 
         return ask
+
+
+def _trusted(value: Any) -> Any:
+    """A value of our own defaults, whose template Ansible is to evaluate."""
+    return trust_as_template(value) if isinstance(value, str) else value

@@ -104,7 +104,7 @@ class Preflight:
             self._refuse([sentence for role in self.roles for sentence in self._problems_of_variables(role)])
             for role in self.roles:
                 {HTTPD: self._httpd, MOD_WSGI: self._mod_wsgi, WSGI_APP: self._wsgi_app}[role]()
-        except (ValueError, host_answers.AnswerError, wsgi_source.SourceError) as error:
+        except (ValueError, wsgi_source.SourceError) as error:
             raise PreflightError(str(error)) from error
         covered = {*self.result.get("roles", ()), *self.roles}
         return {**self.result, "roles": [role for role in ROLES if role in covered]}
@@ -163,6 +163,13 @@ class Preflight:
             )
         known: Mapping[str, Any] = found
         return known
+
+    @property
+    def _foreign(self) -> Mapping[str, Any]:
+        """The sites of others; nothing where the server is not known."""
+        host = self.result.get("httpd_host") or self.variables.get("httpd_host") or {}
+        found: Mapping[str, Any] = host.get("foreign") or {}
+        return found
 
     # -- the server ---------------------------------------------------------------------------------------------------
 
@@ -231,8 +238,7 @@ class Preflight:
     def _mod_wsgi(self) -> None:
         described = self._base({}).instance
         inspection = self._interpreter_answer(self._mod_wsgi_questions(described))
-        host = self.result.get("httpd_host") or self.variables.get("httpd_host") or {}
-        wanted = self._plan_settings(host.get("foreign") or {})
+        wanted = self._plan_settings(self._foreign)
         plan = mod_wsgi_plan.plan(wanted, inspection)
         self._refuse([plan["problem"]] if plan["problem"] else [])
         record = mod_wsgi_plan.record(wanted, inspection, plan)
@@ -247,14 +253,13 @@ class Preflight:
     def module_files(self, installation: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The files of the role mod_wsgi for an installation."""
         checked = self._mod_wsgi_settings
-        host = self.result.get("httpd_host") or self.variables.get("httpd_host") or {}
         return mod_wsgi_plan.files(
             installation,
             self._base({}).instance,
             checked["mod_wsgi_destroy_interpreter"],
             checked["mod_wsgi_directives"],
             checked["mod_wsgi_reload_drain_timeout"],
-            bool(host.get("foreign")),
+            bool(self._foreign),
         )
 
     def _interpreter_answer(self, questions: Mapping[str, Any]) -> dict[str, Any]:

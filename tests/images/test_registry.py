@@ -170,6 +170,7 @@ def fixture_published(registry: Registry, request: pytest.FixtureRequest) -> Ite
     else:
         found = [image for image in wsgi_images.versions(REPOSITORY) if BASE in image.names]
         if not found:
+            # MODWSGI_IMAGE may name an image on another base; `make push` pushes those of the table alone.
             pytest.skip(f"{BASE} is none of images/versions.json, which `make push` pushes")
         (image,) = found
     before = {name: identifier(name) for name in publishing.names(image)}

@@ -21,6 +21,30 @@ DESCRIPTION: dict[str, Any] = {
 }
 """The fact `httpd_host`."""
 
+INTERPRETER: dict[str, Any] = {
+    "executable": "/usr/bin/python3.11",
+    "version": "3.11",
+    "full_version": "3.11.2",
+    "prefix": "/usr",
+    "abi": "cp311",
+    "libpython": "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
+    "extension_suffix": ".cpython-311-x86_64-linux-gnu.so",
+    "headers": False,
+    "installed": True,
+    "from_distribution": True,
+}
+"""The fact `mod_wsgi_interpreter`."""
+INSPECTION: dict[str, Any] = {
+    "interpreter": INTERPRETER,
+    "distribution": "debian12",
+    "architecture": "x86_64",
+    "httpd_api": 20120211,
+    "missing_packages": [],
+    "installation": {},
+    "build_tools_recorded": False,
+}
+"""What the module `mod_wsgi_interpreter` answers where nothing is installed."""
+
 
 def base(applications: tuple[dict[str, Any], ...] = (), host: dict[str, Any] | None = None, **variables: Any) -> Base:
     """The base configuration with these variables of the role httpd."""

@@ -28,24 +28,13 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from support.preflight import INTERPRETER
 
 NAME = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
 MODULE = "mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so"
 ABOVE = "x/../../../../victim"
 """The attack that was proven, as an architecture."""
 
-INTERPRETER = {
-    "executable": "/usr/bin/python3.11",
-    "version": "3.11",
-    "full_version": "3.11.2",
-    "prefix": "/usr",
-    "abi": "cp311",
-    "libpython": "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
-    "extension_suffix": ".cpython-311-x86_64-linux-gnu.so",
-    "headers": False,
-    "installed": True,
-    "from_distribution": True,
-}
 ANSWER: dict[str, Any] = {
     "interpreter": INTERPRETER,
     "distribution": "debian12",

@@ -15,6 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.filter import mod_wsgi as filter
 from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_plan
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_versions import MODULE_VERSIONS
+from support.preflight import INSPECTION
 
 PUBLISHED = MODULE_VERSIONS["6.1.1"].sha256
 WHEEL = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
@@ -53,26 +54,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def inspection():
-    return {
-        "interpreter": {
-            "executable": "/usr/bin/python3.11",
-            "version": "3.11",
-            "full_version": "3.11.2",
-            "prefix": "/usr",
-            "abi": "cp311",
-            "libpython": "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
-            "extension_suffix": ".cpython-311-x86_64-linux-gnu.so",
-            "headers": False,
-            "installed": True,
-            "from_distribution": True,
-        },
-        "distribution": "debian12",
-        "architecture": "x86_64",
-        "httpd_api": 20120211,
-        "missing_packages": [],
-        "installation": {},
-        "build_tools_recorded": False,
-    }
+    return copy.deepcopy(INSPECTION)
 
 
 @pytest.fixture

@@ -15,29 +15,8 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.modwsgi.deploy.plugins.action import preflight as plugin
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError, decoded
-from support.preflight import DESCRIPTION, base
+from support.preflight import DESCRIPTION, INSPECTION, base
 
-INTERPRETER = {
-    "executable": "/usr/bin/python3.11",
-    "version": "3.11",
-    "full_version": "3.11.2",
-    "prefix": "/usr",
-    "abi": "cp311",
-    "libpython": "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
-    "extension_suffix": ".cpython-311-x86_64-linux-gnu.so",
-    "headers": True,
-    "installed": True,
-    "from_distribution": True,
-}
-INSPECTION: dict[str, Any] = {
-    "interpreter": INTERPRETER,
-    "distribution": "debian12",
-    "architecture": "x86_64",
-    "httpd_api": 20120211,
-    "missing_packages": [],
-    "installation": {},
-    "build_tools_recorded": False,
-}
 FOUND: dict[str, Any] = {"steps": ["switch"], "git": True, "releases": {"shop": {}}, "venvs": {}, "certificates": {}}
 
 
@@ -296,6 +275,16 @@ class TestAction:
         machine.answers["httpd_preflight"] = {"failed": True, "msg": "Port 80 of web1 is in use."}
         result = self.made(machine, "one", roles=["httpd"]).run(None, variables)
         assert (result["failed"], result["msg"]) == (True, "Port 80 of web1 is in use.")
+
+    def test_defaults_of_roles_that_the_play_does_not_name_are_templated(
+        self, machine: Machine, variables: dict[str, Any]
+    ) -> None:
+        made = self.made(machine, "one", roles=list(ROLES))
+        del variables["mod_wsgi_wheel_cache"]
+        made._templar.template = lambda given: {**given, "mod_wsgi_wheel_cache": f"of {given['mod_wsgi_wheel_cache']}"}
+        found = made._variables(variables)
+        assert found["mod_wsgi_wheel_cache"].startswith("of {{ lookup(")
+        assert found["httpd_timeout"] == 60
 
     @pytest.mark.parametrize("roles", [[], ["nginx"], None])
     def test_other_roles_are_refused(self, machine: Machine, variables: dict[str, Any], roles: Any) -> None:
