@@ -12,7 +12,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BOTH
 from support.breadth import wider
 from support.containers import Container, Containers, docker
 from support.example_images import build_service
+from support.image_forms import BOTH
 
 REPOSITORY = Path(__file__).parents[2]
-sys.path[:0] = [str(REPOSITORY)]
 
 from tools.laboratory import publishing, wsgi_images  # noqa: E402 - the tools are not importable before
 from tools.laboratory.cli import main  # noqa: E402

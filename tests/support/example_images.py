@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from support.containers import docker
+from support.scripts import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 SLIM = {"django": ["pillow"]}
 """The examples on the slim form, and which packages of wheels.txt they get besides their own (Django's ImageField needs
