@@ -29,7 +29,7 @@ TEST, TEST_ALL = COMMANDS = ("test", "test-all")
 #: Files of tests that cost hosts or images, so that each has to prove something.
 COSTLY = ("molecule/*/**/tests/test_*.py", "tests/images/test_*.py")
 #: All that `make test` runs.
-PLACES = (*COSTLY, "tests/unit/test_*.py", "examples/*/tests/test_*.py")
+PLACES = (*COSTLY, "tests/unit/**/test_*.py", "examples/*/tests/test_*.py")
 #: tests/support/breadth.py: the marker, also the folder of further hosts, and the function that marks parameters.
 BREADTH, WIDER = "breadth", "wider"
 

@@ -7,7 +7,7 @@ What mod_wsgi knows is in mod_wsgi_directives.py. Runs on the control node only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -451,7 +451,7 @@ def vhost_values(application: Application, code: str, process_group: str, launch
     }
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., Any]] = {
     "process_groups": process_groups,
     "daemon_option": daemon_option,
     "daemon_words": daemon_words,

@@ -49,7 +49,7 @@ class Host:
             "Proof": self.proof,
             "transaction.journal_of": lambda _: SimpleNamespace(open=self.open),
             "transaction.commit": lambda *_: self.step("commit")(),
-            "wsgi_pages.switch_all": lambda *_: (self.step("pages")(), ([], True))[1],
+            "maintenance.switch_all": lambda *_: (self.step("pages")(), ([], True))[1],
             "wsgi_activation.remove_superfluous": lambda *_: (self.step("remove")(), ["/old"])[1],
         }
         for name, replacement in pool.items():
