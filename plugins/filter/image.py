@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.module_utils import image_files
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import image_files
 
 
 def files(installation: Mapping[str, Any]) -> list[dict[str, Any]]:

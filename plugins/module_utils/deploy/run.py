@@ -201,7 +201,7 @@ def run(name: str, command: list[str]) -> None:
         raise RunError(str(error)) from None
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
+def main(arguments: list[str] | None = None) -> None:
     """The command line of wsgi-run."""
     parser = argparse.ArgumentParser(
         prog="wsgi-run",
