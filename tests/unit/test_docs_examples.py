@@ -68,7 +68,7 @@ def filled(value: Any, folder: Path) -> Any:
         return [filled(inner, folder) for inner in value]
     if not isinstance(value, str) or "{{" not in value:
         return value
-    known = {**SECRETS, "playbook_dir": str(folder)}
+    known = {**SECRETS, "playbook_dir": str(folder), "inventory_dir": str(folder)}
     return re.sub(r"\{\{ (\w+) \}\}", lambda name: known[name[1]], value)
 
 
@@ -99,7 +99,8 @@ def refused(variables: Mapping[str, Any]) -> list[str]:
 def test_an_example_can_be_copied(text: str, folder: Path) -> None:
     example = yaml.safe_load(text)
     if isinstance(example, dict) and all(isinstance(group, dict) and "hosts" in group for group in example.values()):
-        return  # an inventory of hosts
+        groups = [group.get("vars", {}) for group in example.values()]  # an inventory of hosts
+        example = {name: value for group in groups for name, value in group.items()}
     variables = filled(variables_of(example), folder)
     assert set(variables) <= set(options_of_roles())
     if "wsgi_apps" in variables:
