@@ -211,8 +211,8 @@ PREFACE = f"""\
 # Directives and options of mod_wsgi
 
 Every directive of mod_wsgi (54), every option of `WSGIDaemonProcess` (46) and of `WSGIScriptAlias` (4), with the key
-that sets it. All other variables are in [variables.md](variables.md); how to come from a configuration of your own:
-[migrating.md](migrating.md).
+that sets it. All other variables: [variables.md](variables.md). To come from a configuration of your
+own: [migrating.md](migrating.md).
 
 ```yaml
 mod_wsgi_directives:              # the whole server
@@ -243,8 +243,7 @@ wsgi_apps:
 ```
 
 - Only what is set is written, and the few values that differ from mod_wsgi's own (column "ours").
-- What the mod_wsgi to be installed does not have, and what its parser would refuse or misread, is refused before
-  any change.
+- The preflight refuses what the chosen mod_wsgi does not have, and what its parser would refuse or misread.
 - Switches are `true` or `false`. A script is a path below the application's source, or an absolute one.
 - A change of `mod_wsgi_directives` restarts httpd, all others reload it.
 - In debug mode, the options marked with * are left out, and `daemon_groups` too: one process with one thread serves
