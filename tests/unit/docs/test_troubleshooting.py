@@ -20,7 +20,8 @@ SHORTEST = 6
 @pytest.fixture(name="said", scope="module")
 def fixture_said() -> str:
     """All that the collection can say: its sources, with the parts of each text joined."""
-    files = [path for place in ("plugins/**/*.py", "roles/*/files/*") for path in ROOT.glob(place)]
+    found = (path for place in ("plugins/**/*.py", "roles/*/files/*") for path in ROOT.glob(place))
+    files = [path for path in found if path.is_file()]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(files))
     return re.sub(r"[\"']\s*\n\s*f?[\"']", "", text).replace("%%", "%")
 
