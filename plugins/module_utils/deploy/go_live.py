@@ -26,6 +26,16 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal impor
 
 OWNER = "wsgi_app"
 
+SITE_OPTIONS: dict[str, Any] = {
+    "applications": {"type": "list", "elements": "dict", "required": True},
+    "private_port": {"type": "int", "required": True},
+    "python_version": {"type": "str", "required": True},
+    "python_prefix": {"type": "str", "required": True},
+    "mod_wsgi_version": {"type": "str", "default": ""},
+    "log_directory": {"type": "path", "required": True},
+}
+"""By what a site is proven, as options of a module."""
+
 
 class GoLiveError(Exception):
     """The deployment is not live, or not proven; the text is for the user."""
@@ -116,9 +126,7 @@ class GoLive:
 
     def prove(self) -> None:
         """The applications run on the right Python, and are healthy. In check mode nobody is asked."""
-        site = self.parameters["site"]
-        expected = {**site, "mod_wsgi_version": site["mod_wsgi_version"] or None}
-        proof = Proof([] if self.check_mode else self.applications, expected)
+        proof = Proof([] if self.check_mode else self.applications, self.parameters["site"])
         self.note(False, applications=proof.results, awaited_certificates=proof.awaited)
         if proof.problem:
             raise GoLiveError(proof.problem)
