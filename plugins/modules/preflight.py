@@ -63,7 +63,7 @@ missing_packages:
   type: list
   elements: str
 httpd_files:
-  description: The files of the role httpd, as JSON in Base64, for O(modwsgi.deploy.wsgi_go_live#module:together_with).
+  description: The files of the role httpd, for O(modwsgi.deploy.wsgi_go_live#module:together_with).
   returned: with the role httpd
   type: str
 mod_wsgi_interpreter:

@@ -35,7 +35,7 @@ options:
   together_with:
     description:
       - The complete sets of other owners, which go live in the same transaction, by owner.
-      - Each is a list like O(files), as JSON in Base64, which comes through templates unchanged.
+      - Each is a list like O(files).
     type: dict
     default: {}
   foreign:

@@ -102,7 +102,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
     Transaction,
     TransactionError,
-    decode_sets,
+    checked_sets,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
@@ -110,7 +110,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import Unk
 
 def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
     """What the module returns. Raises the errors of what it looks at."""
-    sets, _ = log_files.separate(decode_sets(parameters["configuration"]))
+    sets, _ = log_files.separate(checked_sets(parameters["configuration"]))
     Transaction(described, sets, predict=True)  # refuses what can be refused
     applications = parameters["applications"]
     environments = decode_environments(parameters["environments"])

@@ -67,11 +67,6 @@ def encoded(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
-def decoded(text: str) -> Any:
-    """What ``encoded`` has made a string of."""
-    return json.loads(base64.b64decode(text))
-
-
 class Preflight:
     """The preflight of one host. ``run`` returns what is known; nothing else has to be called."""
 
@@ -179,7 +174,7 @@ class Preflight:
         self.result |= {
             "httpd_host": host,
             "missing_packages": answer["missing_packages"],
-            "httpd_files": encoded(base.files()),
+            "httpd_files": base.files(),
             "notes": base.notes(self.host),
         }
 
@@ -243,7 +238,7 @@ class Preflight:
             "mod_wsgi_inspection": inspection,
             "mod_wsgi_plan": plan,
             "mod_wsgi_record": record,
-            "mod_wsgi_files": encoded(self.module_files(plan["installation"] or record)),
+            "mod_wsgi_files": self.module_files(plan["installation"] or record),
         }
 
     def module_files(self, installation: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Service, manager_of
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError, decode_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 
@@ -71,7 +71,7 @@ class GoLive:
         """The configuration of server, module and applications; httpd itself has tested it."""
         parameters = self.parameters
         files = parameters["files"] + config.sensitive(parameters["sensitive_files"], self.described["group"])
-        sets = {**decode_sets(parameters["together_with"]), OWNER: files}
+        sets = {**checked_sets(parameters["together_with"]), OWNER: files}
         try:
             found = config.run(self.described, sets, parameters["foreign"], self.check_mode)
         except (TransactionError, JournalError, ControlError) as error:

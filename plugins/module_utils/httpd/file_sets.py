@@ -9,7 +9,6 @@ remembers what is ours.
 
 from __future__ import annotations
 
-import base64
 import errno
 import grp
 import hashlib
@@ -123,23 +122,12 @@ class Manifest:
             yield Edit(str(self.file), journal.WRITE, content, mode=0o600)
 
 
-def decode_sets(encoded: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """Sets of files by owner, each from JSON in Base64: opaque, since what a user wrote must not be templated again.
-
-    Raises TransactionError when it is something else.
-    """
-    found = {}
-    for owner, text in encoded.items():
-        try:
-            files = json.loads(base64.b64decode(text, validate=True))
-        except (TypeError, ValueError):
-            files = None
+def checked_sets(sets: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Sets of files by owner. Raises TransactionError where one is something else."""
+    for owner, files in sets.items():
         if not isinstance(files, list) or not all(isinstance(entry, dict) and "path" in entry for entry in files):
-            raise TransactionError(
-                f"The files of the owner {owner} must be a list as JSON in Base64; correct the task."
-            )
-        found[owner] = files
-    return found
+            raise TransactionError(f"The files of the owner {owner} must be a list of files; correct the task.")
+    return dict(sets)
 
 
 def desired_file(entry: Mapping[str, Any], server_root: str) -> Desired:

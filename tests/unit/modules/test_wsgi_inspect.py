@@ -291,6 +291,6 @@ def test_a_file_of_others_is_refused(host: Host) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("theirs\n")
     files = [{"path": "conf-available/modwsgi.conf", "content": "ours\n"}]
-    host.configuration = {"httpd": base64.b64encode(json.dumps(files).encode()).decode()}
+    host.configuration = {"httpd": files}
     with pytest.raises(TransactionError, match="exists already and was not written by httpd"):
         host.inspect()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -76,13 +75,12 @@ class Host:
         return SimpleNamespace(results={}, awaited=[], problem=self.problem)
 
     def go(self, check_mode: bool = False, **changes: Any) -> GoLive:
-        httpd = base64.b64encode(json.dumps([]).encode()).decode()
         parameters = {
             "applications": [{"name": "shop"}],
             "environments": base64.b64encode(b"{}").decode(),
             "files": [],
             "sensitive_files": None,
-            "together_with": {"httpd": httpd},
+            "together_with": {"httpd": []},
             "foreign": {},
             "manage_service": True,
             "reap_stuck_children": True,
