@@ -117,7 +117,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     missing = list(locales.problems(applications, environments))
     if missing:
         raise ValueError(" ".join(missing))
-    accounts = Accounts(check_mode=True)
+    accounts = Accounts(check_mode=True, server_user=described["user"])
     accounts.ensure(applications)
     _, certificates = httpd_certificate_files.examine(parameters["certificates"])
     releases = {application["name"]: release_of(application, True, parameters) for application in applications}

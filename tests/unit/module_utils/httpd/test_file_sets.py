@@ -53,7 +53,7 @@ class Host:
         self.control.write_text(CONTROL)
         self.control.chmod(0o755)
         self.instance = {
-            **instance(),
+            **instance("apache2"),
             "server_root": str(self.root),
             "control": str(self.control),
             "pid_file": str(directory / "pid"),

@@ -66,7 +66,7 @@ class Host:
         (modules / "mod_info.so").touch()
         (modules / "mod_wsgi.so").write_bytes(b"\x7fELF\0libpython3.11.so.1.0\0")
         self.instance = {
-            **instance(),
+            **instance("apache2"),
             "server_root": str(self.root),
             "control": str(fake_httpd.install(directory / "control")),
             "module_directory": str(modules),
