@@ -19,7 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import virtual_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import CertificateError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.transaction import journal_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout

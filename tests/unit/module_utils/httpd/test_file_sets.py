@@ -16,11 +16,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
-    Transaction,
-    TransactionError,
-    decode_sets,
-)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, decode_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from support.killing import each_moment

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, foreign_answers
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import described
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
