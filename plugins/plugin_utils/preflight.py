@@ -329,7 +329,8 @@ class Preflight:
         """
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
         sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
-        complete = apps.normalise(self._applications, self._httpd_settings["httpd_listen"], sizes["applications"])
+        listen = self._httpd_settings["httpd_listen"]
+        complete = apps.normalise(self._applications, listen, sizes["applications"], base.instance)
         return apps.without_environments(complete)
 
 

@@ -20,7 +20,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Service, manager_of
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError, checked_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 

@@ -14,7 +14,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate imp
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 
 INSTANCE = {"name": "apache2", "group": "www-data", "pid_file": "/run/pid", "state_directory": "/var/lib/state"}

@@ -15,11 +15,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
-    Transaction,
-    TransactionError,
-    checked_sets,
-)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from support.killing import each_moment
@@ -52,7 +49,7 @@ class Host:
         self.control.write_text(CONTROL)
         self.control.chmod(0o755)
         self.instance = {
-            **instance(),
+            **instance("apache2"),
             "server_root": str(self.root),
             "control": str(self.control),
             "pid_file": str(directory / "pid"),
