@@ -28,7 +28,7 @@ options:
     type: bool
     default: false
   applications:
-    description: The complete applications whose maintenance pages end, where no earlier deployment was proven.
+    description: The complete applications of the deployment that failed; its maintenance pages end.
     type: list
     elements: dict
     default: []

@@ -80,9 +80,10 @@ class GoBack:
     def end_pages(self) -> None:
         """Maintenance pages end. When the site that serves now is not well, visitors go on to see them instead."""
         stays_unproven = self.parameters["unproven"] and not self.parameters["rollback"]
-        applications = self.site.get("applications") or self.parameters["applications"]
-        if self.problem or not self.healthy or stays_unproven or not any(map(_has_page, applications)):
+        deployed = self.parameters["applications"]
+        if self.problem or not self.healthy or stays_unproven or not any(each["maintenance"] for each in deployed):
             return
+        applications = self.site.get("applications") or deployed
         try:
             maintenance.switch_all(applications, {}, self.check_mode)
         except PageError as error:
@@ -102,7 +103,3 @@ class GoBack:
         if self.unwell:
             proof = [f"It was asked, and is not as it was: {' '.join(self.unwell)}"]
         return "\n".join([reason, " ".join([*self.done, *proof])])
-
-
-def _has_page(application: Mapping[str, Any]) -> bool:
-    return bool(application.get("maintenance"))  # of an earlier version, there was none

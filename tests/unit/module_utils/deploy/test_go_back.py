@@ -68,6 +68,14 @@ def test_the_previous_site_is_back_and_answers(host: Host) -> None:
     assert way.warnings == ["Killed 7."]
 
 
+def test_a_page_ends_that_only_the_failed_deployment_has(host: Host) -> None:
+    host.site = {**SITE, "applications": [{"name": "shop"}]}
+    host.go()
+    assert host.steps[-1] == "pages"
+    host.go(applications=[{"name": "shop", "maintenance": None}])
+    assert host.steps[-1] == "ask"
+
+
 def test_where_no_site_was_nobody_is_asked(host: Host) -> None:
     host.site = {}
     host.go()
