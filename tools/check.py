@@ -193,6 +193,7 @@ CHECKS: dict[str, Check] = {
     "zizmor": secured_workflows,
     "changelog": program("antsibull-changelog", "lint"),
     "packing": packing,
+    "sanity": program("python", "tools/sanity.py"),
     "forbidden text": forbidden_text,
 }
 

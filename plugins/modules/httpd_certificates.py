@@ -31,6 +31,7 @@ attributes:
     support: full
     description: Predicts which certificates would be made.
   diff_mode:
+    description: Is not offered.
     support: none
 notes:
   - Needs root and the program openssl.

@@ -47,6 +47,7 @@ attributes:
     support: full
     description: Predicts the changes, also on a host without httpd; httpd's own test is not run.
   diff_mode:
+    description: Shows the files, without those that are sensitive.
     support: full
 notes:
   - Changes the host only as root.

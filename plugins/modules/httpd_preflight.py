@@ -82,6 +82,7 @@ attributes:
     support: full
     description: It never changes anything.
   diff_mode:
+    description: Is not offered.
     support: none
 notes:
   - Without root the program that holds a port cannot be told, and httpd's own listeners look like others'.

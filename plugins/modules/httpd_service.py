@@ -39,6 +39,7 @@ attributes:
     support: full
     description: Predicts the change, also on a host without httpd.
   diff_mode:
+    description: Is not offered.
     support: none
 notes:
   - Needs root.

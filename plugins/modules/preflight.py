@@ -38,6 +38,7 @@ attributes:
     description: Reads only.
     support: full
   diff_mode:
+    description: Is not offered.
     support: none
 notes:
   - The host is asked as root.

@@ -26,6 +26,7 @@ attributes:
     support: full
     description: Predicts which pages would be shown or ended.
   diff_mode:
+    description: Is not offered.
     support: none
 notes:
   - Needs root.

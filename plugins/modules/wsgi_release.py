@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 DOCUMENTATION = r"""
 ---
 module: wsgi_release
@@ -57,6 +55,8 @@ missing:
 """
 
 import os
+
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.atexit import SearchError, search, warning
