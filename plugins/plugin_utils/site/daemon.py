@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys `daemon_options`, `daemon_groups` and `wsgi_directives` of an application: checks, and lines for httpd.
+"""The processes of an application, and what mod_wsgi is told about it.
 
-What mod_wsgi knows is in mod_wsgi_directives.py. Runs on the control node only.
+The keys `processes` to `locale`, `daemon_options`, `daemon_groups` and `wsgi_directives`: checks, and lines for httpd.
+What mod_wsgi knows is in mod_wsgi/directives.py. Runs on the control node only.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import (
     LOCATION,
+    PATTERNS,
     VHOST,
     Problems,
     Values,
@@ -28,56 +29,93 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives
     problems,
     unavailable,
 )
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import FOLDER_WILDCARD, URL_PATH, is_below
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import (
+    FOLDER_WILDCARD,
+    URL_PATH,
+    entries,
+    is_below,
+)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Subject
+
+DAEMON, EMBEDDED = "daemon", "embedded"
+"""Where an application runs: in processes of its own, or in httpd's."""
 
 OPTIONS, GROUPS, DIRECTIVES = "daemon_options", "daemon_groups", "wsgi_directives"
 
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
 GROUP_SECONDS = ("request_timeout", "queue_timeout", "startup_timeout", "deadlock_timeout")
 """Timeouts that a daemon process group of an application may have for itself."""
-GROUP_DEFAULTS = {"processes": sizing.GROUP_PROCESSES, "threads": sizing.DAEMON_THREADS}
+SIZES = ("processes", "threads")
+SECONDS = (
+    "request_timeout",
+    "startup_timeout",
+    "deadlock_timeout",
+    "graceful_timeout",
+    "shutdown_timeout",
+    "queue_timeout",
+)
 
+DEBUG_TIMEOUT = 3600
+"""Seconds for whatever has a limit in debug mode: somebody may be reading."""
+DEBUG_SETTINGS: dict[str, Any] = {
+    # None: the option is left out, since `processes=1` too would make wsgi.multiprocess true.
+    "processes": None,
+    "threads": 1,
+    **{f"{name}_timeout": DEBUG_TIMEOUT for name in ("request", "startup", "deadlock", "queue")},
+}
+"""What debug mode sets, whatever the application says for its ordinary life."""
+
+STANDARD_STREAMS = ("restrict_stdin", "restrict_stdout")
 ALIASES = "script_alias_matches"
 """The directive that has to come before the application's own path."""
-
-Application = Mapping[str, Any]
 
 
 def options_of(application: Application) -> dict[str, Any]:
     """The daemon options that are set."""
-    return given(application.get(OPTIONS))
+    return dict(application.get(OPTIONS, {}))
 
 
 def directives_of(application: Application) -> dict[str, Any]:
     """The directives of the vhost that are set, without those of its locations."""
-    values = given(application.get(DIRECTIVES))
-    values.pop("locations", None)
-    return values
+    return {key: value for key, value in application.get(DIRECTIVES, {}).items() if key != "locations"}
 
 
-def locations_of(application: Application) -> list[dict[str, Any]]:
-    """The locations with directives of their own."""
-    return [given(location) for location in given(application.get(DIRECTIVES)).get("locations") or []]
-
-
-def groups_of(application: Application) -> list[dict[str, Any]]:
-    """The daemon process groups beside the application's first."""
-    return [given(group) for group in application.get(GROUPS) or []]
+def locations_of(application: Application) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The locations with directives of their own, each with the key that leads to it."""
+    found = entries(application.get(DIRECTIVES, {}), "locations")
+    return ((f"{DIRECTIVES}.{key}", location) for key, location in found)
 
 
 # ---------------------------------------------------------------- checks
 
 
 def check(application: Application) -> Problems:
-    """All that is wrong with the three keys in themselves and with each other."""
+    """All that is wrong with the keys in themselves and with each other."""
+    yield from _check_numbers("", application, SECONDS)
+    yield from _check_words(application)
     yield from check_daemon_options(application, OPTIONS)
     yield from check_groups(application)
     yield from problems(at(VHOST), directives_of(application), DIRECTIVES)
     yield from check_locations(application)
-    if application.get("mode") == "embedded":
-        for key in (OPTIONS, GROUPS):
-            if given(application).get(key):
-                yield key, "only a daemon process group has it, and mode is embedded; remove it, or use mode: daemon"
+
+
+def _check_numbers(prefix: str, holder: Application, timeouts: Sequence[str]) -> Problems:
+    """Ranges, which the argument specification cannot express."""
+    for key in SIZES:
+        if holder.get(key, 1) < 1:
+            yield f"{prefix}{key}", f"{holder[key]} is too small; the least is 1"
+    for key in timeouts:
+        if holder.get(key, 0) < 0:
+            yield f"{prefix}{key}", f"{holder[key]} is negative; use 0 or more"
+
+
+def _check_words(application: Application) -> Problems:
+    group = application["application_group"]
+    if not PATTERNS["group"][0].fullmatch(group):
+        yield "application_group", f"{group!r} is not usable; use %{{GLOBAL}}, or a name of letters, digits, '_.:-'"
+    for key in ("lang", "locale"):
+        if not re.fullmatch(r"[A-Za-z0-9_.@-]+", application[key]):
+            yield key, f"{application[key]!r} is not the name of a locale; write it like C.UTF-8"
 
 
 def check_daemon_options(holder: Application, key: str) -> Problems:
@@ -93,7 +131,7 @@ def contradictions(holder: Application, key: str) -> Problems:
     options = options_of(holder)
     if "script_user" in options and "script_group" in options:
         yield f"{key}.script_group", "script_user is given too, and mod_wsgi takes one of the two; remove one"
-    if options.get("interrupt_timeout") and str(holder.get("request_timeout")) == "0":
+    if options.get("interrupt_timeout") and holder["request_timeout"] == 0:
         yield f"{key}.interrupt_timeout", "it has no effect while request_timeout is 0; remove it, or set that"
 
 
@@ -101,22 +139,15 @@ def check_groups(application: Application) -> Problems:
     """What is wrong with `daemon_groups`."""
     names: set[str] = set()
     paths: set[str] = set()
-    for index, group in enumerate(groups_of(application)):
-        key = f"{GROUPS}[{index}]"
-        name = str(group.get("name", ""))
+    for key, group in entries(application, GROUPS):
+        name = group["name"]
         if not GROUP_NAME.fullmatch(name):
             yield f"{key}.name", f"{name!r} is not usable; begin with a lower-case letter and use a-z, 0-9, '-' and '_'"
         if name in names:
             yield f"{key}.name", f"{name!r} is there twice; give each group its own"
         names.add(name)
-        yield from check_paths(group.get("paths") or [], f"{key}.paths", paths)
-        yield from check_inside(application, group.get("paths") or [], f"{key}.paths")
-        for size in GROUP_DEFAULTS:
-            if int(group.get(size, 1)) < 1:
-                yield f"{key}.{size}", f"{group[size]} is too small; the least is 1"
-        for timeout in GROUP_SECONDS:
-            if int(group.get(timeout, 0)) < 0:
-                yield f"{key}.{timeout}", f"{group[timeout]} is negative; use 0 or more"
+        yield from check_paths(application, group, key, paths)
+        yield from _check_numbers(f"{key}.", group, GROUP_SECONDS)
         yield from problems(daemon_options(), options_of(group), f"{key}.{OPTIONS}")
         if "chroot" in options_of(group):
             yield f"{key}.{OPTIONS}.chroot", "all processes of an application have the same; give it to the application"
@@ -125,25 +156,20 @@ def check_groups(application: Application) -> Problems:
             yield from contradictions({**application, **group, OPTIONS: both}, f"{key}.{OPTIONS}")
 
 
-def check_paths(found: Sequence[Any], key: str, seen: set[str]) -> Problems:
-    """What is wrong with URL paths that belong to one holder each."""
-    if not found:
-        yield key, "the list is empty; name the URL paths that the group serves"
-    for index, path in enumerate(found):
-        yield from check_path(path, f"{key}[{index}]", seen)
+def check_paths(application: Application, group: Application, key: str, seen: set[str]) -> Problems:
+    """What is wrong with URL paths that belong to one group each, and are the application's."""
+    if not group["paths"]:
+        yield f"{key}.paths", "the list is empty; name the URL paths that the group serves"
+    for name, path in entries(group, "paths"):
+        yield from check_path(path, f"{key}.{name}", seen)
+        if not is_below(path, application["path"]):
+            text = f"{path!r} is not below the application's path {application['path']!r}; begin it with that"
+            yield f"{key}.{name}", text
 
 
-def check_inside(application: Application, found: Sequence[Any], key: str) -> Problems:
-    """Paths that are another application's."""
-    own = str(application.get("path") or "/")
-    for index, path in enumerate(found):
-        if not is_below(str(path), own):
-            yield f"{key}[{index}]", f"{path!r} is not below the application's path {own!r}; begin it with that"
-
-
-def check_path(path: Any, key: str, seen: set[str]) -> Problems:
+def check_path(path: str, key: str, seen: set[str]) -> Problems:
     """What is wrong with one URL path."""
-    if not isinstance(path, str) or not URL_PATH.fullmatch(path):
+    if not URL_PATH.fullmatch(path):
         yield key, f"{path!r} is not a URL path; begin with / and use neither blanks nor ? and #"
     elif path in seen:
         yield key, f"{path!r} is there twice; remove one"
@@ -154,33 +180,27 @@ def check_path(path: Any, key: str, seen: set[str]) -> Problems:
 def check_locations(application: Application) -> Problems:
     """What is wrong with `wsgi_directives.locations`."""
     seen: set[str] = set()
-    for index, location in enumerate(locations_of(application)):
-        key = f"{DIRECTIVES}.locations[{index}]"
-        yield from check_path(location.get("path"), f"{key}.path", seen)
-        if FOLDER_WILDCARD.search(str(location.get("path"))):
-            yield f"{key}.path", f"{location.get('path')!r} is a pattern for httpd; use none of * ? [ ]"
+    for key, location in locations_of(application):
+        yield from check_path(location["path"], f"{key}.path", seen)
+        if FOLDER_WILDCARD.search(location["path"]):
+            yield f"{key}.path", f"{location['path']!r} is a pattern for httpd; use none of * ? [ ]"
         if set(location) == {"path"}:
             yield key, "it sets nothing; add a directive or remove it"
         yield from problems(at(LOCATION), location, key)
         if "auth_user_script" in location:
-            for auth in application.get("auth") or []:
-                if is_below(str(auth.get("path") or "/"), str(location.get("path"))):
-                    yield (
-                        f"{key}.auth_user_script",
-                        f"the key auth asks for a password at {auth.get('path') or '/'!r}, which is below; remove one",
-                    )
-        if "auth_group_script" in location and "auth_user_script" not in location:
-            yield (
-                f"{key}.auth_group_script",
-                "nothing says who the user is; add auth_user_script, which checks the password",
-            )
+            for path in (auth["path"] for auth in application["auth"] if is_below(auth["path"], location["path"])):
+                text = f"the key auth asks for a password at {path!r}, which is below; remove one"
+                yield f"{key}.auth_user_script", text
+        elif "auth_group_script" in location:
+            text = "nothing says who the user is; add auth_user_script, which checks the password"
+            yield f"{key}.auth_group_script", text
 
 
 def scripts(application: Application) -> Iterator[tuple[str, str]]:
     """Keys whose value is the path of a script, relative to the source or absolute."""
     yield from _scripts(VHOST, directives_of(application), DIRECTIVES)
-    for index, location in enumerate(locations_of(application)):
-        yield from _scripts(LOCATION, location, f"{DIRECTIVES}.locations[{index}]")
+    for key, location in locations_of(application):
+        yield from _scripts(LOCATION, location, key)
 
 
 def _scripts(place: str, values: Values, key: str) -> Iterator[tuple[str, str]]:
@@ -188,10 +208,9 @@ def _scripts(place: str, values: Values, key: str) -> Iterator[tuple[str, str]]:
         value = values.get(name)
         if value is None or not any(known.type == "script" for known in setting.fields):
             continue
-        for index, record in enumerate(value if isinstance(value, list) else [value]):
-            where = f"{key}.{name}[{index}]" if isinstance(value, list) else f"{key}.{name}"
-            if isinstance(given(record).get("script"), str):
-                yield f"{where}.script", record["script"]
+        for where, record in entries(values, name) if isinstance(value, list) else [(name, value)]:
+            if "script" in record:
+                yield f"{key}.{where}.script", record["script"]
 
 
 # ---------------------------------------------------------------- what the server has to have
@@ -210,34 +229,26 @@ def server_problems(application: Application, server: Mapping[str, Any]) -> Prob
     """
     version = str(server["version"])
     yield from unavailable(daemon_options(), options_of(application), OPTIONS, version)
-    for index, group in enumerate(groups_of(application)):
-        yield from unavailable(daemon_options(), options_of(group), f"{GROUPS}[{index}].{OPTIONS}", version)
+    for key, group in entries(application, GROUPS):
+        yield from unavailable(daemon_options(), options_of(group), f"{key}.{OPTIONS}", version)
     yield from unavailable(at(VHOST), directives_of(application), DIRECTIVES, version)
-    for index, location in enumerate(locations_of(application)):
-        key = f"{DIRECTIVES}.locations[{index}]"
+    for key, location in locations_of(application):
         yield from unavailable(at(LOCATION), location, key, version)
-    if boolean(given(server["directives"]).get("free_threading", False)) and "switch_interval" in options_of(
-        application
-    ):
-        yield (
-            f"{OPTIONS}.switch_interval",
-            "it has no effect while mod_wsgi_directives.free_threading is true; remove one",
-        )
-    if boolean(application.get("debug", False)):
-        for name in ("restrict_stdin", "restrict_stdout"):
-            if boolean(given(server["directives"]).get(name, False)):
-                yield (
-                    "debug",
-                    f"debug mode frees standard input and output, and mod_wsgi_directives.{name} is true; remove one",
-                )
+    directives = given(server["directives"])
+    on = {name for name in ("free_threading", *STANDARD_STREAMS) if boolean(directives.get(name, False))}
+    if "free_threading" in on and "switch_interval" in options_of(application):
+        text = "it has no effect while mod_wsgi_directives.free_threading is true; remove one"
+        yield f"{OPTIONS}.switch_interval", text
+    for name in STANDARD_STREAMS:
+        if application["debug"] and name in on:
+            text = f"debug mode frees standard input and output, and mod_wsgi_directives.{name} is true; remove one"
+            yield "debug", text
 
 
 def unknown_groups(applications: Sequence[Application], directives: Values | None) -> list[str]:
     """Process groups in `mod_wsgi_directives.interpreter_options` that no application has, one sentence each."""
-    known = {"%{GLOBAL}"}
-    for application in applications:
-        known.add(str(application["name"]))
-        known.update(group_name(application, group) for group in groups_of(application))
+    known = {"%{GLOBAL}", *(application["name"] for application in applications)}
+    known |= {group_name(each, group) for each in applications for _, group in entries(each, GROUPS)}
     found = []
     for index, options in enumerate(given(directives).get("interpreter_options") or []):
         name = given(options).get("process_group")
@@ -262,12 +273,10 @@ def active_groups(application: Application) -> list[dict[str, Any]]:
     if application["debug"]:
         return []
     found = []
-    for group in groups_of(application):
-        sizes = {key: int(group.get(key, value)) for key, value in GROUP_DEFAULTS.items()}
-        timeouts = {key: int(group[key]) for key in GROUP_SECONDS if key in group}
-        own = {OPTIONS: {**options_of(application), **options_of(group)}}
-        name = {"group_name": group_name(application, group), "paths": list(group.get("paths", []))}
-        found.append({**application, **sizes, **timeouts, **own, **name})
+    for _, group in entries(application, GROUPS):
+        own = {key: value for key, value in group.items() if key in (*SIZES, *GROUP_SECONDS, "paths")}
+        own[OPTIONS] = {**options_of(application), **options_of(group)}
+        found.append({**application, **own, "group_name": group_name(application, group)})
     return found
 
 
@@ -276,43 +285,48 @@ def process_groups(application: Application) -> list[dict[str, Any]]:
     return [{**application, "group_name": application["name"]}, *active_groups(application)]
 
 
-def probed_groups(application: Application) -> list[str]:
-    """The daemon process groups of the application; its name alone where it is embedded."""
-    names = [str(group["group_name"]) for group in process_groups(application)]
-    return names[:1] if application["mode"] == "embedded" else names
-
-
-def startup_timeouts(application: Application) -> dict[str, int]:
-    """Seconds for the load of the application in each of its daemon process groups, by name; 0: no limit.
-
-    None has one in debug mode, where somebody may be reading, and httpd's own processes are not ended for one
-    application. The launcher keeps them: mod_wsgi's own limit begins with the first request.
-    """
-    if application["mode"] == "embedded":
-        return {}
-    limited = not application["debug"]
+def normalise(application: Application, place: Place) -> dict[str, Any]:
+    """Sizes of processes, the settings of debug mode, and what follows from both."""
+    own = {key: application.get(key, place.sizes[key]) for key in SIZES}
+    own |= {"listen_backlog": place.sizes["listen_backlog"], **_connecting(application, place.sizes)}
+    own |= DEBUG_SETTINGS if application["debug"] else {}
+    groups = process_groups({**application, **own})
+    embedded = application["mode"] == EMBEDDED
     return {
-        str(group["group_name"]): int(group["startup_timeout"]) if limited else 0
-        for group in process_groups(application)
+        **own,
+        # None: mod_wsgi's default of one is used.
+        "all_processes": None if application["debug"] else sum(group["processes"] for group in groups),
+        "fewest_threads": min(group["threads"] for group in groups),
+        "startup_timeouts": {} if embedded else {group["group_name"]: _startup_timeout(group) for group in groups},
+        # How long a process that is replaced may go on with its requests (SIGUSR1: eviction-timeout).
+        "replacement_seconds": max(
+            application["graceful_timeout"], *(options_of(group).get("eviction_timeout", 0) for group in groups)
+        ),
+        "probed_groups": [group["group_name"] for group in (groups[:1] if embedded else groups)],
     }
 
 
-def fewest_threads(application: Application) -> int:
-    """The threads of the daemon process that has the fewest."""
-    return min(int(group["threads"]) for group in process_groups(application))
+def _startup_timeout(group: Application) -> int:
+    """Seconds for the load of the application in a daemon process group; 0: no limit.
+
+    There is none in debug mode, where somebody may be reading, and httpd's own processes are not ended for one
+    application. The launcher keeps them: mod_wsgi's own limit begins with the first request.
+    """
+    return 0 if group["debug"] else int(group["startup_timeout"])
 
 
-def all_processes(application: Application) -> int | None:
-    """The daemon processes of all groups; None when mod_wsgi's default of one is used."""
-    if application["processes"] is None:
-        return None
-    return int(application["processes"]) + sum(int(group["processes"]) for group in active_groups(application))
+def _connecting(application: Application, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """The daemon options, with the computed time for a request to reach a daemon process where the user sets none."""
+    timeout = sizes.get("connect_timeout")
+    if application["mode"] == EMBEDDED or application["debug"] or timeout is None:
+        return {}
+    return {OPTIONS: {"connect_timeout": timeout, **options_of(application)}}
 
 
-def replacement_seconds(application: Application) -> int:
-    """How long a daemon process that is replaced may go on with its requests (SIGUSR1: eviction-timeout)."""
-    evictions = [int(options_of(group).get("eviction_timeout") or 0) for group in process_groups(application)]
-    return max([int(application["graceful_timeout"]), *evictions])
+def modules(application: Application) -> tuple[str, ...]:
+    """What makes httpd ask for a password where a script checks it."""
+    asks = any("auth_user_script" in location for _, location in locations_of(application))
+    return ("auth_basic", "authn_core", "authz_user") if asks else ()
 
 
 def root(application: Application) -> str:
@@ -354,7 +368,7 @@ def preload_lines(application: Application, launcher: str, added: Mapping[str, s
     """What loads the application, and says where it runs, instead of the options of WSGIScriptAlias."""
     here, group = added["application-group"], added["process-group"]
     found = [
-        *_location(path_of(application), [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"]),
+        *_location(application["path"], [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"]),
         f"WSGIImportScript {quote(launcher)} process-group={group} application-group={here}",
     ]
     for other in active_groups(application):
@@ -365,15 +379,10 @@ def preload_lines(application: Application, launcher: str, added: Mapping[str, s
     return found
 
 
-def path_of(application: Application) -> str:
-    """The path of URLs below which the application is."""
-    return str(application.get("path", "/"))
-
-
 def vhost_lines(application: Application, code: str, added: Mapping[str, str]) -> list[str]:
     """All other directives of the application, without those of its locations."""
     values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
-    path = path_of(application)
+    path = application["path"]
     if path == "/":
         return directive_lines(VHOST, values, code, added)
     # The vhost has other applications too. What it says of the header Authorization is not for this one.
@@ -400,7 +409,7 @@ def logins(application: Application) -> list[dict[str, Any]]:
     """Paths where a script checks passwords, and what is required there."""
     return [
         {"path": str(location["path"]), "require": [_required(location)]}
-        for location in locations_of(application)
+        for _, location in locations_of(application)
         if "auth_user_script" in location
     ]
 
@@ -447,7 +456,9 @@ def vhost_values(application: Application, code: str, process_group: str, launch
             *(preload_lines(application, launcher, added) if apart else []),
             *vhost_lines(application, code, added),
         ],
-        "locations": [line for location in locations_of(application) for line in location_lines(location, code, added)],
+        "locations": [
+            line for _, location in locations_of(application) for line in location_lines(location, code, added)
+        ],
     }
 
 
@@ -458,3 +469,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "pass_authorization": pass_authorization,
 }
 """For the template of the vhost."""
+
+SUBJECT = Subject(check, normalise=normalise, modules=modules)

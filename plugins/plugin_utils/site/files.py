@@ -27,18 +27,11 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import (
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import host_program, managed, role_file
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, tls
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import DAEMON
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, health, hosts, pages, tls
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.certificates import UNKNOWN_HOST
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.render import (
-    Certificates,
-    Members,
-    certificate_note,
-    health_values,
-    regex,
-    site_values,
-)
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.vhost import certificate_names
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import DAEMON
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.render import Members, site_values
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Certificates
 
 ROLE = "wsgi_app"
 
@@ -60,7 +53,7 @@ File = dict[str, Any]
 
 def templates() -> jinja2.Environment:
     """The role's templates."""
-    return rendering.templates(ROLE, regex=regex, **daemon.FILTERS)
+    return rendering.templates(ROLE, regex=pages.regex, **daemon.FILTERS)
 
 
 def vhost_name(application: Mapping[str, Any], foreign: Mapping[str, Any] | None = None) -> str:
@@ -207,13 +200,13 @@ def tls_files(
         "profiles_version": tls.profiles_version(),
         "store": tls.md_store(instance["state_directory"]),
         "acme": [
-            {**site["tls"]["acme"], "names": certificate_names(site), "stapling": site["tls"]["stapling"]}
+            {**site["tls"]["acme"], "names": hosts.all_names(site), "stapling": site["tls"]["stapling"]}
             for site in secure
             if site["tls"]["acme"]
         ],
         "ports": sorted({site["tls"]["port"] for site in secure} - _foreign_ports(foreign)),
         "files": tls.self_signed_files(UNKNOWN_HOST, instance["state_directory"]),
-        "certificate": certificate_note(UNKNOWN_HOST, certificates),
+        "certificate": tls.certificate_note(UNKNOWN_HOST, certificates),
         "settings": tls.settings("intermediate"),
     }
     return [
@@ -254,7 +247,7 @@ def private_files(
         site = _site_of(of_site)
         awaits = site["tls"] and site["tls"]["acme"]
         by_name.setdefault(str(site["server_name"]).lower(), []).append(
-            {"site": site, "members": of_site, "health": health_values(site, of_site) if awaits else None}
+            {"site": site, "members": of_site, "health": health.private_values(site, of_site) if awaits else None}
         )
     values = {
         "listener": Listener(LOOPBACK, private_port).directive,

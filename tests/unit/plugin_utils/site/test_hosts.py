@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names, ports and paths; what applications of one vhost share."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from support.applications import complete, problems, refused, rendered, vhost
+
+CASES: list[tuple[dict[str, Any], str]] = [
+    ({"server_name": "shop example"}, "server_name: is not a host name"),
+    ({"server_name": "shop.example\nInclude /etc/shadow"}, "server_name: holds a newline, a NUL"),
+    ({"server_name": "*.example.com"}, "server_name: is not a host name"),
+    ({"server_aliases": ["ok.example", "-bad"]}, "server_aliases[1]: is not a host name"),
+    ({"port": 70000}, "port: is not a port"),
+    ({"port": 81}, "port: httpd does not listen on 81; add it to httpd_listen (now 80, 443, 8080)"),
+    ({"address": "localhost"}, "address: is neither * nor an IP address"),
+    ({"path": "shop"}, "path: begin with /"),
+    ({"path": "/a b"}, "path: is not usable"),
+    ({"path": "/../x"}, "path: is not usable"),
+    ({"extra_ports": [0]}, "extra_ports[0]: is not a port"),
+    ({"extra_ports": [81]}, "extra_ports[0]: httpd does not listen on 81"),
+    ({"extra_ports": [80]}, "extra_ports[0]: has the port 80 twice"),
+    ({"redirect_names": ["a b"]}, "redirect_names[0]: is not a host name"),
+]
+
+
+@pytest.mark.parametrize(("change", "start"), CASES)
+def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+    refused(shop, change, start)
+
+
+def test_a_port_speaks_either_http_or_tls(shop: dict[str, Any]) -> None:
+    other = {**shop, "name": "blog", "server_name": "blog.example", "port": 443}
+    (sentence,) = problems({**shop, "tls": {"self_signed": True}}, other)
+    assert "key tls.port: the application 'blog' speaks plain http on port 443" in sentence
+
+
+def test_two_applications_with_one_host_name(shop: dict[str, Any]) -> None:
+    other = {**shop, "name": "blog", "server_name": "blog.example.com", "server_aliases": ["SHOP.example"]}
+    (sentence,) = problems(shop, other)
+    assert "'blog', key server_name: shop.example on port 80 is already the application 'shop'" in sentence
+    assert problems(shop, {**other, "port": 8080}) == []
+
+
+def test_two_default_applications_on_one_port(shop: dict[str, Any]) -> None:
+    shop["default_vhost"] = True
+    other = {**shop, "name": "blog", "server_name": "blog.example.com"}
+    (sentence,) = problems(shop, other)
+    assert "'blog', key default_vhost: the application 'shop' is already the default of port 80" in sentence
+    assert problems(shop, {**other, "port": 8080}) == []
+
+
+def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
+    blog = {**shop, "name": "blog", "path": "/blog/", "max_body_size": 5}
+    deep = {**shop, "name": "deep", "path": "/blog/deep", "health": {"path": "/ok"}}
+    text = vhost(shop, deep, blog)
+    aliases = re.findall(r"WSGIScriptAlias (\S+) .* process-group=(\S+)", text)
+    assert aliases == [("/blog/deep", "deep"), ("/blog", "blog"), ("/", "shop")]
+    assert "<Location /blog>\n        LimitRequestBody 5" in text
+    assert re.findall(r"^WSGIDaemonProcess (\S+)", text, re.MULTILINE) == ["deep", "blog", "shop"]
+    assert {a["name"]: a["health"]["path"] for a in complete(shop, blog, deep)} == {
+        "shop": "/healthz",
+        "blog": "/blog/healthz",
+        "deep": "/blog/deep/ok",
+    }
+
+
+def test_applications_of_one_vhost_must_not_be_in_each_other_s_way(shop: dict[str, Any]) -> None:
+    blog = {**shop, "name": "blog", "path": "/blog"}
+    (sentence,) = problems(shop, blog, {**blog, "name": "twin"})
+    assert "'twin', key path: /blog is already the application 'blog'" in sentence
+    for key, value in {"server_aliases": ["x.example"], "trusted_proxy_headers": ["X-Forwarded-For"]}.items():
+        (sentence,) = problems(shop, {**blog, key: value})
+        text = f"'blog', key {key}: it is for the whole vhost, which is that of the application 'shop'; move it there."
+        assert text in sentence
+
+
+def test_modules_of_httpd_are_those_that_a_key_needs(shop: dict[str, Any]) -> None:
+    def needed(**change: Any) -> list[str]:
+        return apps.modules(settings.applications([{**shop, **change}]))
+
+    assert needed() == []
+    assert tls.ports(settings.applications([shop])) == []
+    assert not [path for path in rendered(shop) if "tls" in path]
+    script = {"path": "/a", "auth_user_script": {"script": "auth.py", "realm": "Staff"}}
+    assert needed(wsgi_directives={"locations": [script]}) == ["auth_basic", "authn_core", "authz_user"]
+    assert needed(wsgi_directives={"locations": [{"path": "/a"}]}) == []
+    assert needed(tls={"acme": {"contact": "a@b.example"}}) == ["http2", "md", "setenvif", "socache_shmcb", "ssl"]
+    assert needed(
+        tls={"self_signed": True, "http2": "no"},
+        static=[{"url": "/s", "directory": "static", "precompressed": True}],
+        auth=[{"type": "openid-connect", "modules": ["auth_openidc"]}],
+        backends=[{"path": "/a", "url": "unix:/run/x|http://localhost/"}, {"path": "/b", "url": "ws://b/"}],
+    ) == [
+        "auth_openidc", "authn_core", "authz_user", "proxy", "proxy_http", "proxy_wstunnel", "rewrite", "setenvif",
+        "socache_shmcb", "ssl",
+    ]  # fmt: skip
+
+
+HOSTILE = st.text(max_size=12) | st.sampled_from(
+    ["a\nListen 81", "a\\", '"', "</VirtualHost>", "${X}", "%{X}e", "a b", "#", "' || 'a", "\\\nListen 81"]
+)
+SHAPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "path": HOSTILE.map("/{}".format),
+        "redirect_names": st.lists(HOSTILE, min_size=1, max_size=1),
+        "redirects": st.tuples(HOSTILE, HOSTILE, st.booleans()).map(
+            lambda t: [{"from": f"/{t[0]}", "to": f"/x{t[1]}", "exact": t[2]}]
+        ),
+        "headers": st.tuples(HOSTILE, HOSTILE).map(lambda t: [{"name": t[0] or "X", "value": t[1] or "x"}]),
+        "error_documents": HOSTILE.map(lambda t: [{"status": 404, "file": f"x{t}"}]),
+        "maintenance": HOSTILE.map(lambda t: {"page": t}),
+        "auth": st.tuples(HOSTILE, HOSTILE, HOSTILE).map(
+            lambda t: [{"realm": t[0], "user_file": f"/x{t[1]}", "require": [f"user {t[2]}"], "path": "/y"}]
+        ),
+        "trusted_proxies": st.lists(HOSTILE, min_size=1, max_size=1),
+        "backends": HOSTILE.map(lambda t: [{"path": "/b", "url": f"http://b/{t}"}]),
+        "extra_config": HOSTILE,
+        "tls": st.tuples(HOSTILE, HOSTILE).map(lambda t: {"certificate": f"/c{t[0]}", "key": f"/k{t[1]}"}),
+    },
+)
+
+
+@given(SHAPES)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+def test_no_text_adds_a_directive(shop: dict[str, Any], change: dict[str, Any]) -> None:
+    """Whatever the values: refused, or the lines are those that harmless values of the same shape give."""
+    application = {**shop, **change}
+    if problems(application):
+        return
+    try:
+        text = vhost(application)
+    except ValueError:
+        return  # refused by the quoting
+    extra = application.get("extra_config", "")
+    text = text.replace(extra.rstrip("\n"), "") if extra else text
+    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
+    assert not [line for line in lines if re.match(r"(?i)listen\b", line)]
+    sections = [line for line in lines if line.startswith("<")]
+    depth = 0
+    for line in sections:
+        depth += -1 if line.startswith("</") else 1
+        assert depth >= 0
+    assert depth == 0
+    assert len(re.findall(r"(?m)^<VirtualHost", text)) == len(re.findall(r"(?m)^</VirtualHost>", text))
