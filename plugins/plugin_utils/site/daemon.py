@@ -14,28 +14,9 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import (
-    LOCATION,
-    PATTERNS,
-    VHOST,
-    Problems,
-    Values,
-    at,
-    daemon_option_words,
-    daemon_options,
-    directive_lines,
-    given,
-    lines,
-    problems,
-    unavailable,
-)
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import (
-    FOLDER_WILDCARD,
-    URL_PATH,
-    entries,
-    is_below,
-)
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Problems, Subject
 
 DAEMON, EMBEDDED = "daemon", "embedded"
 """Where an application runs: in processes of its own, or in httpd's."""
@@ -46,14 +27,7 @@ GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
 GROUP_SECONDS = ("request_timeout", "queue_timeout", "startup_timeout", "deadlock_timeout")
 """Timeouts that a daemon process group of an application may have for itself."""
 SIZES = ("processes", "threads")
-SECONDS = (
-    "request_timeout",
-    "startup_timeout",
-    "deadlock_timeout",
-    "graceful_timeout",
-    "shutdown_timeout",
-    "queue_timeout",
-)
+SECONDS = (*GROUP_SECONDS, "graceful_timeout", "shutdown_timeout")
 
 DEBUG_TIMEOUT = 3600
 """Seconds for whatever has a limit in debug mode: somebody may be reading."""
@@ -82,11 +56,8 @@ def directives_of(application: Application) -> dict[str, Any]:
 
 def locations_of(application: Application) -> Iterator[tuple[str, dict[str, Any]]]:
     """The locations with directives of their own, each with the key that leads to it."""
-    found = entries(application.get(DIRECTIVES, {}), "locations")
+    found = names.entries(application.get(DIRECTIVES, {}), "locations")
     return ((f"{DIRECTIVES}.{key}", location) for key, location in found)
-
-
-# ---------------------------------------------------------------- checks
 
 
 def check(application: Application) -> Problems:
@@ -95,7 +66,7 @@ def check(application: Application) -> Problems:
     yield from _check_words(application)
     yield from check_daemon_options(application, OPTIONS)
     yield from check_groups(application)
-    yield from problems(at(VHOST), directives_of(application), DIRECTIVES)
+    yield from mod_wsgi.problems(mod_wsgi.at(mod_wsgi.VHOST), directives_of(application), DIRECTIVES)
     yield from check_locations(application)
 
 
@@ -111,7 +82,7 @@ def _check_numbers(prefix: str, holder: Application, timeouts: Sequence[str]) ->
 
 def _check_words(application: Application) -> Problems:
     group = application["application_group"]
-    if not PATTERNS["group"][0].fullmatch(group):
+    if not mod_wsgi.PATTERNS["group"][0].fullmatch(group):
         yield "application_group", f"{group!r} is not usable; use %{{GLOBAL}}, or a name of letters, digits, '_.:-'"
     for key in ("lang", "locale"):
         if not re.fullmatch(r"[A-Za-z0-9_.@-]+", application[key]):
@@ -120,7 +91,7 @@ def _check_words(application: Application) -> Problems:
 
 def check_daemon_options(holder: Application, key: str) -> Problems:
     """What is wrong with `daemon_options` of an application."""
-    yield from problems(daemon_options(), options_of(holder), key)
+    yield from mod_wsgi.problems(mod_wsgi.daemon_options(), options_of(holder), key)
     if str(options_of(holder).get("chroot", "x")).strip("/") == "":
         yield f"{key}.chroot", "it is the whole system, for which mod_wsgi serves nothing; name a folder or remove it"
     yield from contradictions(holder, key)
@@ -137,18 +108,18 @@ def contradictions(holder: Application, key: str) -> Problems:
 
 def check_groups(application: Application) -> Problems:
     """What is wrong with `daemon_groups`."""
-    names: set[str] = set()
+    seen: set[str] = set()
     paths: set[str] = set()
-    for key, group in entries(application, GROUPS):
+    for key, group in names.entries(application, GROUPS):
         name = group["name"]
         if not GROUP_NAME.fullmatch(name):
             yield f"{key}.name", f"{name!r} is not usable; begin with a lower-case letter and use a-z, 0-9, '-' and '_'"
-        if name in names:
+        if name in seen:
             yield f"{key}.name", f"{name!r} is there twice; give each group its own"
-        names.add(name)
+        seen.add(name)
         yield from check_paths(application, group, key, paths)
         yield from _check_numbers(f"{key}.", group, GROUP_SECONDS)
-        yield from problems(daemon_options(), options_of(group), f"{key}.{OPTIONS}")
+        yield from mod_wsgi.problems(mod_wsgi.daemon_options(), options_of(group), f"{key}.{OPTIONS}")
         if "chroot" in options_of(group):
             yield f"{key}.{OPTIONS}.chroot", "all processes of an application have the same; give it to the application"
         if options_of(group):
@@ -160,16 +131,16 @@ def check_paths(application: Application, group: Application, key: str, seen: se
     """What is wrong with URL paths that belong to one group each, and are the application's."""
     if not group["paths"]:
         yield f"{key}.paths", "the list is empty; name the URL paths that the group serves"
-    for name, path in entries(group, "paths"):
+    for name, path in names.entries(group, "paths"):
         yield from check_path(path, f"{key}.{name}", seen)
-        if not is_below(path, application["path"]):
+        if not names.is_below(path, application["path"]):
             text = f"{path!r} is not below the application's path {application['path']!r}; begin it with that"
             yield f"{key}.{name}", text
 
 
 def check_path(path: str, key: str, seen: set[str]) -> Problems:
     """What is wrong with one URL path."""
-    if not URL_PATH.fullmatch(path):
+    if not names.URL_PATH.fullmatch(path):
         yield key, f"{path!r} is not a URL path; begin with / and use neither blanks nor ? and #"
     elif path in seen:
         yield key, f"{path!r} is there twice; remove one"
@@ -182,13 +153,15 @@ def check_locations(application: Application) -> Problems:
     seen: set[str] = set()
     for key, location in locations_of(application):
         yield from check_path(location["path"], f"{key}.path", seen)
-        if FOLDER_WILDCARD.search(location["path"]):
+        if names.FOLDER_WILDCARD.search(location["path"]):
             yield f"{key}.path", f"{location['path']!r} is a pattern for httpd; use none of * ? [ ]"
         if set(location) == {"path"}:
             yield key, "it sets nothing; add a directive or remove it"
-        yield from problems(at(LOCATION), location, key)
+        yield from mod_wsgi.problems(mod_wsgi.at(mod_wsgi.LOCATION), location, key)
         if "auth_user_script" in location:
-            for path in (auth["path"] for auth in application["auth"] if is_below(auth["path"], location["path"])):
+            for path in (
+                auth["path"] for auth in application["auth"] if names.is_below(auth["path"], location["path"])
+            ):
                 text = f"the key auth asks for a password at {path!r}, which is below; remove one"
                 yield f"{key}.auth_user_script", text
         elif "auth_group_script" in location:
@@ -198,22 +171,19 @@ def check_locations(application: Application) -> Problems:
 
 def scripts(application: Application) -> Iterator[tuple[str, str]]:
     """Keys whose value is the path of a script, relative to the source or absolute."""
-    yield from _scripts(VHOST, directives_of(application), DIRECTIVES)
+    yield from _scripts(mod_wsgi.VHOST, directives_of(application), DIRECTIVES)
     for key, location in locations_of(application):
-        yield from _scripts(LOCATION, location, key)
+        yield from _scripts(mod_wsgi.LOCATION, location, key)
 
 
-def _scripts(place: str, values: Values, key: str) -> Iterator[tuple[str, str]]:
-    for name, setting in at(place).items():
+def _scripts(place: str, values: mod_wsgi.Values, key: str) -> Iterator[tuple[str, str]]:
+    for name, setting in mod_wsgi.at(place).items():
         value = values.get(name)
         if value is None or not any(known.type == "script" for known in setting.fields):
             continue
-        for where, record in entries(values, name) if isinstance(value, list) else [(name, value)]:
+        for where, record in names.entries(values, name) if isinstance(value, list) else [(name, value)]:
             if "script" in record:
                 yield f"{key}.{where}.script", record["script"]
-
-
-# ---------------------------------------------------------------- what the server has to have
 
 
 def module_version(version: str, install_method: str, host: Mapping[str, Any]) -> str:
@@ -228,13 +198,13 @@ def server_problems(application: Application, server: Mapping[str, Any]) -> Prob
     ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`).
     """
     version = str(server["version"])
-    yield from unavailable(daemon_options(), options_of(application), OPTIONS, version)
-    for key, group in entries(application, GROUPS):
-        yield from unavailable(daemon_options(), options_of(group), f"{key}.{OPTIONS}", version)
-    yield from unavailable(at(VHOST), directives_of(application), DIRECTIVES, version)
+    yield from mod_wsgi.unavailable(mod_wsgi.daemon_options(), options_of(application), OPTIONS, version)
+    for key, group in names.entries(application, GROUPS):
+        yield from mod_wsgi.unavailable(mod_wsgi.daemon_options(), options_of(group), f"{key}.{OPTIONS}", version)
+    yield from mod_wsgi.unavailable(mod_wsgi.at(mod_wsgi.VHOST), directives_of(application), DIRECTIVES, version)
     for key, location in locations_of(application):
-        yield from unavailable(at(LOCATION), location, key, version)
-    directives = given(server["directives"])
+        yield from mod_wsgi.unavailable(mod_wsgi.at(mod_wsgi.LOCATION), location, key, version)
+    directives = mod_wsgi.given(server["directives"])
     on = {name for name in ("free_threading", *STANDARD_STREAMS) if boolean(directives.get(name, False))}
     if "free_threading" in on and "switch_interval" in options_of(application):
         text = "it has no effect while mod_wsgi_directives.free_threading is true; remove one"
@@ -245,22 +215,19 @@ def server_problems(application: Application, server: Mapping[str, Any]) -> Prob
             yield "debug", text
 
 
-def unknown_groups(applications: Sequence[Application], directives: Values | None) -> list[str]:
+def unknown_groups(applications: Sequence[Application], directives: mod_wsgi.Values | None) -> list[str]:
     """Process groups in `mod_wsgi_directives.interpreter_options` that no application has, one sentence each."""
     known = {"%{GLOBAL}", *(application["name"] for application in applications)}
-    known |= {group_name(each, group) for each in applications for _, group in entries(each, GROUPS)}
+    known |= {group_name(each, group) for each in applications for _, group in names.entries(each, GROUPS)}
     found = []
-    for index, options in enumerate(given(directives).get("interpreter_options") or []):
-        name = given(options).get("process_group")
+    for key, options in names.entries(directives or {}, "interpreter_options"):
+        name = options.get("process_group")
         if name is not None and name not in known:
             found.append(
-                f"mod_wsgi_directives.interpreter_options[{index}].process_group: {name!r} is neither the name of an "
-                "application nor NAME:GROUP of one of its daemon_groups; correct it."
+                f"mod_wsgi_directives.{key}.process_group: {name!r} is neither the name of an application nor "
+                "NAME:GROUP of one of its daemon_groups; correct it."
             )
     return found
-
-
-# ---------------------------------------------------------------- how they are written
 
 
 def group_name(application: Application, group: Application) -> str:
@@ -273,7 +240,7 @@ def active_groups(application: Application) -> list[dict[str, Any]]:
     if application["debug"]:
         return []
     found = []
-    for _, group in entries(application, GROUPS):
+    for _, group in names.entries(application, GROUPS):
         own = {key: value for key, value in group.items() if key in (*SIZES, *GROUP_SECONDS, "paths")}
         own[OPTIONS] = {**options_of(application), **options_of(group)}
         found.append({**application, **own, "group_name": group_name(application, group)})
@@ -334,36 +301,6 @@ def root(application: Application) -> str:
     return str(options_of(application).get("chroot", "")).rstrip("/")
 
 
-def daemon_option(application: Application, key: str, otherwise: Any) -> Any:
-    """An option that the template places itself."""
-    return options_of(application).get(key, otherwise)
-
-
-def daemon_words(application: Application) -> list[str]:
-    """All other options, as words of WSGIDaemonProcess."""
-    return daemon_option_words(options_of(application), application["debug"])
-
-
-def pass_authorization(application: Application) -> str:
-    """On unless the user says otherwise: as a rule the application itself authenticates."""
-    return "On" if boolean(directives_of(application).get("pass_authorization", True)) else "Off"
-
-
-def additions(application: Application, process_group: str, launcher: str) -> dict[str, str]:
-    """What we add to directives: where the application runs, and the script that loads it."""
-    return {
-        "process-group": process_group,
-        "application-group": str(application["application_group"]),
-        "launcher": launcher,
-    }
-
-
-def alias_lines(application: Application, added: Mapping[str, str]) -> list[str]:
-    """Directives that come before the application's own path."""
-    values = directives_of(application)
-    return lines(at(VHOST)[ALIASES], values[ALIASES], "", added) if ALIASES in values else []
-
-
 def preload_lines(application: Application, launcher: str, added: Mapping[str, str]) -> list[str]:
     """What loads the application, and says where it runs, instead of the options of WSGIScriptAlias."""
     here, group = added["application-group"], added["process-group"]
@@ -384,25 +321,36 @@ def vhost_lines(application: Application, code: str, added: Mapping[str, str]) -
     values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
     path = application["path"]
     if path == "/":
-        return directive_lines(VHOST, values, code, added)
+        return mod_wsgi.directive_lines(mod_wsgi.VHOST, values, code, added)
     # The vhost has other applications too. What it says of the header Authorization is not for this one.
-    whole = {key: value for key, value in values.items() if key not in at(LOCATION)}
-    own = {"pass_authorization": True, **{key: value for key, value in values.items() if key in at(LOCATION)}}
-    return [*directive_lines(VHOST, whole, code, added), *location_lines({**own, "path": path}, code, added)]
+    whole = {key: value for key, value in values.items() if key not in mod_wsgi.at(mod_wsgi.LOCATION)}
+    own = {
+        "pass_authorization": True,
+        **{key: value for key, value in values.items() if key in mod_wsgi.at(mod_wsgi.LOCATION)},
+    }
+    return [
+        *mod_wsgi.directive_lines(mod_wsgi.VHOST, whole, code, added),
+        *location_lines({**own, "path": path}, code, added),
+    ]
 
 
 def _location(path: str, inner: Sequence[str]) -> list[str]:
     return [f"<Location {quote(path, 'path')}>", *(f"    {line}" for line in inner), "</Location>"]
 
 
-def location_lines(location: Values, code: str, added: Mapping[str, str]) -> list[str]:
+def location_lines(location: mod_wsgi.Values, code: str, added: Mapping[str, str]) -> list[str]:
     """One location."""
-    inner = directive_lines(LOCATION, location, code, added)
+    inner = mod_wsgi.directive_lines(mod_wsgi.LOCATION, location, code, added)
     # The vhost's own is placed by the template; here nobody else writes it.
     if "pass_authorization" in location:
-        inner.append(f"WSGIPassAuthorization {'On' if boolean(location['pass_authorization']) else 'Off'}")
-    inner += authentication_lines(location)
+        inner.append(f"WSGIPassAuthorization {_on(location['pass_authorization'])}")
+    if "auth_user_script" in location:
+        inner += _authentication_lines(location)
     return _location(location["path"], inner)
+
+
+def _on(value: bool) -> str:
+    return "On" if value else "Off"
 
 
 def logins(application: Application) -> list[dict[str, Any]]:
@@ -414,15 +362,13 @@ def logins(application: Application) -> list[dict[str, Any]]:
     ]
 
 
-def _required(location: Values) -> str:
-    groups = given(location.get("auth_group_script")).get("groups")
+def _required(location: mod_wsgi.Values) -> str:
+    groups = mod_wsgi.given(location.get("auth_group_script")).get("groups")
     return " ".join(["wsgi-group", *(quote(group, "groups") for group in groups)]) if groups else "valid-user"
 
 
-def authentication_lines(location: Values) -> list[str]:
+def _authentication_lines(location: mod_wsgi.Values) -> list[str]:
     """What makes httpd ask for a password, where a script checks it."""
-    if "auth_user_script" not in location:
-        return []
     return [
         "AuthType Basic",
         f"AuthName {quote_realm(location['auth_user_script']['realm'], 'realm')}",
@@ -433,11 +379,6 @@ def authentication_lines(location: Values) -> list[str]:
     ]
 
 
-def alias_options(added: Mapping[str, str]) -> str:
-    """What follows the script in WSGIScriptAlias, where the application runs in one process group."""
-    return f" process-group={added['process-group']} application-group={added['application-group']}"
-
-
 def vhost_values(application: Application, code: str, process_group: str, launcher: str) -> dict[str, Any]:
     """What the template lays out: lines before the application's path, options of that, and all other lines.
 
@@ -446,12 +387,14 @@ def vhost_values(application: Application, code: str, process_group: str, launch
     only where the alias names none, and in a chroot, where a path from outside means nothing (measured with mod_wsgi
     4.9.1 to 6.1.1 on Debian 12, 2026-11).
     """
-    outside = root(application)
-    added = additions(application, process_group, outside + launcher)
+    outside, group, values = root(application), application["application_group"], directives_of(application)
+    added = {"process-group": process_group, "application-group": group, "launcher": outside + launcher}
     apart = bool(outside or active_groups(application))
     return {
-        "aliases": alias_lines(application, added),
-        "alias_options": "" if apart else alias_options(added),
+        "aliases": mod_wsgi.lines(mod_wsgi.at(mod_wsgi.VHOST)[ALIASES], values[ALIASES], "", added)
+        if ALIASES in values
+        else [],
+        "alias_options": "" if apart else f" process-group={process_group} application-group={group}",
         "directives": [
             *(preload_lines(application, launcher, added) if apart else []),
             *vhost_lines(application, code, added),
@@ -464,10 +407,12 @@ def vhost_values(application: Application, code: str, process_group: str, launch
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "process_groups": process_groups,
-    "daemon_option": daemon_option,
-    "daemon_words": daemon_words,
-    "pass_authorization": pass_authorization,
+    "daemon_option": lambda application, key, otherwise: options_of(application).get(key, otherwise),
+    # All other options, as words of WSGIDaemonProcess.
+    "daemon_words": lambda application: mod_wsgi.daemon_option_words(options_of(application), application["debug"]),
+    # On unless the user says otherwise: as a rule the application itself authenticates.
+    "pass_authorization": lambda application: _on(directives_of(application).get("pass_authorization", True)),
 }
-"""For the template of the vhost."""
+"""For the template of the vhost; the options that it places itself are asked for by name."""
 
 SUBJECT = Subject(check, normalise=normalise, modules=modules)

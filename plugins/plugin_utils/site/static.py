@@ -25,23 +25,11 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import
 )
 
 COMPRESSED = {
-    "css": "text/css",
-    "csv": "text/csv",
-    "geojson": "application/geo+json",
-    "html": "text/html",
-    "ico": "image/vnd.microsoft.icon",
-    "js": "text/javascript",
-    "json": "application/json",
-    "map": "application/json",
-    "mjs": "text/javascript",
-    "otf": "font/otf",
-    "svg": "image/svg+xml",
-    "ttf": "font/ttf",
-    "txt": "text/plain",
-    "wasm": "application/wasm",
-    "webmanifest": "application/manifest+json",
-    "xml": "application/xml",
-}
+    "css": "text/css", "csv": "text/csv", "geojson": "application/geo+json", "html": "text/html",
+    "ico": "image/vnd.microsoft.icon", "js": "text/javascript", "json": "application/json", "map": "application/json",
+    "mjs": "text/javascript", "otf": "font/otf", "svg": "image/svg+xml", "ttf": "font/ttf", "txt": "text/plain",
+    "wasm": "application/wasm", "webmanifest": "application/manifest+json", "xml": "application/xml",
+}  # fmt: skip
 """Kinds of files that are worth compressing, by the ending of the name. httpd would take `x.css.gz` for an archive."""
 
 ENCODINGS = {"br": "br", "gz": "gzip"}
