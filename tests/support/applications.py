@@ -48,9 +48,10 @@ def rendered(*written: Application, certificates: Any = None, listen: Sequence[A
     return contents(complete(*written, listen=listen), certificates)
 
 
-def vhost(*written: Application, certificates: Any = None) -> str:
-    """The vhost of the site ``shop``."""
-    return rendered(*written, certificates=certificates)["sites-available/100-modwsgi-shop.conf"]
+def vhost(shop: Application, *others: Application, certificates: Any = None, **change: Any) -> str:
+    """The vhost of the site ``shop``, changed, with the applications below it."""
+    found = rendered({**shop, **change}, *others, certificates=certificates)
+    return found["sites-available/100-modwsgi-shop.conf"]
 
 
 def shown(text: str) -> list[str]:

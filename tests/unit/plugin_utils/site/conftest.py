@@ -19,3 +19,9 @@ def fixture_shop(tmp_path: Path) -> dict[str, Any]:
         (tmp_path / name).touch()
     (source / "link.py").symlink_to("../outside.py")
     return {"name": "shop", "source": {"directory": str(source)}, "server_name": "shop.example"}
+
+
+@pytest.fixture(name="blog")
+def fixture_blog(shop: dict[str, Any]) -> dict[str, Any]:
+    """Another one in the same vhost."""
+    return {**shop, "name": "blog", "path": "/blog"}

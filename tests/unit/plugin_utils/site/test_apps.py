@@ -8,8 +8,9 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
-from support.applications import SIZES, complete, problems, refused
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
+from support.applications import SIZES, complete, problems, refused, rendered
 
 CASES: list[tuple[dict[str, Any], str]] = [
     ({"name": "Shop"}, "name: 'Shop' is not usable"),
@@ -128,3 +129,25 @@ def test_a_list_with_problems_has_no_complete_form(shop: dict[str, Any]) -> None
 def test_environment_variables_are_in_no_value_that_a_module_logs(shop: dict[str, Any]) -> None:
     (public,) = apps.without_environments(complete({**shop, "environment": {"KEY": "wisdom"}}))
     assert "wisdom" not in json.dumps(public)
+
+
+def test_the_modules_are_those_that_are_needed(shop: dict[str, Any]) -> None:
+    def needed(**change: Any) -> list[str]:
+        return apps.modules(settings.applications([{**shop, **change}]))
+
+    assert needed() == []
+    assert tls.ports(settings.applications([shop])) == []
+    assert not [path for path in rendered(shop) if "tls" in path]
+    script = {"path": "/a", "auth_user_script": {"script": "auth.py", "realm": "Staff"}}
+    assert needed(wsgi_directives={"locations": [script]}) == ["auth_basic", "authn_core", "authz_user"]
+    assert needed(wsgi_directives={"locations": [{"path": "/a"}]}) == []
+    assert needed(tls={"acme": {"contact": "a@b.example"}}) == ["http2", "md", "setenvif", "socache_shmcb", "ssl"]
+    assert needed(
+        tls={"self_signed": True, "http2": "no"},
+        static=[{"url": "/s", "directory": "static", "precompressed": True}],
+        auth=[{"type": "openid-connect", "modules": ["auth_openidc"]}],
+        backends=[{"path": "/a", "url": "unix:/run/x|http://localhost/"}, {"path": "/b", "url": "ws://b/"}],
+    ) == [
+        "auth_openidc", "authn_core", "authz_user", "proxy", "proxy_http", "proxy_wstunnel", "rewrite", "setenvif",
+        "socache_shmcb", "ssl",
+    ]  # fmt: skip

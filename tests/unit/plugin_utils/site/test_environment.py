@@ -14,10 +14,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"environment": {"A": "a\x00b"}}, "environment.A: holds a NUL byte"),
     ({"environment": {"WSGI_STATIC_ROOT": "/x"}}, "environment.WSGI_STATIC_ROOT: set by the role itself"),
     ({"environment": {"PYTHONPATH": "lib"}}, "environment.PYTHONPATH: use the key python_path"),
-    (
-        {"environment": {"LD_LIBRARY_PATH": "/opt"}},
-        "environment.LD_LIBRARY_PATH: set it in httpd_environment, for the w",
-    ),
+    ({"environment": {"LD_LIBRARY_PATH": "/opt"}}, "environment.LD_LIBRARY_PATH: set it in httpd_environment, for the"),
     ({"environment": {"LD_PRELOAD": "x.so"}}, "environment.LD_PRELOAD: set it in httpd_environment"),
     ({"environment": {"MALLOC_ARENA_MAX": "2"}}, "environment.MALLOC_ARENA_MAX: set it in httpd_environment"),
     ({"environment": {"PYTHONHOME": "/usr"}}, "environment.PYTHONHOME: virtual environment of its own"),

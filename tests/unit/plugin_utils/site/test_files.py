@@ -30,27 +30,13 @@ def fixture_application(shop: dict[str, Any]) -> dict[str, Any]:
 def test_the_daemon_process_group(application: dict[str, Any]) -> None:
     text = contents([application])["sites-available/100-modwsgi-shop.conf"]
     (group,) = [line for line in text.replace("\\\n", "").splitlines() if line.startswith("WSGIDaemonProcess")]
-    assert group.split() == [
-        "WSGIDaemonProcess",
-        "shop",
-        "user=wsgi-shop",
-        "group=wsgi-shop",
-        "umask=0022",
-        "processes=2",
-        "threads=15",
-        "listen-backlog=2048",
-        "display-name=(wsgi:shop)",
-        "python-home=/srv/wsgi/shop/venv",
-        "home=/srv/wsgi/shop/current",
-        "lang=C.UTF-8",
-        "locale=C.UTF-8",
-        "request-timeout=60",
-        "startup-timeout=15",
-        "deadlock-timeout=60",
-        "queue-timeout=45",
-        "graceful-timeout=7",
-        "shutdown-timeout=5",
-    ]
+    wanted = (
+        "WSGIDaemonProcess shop user=wsgi-shop group=wsgi-shop umask=0022 processes=2 threads=15 listen-backlog=2048 "
+        "display-name=(wsgi:shop) python-home=/srv/wsgi/shop/venv home=/srv/wsgi/shop/current lang=C.UTF-8 "
+        "locale=C.UTF-8 request-timeout=60 startup-timeout=15 deadlock-timeout=60 queue-timeout=45 graceful-timeout=7 "
+        "shutdown-timeout=5"
+    )
+    assert group.split() == wanted.split()
 
 
 def test_the_vhost(application: dict[str, Any]) -> None:
@@ -65,24 +51,14 @@ def test_the_vhost(application: dict[str, Any]) -> None:
     assert 'Header set Cache-Control "public, max-age=60"' in lines
 
 
-def joined(shop: dict[str, Any], **changes: Any) -> str:
-    """The text of the vhost of a changed application, continued lines joined."""
-    return vhost({**shop, **changes}).replace("\\\n", "")
-
-
 def test_debug_mode(shop: dict[str, Any]) -> None:
-    ordinary, debug = joined(shop), joined(shop, debug=True)
+    ordinary, debug = vhost(shop), vhost(shop, debug=True).replace("\\\n", "")
     (group,) = [line for line in debug.splitlines() if line.startswith("WSGIDaemonProcess")]
     assert "processes=" not in group, "also processes=1 would make wsgi.multiprocess true"
     assert {"threads=1", "request-timeout=3600", "socket-timeout=3600"} <= set(group.split())
     lines = set(shown(debug))
-    wanted = {
-        "WSGIScriptReloading On",
-        "LogLevel wsgi:debug",
-        "WSGIRestrictStdin Off",
-        "WSGIRestrictStdout Off",
-        "Timeout 3600",
-    }
+    wanted = {"WSGIScriptReloading On", "LogLevel wsgi:debug", "Timeout 3600"}
+    wanted |= {"WSGIRestrictStdin Off", "WSGIRestrictStdout Off"}
     assert wanted <= lines
     assert not wanted & set(shown(ordinary))
 
@@ -155,17 +131,12 @@ def test_the_default_application_comes_first(application: dict[str, Any]) -> Non
 
 
 def test_helpers_are_there_without_any_application() -> None:
-    assert [path for path in contents([]) if path.startswith("/usr/local/")] == [
-        "/usr/local/lib/modwsgi/launcher.py",
-        "/usr/local/lib/modwsgi/loading.py",
-        "/usr/local/lib/modwsgi/probe.py",
-        "/usr/local/lib/modwsgi/wsgi_run.py",
-        "/usr/local/lib/modwsgi/wsgi_terminal.py",
-        "/usr/local/lib/modwsgi/wsgi_debug.py",
-        "/usr/local/lib/modwsgi/debugged_script.py",
-        "/usr/local/lib/modwsgi/debug.conf",
-        "/usr/local/bin/wsgi-run",
-        "/usr/local/bin/wsgi-debug",
+    assert [path.removeprefix("/usr/local/") for path in contents([]) if path.startswith("/usr/local/")] == [
+        *(
+            f"lib/modwsgi/{name}.py"
+            for name in ("launcher", "loading", "probe", "wsgi_run", "wsgi_terminal", "wsgi_debug")
+        ),
+        *("lib/modwsgi/debugged_script.py", "lib/modwsgi/debug.conf", "bin/wsgi-run", "bin/wsgi-debug"),
     ]
 
 

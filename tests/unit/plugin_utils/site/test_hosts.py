@@ -7,12 +7,9 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.applications import complete, problems, refused, rendered, vhost
+from support.applications import complete, problems, refused, vhost
 
 CASES: list[tuple[dict[str, Any], str]] = [
     ({"server_name": "shop example"}, "server_name: is not a host name"),
@@ -73,36 +70,13 @@ def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
     }
 
 
-def test_applications_of_one_vhost_must_not_be_in_each_other_s_way(shop: dict[str, Any]) -> None:
-    blog = {**shop, "name": "blog", "path": "/blog"}
+def test_applications_of_one_vhost_must_not_be_in_each_other_s_way(shop: dict[str, Any], blog: dict[str, Any]) -> None:
     (sentence,) = problems(shop, blog, {**blog, "name": "twin"})
     assert "'twin', key path: /blog is already the application 'blog'" in sentence
     for key, value in {"server_aliases": ["x.example"], "trusted_proxy_headers": ["X-Forwarded-For"]}.items():
         (sentence,) = problems(shop, {**blog, key: value})
         text = f"'blog', key {key}: it is for the whole vhost, which is that of the application 'shop'; move it there."
         assert text in sentence
-
-
-def test_modules_of_httpd_are_those_that_a_key_needs(shop: dict[str, Any]) -> None:
-    def needed(**change: Any) -> list[str]:
-        return apps.modules(settings.applications([{**shop, **change}]))
-
-    assert needed() == []
-    assert tls.ports(settings.applications([shop])) == []
-    assert not [path for path in rendered(shop) if "tls" in path]
-    script = {"path": "/a", "auth_user_script": {"script": "auth.py", "realm": "Staff"}}
-    assert needed(wsgi_directives={"locations": [script]}) == ["auth_basic", "authn_core", "authz_user"]
-    assert needed(wsgi_directives={"locations": [{"path": "/a"}]}) == []
-    assert needed(tls={"acme": {"contact": "a@b.example"}}) == ["http2", "md", "setenvif", "socache_shmcb", "ssl"]
-    assert needed(
-        tls={"self_signed": True, "http2": "no"},
-        static=[{"url": "/s", "directory": "static", "precompressed": True}],
-        auth=[{"type": "openid-connect", "modules": ["auth_openidc"]}],
-        backends=[{"path": "/a", "url": "unix:/run/x|http://localhost/"}, {"path": "/b", "url": "ws://b/"}],
-    ) == [
-        "auth_openidc", "authn_core", "authz_user", "proxy", "proxy_http", "proxy_wstunnel", "rewrite", "setenvif",
-        "socache_shmcb", "ssl",
-    ]  # fmt: skip
 
 
 HOSTILE = st.text(max_size=12) | st.sampled_from(
@@ -131,7 +105,7 @@ SHAPES = st.fixed_dictionaries(
 
 
 @given(SHAPES)
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 def test_no_text_adds_a_directive(shop: dict[str, Any], change: dict[str, Any]) -> None:
     """Whatever the values: refused, or the lines are those that harmless values of the same shape give."""
     application = {**shop, **change}

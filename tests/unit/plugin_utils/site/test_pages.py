@@ -23,9 +23,8 @@ def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[st
     refused(shop, change, start)
 
 
-def test_the_maintenance_page_leaves_out_what_it_must(shop: dict[str, Any]) -> None:
-    shop["maintenance"] = {"retry_after": 7}
-    blog = {**shop, "name": "blog", "path": "/blog"}
+def test_the_maintenance_page_leaves_out_what_it_must(shop: dict[str, Any], blog: dict[str, Any]) -> None:
+    shop["maintenance"] = blog["maintenance"] = {"retry_after": 7}
     text = vhost(shop, blog)
     assert "<If \"-f '/srv/wsgi/shop/maintenance' && %{REQUEST_URI} != '/healthz' && " in text
     assert r"%{REQUEST_URI} !~ m#^(?:/\.modwsgi|/blog)(?:/|$)#" in text

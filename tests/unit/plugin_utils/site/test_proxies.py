@@ -32,7 +32,6 @@ def test_only_a_trusted_proxy_says_who_asks(shop: dict[str, Any]) -> None:
     assert "(%{CONN_REMOTE_ADDR} -ipmatch '192.0.2.1' || %{CONN_REMOTE_ADDR} -ipmatch '2001:db8::/32') && " in text
 
 
-def test_a_server_does_not_hide_another_application(shop: dict[str, Any]) -> None:
-    blog = {**shop, "name": "blog", "path": "/blog"}
+def test_a_server_does_not_hide_another_application(shop: dict[str, Any], blog: dict[str, Any]) -> None:
     (sentence,) = problems({**shop, "backends": [{"path": "/blog", "url": "http://b/"}]}, blog)
     assert "'shop', key backends[0].path: /blog would hide the application 'blog'" in sentence

@@ -57,7 +57,6 @@ def test_the_complete_form(shop: dict[str, Any]) -> None:
     ]
 
 
-def test_files_do_not_hide_another_application(shop: dict[str, Any]) -> None:
-    blog = {**shop, "name": "blog", "path": "/blog"}
+def test_files_do_not_hide_another_application(shop: dict[str, Any], blog: dict[str, Any]) -> None:
     (sentence,) = problems({**shop, "static": [{"url": "/blog", "directory": "static"}]}, blog)
     assert "'shop', key static[0].url: /blog would hide the application 'blog'" in sentence
