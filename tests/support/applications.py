@@ -9,19 +9,20 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, files
 
-Application = dict[str, Any]
+App = dict[str, Any]
+"""An application, or some of its keys."""
 LISTEN = (80, 443, 8080)
 SIZES = {"processes": 2, "threads": 15, "listen_backlog": 2048}
 HASH = "$2y$05$szaG6N0.P1EzZrtZyeVf2uXZFD680Tb12Qj7qPOSSuromU3O87VdO"
 LAUNCHER = "/usr/local/lib/modwsgi/launcher.py"
 
 
-def problems(*written: Application, listen: Sequence[Any] = LISTEN, environment: str = "") -> list[str]:
+def problems(*written: App, listen: Sequence[Any] = LISTEN, environment: str = "") -> list[str]:
     """What is wrong with a list of applications."""
     return apps.problems(written, listen, environment)
 
 
-def refused(shop: Application, change: Application, start: str) -> None:
+def refused(shop: App, change: App, start: str) -> None:
     """A changed application is refused in one sentence, which begins with a key and names no secret."""
     (sentence,) = problems({**shop, **change})
     key, _, text = start.partition(": ")
@@ -32,23 +33,23 @@ def refused(shop: Application, change: Application, start: str) -> None:
     assert sentence.endswith(".")
 
 
-def complete(*written: Application, listen: Sequence[Any] = LISTEN, **sizes: int) -> list[Application]:
+def complete(*written: App, listen: Sequence[Any] = LISTEN, **sizes: int) -> list[App]:
     """The complete form of applications."""
     return apps.normalise(written, listen, {each["name"]: {**SIZES, **sizes} for each in written})
 
 
-def contents(applications: Sequence[Application], *settings: Any, **more: Any) -> dict[str, str]:
+def contents(applications: Sequence[App], *settings: Any, **more: Any) -> dict[str, str]:
     """The texts and targets of links of the role's files, by path, from complete applications."""
     found = files.files(applications, instance(), *settings, **more)
     return {file["path"]: file.get("content", file.get("link", "")) for file in found}
 
 
-def rendered(*written: Application, certificates: Any = None, listen: Sequence[Any] = LISTEN) -> dict[str, str]:
+def rendered(*written: App, certificates: Any = None, listen: Sequence[Any] = LISTEN) -> dict[str, str]:
     """The same from applications as an inventory has them."""
     return contents(complete(*written, listen=listen), certificates)
 
 
-def vhost(shop: Application, *others: Application, certificates: Any = None, **change: Any) -> str:
+def vhost(shop: App, *others: App, certificates: Any = None, **change: Any) -> str:
     """The vhost of the site ``shop``, changed, with the applications below it."""
     found = rendered({**shop, **change}, *others, certificates=certificates)
     return found["sites-available/100-modwsgi-shop.conf"]

@@ -36,8 +36,8 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import (
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import EMBEDDED
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import path_of, repeated
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
-    Application,
-    Applications,
+    App,
+    Apps,
     Place,
     Problems,
     Sentences,
@@ -53,17 +53,15 @@ CALLABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 PRODUCTION = "production"
 """The value of wsgi_environment in which nobody debugs by accident."""
 
-DAEMON_KEYS = (
-    *("user", "group", *daemon.SIZES, *daemon.SECONDS, "lang", "locale", "debug"),
-    *(daemon.OPTIONS, daemon.GROUPS),
-)
+_OF_PROCESSES = (*daemon.SIZES, *daemon.SECONDS, "lang", "locale", "debug", daemon.OPTIONS, daemon.GROUPS)
+DAEMON_KEYS = ("user", "group", *_OF_PROCESSES)
 """What only a daemon process group has: httpd's own processes have their account, threads and locale already."""
 
 
 # ---------------------------------------------------------------- what an application is called and runs as
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """The name becomes part of paths, of an account and of a process title; the daemon never runs as root."""
     name, function = application["name"], application["callable"]
     if not NAME.fullmatch(name):
@@ -84,7 +82,7 @@ def check(application: Application) -> Problems:
         yield "callable", f"{function!r} is not a Python name; write it like application"
 
 
-def check_all(applications: Applications, server: Server) -> Sentences:
+def check_all(applications: Apps, server: Server) -> Sentences:
     """Names, debug mode in production, and embedded applications beyond the first."""
     for name, times in repeated(application["name"] for application in applications):
         yield name, "name", f"{times} applications have this name; give each its own"
@@ -106,7 +104,7 @@ def check_all(applications: Applications, server: Server) -> Sentences:
         )
 
 
-def normalise_identity(application: Application, place: Place) -> dict[str, Any]:
+def normalise_identity(application: App, place: Place) -> dict[str, Any]:
     """The account, and the folders on the host."""
     own = instance()["user"] if application["mode"] == EMBEDDED else f"wsgi-{application['name']}"
     user = application.get("user", own)
@@ -115,20 +113,8 @@ def normalise_identity(application: Application, place: Place) -> dict[str, Any]
 
 SUBJECTS = (
     Subject(check, check_all, normalise_identity),
-    hosts.SUBJECT,
-    daemon.SUBJECT,
-    environment.SUBJECT,
-    source.SUBJECT,
-    static.SUBJECT,
-    limits.SUBJECT,
-    redirects.SUBJECT,
-    headers.SUBJECT,
-    pages.SUBJECT,
-    auth.SUBJECT,
-    proxies.SUBJECT,
-    tls.SUBJECT,
-    health.SUBJECT,
-    extra_config.SUBJECT,
+    *(module.SUBJECT for module in (hosts, daemon, environment, source, static, limits, redirects, headers)),
+    *(module.SUBJECT for module in (pages, auth, proxies, tls, health, extra_config)),
 )
 """Everything that an application of a vhost can say. A new key is a part of one of these, or one more."""
 
@@ -152,7 +138,7 @@ OWN_CHECKS = frozenset({"environment", "release_commands", "extra_config", "auth
 """Keys that may hold line breaks, or land nowhere in httpd's configuration; they have checks of their own."""
 
 
-def _control_characters(application: Application) -> Problems:
+def _control_characters(application: App) -> Problems:
     """No value may end a line of a configuration file, or end a string early."""
     public = source.without_credentials(application)
     for key, value in _text_values({key: value for key, value in public.items() if key not in OWN_CHECKS}, ""):
@@ -160,14 +146,14 @@ def _control_characters(application: Application) -> Problems:
             yield key, f"the value {value!r} holds a newline, a NUL or another control character; remove it"
 
 
-def _without_effect(application: Application, written: Application) -> Problems:
+def _without_effect(application: App, written: App) -> Problems:
     """An embedded application takes httpd's processes as they are."""
     for key in DAEMON_KEYS if application["mode"] == EMBEDDED else ():
         if written.get(key) not in (None, {}, []) and application[key] is not False:
             yield key, "only a daemon process group has it, and mode is embedded; remove it, or use mode: daemon"
 
 
-def _of_site(applications: Applications, written: Mapping[str, Application]) -> Sentences:
+def _of_site(applications: Apps, written: Mapping[str, App]) -> Sentences:
     """Keys for the whole vhost that another than its site has."""
     for site, *mounted in hosts.sites(applications):
         # Those with the path of the site are reported otherwise.
@@ -177,7 +163,7 @@ def _of_site(applications: Applications, written: Mapping[str, Application]) -> 
                 yield member["name"], key, text
 
 
-def _problems(application: Application, written: Application) -> list[tuple[str, str]]:
+def _problems(application: App, written: App) -> list[tuple[str, str]]:
     """What is wrong with one application in itself."""
     found = list(_control_characters(application))
     if found:  # the other checks would only repeat it
@@ -186,7 +172,7 @@ def _problems(application: Application, written: Application) -> list[tuple[str,
     return [*_without_effect(application, written), *of_subjects]
 
 
-def problems(written: Iterable[Application], listen: Iterable[int | str], environment: str = "") -> list[str]:
+def problems(written: Iterable[App], listen: Iterable[int | str], environment: str = "") -> list[str]:
     """Everything that is wrong with `wsgi_apps`, one sentence each; empty when all is well.
 
     ``environment`` is `wsgi_environment`: what kind of host the inventory says that it is.
@@ -211,7 +197,7 @@ def _sentences(found: Iterable[tuple[str, str, str]]) -> list[str]:
     return [f"wsgi_apps: application {name!r}, key {key}: {text}." for name, key, text in found]
 
 
-def module_problems(applications: Applications, server: Mapping[str, Any]) -> list[str]:
+def module_problems(applications: Apps, server: Mapping[str, Any]) -> list[str]:
     """What the applications ask for and the server will not have, one sentence each.
 
     ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`).
@@ -227,16 +213,14 @@ def module_problems(applications: Applications, server: Mapping[str, Any]) -> li
 # ---------------------------------------------------------------- the complete form
 
 
-def _complete(
-    application: Application, site: Application, listen: list[Listener], sizes: Mapping[str, Any]
-) -> dict[str, Any]:
+def _complete(application: App, site: App, listen: list[Listener], sizes: Mapping[str, Any]) -> dict[str, Any]:
     place = Place(site, listen, sizes, layout(application["name"]))
     normal = [subject.normalise(application, place) for subject in SUBJECTS]
     return {**application, **{key: value for part in normal for key, value in part.items()}}
 
 
 def normalise(
-    written: Iterable[Application], listen: Iterable[int | str], sizes: Mapping[str, Mapping[str, Any]]
+    written: Iterable[App], listen: Iterable[int | str], sizes: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """`wsgi_apps` in its complete form, ordered by name. `sizes` maps a name to its processes and threads.
 
@@ -255,12 +239,12 @@ def normalise(
     return sorted(complete, key=lambda application: str(application["name"]))
 
 
-def modules(applications: Applications) -> list[str]:
+def modules(applications: Apps) -> list[str]:
     """The modules of httpd that the applications need beyond those that every site has."""
     return sorted({name for each in applications for subject in SUBJECTS for name in subject.modules(each)})
 
 
-def notes(applications: Iterable[Application]) -> list[str]:
+def notes(applications: Iterable[App]) -> list[str]:
     """What an operator should know about the applications, one sentence each."""
     return [
         f"The application {application['name']!r} is embedded: when it keeps a process of httpd from ending, a reload "
@@ -271,7 +255,7 @@ def notes(applications: Iterable[Application]) -> list[str]:
     ]
 
 
-def without_environments(applications: Iterable[Application]) -> list[dict[str, Any]]:
+def without_environments(applications: Iterable[App]) -> list[dict[str, Any]]:
     """The applications as modules may log them: no environment variable and no credential is there."""
     public = (source.without_credentials(application) for application in applications)
     return [{key: value for key, value in each.items() if key != "environment"} for each in public]

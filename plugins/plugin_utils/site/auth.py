@@ -7,21 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, extra_config
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import (
-    ABSOLUTE_FILE,
-    entries,
-    path_of,
-    plain_path,
-    repeated,
-)
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
-    Application,
-    Place,
-    Problems,
-    Subject,
-    Vhost,
-)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, extra_config, names
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 HASH = re.compile(r"\$(?:2[aby]|5|6|y|apr1)\$[A-Za-z0-9./$=,]+", re.ASCII)
 USER = re.compile(r"[^\x00-\x20\x7f:#]+")
@@ -30,22 +17,22 @@ TYPE = re.compile(r"[A-Za-z][A-Za-z0-9-]*", re.ASCII)
 MODULE = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """What httpd can ask for. A hash is never repeated in a message."""
-    for key, entry in entries(application, "auth"):
-        yield from plain_path(f"{key}.path", entry["path"])
+    for key, entry in names.entries(application, "auth"):
+        yield from names.plain_path(f"{key}.path", entry["path"])
         yield from _check_users(key, entry)
-        for name, words in entries(entry, "require"):
+        for name, words in names.entries(entry, "require"):
             if not ARGUMENTS.fullmatch(words) or re.search(r'[\\"<>]|\$\{', words):
                 yield f"{key}.{name}", f"{words!r} is not what Require takes; write it like valid-user"
         if not TYPE.fullmatch(entry["type"]):
             yield f"{key}.type", f"{entry['type']!r} is not the name of a type; write it like Basic or openid-connect"
-        for name, module in entries(entry, "modules"):
+        for name, module in names.entries(entry, "modules"):
             if not MODULE.fullmatch(module):
                 yield f"{key}.{name}", f"{module!r} is not a module; write it as a2enmod takes it"
         for text in extra_config.problems(entry["directives"]):
             yield f"{key}.directives", text
-    for path, times in repeated(map(path_of, application["auth"])):
+    for path, times in names.repeated(map(names.path_of, application["auth"])):
         yield "auth", f"the path {path} is there {times} times; keep one"
 
 
@@ -57,7 +44,7 @@ def _check_users(key: str, entry: Mapping[str, Any]) -> Problems:
         yield f"{key}.users", "nobody could log in; give users with hashed passwords, a user_file, or directives"
     elif not basic and (users or file):
         yield f"{key}.users", "users are for the type Basic; another module has users of its own"
-    if file and not ABSOLUTE_FILE.fullmatch(file):
+    if file and not names.ABSOLUTE_FILE.fullmatch(file):
         yield f"{key}.user_file", f"{file!r} is not the absolute path of a file on the host"
     for name, value in users.items():
         if not USER.fullmatch(str(name)):
@@ -66,13 +53,13 @@ def _check_users(key: str, entry: Mapping[str, Any]) -> Problems:
             yield f"{key}.users.{name}", "the value is not a hashed password; make one with `htpasswd -nB NAME`"
 
 
-def normalise(application: Application, _: Place) -> dict[str, Any]:
+def normalise(application: App, _: Place) -> dict[str, Any]:
     """The file of users of each login; the hashes are nowhere but in it."""
     return {
         "auth": [
             {
                 **{key: value for key, value in entry.items() if key != "users"},
-                "path": path_of(entry),
+                "path": names.path_of(entry),
                 "user_file": user_file(application, index) if entry["users"] else entry["user_file"],
                 "directives": extra_config.lines(entry["directives"]),
             }
@@ -81,12 +68,12 @@ def normalise(application: Application, _: Place) -> dict[str, Any]:
     }
 
 
-def user_file(application: Application, index: int) -> str:
+def user_file(application: App, index: int) -> str:
     """The file of users that the role makes, relative to the server root."""
     return f"modwsgi-users/{application['name']}-{index}"
 
 
-def user_files(applications: Iterable[Application]) -> dict[str, str]:
+def user_files(applications: Iterable[App]) -> dict[str, str]:
     """The content of each such file, from `wsgi_apps` as the user wrote it. These are secrets."""
     return {
         user_file(application, index): "".join(f"{user}:{value}\n" for user, value in users.items())
@@ -96,7 +83,7 @@ def user_files(applications: Iterable[Application]) -> dict[str, str]:
     }
 
 
-def modules(application: Application) -> Iterator[str]:
+def modules(application: App) -> Iterator[str]:
     """The modules that ask for passwords, and those that the operator names."""
     for entry in application["auth"]:
         # The role httpd alone does not check the list: what is not the name of a module makes no link.

@@ -16,7 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions impor
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 
 DAEMON, EMBEDDED = "daemon", "embedded"
 """Where an application runs: in processes of its own, or in httpd's."""
@@ -44,23 +44,23 @@ ALIASES = "script_alias_matches"
 """The directive that has to come before the application's own path."""
 
 
-def options_of(application: Application) -> dict[str, Any]:
+def options_of(application: App) -> dict[str, Any]:
     """The daemon options that are set."""
     return dict(application.get(OPTIONS, {}))
 
 
-def directives_of(application: Application) -> dict[str, Any]:
+def directives_of(application: App) -> dict[str, Any]:
     """The directives of the vhost that are set, without those of its locations."""
     return {key: value for key, value in application.get(DIRECTIVES, {}).items() if key != "locations"}
 
 
-def locations_of(application: Application) -> Iterator[tuple[str, dict[str, Any]]]:
+def locations_of(application: App) -> Iterator[tuple[str, dict[str, Any]]]:
     """The locations with directives of their own, each with the key that leads to it."""
     found = names.entries(application.get(DIRECTIVES, {}), "locations")
     return ((f"{DIRECTIVES}.{key}", location) for key, location in found)
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """All that is wrong with the keys in themselves and with each other."""
     yield from _check_numbers("", application, SECONDS)
     yield from _check_words(application)
@@ -70,7 +70,7 @@ def check(application: Application) -> Problems:
     yield from check_locations(application)
 
 
-def _check_numbers(prefix: str, holder: Application, timeouts: Sequence[str]) -> Problems:
+def _check_numbers(prefix: str, holder: App, timeouts: Sequence[str]) -> Problems:
     """Ranges, which the argument specification cannot express."""
     for key in SIZES:
         if holder.get(key, 1) < 1:
@@ -80,7 +80,7 @@ def _check_numbers(prefix: str, holder: Application, timeouts: Sequence[str]) ->
             yield f"{prefix}{key}", f"{holder[key]} is negative; use 0 or more"
 
 
-def _check_words(application: Application) -> Problems:
+def _check_words(application: App) -> Problems:
     group = application["application_group"]
     if not mod_wsgi.PATTERNS["group"][0].fullmatch(group):
         yield "application_group", f"{group!r} is not usable; use %{{GLOBAL}}, or a name of letters, digits, '_.:-'"
@@ -89,7 +89,7 @@ def _check_words(application: Application) -> Problems:
             yield key, f"{application[key]!r} is not the name of a locale; write it like C.UTF-8"
 
 
-def check_daemon_options(holder: Application, key: str) -> Problems:
+def check_daemon_options(holder: App, key: str) -> Problems:
     """What is wrong with `daemon_options` of an application."""
     yield from mod_wsgi.problems(mod_wsgi.daemon_options(), options_of(holder), key)
     if str(options_of(holder).get("chroot", "x")).strip("/") == "":
@@ -97,7 +97,7 @@ def check_daemon_options(holder: Application, key: str) -> Problems:
     yield from contradictions(holder, key)
 
 
-def contradictions(holder: Application, key: str) -> Problems:
+def contradictions(holder: App, key: str) -> Problems:
     """Options that do not go together."""
     options = options_of(holder)
     if "script_user" in options and "script_group" in options:
@@ -106,7 +106,7 @@ def contradictions(holder: Application, key: str) -> Problems:
         yield f"{key}.interrupt_timeout", "it has no effect while request_timeout is 0; remove it, or set that"
 
 
-def check_groups(application: Application) -> Problems:
+def check_groups(application: App) -> Problems:
     """What is wrong with `daemon_groups`."""
     seen: set[str] = set()
     paths: set[str] = set()
@@ -127,7 +127,7 @@ def check_groups(application: Application) -> Problems:
             yield from contradictions({**application, **group, OPTIONS: both}, f"{key}.{OPTIONS}")
 
 
-def check_paths(application: Application, group: Application, key: str, seen: set[str]) -> Problems:
+def check_paths(application: App, group: App, key: str, seen: set[str]) -> Problems:
     """What is wrong with URL paths that belong to one group each, and are the application's."""
     if not group["paths"]:
         yield f"{key}.paths", "the list is empty; name the URL paths that the group serves"
@@ -148,7 +148,7 @@ def check_path(path: str, key: str, seen: set[str]) -> Problems:
         seen.add(path)
 
 
-def check_locations(application: Application) -> Problems:
+def check_locations(application: App) -> Problems:
     """What is wrong with `wsgi_directives.locations`."""
     seen: set[str] = set()
     for key, location in locations_of(application):
@@ -169,7 +169,7 @@ def check_locations(application: Application) -> Problems:
             yield f"{key}.auth_group_script", text
 
 
-def scripts(application: Application) -> Iterator[tuple[str, str]]:
+def scripts(application: App) -> Iterator[tuple[str, str]]:
     """Keys whose value is the path of a script, relative to the source or absolute."""
     yield from _scripts(mod_wsgi.VHOST, directives_of(application), DIRECTIVES)
     for key, location in locations_of(application):
@@ -192,7 +192,7 @@ def module_version(version: str, install_method: str, host: Mapping[str, Any]) -
     return known.module_version if install_method == "package" and known else version
 
 
-def server_problems(application: Application, server: Mapping[str, Any]) -> Problems:
+def server_problems(application: App, server: Mapping[str, Any]) -> Problems:
     """What the application asks for and the server will not have.
 
     ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`).
@@ -215,7 +215,7 @@ def server_problems(application: Application, server: Mapping[str, Any]) -> Prob
             yield "debug", text
 
 
-def unknown_groups(applications: Sequence[Application], directives: mod_wsgi.Values | None) -> list[str]:
+def unknown_groups(applications: Sequence[App], directives: mod_wsgi.Values | None) -> list[str]:
     """Process groups in `mod_wsgi_directives.interpreter_options` that no application has, one sentence each."""
     known = {"%{GLOBAL}", *(application["name"] for application in applications)}
     known |= {group_name(each, group) for each in applications for _, group in names.entries(each, GROUPS)}
@@ -230,12 +230,12 @@ def unknown_groups(applications: Sequence[Application], directives: mod_wsgi.Val
     return found
 
 
-def group_name(application: Application, group: Application) -> str:
+def group_name(application: App, group: App) -> str:
     """The daemon process group as mod_wsgi knows it; the launcher takes the part before the colon."""
     return f"{application['name']}:{group['name']}"
 
 
-def active_groups(application: Application) -> list[dict[str, Any]]:
+def active_groups(application: App) -> list[dict[str, Any]]:
     """The groups beside the first, as applications for the template; none in debug mode, which has one process."""
     if application["debug"]:
         return []
@@ -247,12 +247,12 @@ def active_groups(application: Application) -> list[dict[str, Any]]:
     return found
 
 
-def process_groups(application: Application) -> list[dict[str, Any]]:
+def process_groups(application: App) -> list[dict[str, Any]]:
     """The application, and then its other groups, as the template defines them."""
     return [{**application, "group_name": application["name"]}, *active_groups(application)]
 
 
-def normalise(application: Application, place: Place) -> dict[str, Any]:
+def normalise(application: App, place: Place) -> dict[str, Any]:
     """Sizes of processes, the settings of debug mode, and what follows from both."""
     own = {key: application.get(key, place.sizes[key]) for key in SIZES}
     own |= {"listen_backlog": place.sizes["listen_backlog"], **_connecting(application, place.sizes)}
@@ -273,7 +273,7 @@ def normalise(application: Application, place: Place) -> dict[str, Any]:
     }
 
 
-def _startup_timeout(group: Application) -> int:
+def _startup_timeout(group: App) -> int:
     """Seconds for the load of the application in a daemon process group; 0: no limit.
 
     There is none in debug mode, where somebody may be reading, and httpd's own processes are not ended for one
@@ -282,7 +282,7 @@ def _startup_timeout(group: Application) -> int:
     return 0 if group["debug"] else int(group["startup_timeout"])
 
 
-def _connecting(application: Application, sizes: Mapping[str, Any]) -> dict[str, Any]:
+def _connecting(application: App, sizes: Mapping[str, Any]) -> dict[str, Any]:
     """The daemon options, with the computed time for a request to reach a daemon process where the user sets none."""
     timeout = sizes.get("connect_timeout")
     if application["mode"] == EMBEDDED or application["debug"] or timeout is None:
@@ -290,18 +290,18 @@ def _connecting(application: Application, sizes: Mapping[str, Any]) -> dict[str,
     return {OPTIONS: {"connect_timeout": timeout, **options_of(application)}}
 
 
-def modules(application: Application) -> tuple[str, ...]:
+def modules(application: App) -> tuple[str, ...]:
     """What makes httpd ask for a password where a script checks it."""
     asks = any("auth_user_script" in location for _, location in locations_of(application))
     return ("auth_basic", "authn_core", "authz_user") if asks else ()
 
 
-def root(application: Application) -> str:
+def root(application: App) -> str:
     """What comes before the paths that httpd hands to the daemon processes: the folder that they are locked into."""
     return str(options_of(application).get("chroot", "")).rstrip("/")
 
 
-def preload_lines(application: Application, launcher: str, added: Mapping[str, str]) -> list[str]:
+def preload_lines(application: App, launcher: str, added: Mapping[str, str]) -> list[str]:
     """What loads the application, and says where it runs, instead of the options of WSGIScriptAlias."""
     here, group = added["application-group"], added["process-group"]
     found = [
@@ -316,7 +316,7 @@ def preload_lines(application: Application, launcher: str, added: Mapping[str, s
     return found
 
 
-def vhost_lines(application: Application, code: str, added: Mapping[str, str]) -> list[str]:
+def vhost_lines(application: App, code: str, added: Mapping[str, str]) -> list[str]:
     """All other directives of the application, without those of its locations."""
     values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
     path = application["path"]
@@ -353,7 +353,7 @@ def _on(value: bool) -> str:
     return "On" if value else "Off"
 
 
-def logins(application: Application) -> list[dict[str, Any]]:
+def logins(application: App) -> list[dict[str, Any]]:
     """Paths where a script checks passwords, and what is required there."""
     return [
         {"path": str(location["path"]), "require": [_required(location)]}
@@ -379,7 +379,7 @@ def _authentication_lines(location: mod_wsgi.Values) -> list[str]:
     ]
 
 
-def vhost_values(application: Application, code: str, process_group: str, launcher: str) -> dict[str, Any]:
+def vhost_values(application: App, code: str, process_group: str, launcher: str) -> dict[str, Any]:
     """What the template lays out: lines before the application's path, options of that, and all other lines.
 
     Those of its locations come after the logins of httpd, so that a location has the last word.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Problems, Subject
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OURS = frozenset({"WSGI_APP", "WSGI_STATE_DIRECTORY", "WSGI_STATIC_ROOT"})
@@ -53,7 +53,7 @@ def advice(name: str) -> str:
     return next((text for pattern, text in _PATTERNS if pattern.fullmatch(name)), "")
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Names and values that a process can have. A value is never repeated in a message: it may be a secret."""
     for name, value in application["environment"].items():
         key, instead = f"environment.{name}", advice(str(name))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Problems, Subject
 
 OWNED = {
     "listen": "httpd_listen says where httpd listens",
@@ -133,7 +133,7 @@ def lines(text: str) -> list[str]:
     return [line if line.endswith("\\") else line.rstrip() for line in found]
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Directives for the end of the vhost."""
     text = application["extra_config"]
     for problem in problems(text):

@@ -18,7 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon,
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.certificates import UNKNOWN_HOST
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.render import Members, site_values
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Certificates
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Certificates
 
 ROLE = "wsgi_app"
 
@@ -43,7 +43,7 @@ def templates() -> jinja2.Environment:
     return rendering.templates(ROLE, regex=pages.regex, **daemon.FILTERS)
 
 
-def vhost_name(application: Application, foreign: Mapping[str, Any] | None = None) -> str:
+def vhost_name(application: App, foreign: Mapping[str, Any] | None = None) -> str:
     """The vhost's file name. httpd reads them in order, and the first vhost of a port answers unknown names.
 
     Beside ``foreign`` sites ours come last, so that these go on to answer what they have answered.
@@ -83,12 +83,12 @@ def helper_files() -> list[File]:
     ]
 
 
-def launcher_of(application: Application) -> str:
+def launcher_of(application: App) -> str:
     """Path of the script that httpd loads for an application."""
     return layout.LAUNCHER if application["mode"] == DAEMON else f"{layout.EMBEDDED}/{application['name']}.py"
 
 
-def mode_files(applications: Iterable[Application], foreign: Mapping[str, Any] | None = None) -> list[File]:
+def mode_files(applications: Iterable[App], foreign: Mapping[str, Any] | None = None) -> list[File]:
     """The file that says whether applications may run in httpd's own processes, and its link.
 
     Those of ``foreign`` sites may, as without us.
@@ -122,7 +122,7 @@ class _Host:
         """A template of the role."""
         return self.environment.get_template(template).render(values)
 
-    def embedded_files(self, application: Application) -> list[File]:
+    def embedded_files(self, application: App) -> list[File]:
         """What only an embedded application needs."""
         unit = f"{self.instance['unit_drop_in_directory']}/modwsgi-embedded.conf"
         return [
@@ -130,16 +130,16 @@ class _Host:
             {"path": unit, "content": UTF_8_UNIT, "action": "restart"},
         ]
 
-    def log_paths(self, site: Application) -> dict[str, str]:
+    def log_paths(self, site: App) -> dict[str, str]:
         """The log files of a site, by kind."""
         return {kind: f"{self.instance['log_directory']}/{site['name']}-{kind}.log" for kind in ("access", "error")}
 
-    def logs(self, site: Application) -> dict[str, Any]:
+    def logs(self, site: App) -> dict[str, Any]:
         """The logs of a site in httpd's words."""
         targets = {kind: logs.target(self.logging, kind, path) for kind, path in self.log_paths(site).items()}
         return {**targets, "format": self.instance["access_log_format"]}
 
-    def vhost_files(self, site: Application, members: Members) -> list[File]:
+    def vhost_files(self, site: App, members: Members) -> list[File]:
         """The vhost of a site, its link, and its logs."""
         values = {
             **site_values(site, members, self.certificates),
@@ -152,7 +152,7 @@ class _Host:
             *logs.log_files(self.logging, self.log_paths(site).values()),
         ]
 
-    def tls_files(self, sites: Iterable[Application]) -> list[File]:
+    def tls_files(self, sites: Iterable[App]) -> list[File]:
         """What TLS needs beside the vhosts; nothing when no site has it."""
         secure = [site for site in sites if site["tls"] is not None]
         if not secure:
@@ -179,14 +179,14 @@ class _Host:
             *enabled("sites", "050-modwsgi-unknown-tls-host.conf", unknown),
         ]
 
-    def private_files(self, sites: Iterable[tuple[Application, Members]]) -> list[File]:
+    def private_files(self, sites: Iterable[tuple[App, Members]]) -> list[File]:
         """The vhosts on the private listener, given as each site with its members: for the probes, and for health.
 
         One for each name, since only vhosts of the same name may ask a daemon process group that is in a vhost. Until
         httpd has got the certificate of a site itself (mod_md), it answers 503 to all that comes over TLS, so the
         health of these sites is asked there, too.
         """
-        by_name: dict[str, list[tuple[Application, Members]]] = {}
+        by_name: dict[str, list[tuple[App, Members]]] = {}
         for site, members in sites:
             by_name.setdefault(site["server_name"].lower(), []).append((site, members))
         values = {
@@ -197,7 +197,7 @@ class _Host:
         }
         return enabled("sites", "060-modwsgi-probes.conf", self.render("probe.conf.j2", values)) if by_name else []
 
-    def _private_vhost(self, sites: Sequence[tuple[Application, Members]]) -> dict[str, Any]:
+    def _private_vhost(self, sites: Sequence[tuple[App, Members]]) -> dict[str, Any]:
         """The private vhost of all sites of one name, given with their members."""
         awaiting = [health.private_values(site, members) for site, members in sites if tls.is_acme(site)]
         return {
@@ -229,7 +229,7 @@ class _Host:
         ]
 
 
-def member_of(application: Application) -> dict[str, Any]:
+def member_of(application: App) -> dict[str, Any]:
     """An application as a part of its vhost."""
     launcher, root = launcher_of(application), daemon.root(application)
     # httpd looks at scripts from outside of a chroot; mod_wsgi takes its path off.
@@ -247,7 +247,7 @@ def member_of(application: Application) -> dict[str, Any]:
 
 
 def files(
-    applications: Iterable[Application],
+    applications: Iterable[App],
     instance: Mapping[str, str],
     certificates: Certificates | None = None,
     logging: Mapping[str, str] | None = None,

@@ -7,12 +7,12 @@ import re
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import entries
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 
 TOKEN = re.compile(r"[A-Za-z0-9!#&'*+.^_|~-]+", re.ASCII)
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Names of headers, and values where there is to be one."""
     for key, entry in entries(application, "headers"):
         name, value = entry["name"], entry["value"]
@@ -26,7 +26,7 @@ def check(application: Application) -> Problems:
             yield f"{key}.value", "httpd takes what begins with expr= for an expression; begin the value otherwise"
 
 
-def normalise(application: Application, _: Place) -> dict[str, Any]:
+def normalise(application: App, _: Place) -> dict[str, Any]:
     """A per cent sign begins a format of mod_headers, and a backslash with a letter stands for a control character."""
     return {
         "headers": [

@@ -10,18 +10,12 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import auth, names, tls
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
-    Application,
-    Place,
-    Problems,
-    Subject,
-    Vhost,
-)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 PATH = re.compile(r"/[\x21-\x7e]*")
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """What is asked, and what counts as well."""
     path, status, timeout = (application["health"][key] for key in ("path", "status", "timeout"))
     if not 100 <= status <= 599:
@@ -32,12 +26,12 @@ def check(application: Application) -> Problems:
         yield "health.path", f"{path!r} is not a path; begin with / and use printable ASCII without blanks"
 
 
-def path_of(application: Application) -> str:
+def path_of(application: App) -> str:
     """The path of the health check, without its query."""
     return str(application["health"]["path"]).partition("?")[0]
 
 
-def normalise(application: Application, place: Place) -> dict[str, Any]:
+def normalise(application: App, place: Place) -> dict[str, Any]:
     """The health check, with the address at which the host reaches its own application."""
     secure = place.site.get("tls")
     port, host = secure["port"] if secure else application["port"], application["server_name"]
@@ -75,7 +69,7 @@ def values(vhost: Vhost) -> dict[str, Any]:
     return {"health_checks": found}
 
 
-def private_values(site: Application, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def private_values(site: App, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The values for the private vhost on which a site's health is asked until it has a certificate."""
     return {
         "name": site["server_name"],

@@ -11,18 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import (
-    entries,
-    is_address,
-    is_below,
-    is_host,
-    is_host_pattern,
-    path_of,
-    plain_path,
-)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
-    Application,
-    Applications,
+    App,
+    Apps,
     Place,
     Problems,
     Sentences,
@@ -32,38 +24,38 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import
 )
 
 
-def sites(applications: Iterable[Application]) -> list[list[Application]]:
+def sites(applications: Iterable[App]) -> list[list[App]]:
     """The applications of each vhost, that with the shortest path first."""
-    found: dict[tuple[str, str, int], list[Application]] = {}
+    found: dict[tuple[str, str, int], list[App]] = {}
     for application in applications:
         key = (application["server_name"].lower(), application["address"], application["port"])
         found.setdefault(key, []).append(application)
-    return [sorted(members, key=lambda a: (len(path_of(a)), path_of(a))) for members in found.values()]
+    return [sorted(members, key=lambda a: (len(names.path_of(a)), names.path_of(a))) for members in found.values()]
 
 
-def all_names(application: Application) -> list[str]:
+def all_names(application: App) -> list[str]:
     """All names of a site, its first one first."""
     return [application["server_name"], *application["server_aliases"], *application["redirect_names"]]
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Names that a Host header can carry, addresses, ports and the path."""
     name, address = application["server_name"], application["address"]
-    if not is_host(name):
+    if not names.is_host(name):
         yield "server_name", f"{name!r} is not a host name; write it like shop.example.com (IDNs in xn-- form)"
     for list_of_names in ("server_aliases", "redirect_names"):
-        for key, entry in entries(application, list_of_names):
-            if not is_host_pattern(entry):
+        for key, entry in names.entries(application, list_of_names):
+            if not names.is_host_pattern(entry):
                 yield key, f"{entry!r} is not a host name; write it like www.example.com"
-    for key, port in (("port", application["port"]), *entries(application, "extra_ports")):
+    for key, port in (("port", application["port"]), *names.entries(application, "extra_ports")):
         if not 1 <= port <= 65535:
             yield key, f"{port} is not a port; use 1 to 65535"
-    if address != ANY and not is_address(address):
+    if address != ANY and not names.is_address(address):
         yield "address", f"{address!r} is neither * nor an IP address; use one of the two"
-    yield from plain_path("path", application["path"])
+    yield from names.plain_path("path", application["path"])
 
 
-def check_all(applications: Applications, server: Server) -> Sentences:
+def check_all(applications: Apps, server: Server) -> Sentences:
     """Where applications are in each other's way, and where httpd does not listen."""
     yield from _same_hosts(applications)
     yield from _same_ports(applications)
@@ -72,9 +64,9 @@ def check_all(applications: Applications, server: Server) -> Sentences:
     yield from _silent_ports(applications, server.listen)
 
 
-def ports_of(application: Application) -> list[tuple[str, int]]:
+def ports_of(application: App) -> list[tuple[str, int]]:
     """The keys and numbers of the ports on which a vhost answers."""
-    ports = [("port", application["port"]), *entries(application, "extra_ports")]
+    ports = [("port", application["port"]), *names.entries(application, "extra_ports")]
     if "tls" not in application:
         return ports
     secure = application["tls"]["port"]
@@ -82,11 +74,11 @@ def ports_of(application: Application) -> list[tuple[str, int]]:
     return [(key, port) for key, port in ports if (key, port) != ("port", secure)] + [("tls.port", secure)]
 
 
-def _same_hosts(applications: Applications) -> Sentences:
+def _same_hosts(applications: Apps) -> Sentences:
     """Two applications that httpd could not tell apart."""
     owners: dict[tuple[str, int, str], str] = {}
     for site, *others in sites(applications):
-        for twin in (other for other in others if path_of(other) == path_of(site) == "/"):
+        for twin in (other for other in others if names.path_of(other) == names.path_of(site) == "/"):
             yield _taken(twin, site["server_name"].lower(), site["port"], site["name"])
         for host in dict.fromkeys(name.lower() for name in all_names(site)):
             for _, port in ports_of(site):
@@ -96,12 +88,12 @@ def _same_hosts(applications: Applications) -> Sentences:
                     break
 
 
-def _taken(application: Application, host: str, port: int, owner: str) -> tuple[str, str, str]:
+def _taken(application: App, host: str, port: int, owner: str) -> tuple[str, str, str]:
     text = f"{host} on port {port} is already the application {owner!r}; change the name or the port of one"
     return application["name"], "server_name", text
 
 
-def _same_ports(applications: Applications) -> Sentences:
+def _same_ports(applications: Apps) -> Sentences:
     """Ports that one application names twice, or on which one speaks TLS and another does not."""
     plain: dict[int, str] = {}
     secure: dict[int, str] = {}
@@ -121,27 +113,27 @@ def _same_ports(applications: Applications) -> Sentences:
         )
 
 
-def _same_paths(applications: Applications) -> Sentences:
+def _same_paths(applications: Apps) -> Sentences:
     for members in sites(applications):
         owners: dict[str, str] = {}
         for member in members:
-            path = path_of(member)
+            path = names.path_of(member)
             owner = owners.setdefault(path, member["name"])
             if owner != member["name"] and path != "/":
                 yield member["name"], "path", f"{path} is already the application {owner!r}; change one"
 
 
-def hidden(applications: Applications, taken: Callable[[Application], Iterator[tuple[str, str]]]) -> Sentences:
+def hidden(applications: Apps, taken: Callable[[App], Iterator[tuple[str, str]]]) -> Sentences:
     """Applications that are below a path that something else of their vhost takes; ``taken`` has keys and paths."""
     for members in sites(applications):
         for member in members:
             for other in (other for other in members if other is not member):
                 for key, path in taken(member):
-                    if is_below(path_of(other), path):
+                    if names.is_below(names.path_of(other), path):
                         yield member["name"], key, f"{path} would hide the application {other['name']!r}; change one"
 
 
-def _same_defaults(applications: Applications) -> Sentences:
+def _same_defaults(applications: Apps) -> Sentences:
     """Two applications that both want to answer unknown host names of one port."""
     owners: dict[int, str] = {}
     for application in (application for application in applications if application["default_vhost"]):
@@ -152,7 +144,7 @@ def _same_defaults(applications: Applications) -> Sentences:
             yield name, "default_vhost", text
 
 
-def _silent_ports(applications: Applications, listen: Sequence[Listener]) -> Sentences:
+def _silent_ports(applications: Apps, listen: Sequence[Listener]) -> Sentences:
     there = ", ".join(listener.directive for listener in listen)
     for application in applications:
         address = application["address"]
@@ -163,9 +155,9 @@ def _silent_ports(applications: Applications, listen: Sequence[Listener]) -> Sen
                 yield application["name"], key, text
 
 
-def normalise(application: Application, place: Place) -> dict[str, Any]:
+def normalise(application: App, place: Place) -> dict[str, Any]:
     """The path without a slash at its end, and the application whose vhost it is."""
-    return {"path": path_of(application), "site": place.site["name"]}
+    return {"path": names.path_of(application), "site": place.site["name"]}
 
 
 def listen(address: str, ports: Iterable[object]) -> str:
@@ -188,12 +180,12 @@ def values(vhost: Vhost) -> dict[str, Any]:
     }
 
 
-def _redirect_vhosts(site: Application, plain: str, secure: str) -> Iterator[dict[str, Any]]:
+def _redirect_vhosts(site: App, plain: str, secure: str) -> Iterator[dict[str, Any]]:
     tls = site["tls"]
     if secure and tls["redirect"] and plain:
         target = f"https://%{{SERVER_NAME}}{_port(tls['port'], 443)}%{{REQUEST_URI}}"
-        names = [site["server_name"], *site["server_aliases"]]
-        yield _redirect_vhost(plain, names, target, challenges=tls["acme_challenge_directory"])
+        known = [site["server_name"], *site["server_aliases"]]
+        yield _redirect_vhost(plain, known, target, challenges=tls["acme_challenge_directory"])
     if site["redirect_names"]:
         own = (
             f"https://{site['server_name']}{_port(tls['port'], 443)}"
@@ -210,10 +202,10 @@ def _port(port: int, default: int) -> str:
 
 
 def _redirect_vhost(
-    where: str, names: Sequence[str], target: str, tls: bool = False, challenges: str = ""
+    where: str, hosts: Sequence[str], target: str, tls: bool = False, challenges: str = ""
 ) -> dict[str, Any]:
     # 308: the method stays, so that a form is not lost.
-    return {"listen": where, "names": names, "target": target, "status": 308, "tls": tls, "challenges": challenges}
+    return {"listen": where, "names": hosts, "target": target, "status": 308, "tls": tls, "challenges": challenges}
 
 
 SUBJECT = Subject(

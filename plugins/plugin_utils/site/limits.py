@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import entries, path_of, plain_path
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Sizes in bytes, and for which paths they are."""
     sizes = [("", application)]
     for key, limit in entries(application, "body_limits"):
@@ -20,7 +20,7 @@ def check(application: Application) -> Problems:
             yield f"{key}max_body_size", f"{limit['max_body_size']} is negative; use 0 or more"
 
 
-def normalise(application: Application, _: Place) -> dict[str, Any]:
+def normalise(application: App, _: Place) -> dict[str, Any]:
     """The limits of paths."""
     return {"body_limits": [{**limit, "path": path_of(limit)} for limit in application["body_limits"]]}
 

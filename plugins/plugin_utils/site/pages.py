@@ -10,13 +10,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import health
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import PLAIN_PATH, entries, is_below, repeated
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
-    Application,
-    Place,
-    Problems,
-    Subject,
-    Vhost,
-)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 INTERNAL = "/.modwsgi"
 """Where a vhost has its own error documents."""
@@ -27,7 +21,7 @@ MAINTENANCE_TEXT = (
 )
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Statuses, files, and what is left out while a maintenance page is shown."""
     for key, document in entries(application, "error_documents"):
         if not 400 <= document["status"] <= 599:
@@ -54,7 +48,7 @@ def _check_file(key: str, file: str) -> Problems:
         yield key, f"{file!r} is not a file of the source, nor an absolute path; correct it"
 
 
-def normalise(application: Application, place: Place) -> dict[str, Any]:
+def normalise(application: App, place: Place) -> dict[str, Any]:
     """The absolute paths of the files."""
     current, maintenance = place.paths["current"], application.get("maintenance")
     documents = application["error_documents"]
@@ -74,7 +68,7 @@ def values(vhost: Vhost) -> dict[str, Any]:
     }
 
 
-def are_shown(application: Application, site: Application) -> bool:
+def are_shown(application: App, site: App) -> bool:
     """Whether files of an application are pages of the vhost."""
     shows_errors = application["name"] == site["name"] and bool(site["error_documents"])
     return shows_errors or bool(application["maintenance"] and application["maintenance"]["page"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.hosts import hidden
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import entries, network, path_of, plain_path
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.tls import MODULES as TLS_MODULES
 
 PROXY_HEADERS = (
@@ -25,7 +25,7 @@ BACKEND = re.compile(
 )
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Addresses of both."""
     for key, proxy in entries(application, "trusted_proxies"):
         if not network(proxy):
@@ -45,7 +45,7 @@ def check(application: Application) -> Problems:
             yield f"{key}.timeout", f"{backend['timeout']} is too short; the least is 1 (seconds)"
 
 
-def _taken(application: Application) -> Iterator[tuple[str, str]]:
+def _taken(application: App) -> Iterator[tuple[str, str]]:
     return ((f"{key}.path", path_of(backend)) for key, backend in entries(application, "backends"))
 
 
@@ -53,7 +53,7 @@ def _scheme(url: str) -> str:
     return re.sub(r"^unix:[^|]*\|", "", url).partition(":")[0]
 
 
-def normalise(application: Application, _: Place) -> dict[str, Any]:
+def normalise(application: App, _: Place) -> dict[str, Any]:
     """Networks as mod_wsgi reads them, and how httpd speaks with each server."""
     return {
         "trusted_proxies": [network(entry) for entry in application["trusted_proxies"]],
@@ -72,7 +72,7 @@ def normalise(application: Application, _: Place) -> dict[str, Any]:
     }
 
 
-def modules(application: Application) -> Iterator[str]:
+def modules(application: App) -> Iterator[str]:
     """What reads a proxy's headers, and what speaks with servers."""
     if application["trusted_proxies"]:
         yield "setenvif"

@@ -7,13 +7,13 @@ import re
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import URL_PATH, entries, is_below
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 
 TARGET = re.compile(r"(?:/(?!/)|https?://[A-Za-z0-9.\[\]:-]+(?=/|$))[\x21\x25-\x5b\x5d-\x7e#&]*")
 STATUSES = (301, 302, 303, 307, 308, 410)
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Paths, statuses and targets that httpd and browsers can follow."""
     for key, entry in entries(application, "redirects"):
         origin, target, status = entry["from"], entry["to"], entry["status"]
@@ -29,7 +29,7 @@ def check(application: Application) -> Problems:
             yield f"{key}.to", f"{target!r} is below {origin!r}, so browsers would run in a circle; use exact: true"
 
 
-def normalise(application: Application, _: Place) -> dict[str, Any]:
+def normalise(application: App, _: Place) -> dict[str, Any]:
     """The directive of each redirect."""
     return {
         "redirects": [

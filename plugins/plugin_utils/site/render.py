@@ -8,12 +8,12 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import pages
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import SUBJECTS
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Certificates, Vhost
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Certificates, Vhost
 
 Members = Sequence[Mapping[str, Any]]
 
 
-def site_values(site: Application, members: Members, certificates: Certificates) -> dict[str, Any]:
+def site_values(site: App, members: Members, certificates: Certificates) -> dict[str, Any]:
     """The values for a vhost with its applications."""
     ordered = sorted(members, key=lambda member: (-len(member["application"]["path"]), member["application"]["path"]))
     ordered = [{**member, **pages.condition(member, ordered)} for member in ordered]

@@ -16,7 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import inside
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import scripts
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import entries
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import Application, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 
 GIT_ADDRESS = re.compile(r"(https|ssh|git|file)://\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+:\S+|/\S*")
 GIT_VERSION = re.compile(r"(?!-)[A-Za-z0-9_./@^~-]+")
@@ -27,7 +27,7 @@ CREDENTIALS = {
 }
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Exactly one source, the files in it that other keys name, and commands."""
     yield from _check_relative_paths(application)
     yield from _check_commands(application)
@@ -35,7 +35,7 @@ def check(application: Application) -> Problems:
     yield from _check_pip(application.get("pip") or {})
 
 
-def _relative_paths(application: Application) -> Iterator[tuple[str, str, Callable[[str], bool] | None]]:
+def _relative_paths(application: App) -> Iterator[tuple[str, str, Callable[[str], bool] | None]]:
     """Keys whose value is a path below the source, and what it is there; None: the release commands make it."""
     yield "script", application["script"], os.path.isfile
     if application["requirements"]:
@@ -60,7 +60,7 @@ def _is_below(path: str, folder: str) -> bool:
     return bool(folder) and (os.path.normpath(path) + "/").startswith(os.path.normpath(folder) + "/")
 
 
-def _check_relative_paths(application: Application) -> Problems:
+def _check_relative_paths(application: App) -> Problems:
     for key, path, _ in _relative_paths(application):
         if _leaves(path):
             yield key, f"{path!r} leads out of the source; give a path relative to it, without '..'"
@@ -68,7 +68,7 @@ def _check_relative_paths(application: Application) -> Problems:
         yield "static_root", "it must be a folder of its own below the source, e.g. staticfiles"
 
 
-def _check_commands(application: Application) -> Problems:
+def _check_commands(application: App) -> Problems:
     """Each command is a list of words, or a string that splits into one."""
     for key, command in entries(application, "release_commands"):
         try:
@@ -87,7 +87,7 @@ def argument_list(command: str | Sequence[Any]) -> list[str]:
     return shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
 
 
-def _check_source(application: Application) -> Problems:
+def _check_source(application: App) -> Problems:
     source = application["source"]
     given = [key for key in ("directory", "git") if source.get(key)]
     if len(given) != 1:
@@ -149,7 +149,7 @@ def _check_pip(given: Mapping[str, str]) -> Problems:
         yield "pip.netrc", "it has no entry; write lines like: machine HOST login USER password SECRET"
 
 
-def _check_directory(application: Application, directory: str) -> Problems:
+def _check_directory(application: App, directory: str) -> Problems:
     if not os.path.isabs(directory):
         yield "source.directory", f"{directory!r} is not absolute; write it like '{{{{ playbook_dir }}}}/{directory}'"
         return
@@ -178,7 +178,7 @@ def _normal(path: str) -> str:
     return os.path.normpath(path) if path else ""
 
 
-def normalise(application: Application, _: Place) -> dict[str, Any]:
+def normalise(application: App, _: Place) -> dict[str, Any]:
     """Paths without detours, commands as lists of words; either a directory or git with its version."""
     source, exclude = application["source"], application["source"]["exclude"]
     return {
@@ -192,13 +192,13 @@ def normalise(application: Application, _: Place) -> dict[str, Any]:
     }
 
 
-def without_credentials(application: Application) -> dict[str, Any]:
+def without_credentials(application: App) -> dict[str, Any]:
     """A copy of an application without what gives builds access."""
     copy = {key: value for key, value in application.items() if key != "pip"}
     return {**copy, "source": {key: value for key, value in copy["source"].items() if key != "credentials"}}
 
 
-def credentials(applications: Iterable[Application]) -> dict[str, dict[str, dict[str, str]]]:
+def credentials(applications: Iterable[App]) -> dict[str, dict[str, dict[str, str]]]:
     """What gives builds access, by application, then `git` and `pip`; what is not given is left out."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     for application in applications:

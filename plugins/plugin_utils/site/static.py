@@ -8,21 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import pages
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names, pages
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.hosts import hidden
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import (
-    FOLDER_WILDCARD,
-    PLAIN_PATH,
-    URL_PATH,
-    entries,
-)
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
-    Application,
-    Place,
-    Problems,
-    Subject,
-    Vhost,
-)
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 COMPRESSED = {
     "css": "text/css", "csv": "text/csv", "geojson": "application/geo+json", "html": "text/html",
@@ -36,12 +24,12 @@ ENCODINGS = {"br": "br", "gz": "gzip"}
 """Endings of precompressed files and the names of their encodings, the better one first."""
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """URLs below which there are files, and the folders of these."""
     seen: set[str] = set()
-    for key, static in entries(application, "static"):
+    for key, static in names.entries(application, "static"):
         url = static["url"]
-        if not URL_PATH.fullmatch(url):
+        if not names.URL_PATH.fullmatch(url):
             yield f"{key}.url", f"{url!r} is not a URL path; begin with / and use neither blanks nor ? and #"
         elif not url.strip("/"):
             yield f"{key}.url", "'/' would hide the whole application; choose a path below it, e.g. /static/"
@@ -60,13 +48,13 @@ def _check_directory(key: str, directory: str) -> Problems:
         yield key, f"{directory!r} would publish everything; name the folder of static files"
     elif directory.startswith("/") and ".." in directory.split("/"):
         yield key, f"{directory!r} holds '..'; write the path without it"
-    if FOLDER_WILDCARD.search(directory):
+    if names.FOLDER_WILDCARD.search(directory):
         yield key, f"{directory!r} is a pattern for httpd; use none of * ? [ ]"
 
 
 def _check_precompressed(key: str, url: str, directory: str) -> Problems:
     """Both become a part of rules of mod_rewrite, which has characters of its own."""
-    if not PLAIN_PATH.fullmatch(url):
+    if not names.PLAIN_PATH.fullmatch(url):
         yield (
             f"{key}.url",
             f"{url!r} cannot be precompressed; use only letters, digits and _ - . ~ between slashes, or leave that out",
@@ -75,15 +63,15 @@ def _check_precompressed(key: str, url: str, directory: str) -> Problems:
         yield f"{key}.directory", f"{directory!r} cannot be precompressed; use neither $ nor %, or leave that out"
 
 
-def _taken(application: Application) -> Iterator[tuple[str, str]]:
-    return ((f"{key}.url", _url(static["url"])) for key, static in entries(application, "static"))
+def _taken(application: App) -> Iterator[tuple[str, str]]:
+    return ((f"{key}.url", _url(static["url"])) for key, static in names.entries(application, "static"))
 
 
 def _url(url: str) -> str:
     return "/" + url.strip("/")
 
 
-def normalise(application: Application, place: Place) -> dict[str, Any]:
+def normalise(application: App, place: Place) -> dict[str, Any]:
     """The absolute paths of the folders."""
     current = place.paths["current"]
     return {
@@ -98,7 +86,7 @@ def normalise(application: Application, place: Place) -> dict[str, Any]:
     }
 
 
-def modules(application: Application) -> list[str]:
+def modules(application: App) -> list[str]:
     """Rules choose a precompressed file."""
     return ["rewrite"] if any(static["precompressed"] for static in application["static"]) else []
 

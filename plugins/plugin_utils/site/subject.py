@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import Listener
 
-Application = Mapping[str, Any]
-Applications = Sequence[Application]
+App = Mapping[str, Any]
+Apps = Sequence[App]
 Problems = Iterator[tuple[str, str]]
 """Pairs of a key and what is wrong with it."""
 Sentences = Iterator[tuple[str, str, str]]
@@ -35,7 +35,7 @@ class Server:
 class Place:
     """What the complete form of an application takes from elsewhere."""
 
-    site: Application
+    site: App
     """The application that says what holds for the whole vhost."""
     listen: Sequence[Listener]
     sizes: Mapping[str, Any]
@@ -48,12 +48,12 @@ class Place:
 class Vhost:
     """A site with its applications, the longest path first, each as a part of the vhost (``files.member_of``)."""
 
-    site: Application
+    site: App
     members: Sequence[Mapping[str, Any]]
     certificates: Certificates
 
     @property
-    def applications(self) -> list[Application]:
+    def applications(self) -> list[App]:
         """The applications in their complete form."""
         return [member["application"] for member in self.members]
 
@@ -62,13 +62,13 @@ class Vhost:
 class Subject:
     """Some keys of an application that belong together. What a subject has nothing to say about is left out."""
 
-    check: Callable[[Application], Problems] = lambda _: iter(())
+    check: Callable[[App], Problems] = lambda _: iter(())
     """What is wrong with the keys of one application."""
-    check_all: Callable[[Applications, Server], Sentences] = lambda *_: iter(())
+    check_all: Callable[[Apps, Server], Sentences] = lambda *_: iter(())
     """What applications that are each in order contradict each other in, or the server."""
-    normalise: Callable[[Application, Place], dict[str, Any]] = lambda *_: {}
+    normalise: Callable[[App, Place], dict[str, Any]] = lambda *_: {}
     """The keys whose complete form is another than the specification's, and those that are derived."""
-    modules: Callable[[Application], Iterable[str]] = lambda _: ()
+    modules: Callable[[App], Iterable[str]] = lambda _: ()
     """The modules of httpd that the keys need beyond those that every site has."""
     values: Callable[[Vhost], dict[str, Any]] = lambda _: {}
     """What the template of the vhost lays out for these keys."""

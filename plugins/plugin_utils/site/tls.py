@@ -14,8 +14,8 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import ro
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.hosts import all_names, sites
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import ABSOLUTE_FILE, FOLDER_WILDCARD
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
-    Application,
-    Applications,
+    App,
+    Apps,
     Certificates,
     Place,
     Problems,
@@ -53,7 +53,7 @@ def profiles_version() -> str:
     return f"{data['version']}, {data['date']}"
 
 
-def is_acme(site: Application) -> bool:
+def is_acme(site: App) -> bool:
     """Whether httpd itself is to get the certificate."""
     return (site.get("tls") or {}).get("acme") is not None
 
@@ -79,7 +79,7 @@ def acme_certificate(server_name: str, state_directory: str) -> str:
     return f"{md_store(state_directory)}/domains/{server_name.lower()}/pubcert.pem"
 
 
-def check(application: Application) -> Problems:
+def check(application: App) -> Problems:
     """Where the certificate comes from, files, the port and HSTS."""
     tls = application.get("tls")
     if tls is None:
@@ -127,7 +127,7 @@ def _check_acme(acme: Mapping[str, Any]) -> Problems:
         yield "tls.acme.directory_url", f"{url!r} is not the address of an ACME directory; begin with https://"
 
 
-def check_all(applications: Applications, server: Server) -> Sentences:
+def check_all(applications: Apps, server: Server) -> Sentences:
     """Certificates that are no good here, or that httpd cannot get."""
     if server.environment == "production":
         for application in applications:
@@ -146,7 +146,7 @@ def check_all(applications: Applications, server: Server) -> Sentences:
     yield from _shared_names(applications)
 
 
-def _shared_names(applications: Applications) -> Sentences:
+def _shared_names(applications: Apps) -> Sentences:
     """Names for which httpd would get two certificates, which mod_md refuses."""
     owners: dict[str, str] = {}
     for site in (site for site, *_ in sites(applications) if is_acme(site)):
@@ -162,7 +162,7 @@ def _shared_names(applications: Applications) -> Sentences:
                 break
 
 
-def normalise(application: Application, place: Place) -> dict[str, Any]:
+def normalise(application: App, place: Place) -> dict[str, Any]:
     """Where the certificate is, how httpd gets one itself, and the directives; None without TLS."""
     if "tls" not in application:
         return {"tls": None}
@@ -203,7 +203,7 @@ def settings(profile: str) -> list[str]:
     ]
 
 
-def modules(application: Application) -> Iterator[str]:
+def modules(application: App) -> Iterator[str]:
     """What speaks TLS and HTTP/2, and what gets certificates."""
     if "tls" in application:
         yield from MODULES
@@ -213,7 +213,7 @@ def modules(application: Application) -> Iterator[str]:
             yield "md"
 
 
-def ports(applications: Applications) -> list[int]:
+def ports(applications: Apps) -> list[int]:
     """The ports on which applications speak TLS."""
     return sorted({application["tls"]["port"] for application in applications if "tls" in application})
 

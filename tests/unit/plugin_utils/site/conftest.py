@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.applications import App
 
 
 @pytest.fixture(name="shop")
-def fixture_shop(tmp_path: Path) -> dict[str, Any]:
+def fixture_shop(tmp_path: Path) -> App:
     """The least that an application needs."""
     source = tmp_path / "shop"
     for folder in ("assets", "static", "css files"):
@@ -22,6 +22,6 @@ def fixture_shop(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(name="blog")
-def fixture_blog(shop: dict[str, Any]) -> dict[str, Any]:
+def fixture_blog(shop: App) -> App:
     """Another one in the same vhost."""
     return {**shop, "name": "blog", "path": "/blog"}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
-from support.applications import SIZES, complete, problems, refused, rendered
+from support.applications import SIZES, App, complete, problems, refused, rendered
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"name": "Shop"}, "name: 'Shop' is not usable"),
     ({"name": "a" * 26}, "name: is not usable"),
     ({"name": "shop\n"}, "name: holds a newline, a NUL"),
@@ -25,11 +25,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_applications_without_a_problem(shop: dict[str, Any]) -> None:
+def test_applications_without_a_problem(shop: App) -> None:
     assert problems(shop) == []
     shop |= {
         "requirements": "requirements.txt",
@@ -46,7 +46,7 @@ def test_applications_without_a_problem(shop: dict[str, Any]) -> None:
     assert problems(shop, listen=[80, "127.0.0.1:8080"]) == []
 
 
-def test_keys_that_are_null_or_empty_are_not_set(shop: dict[str, Any]) -> None:
+def test_keys_that_are_null_or_empty_are_not_set(shop: App) -> None:
     empty = {"daemon_options": {}, "daemon_groups": [], "static": None, "tls": None, "port": None, "processes": None}
     assert problems({**shop, **empty}) == problems({**shop, **empty, "mode": "embedded"}) == []
     assert complete({**shop, **empty}) == [
@@ -54,13 +54,13 @@ def test_keys_that_are_null_or_empty_are_not_set(shop: dict[str, Any]) -> None:
     ]
 
 
-def test_two_applications_with_one_name(shop: dict[str, Any]) -> None:
+def test_two_applications_with_one_name(shop: App) -> None:
     assert problems(shop, {**shop, "server_name": "other.example.com"}) == [
         "wsgi_apps: application 'shop', key name: 2 applications have this name; give each its own."
     ]
 
 
-def test_debug_mode_is_refused_in_production_unless_somebody_insists(shop: dict[str, Any]) -> None:
+def test_debug_mode_is_refused_in_production_unless_somebody_insists(shop: App) -> None:
     shop["debug"] = True
     assert problems(shop) == problems(shop, environment="staging") == []
     (sentence,) = problems(shop, environment="production")
@@ -83,35 +83,33 @@ def test_debug_mode_is_refused_in_production_unless_somebody_insists(shop: dict[
         ("daemon_groups", [{"name": "slow", "paths": ["/slow"]}]),
     ],
 )
-def test_an_embedded_application_has_no_key_of_a_daemon_process_group(
-    shop: dict[str, Any], key: str, value: object
-) -> None:
+def test_an_embedded_application_has_no_key_of_a_daemon_process_group(shop: App, key: str, value: object) -> None:
     (sentence,) = problems({**shop, "mode": "embedded", key: value})
     assert sentence.startswith(f"wsgi_apps: application 'shop', key {key}: only a daemon process group has it, and ")
     assert sentence.endswith("mode is embedded; remove it, or use mode: daemon.")
     assert problems({**shop, "mode": "daemon", key: value}) == []
 
 
-def test_one_application_of_a_host_can_be_embedded(shop: dict[str, Any]) -> None:
+def test_one_application_of_a_host_can_be_embedded(shop: App) -> None:
     others = [{**shop, "name": name, "server_name": f"{name}.example", "mode": "embedded"} for name in ("a", "b")]
     assert problems(shop, others[0]) == []
     (sentence,) = problems(shop, *others)
     assert sentence.startswith("wsgi_apps: application 'b', key mode: the application 'a' is embedded already")
 
 
-def test_what_is_to_be_known_of_an_embedded_application_is_told(shop: dict[str, Any]) -> None:
+def test_what_is_to_be_known_of_an_embedded_application_is_told(shop: App) -> None:
     assert apps.notes(complete(shop)) == []
     (sentence,) = apps.notes(complete({**shop, "mode": "embedded"}))
     assert sentence.startswith("The application 'shop' is embedded: ")
     assert "without a limit" in sentence
 
 
-def test_an_embedded_application_runs_as_httpd(shop: dict[str, Any]) -> None:
+def test_an_embedded_application_runs_as_httpd(shop: App) -> None:
     (embedded,) = complete({**shop, "mode": "embedded", "debug": False})
     assert (embedded["user"], embedded["group"]) == ("www-data", "www-data")
 
 
-def test_what_the_user_sets_wins_over_what_is_computed(shop: dict[str, Any]) -> None:
+def test_what_the_user_sets_wins_over_what_is_computed(shop: App) -> None:
     (plain,) = complete(shop)
     assert (plain["user"], plain["group"], plain["listen_backlog"]) == ("wsgi-shop", "wsgi-shop", 2048)
     assert (plain["processes"], plain["threads"]) == (2, 15)
@@ -119,19 +117,19 @@ def test_what_the_user_sets_wins_over_what_is_computed(shop: dict[str, Any]) -> 
     assert (given["processes"], given["threads"], given["user"], given["group"]) == (5, 1, "deploy", "deploy")
 
 
-def test_a_list_with_problems_has_no_complete_form(shop: dict[str, Any]) -> None:
+def test_a_list_with_problems_has_no_complete_form(shop: App) -> None:
     with pytest.raises(ValueError, match=re.escape("httpd does not listen on 81")):
         complete({**shop, "port": 81})
     with pytest.raises(ValueError, match="missing required arguments: source found in wsgi_apps"):
         apps.normalise([{**shop, "source": None}], [80], {"shop": SIZES})
 
 
-def test_environment_variables_are_in_no_value_that_a_module_logs(shop: dict[str, Any]) -> None:
+def test_environment_variables_are_in_no_value_that_a_module_logs(shop: App) -> None:
     (public,) = apps.without_environments(complete({**shop, "environment": {"KEY": "wisdom"}}))
     assert "wisdom" not in json.dumps(public)
 
 
-def test_the_modules_are_those_that_are_needed(shop: dict[str, Any]) -> None:
+def test_the_modules_are_those_that_are_needed(shop: App) -> None:
     def needed(**change: Any) -> list[str]:
         return apps.modules(settings.applications([{**shop, **change}]))
 

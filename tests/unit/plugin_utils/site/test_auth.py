@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, auth
-from support.applications import HASH, complete, problems, refused, rendered, section, shown, vhost
+from support.applications import HASH, App, complete, problems, refused, rendered, section, shown, vhost
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"auth": [{"users": {}}]}, "auth[0].users: nobody could log in"),
     ({"auth": [{"users": {"a": "secret"}}]}, "auth[0].users.a: is not a hashed password"),
     ({"auth": [{"users": {"a:b": HASH}}]}, "auth[0].users: is not usable as a user's name"),
@@ -27,11 +26,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_users_are_in_no_value_that_a_module_logs(shop: dict[str, Any]) -> None:
+def test_users_are_in_no_value_that_a_module_logs(shop: App) -> None:
     shop["auth"] = [{"path": "/x", "users": {"alice": HASH}}]
     assert HASH not in json.dumps(apps.without_environments(complete(shop)))
     assert HASH not in json.dumps(rendered(shop))
@@ -39,14 +38,14 @@ def test_users_are_in_no_value_that_a_module_logs(shop: dict[str, Any]) -> None:
     assert "AuthUserFile modwsgi-users/shop-0" in vhost(shop)
 
 
-def test_the_health_check_needs_no_login(shop: dict[str, Any]) -> None:
+def test_the_health_check_needs_no_login(shop: App) -> None:
     shop["auth"] = [{"user_file": "/users", "require": ["user alice"]}]
     text = vhost(shop)
     assert "<Location /healthz>\n        Require local\n        Require user alice\n    </Location>" in text
     assert text.index("<Location />") < text.index("<Location /healthz>")
 
 
-def test_a_location_has_the_last_word_over_a_login_above_it(shop: dict[str, Any]) -> None:
+def test_a_location_has_the_last_word_over_a_login_above_it(shop: App) -> None:
     script = {"script": "auth.py", "realm": "Staff"}
     shop |= {
         "auth": [{"path": "/", "users": {"alice": "$2y$05$abcdefghijklmnopqrstuu"}}],
@@ -64,7 +63,7 @@ def test_a_location_has_the_last_word_over_a_login_above_it(shop: dict[str, Any]
     assert {"AuthBasicProvider wsgi", "AuthMerging And"} <= set(section(lines, "<Location /staff>"))
 
 
-def test_two_logins_for_one_path_are_refused(shop: dict[str, Any]) -> None:
+def test_two_logins_for_one_path_are_refused(shop: App) -> None:
     shop |= {
         "auth": [{"path": "/staff/private", "users": {"alice": "$2y$05$abcdefghijklmnopqrstuu"}}],
         "wsgi_directives": {
@@ -77,7 +76,7 @@ def test_two_logins_for_one_path_are_refused(shop: dict[str, Any]) -> None:
     ]
 
 
-def test_the_host_itself_may_ask_where_a_script_checks_passwords(shop: dict[str, Any]) -> None:
+def test_the_host_itself_may_ask_where_a_script_checks_passwords(shop: App) -> None:
     location = {
         "path": "/",
         "auth_user_script": {"script": "auth.py", "realm": "Staff"},

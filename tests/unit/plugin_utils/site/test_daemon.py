@@ -9,9 +9,9 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon
-from support.applications import LAUNCHER, complete, problems, refused, rendered, section, shown, vhost
+from support.applications import LAUNCHER, App, complete, problems, refused, rendered, section, shown, vhost
 
-SERVER: dict[str, Any] = {"version": "6.1.1", "directives": {}}
+SERVER: App = {"version": "6.1.1", "directives": {}}
 
 
 def options(text: str) -> list[list[str]]:
@@ -19,19 +19,19 @@ def options(text: str) -> list[list[str]]:
     return [line.split() for line in joined if line.startswith("WSGIDaemonProcess")]
 
 
-def module_problems(*written: dict[str, Any], **server: Any) -> list[str]:
+def module_problems(*written: App, **server: Any) -> list[str]:
     return apps.module_problems(settings.applications(written), {**SERVER, **server})
 
 
-def group(**keys: Any) -> dict[str, Any]:
+def group(**keys: Any) -> App:
     return {"daemon_groups": [{"name": "a", "paths": ["/a"], **keys}]}
 
 
-def located(*locations: dict[str, Any]) -> dict[str, Any]:
+def located(*locations: App) -> App:
     return {"wsgi_directives": {"locations": list(locations)}}
 
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"processes": 0}, "processes: the least is 1"),
     ({"threads": -1}, "threads: the least is 1"),
     ({"request_timeout": -1}, "request_timeout: is negative"),
@@ -91,11 +91,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_a_line_break_in_a_nested_value_is_refused(shop: dict[str, Any]) -> None:
+def test_a_line_break_in_a_nested_value_is_refused(shop: App) -> None:
     location = {"path": "/a", "auth_user_script": {"script": "auth.py", "realm": "Staff\nWSGIRestrictEmbedded Off"}}
     refused(shop, located(location), "wsgi_directives.locations[0].auth_user_script.realm: holds a newline")
 
@@ -112,7 +112,7 @@ def test_the_reference_tells_the_defaults_that_the_role_has() -> None:
     assert {name: told[name] for name in names} == {name: str(specified[name]["default"]) for name in names}
 
 
-def test_what_the_module_does_not_have_is_refused_by_name_and_version(shop: dict[str, Any]) -> None:
+def test_what_the_module_does_not_have_is_refused_by_name_and_version(shop: App) -> None:
     application = {
         **shop,
         "daemon_options": {"interrupt_timeout": 5, "maximum_requests": 9},
@@ -127,13 +127,13 @@ def test_what_the_module_does_not_have_is_refused_by_name_and_version(shop: dict
     assert module_problems(application) == []
 
 
-def test_a_switch_interval_and_free_threading_are_refused(shop: dict[str, Any]) -> None:
+def test_a_switch_interval_and_free_threading_are_refused(shop: App) -> None:
     application = {**shop, "daemon_options": {"switch_interval": 0.1}}
     (found,) = module_problems(application, directives={"free_threading": True})
     assert "key daemon_options.switch_interval: it has no effect while mod_wsgi_directives.free_threading" in found
 
 
-def test_what_debug_mode_owns_is_refused(shop: dict[str, Any]) -> None:
+def test_what_debug_mode_owns_is_refused(shop: App) -> None:
     directives = {"restrict_stdin": True}
     (found,) = module_problems({**shop, "debug": True}, directives=directives)
     assert "mod_wsgi_directives.restrict_stdin is true; remove one." in found
@@ -141,7 +141,7 @@ def test_what_debug_mode_owns_is_refused(shop: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "known"), [("shop", True), ("shop:slow", True), ("%{GLOBAL}", True), ("shpo", False)])
-def test_interpreter_options_name_applications(shop: dict[str, Any], name: str, known: bool) -> None:
+def test_interpreter_options_name_applications(shop: App, name: str, known: bool) -> None:
     directives = {"interpreter_options": [{"process_group": name, "restrict_signal": True}]}
     application = {**shop, "daemon_groups": [{"name": "slow", "paths": ["/slow"]}]}
     found = module_problems(application, directives=directives)
@@ -158,7 +158,7 @@ def test_the_distribution_decides_the_version_of_its_package(method: str, releas
     assert daemon.module_version("6.1.1", method, host) == version
 
 
-def test_options_follow_those_of_the_role_in_the_order_of_the_data(shop: dict[str, Any]) -> None:
+def test_options_follow_those_of_the_role_in_the_order_of_the_data(shop: App) -> None:
     given = {"umask": "027", "restart_interval": "3600", "python_eggs": "/", "listen_backlog": 7, "stack_size": None}
     (plain,), (found,) = options(vhost(shop)), options(vhost(shop, daemon_options=given))
     assert [word for word in found if word not in plain] == [
@@ -167,7 +167,7 @@ def test_options_follow_those_of_the_role_in_the_order_of_the_data(shop: dict[st
     assert [word for word in plain if word not in found] == ["umask=0022", "listen-backlog=2048"]
 
 
-def test_httpd_finds_the_scripts_of_a_chroot(shop: dict[str, Any]) -> None:
+def test_httpd_finds_the_scripts_of_a_chroot(shop: App) -> None:
     files = rendered({**shop, "daemon_options": {"chroot": "/srv/jail/"}})
     text = files["sites-available/100-modwsgi-shop.conf"]
     assert "WSGIScriptAlias / /srv/jail/usr/local/lib/modwsgi/launcher.py\n" in text
@@ -179,7 +179,7 @@ def test_httpd_finds_the_scripts_of_a_chroot(shop: dict[str, Any]) -> None:
     assert "<Directory /srv/jail/usr/local/lib/modwsgi>" in probe
 
 
-def test_limits_are_left_out_in_debug_mode(shop: dict[str, Any]) -> None:
+def test_limits_are_left_out_in_debug_mode(shop: App) -> None:
     given = {"restart_interval": 3600, "socket_timeout": 5, "memory_limit": 10**9}
     (found,) = options(vhost(shop, daemon_options=given, debug=True))
     assert "memory-limit=1000000000" in found
@@ -187,7 +187,7 @@ def test_limits_are_left_out_in_debug_mode(shop: dict[str, Any]) -> None:
     assert [word for word in found if word.startswith("socket-timeout")] == ["socket-timeout=3600"]
 
 
-def test_directives_stand_in_the_vhost_and_in_locations(shop: dict[str, Any]) -> None:
+def test_directives_stand_in_the_vhost_and_in_locations(shop: App) -> None:
     text = vhost(
         shop,
         application_group="shop",
@@ -231,7 +231,7 @@ def test_directives_stand_in_the_vhost_and_in_locations(shop: dict[str, Any]) ->
     ]
 
 
-def test_below_a_path_of_a_vhost_directives_are_for_that_path(shop: dict[str, Any]) -> None:
+def test_below_a_path_of_a_vhost_directives_are_for_that_path(shop: App) -> None:
     directives = {"chunked_request": True, "pass_authorization": False, "import_scripts": [{"script": "warm.py"}]}
     (found,) = complete({**shop, "path": "/shop", "wsgi_directives": directives})
     values = daemon.vhost_values(found, "/code", "shop", "/launcher.py")
@@ -250,7 +250,7 @@ def test_below_a_path_of_a_vhost_directives_are_for_that_path(shop: dict[str, An
 )
 @pytest.mark.parametrize("group", ["%{GLOBAL}", "named"])
 def test_the_application_is_loaded_when_the_process_starts(
-    shop: dict[str, Any], mode: str, script: str, process_group: str, group: str
+    shop: App, mode: str, script: str, process_group: str, group: str
 ) -> None:
     """As both options of the alias say. What the first request loads, 4.9.1 would have hang at its end."""
     text = vhost(shop, mode=mode, application_group=group)
@@ -260,12 +260,12 @@ def test_the_application_is_loaded_when_the_process_starts(
     )
 
 
-def test_an_embedded_application_imports_into_httpds_processes(shop: dict[str, Any]) -> None:
+def test_an_embedded_application_imports_into_httpds_processes(shop: App) -> None:
     text = vhost(shop, mode="embedded", wsgi_directives={"import_scripts": [{"script": "warm.py"}]})
     assert "warm.py process-group=%{GLOBAL} application-group=%{GLOBAL}" in text
 
 
-def test_a_further_group_of_processes_serves_its_paths(shop: dict[str, Any]) -> None:
+def test_a_further_group_of_processes_serves_its_paths(shop: App) -> None:
     group = {
         "name": "slow",
         "paths": ["/slow", "/reports"],
@@ -297,7 +297,7 @@ def test_a_further_group_of_processes_serves_its_paths(shop: dict[str, Any]) -> 
         assert f"<Location /probe/{name}>\n        Require local\n        WSGIProcessGroup {name}\n" in private
 
 
-def test_debug_mode_has_one_group(shop: dict[str, Any]) -> None:
+def test_debug_mode_has_one_group(shop: App) -> None:
     shop |= {"daemon_groups": [{"name": "slow", "paths": ["/slow"]}], "debug": True}
     assert len(options(vhost(shop))) == 1
     assert "shop:slow" not in vhost(shop)
@@ -307,16 +307,12 @@ def test_debug_mode_has_one_group(shop: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "seconds"), [({}, 15), ({"eviction_timeout": 40}, 40), ({"eviction_timeout": 2}, 15)]
 )
-def test_a_deployment_waits_as_long_as_a_process_may_take(
-    shop: dict[str, Any], given: dict[str, int], seconds: int
-) -> None:
+def test_a_deployment_waits_as_long_as_a_process_may_take(shop: App, given: dict[str, int], seconds: int) -> None:
     (found,) = complete({**shop, "daemon_options": given})
     assert found["replacement_seconds"] == seconds
 
 
-def test_an_application_below_a_path_has_its_own_chroot_and_processes(
-    shop: dict[str, Any], blog: dict[str, Any]
-) -> None:
+def test_an_application_below_a_path_has_its_own_chroot_and_processes(shop: App, blog: App) -> None:
     slow = {"name": "slow", "paths": ["/blog/reports"]}
     lines = shown(vhost(shop, {**blog, "daemon_options": {"chroot": "/srv/jail"}, "daemon_groups": [slow]}))
     # In the first vhost of the site, before all that names them.
@@ -337,9 +333,7 @@ def test_an_application_below_a_path_has_its_own_chroot_and_processes(
     assert "<Directory /usr/local/lib/modwsgi>" in lines
 
 
-def test_process_groups_of_the_site_do_not_reach_below_the_path_of_another(
-    shop: dict[str, Any], blog: dict[str, Any]
-) -> None:
+def test_process_groups_of_the_site_do_not_reach_below_the_path_of_another(shop: App, blog: App) -> None:
     shop["daemon_groups"] = [{"name": "slow", "paths": ["/reports"]}]
     blog["daemon_groups"] = [{"name": "slow", "paths": ["/blog/reports"]}]
     lines = shown(vhost(shop, blog))
@@ -347,7 +341,7 @@ def test_process_groups_of_the_site_do_not_reach_below_the_path_of_another(
     assert order == sorted(order)
 
 
-def test_a_group_for_the_path_of_another_application_is_refused(shop: dict[str, Any], blog: dict[str, Any]) -> None:
+def test_a_group_for_the_path_of_another_application_is_refused(shop: App, blog: App) -> None:
     blog["daemon_groups"] = [{"name": "slow", "paths": ["/reports"]}]
     assert problems(shop, blog) == [
         "wsgi_apps: application 'blog', key daemon_groups[0].paths[0]: '/reports' is not below the application's path "
@@ -355,9 +349,7 @@ def test_a_group_for_the_path_of_another_application_is_refused(shop: dict[str, 
     ]
 
 
-def test_what_one_application_says_of_the_header_authorization_is_not_for_the_other(
-    shop: dict[str, Any], blog: dict[str, Any]
-) -> None:
+def test_what_one_application_says_of_the_header_authorization_is_not_for_the_other(shop: App, blog: App) -> None:
     shop["wsgi_directives"] = {"pass_authorization": False, "chunked_request": True}
     lines = shown(vhost(shop, blog))
     assert "WSGIPassAuthorization Off" in lines[: lines.index("<Location /blog>")]
@@ -365,7 +357,7 @@ def test_what_one_application_says_of_the_header_authorization_is_not_for_the_ot
     assert lines.count("WSGIChunkedRequest On") == 1
 
 
-def test_debug_mode_is_one_process_with_one_thread_and_patience(shop: dict[str, Any]) -> None:
+def test_debug_mode_is_one_process_with_one_thread_and_patience(shop: App) -> None:
     shop |= {"debug": "yes", "processes": 4, "threads": 9, "request_timeout": 5}
     (found,) = complete(shop)
     assert found["debug"] is True
@@ -373,7 +365,7 @@ def test_debug_mode_is_one_process_with_one_thread_and_patience(shop: dict[str, 
     assert found["request_timeout"] == found["deadlock_timeout"] == daemon.DEBUG_TIMEOUT
 
 
-def test_each_daemon_process_group_has_its_own_time_for_a_load(shop: dict[str, Any]) -> None:
+def test_each_daemon_process_group_has_its_own_time_for_a_load(shop: App) -> None:
     shop |= {
         "startup_timeout": 60,
         "threads": 5,
@@ -386,8 +378,8 @@ def test_each_daemon_process_group_has_its_own_time_for_a_load(shop: dict[str, A
     assert debugged["startup_timeouts"] == {"shop": 0}
 
 
-def test_the_time_to_reach_a_daemon_process_is_computed_unless_it_is_given(shop: dict[str, Any]) -> None:
-    def options(**change: Any) -> dict[str, Any]:
+def test_the_time_to_reach_a_daemon_process_is_computed_unless_it_is_given(shop: App) -> None:
+    def options(**change: Any) -> App:
         (found,) = complete({**shop, **change}, connect_timeout=2)
         return dict(found.get("daemon_options") or {})
 

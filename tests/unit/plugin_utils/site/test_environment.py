@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from support.applications import problems, refused
+from support.applications import App, problems, refused
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"environment": {"A-B": "x"}}, "environment.A-B: letters, digits and '_' only"),
     ({"environment": {"A": 5}}, "environment.A: is of type int and must be a string"),
     ({"environment": {"A": "a\x00b"}}, "environment.A: holds a NUL byte"),
@@ -26,11 +24,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_variables_that_have_their_effect_or_harm_nobody_are_let_through(shop: dict[str, Any]) -> None:
+def test_variables_that_have_their_effect_or_harm_nobody_are_let_through(shop: App) -> None:
     harmless = (
         "TZ",
         "LANGUAGE",

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import extra_config
 from hypothesis import given
 from hypothesis import strategies as st
-from support.applications import refused
+from support.applications import App, refused
 
 GOOD = """\
 # A comment with ServerName in it
@@ -105,5 +104,5 @@ def test_directives_of_an_operator_leave_those_of_mod_wsgi_to_their_keys(directi
     assert f"the role itself sets {directive} ({key} sets it); remove the line" in found
 
 
-def test_a_vhost_has_only_what_is_in_order(shop: dict[str, Any]) -> None:
+def test_a_vhost_has_only_what_is_in_order(shop: App) -> None:
     refused(shop, {"extra_config": "ServerName x"}, "extra_config: line 1: the role itself sets ServerName")

@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import QuotingError
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
-from support.applications import complete, contents, rendered, shown, vhost
+from support.applications import App, complete, contents, rendered, shown, vhost
 
 
 @pytest.fixture(name="application")
-def fixture_application(shop: dict[str, Any]) -> dict[str, Any]:
+def fixture_application(shop: App) -> App:
     shop |= {
         "server_name": "shop.example.com",
         "server_aliases": ["*.shop.example.com"],
@@ -27,31 +26,7 @@ def fixture_application(shop: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_the_daemon_process_group(application: dict[str, Any]) -> None:
-    text = contents([application])["sites-available/100-modwsgi-shop.conf"]
-    (group,) = [line for line in text.replace("\\\n", "").splitlines() if line.startswith("WSGIDaemonProcess")]
-    wanted = (
-        "WSGIDaemonProcess shop user=wsgi-shop group=wsgi-shop umask=0022 processes=2 threads=15 listen-backlog=2048 "
-        "display-name=(wsgi:shop) python-home=/srv/wsgi/shop/venv home=/srv/wsgi/shop/current lang=C.UTF-8 "
-        "locale=C.UTF-8 request-timeout=60 startup-timeout=15 deadlock-timeout=60 queue-timeout=45 graceful-timeout=7 "
-        "shutdown-timeout=5"
-    )
-    assert group.split() == wanted.split()
-
-
-def test_the_vhost(application: dict[str, Any]) -> None:
-    lines = shown(contents([application])["sites-available/100-modwsgi-shop.conf"])
-    assert "<VirtualHost *:80>" in lines
-    assert "ServerName shop.example.com" in lines
-    assert "ServerAlias *.shop.example.com" in lines
-    assert "ErrorLog /var/log/apache2/shop-error.log" in lines
-    script = "/usr/local/lib/modwsgi/launcher.py"
-    assert f"WSGIScriptAlias / {script} process-group=shop application-group=%{{GLOBAL}}" in lines
-    assert 'Alias /static "/srv/wsgi/shop/current/css files"' in lines
-    assert 'Header set Cache-Control "public, max-age=60"' in lines
-
-
-def test_debug_mode(shop: dict[str, Any]) -> None:
+def test_debug_mode(shop: App) -> None:
     ordinary, debug = vhost(shop), vhost(shop, debug=True).replace("\\\n", "")
     (group,) = [line for line in debug.splitlines() if line.startswith("WSGIDaemonProcess")]
     assert "processes=" not in group, "also processes=1 would make wsgi.multiprocess true"
@@ -63,7 +38,7 @@ def test_debug_mode(shop: dict[str, Any]) -> None:
     assert not wanted & set(shown(ordinary))
 
 
-def test_an_embedded_application(shop: dict[str, Any]) -> None:
+def test_an_embedded_application(shop: App) -> None:
     found = rendered({**shop, "mode": "embedded"})
     vhost = found["sites-available/100-modwsgi-shop.conf"]
     script = "/usr/local/lib/modwsgi/embedded/shop.py"
@@ -75,10 +50,10 @@ def test_an_embedded_application(shop: dict[str, Any]) -> None:
     assert "Environment=PYTHONUTF8=1" in found["/etc/systemd/system/apache2.service.d/modwsgi-embedded.conf"]
 
 
-def test_one_file_says_whether_httpd_s_own_processes_have_python(application: dict[str, Any]) -> None:
+def test_one_file_says_whether_httpd_s_own_processes_have_python(application: App) -> None:
     """mod_wsgi 4.9.1 crashes where a later Off follows an On."""
 
-    def said(*applications: dict[str, Any]) -> list[str]:
+    def said(*applications: App) -> list[str]:
         text = "".join(str(text) for text in contents(applications).values())
         return [line for line in text.splitlines() if line.startswith("WSGIRestrictEmbedded")]
 
@@ -87,7 +62,7 @@ def test_one_file_says_whether_httpd_s_own_processes_have_python(application: di
     assert said(application, embedded) == ["WSGIRestrictEmbedded Off"]
 
 
-def test_logs_are_made_for_root_and_those_who_may_read_logs(application: dict[str, Any]) -> None:
+def test_logs_are_made_for_root_and_those_who_may_read_logs(application: App) -> None:
     files = wsgi_files.files([application], instance())
     logs = [file for file in files if file.get("log")]
     assert {file["path"] for file in logs} == {f"/var/log/apache2/shop-{kind}.log" for kind in ("access", "error")}
@@ -96,7 +71,7 @@ def test_logs_are_made_for_root_and_those_who_may_read_logs(application: dict[st
     assert not [file for file in wsgi_files.files([application], instance(), logging=journal) if file.get("log")]
 
 
-def test_the_private_listener_asks_under_the_names_of_the_sites(application: dict[str, Any]) -> None:
+def test_the_private_listener_asks_under_the_names_of_the_sites(application: App) -> None:
     """mod_wsgi lets no vhost of another name reach a daemon process group that is in a vhost."""
     twin = {**application, "name": "twin", "site": "twin", "port": 8080, "probed_groups": ["twin"]}
     other = {**application, "name": "blog", "site": "blog", "server_name": "blog.example", "probed_groups": ["blog"]}
@@ -109,22 +84,22 @@ def test_the_private_listener_asks_under_the_names_of_the_sites(application: dic
     ]
 
 
-def test_a_named_application_group(shop: dict[str, Any]) -> None:
+def test_a_named_application_group(shop: App) -> None:
     named = rendered({**shop, "application_group": "sub"})
     assert "process-group=shop application-group=sub" in named["sites-available/100-modwsgi-shop.conf"]
     assert "WSGIApplicationGroup sub" in named["sites-available/060-modwsgi-probes.conf"]
 
 
-def test_no_secret_is_in_a_file(application: dict[str, Any]) -> None:
+def test_no_secret_is_in_a_file(application: App) -> None:
     assert "a secret" not in str(contents([application]))
 
 
-def test_an_address_of_version_6_is_in_brackets(application: dict[str, Any]) -> None:
+def test_an_address_of_version_6_is_in_brackets(application: App) -> None:
     vhost = contents([{**application, "address": "::1"}])["sites-available/100-modwsgi-shop.conf"]
     assert "<VirtualHost [::1]:80>" in vhost
 
 
-def test_the_default_application_comes_first(application: dict[str, Any]) -> None:
+def test_the_default_application_comes_first(application: App) -> None:
     paths = contents([{**application, "default_vhost": True}])
     assert "sites-enabled/000-modwsgi-default-shop.conf" in paths
     assert "sites-enabled/100-modwsgi-shop.conf" not in paths
@@ -140,7 +115,7 @@ def test_helpers_are_there_without_any_application() -> None:
     ]
 
 
-def test_a_value_that_httpd_cannot_carry_is_refused_once_more(application: dict[str, Any]) -> None:
+def test_a_value_that_httpd_cannot_carry_is_refused_once_more(application: App) -> None:
     with pytest.raises(QuotingError, match="a newline"):
         contents([{**application, "server_name": "shop\nInclude /etc/shadow"}])
 

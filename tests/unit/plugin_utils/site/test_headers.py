@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from support.applications import refused, shown, vhost
+from support.applications import App, refused, shown, vhost
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"headers": [{"name": "X A", "value": "b"}]}, "headers[0].name: is not the name of a header"),
     ({"headers": [{"name": "X-A", "value": "a\nb"}]}, "headers[0].value: holds a newline"),
     ({"headers": [{"name": "X-A"}]}, "headers[0].value: need a value"),
@@ -21,16 +19,16 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_header_values_come_as_they_are(shop: dict[str, Any]) -> None:
+def test_header_values_come_as_they_are(shop: App) -> None:
     shop["headers"] = [{"name": "X-A", "value": '100% "sure"'}]
     assert 'Header always set X-A "100%% \\"sure\\""' in vhost(shop)
 
 
-def test_a_header_is_set_appended_or_removed(shop: dict[str, Any]) -> None:
+def test_a_header_is_set_appended_or_removed(shop: App) -> None:
     shop["headers"] = [
         {"name": "X-A", "value": "a"},
         {"name": "Vary", "value": "Cookie", "action": "append"},

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.applications import HASH, complete, contents, refused, shown
+from support.applications import HASH, App, complete, contents, refused, shown
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"health": {"path": "healthz"}}, "health.path: is not a path"),
     ({"health": {"status": 20}}, "health.status: is not an HTTP status"),
     ({"health": {"timeout": 0}}, "health.timeout: is too short"),
@@ -16,7 +16,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
@@ -29,7 +29,7 @@ def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[st
     ],
 )
 def test_health_is_asked_where_httpd_listens(
-    shop: dict[str, Any], change: dict[str, Any], listen: list[Any], address: str, host: str
+    shop: App, change: App, listen: list[Any], address: str, host: str
 ) -> None:
     (found,) = complete({**shop, **change}, listen=listen)
     assert found["health"] == {
@@ -44,7 +44,7 @@ def test_health_is_asked_where_httpd_listens(
     }
 
 
-def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[str, Any]) -> None:
+def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: App) -> None:
     tls = {"acme": {"contact": "ops@shop.example", "agree_terms": True}}
     part = {**shop, "name": "part", "path": "/part"}
     shop |= {"tls": tls, "health": {"path": "/is.it?well=1"}, "auth": [{"users": {"alice": HASH}}]}

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.applications import complete, problems, refused, vhost
+from support.applications import App, complete, problems, refused, vhost
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"server_name": "shop example"}, "server_name: is not a host name"),
     ({"server_name": "shop.example\nInclude /etc/shadow"}, "server_name: holds a newline, a NUL"),
     ({"server_name": "*.example.com"}, "server_name: is not a host name"),
@@ -30,24 +29,24 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_a_port_speaks_either_http_or_tls(shop: dict[str, Any]) -> None:
+def test_a_port_speaks_either_http_or_tls(shop: App) -> None:
     other = {**shop, "name": "blog", "server_name": "blog.example", "port": 443}
     (sentence,) = problems({**shop, "tls": {"self_signed": True}}, other)
     assert "key tls.port: the application 'blog' speaks plain http on port 443" in sentence
 
 
-def test_two_applications_with_one_host_name(shop: dict[str, Any]) -> None:
+def test_two_applications_with_one_host_name(shop: App) -> None:
     other = {**shop, "name": "blog", "server_name": "blog.example.com", "server_aliases": ["SHOP.example"]}
     (sentence,) = problems(shop, other)
     assert "'blog', key server_name: shop.example on port 80 is already the application 'shop'" in sentence
     assert problems(shop, {**other, "port": 8080}) == []
 
 
-def test_two_default_applications_on_one_port(shop: dict[str, Any]) -> None:
+def test_two_default_applications_on_one_port(shop: App) -> None:
     shop["default_vhost"] = True
     other = {**shop, "name": "blog", "server_name": "blog.example.com"}
     (sentence,) = problems(shop, other)
@@ -55,7 +54,7 @@ def test_two_default_applications_on_one_port(shop: dict[str, Any]) -> None:
     assert problems(shop, {**other, "port": 8080}) == []
 
 
-def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
+def test_applications_share_a_vhost_by_paths(shop: App) -> None:
     blog = {**shop, "name": "blog", "path": "/blog/", "max_body_size": 5}
     deep = {**shop, "name": "deep", "path": "/blog/deep", "health": {"path": "/ok"}}
     text = vhost(shop, deep, blog)
@@ -70,7 +69,7 @@ def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
     }
 
 
-def test_applications_of_one_vhost_must_not_be_in_each_other_s_way(shop: dict[str, Any], blog: dict[str, Any]) -> None:
+def test_applications_of_one_vhost_must_not_be_in_each_other_s_way(shop: App, blog: App) -> None:
     (sentence,) = problems(shop, blog, {**blog, "name": "twin"})
     assert "'twin', key path: /blog is already the application 'blog'" in sentence
     for key, value in {"server_aliases": ["x.example"], "trusted_proxy_headers": ["X-Forwarded-For"]}.items():
@@ -106,7 +105,7 @@ SHAPES = st.fixed_dictionaries(
 
 @given(SHAPES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
-def test_no_text_adds_a_directive(shop: dict[str, Any], change: dict[str, Any]) -> None:
+def test_no_text_adds_a_directive(shop: App, change: App) -> None:
     """Whatever the values: refused, or the lines are those that harmless values of the same shape give."""
     application = {**shop, **change}
     if problems(application):

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from support.applications import refused
+from support.applications import App, refused
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"max_body_size": -1}, "max_body_size: is negative"),
     ({"body_limits": [{"path": "/x?", "max_body_size": 1}]}, "body_limits[0].path: is not usable"),
     ({"body_limits": [{"path": "/x", "max_body_size": -1}]}, "body_limits[0].max_body_size: is negative"),
@@ -16,5 +14,5 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from support.applications import refused, vhost
+from support.applications import App, refused, vhost
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"error_documents": [{"status": 200, "file": "x"}]}, "error_documents[0].status: is not an error"),
     ({"error_documents": [{"status": 404, "file": "../x"}]}, "error_documents[0].file: is not a file"),
     ({"error_documents": [{"status": 404, "file": "x"}] * 2}, "error_documents: 404 is there 2 times"),
@@ -19,11 +17,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_the_maintenance_page_leaves_out_what_it_must(shop: dict[str, Any], blog: dict[str, Any]) -> None:
+def test_the_maintenance_page_leaves_out_what_it_must(shop: App, blog: App) -> None:
     shop["maintenance"] = blog["maintenance"] = {"retry_after": 7}
     text = vhost(shop, blog)
     assert "<If \"-f '/srv/wsgi/shop/maintenance' && %{REQUEST_URI} != '/healthz' && " in text

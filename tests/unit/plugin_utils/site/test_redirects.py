@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from support.applications import refused
+from support.applications import App, refused
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"redirects": [{"from": "old", "to": "/new"}]}, "redirects[0].from: is not a URL path"),
     ({"redirects": [{"from": "/old"}]}, "redirects[0].to: neither a path nor an http(s) address"),
     ({"redirects": [{"from": "/old", "to": "//evil"}]}, "redirects[0].to: neither a path nor"),
@@ -20,5 +18,5 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)

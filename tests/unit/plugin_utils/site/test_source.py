@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, source
-from support.applications import complete, problems, refused
+from support.applications import App, complete, problems, refused
 
 HTTPS = {"git": "https://git.example.com/shop.git"}
 SSH = {"git": "git@git.example.com:shop.git"}
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n-----END OPENSSH PRIVATE KEY-----\n"
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"script": "/etc/passwd"}, "script: leads out of the source"),
     ({"script": "../outside.py"}, "script: leads out of the source"),
     ({"script": "link.py"}, "script: is a link that leads out of the source"),
@@ -56,16 +55,16 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_a_script_that_is_excluded_is_missed(shop: dict[str, Any]) -> None:
+def test_a_script_that_is_excluded_is_missed(shop: App) -> None:
     shop["source"]["exclude"] = ["*.py"]
     refused(shop, {}, "script: 'wsgi.py' is in the source, but an exclude pattern leaves it out")
 
 
-def test_credentials_are_nowhere_but_in_their_own_option(shop: dict[str, Any]) -> None:
+def test_credentials_are_nowhere_but_in_their_own_option(shop: App) -> None:
     git = {"username": "u", "password": "git-secret", "known_hosts": "", "ssh_key": None}
     shop |= {"source": {**HTTPS, "credentials": git}, "pip": {"netrc": "machine x\npassword pip-secret\n"}}
     assert problems(shop) == []
@@ -81,11 +80,11 @@ def test_credentials_are_nowhere_but_in_their_own_option(shop: dict[str, Any]) -
 @pytest.mark.parametrize(
     "address", ["git@git.example.com:shop.git", "ssh://git@git.example.com:2222/shop.git", "/srv/git/a@b.git"]
 )
-def test_a_user_of_ssh_is_no_secret(shop: dict[str, Any], address: str) -> None:
+def test_a_user_of_ssh_is_no_secret(shop: App, address: str) -> None:
     assert problems({**shop, "source": {"git": address}}) == []
 
 
-def test_the_complete_form(shop: dict[str, Any]) -> None:
+def test_the_complete_form(shop: App) -> None:
     (found,) = complete({**shop, "release_commands": ["python manage.py 'a b'"], "script": "./wsgi.py"})
     assert found["release_commands"] == [["python", "manage.py", "a b"]]
     assert (found["source"], found["script"]) == ({**shop["source"], "exclude": []}, "wsgi.py")

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from support.applications import complete, problems, refused
+from support.applications import App, complete, problems, refused
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"static": [{"url": "static", "directory": "assets"}]}, "static[0].url: is not a URL path"),
     ({"static": [{"url": '/a"b', "directory": "assets"}]}, "static[0].url: is not a URL path"),
     ({"static": [{"url": "/", "directory": "assets"}]}, "static[0].url: would hide the whole application"),
@@ -40,11 +38,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_the_complete_form(shop: dict[str, Any]) -> None:
+def test_the_complete_form(shop: App) -> None:
     (found,) = complete({**shop, "static": [{"url": "/static/", "directory": "assets/"}]})
     assert found["static"] == [
         {
@@ -57,6 +55,6 @@ def test_the_complete_form(shop: dict[str, Any]) -> None:
     ]
 
 
-def test_files_do_not_hide_another_application(shop: dict[str, Any], blog: dict[str, Any]) -> None:
+def test_files_do_not_hide_another_application(shop: App, blog: App) -> None:
     (sentence,) = problems({**shop, "static": [{"url": "/blog", "directory": "static"}]}, blog)
     assert "'shop', key static[0].url: /blog would hide the application 'blog'" in sentence

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import certificates, tls
-from support.applications import complete, problems, refused, rendered, vhost
+from support.applications import App, complete, problems, refused, rendered, vhost
 
 ACME = {"contact": "ops@shop.example", "agree_terms": True}
 
-CASES: list[tuple[dict[str, Any], str]] = [
+CASES: list[tuple[App, str]] = [
     ({"tls": {}}, "tls: none is given"),
     ({"tls": {"certificate": "/a"}}, "tls.key: give both or neither"),
     ({"tls": {"self_signed": True, "certificate": "/a", "key": "/b"}}, "tls: certificate and self_signed are given"),
@@ -36,18 +35,18 @@ CASES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "start"), CASES)
-def test_a_defect_is_named_in_one_sentence(shop: dict[str, Any], change: dict[str, Any], start: str) -> None:
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
 
 
-def test_a_self_made_certificate_is_not_for_production(shop: dict[str, Any]) -> None:
+def test_a_self_made_certificate_is_not_for_production(shop: App) -> None:
     shop["tls"] = {"self_signed": True}
     assert problems(shop) == []
     (sentence,) = problems(shop, environment="production")
     assert "key tls.self_signed: browsers refuse it" in sentence
 
 
-def test_tls_redirects_and_keeps_what_was_asked(shop: dict[str, Any]) -> None:
+def test_tls_redirects_and_keeps_what_was_asked(shop: App) -> None:
     shop |= {"server_aliases": ["*.shop.example"], "tls": {"certificate": "/c", "key": "/k", "hsts_seconds": 5}}
     text = vhost(shop, certificates={"shop": {"fingerprint": "abc", "stapling": True}})
     secure, plain = text.split("<VirtualHost *:80>")
@@ -67,33 +66,33 @@ def test_tls_redirects_and_keeps_what_was_asked(shop: dict[str, Any]) -> None:
     assert "ServerAlias *.shop.example" in plain
 
 
-def test_http2_can_be_turned_off(shop: dict[str, Any]) -> None:
+def test_http2_can_be_turned_off(shop: App) -> None:
     shop["tls"] = {"self_signed": True, "http2": False}
     assert "Protocols h2" not in vhost(shop)
 
 
-def test_a_certificate_without_a_responder_is_not_stapled(shop: dict[str, Any]) -> None:
+def test_a_certificate_without_a_responder_is_not_stapled(shop: App) -> None:
     shop["tls"] = {"certificate": "/c", "key": "/k"}
     assert "SSLUseStapling" not in vhost(shop)
 
 
-def test_a_new_certificate_changes_the_vhost(shop: dict[str, Any]) -> None:
+def test_a_new_certificate_changes_the_vhost(shop: App) -> None:
     shop["tls"] = {"certificate": "/c", "key": "/k"}
     texts = {vhost(shop, certificates={"shop": {"fingerprint": f, "stapling": False}}) for f in ("a", "b")}
     assert len(texts) == 2
 
 
-def test_tls_can_be_all_there_is(shop: dict[str, Any]) -> None:
+def test_tls_can_be_all_there_is(shop: App) -> None:
     shop |= {"port": 443, "tls": {"self_signed": True}, "redirect_names": ["www.shop.example"]}
     assert re.findall(r"<VirtualHost (.*)>", vhost(shop)) == ["*:443", "*:443"]
 
 
-def test_both_protocols_can_be_served(shop: dict[str, Any]) -> None:
+def test_both_protocols_can_be_served(shop: App) -> None:
     shop["tls"] = {"self_signed": True, "redirect": False}
     assert vhost(shop).count("WSGIScriptAlias / ") == 2
 
 
-def test_the_certificates_of_a_host(shop: dict[str, Any]) -> None:
+def test_the_certificates_of_a_host(shop: App) -> None:
     shop |= {"tls": {"self_signed": True}, "redirect_names": ["www.shop.example"]}
     mine, unknown = certificates.wanted(complete(shop), "/state")
     assert (mine["names"], mine["self_signed"]) == (["shop.example", "www.shop.example"], True)
@@ -101,7 +100,7 @@ def test_the_certificates_of_a_host(shop: dict[str, Any]) -> None:
     assert certificates.wanted(complete({**shop, "tls": None}), "/state") == []
 
 
-def test_httpd_itself_gets_certificates_and_staples(shop: dict[str, Any]) -> None:
+def test_httpd_itself_gets_certificates_and_staples(shop: App) -> None:
     files = rendered({**shop, "tls": {"acme": ACME}})
     assert "SSLCertificateFile" not in files["sites-available/100-modwsgi-shop.conf"]
     assert "SSLUseStapling" not in files["sites-available/100-modwsgi-shop.conf"]
@@ -115,7 +114,7 @@ def test_httpd_itself_gets_certificates_and_staples(shop: dict[str, Any]) -> Non
     assert "MDStapling off" in files["conf-available/modwsgi-tls.conf"]
 
 
-def test_an_authority_is_answered_on_port_443_where_80_is_silent(shop: dict[str, Any]) -> None:
+def test_an_authority_is_answered_on_port_443_where_80_is_silent(shop: App) -> None:
     files = rendered({**shop, "port": 443, "tls": {"acme": ACME}}, listen=[443])
     assert "MDCAChallenges tls-alpn-01" in files["conf-available/modwsgi-tls.conf"]
     assert "Protocols h2 http/1.1 acme-tls/1\n" in files["sites-available/100-modwsgi-shop.conf"]
@@ -136,7 +135,7 @@ def test_how_a_name_is_proven_depends_on_the_ports(port: int, listen: list[int],
     assert tls.challenge(port, listen) == expected
 
 
-def test_a_name_that_no_authority_can_reach_is_refused(shop: dict[str, Any]) -> None:
+def test_a_name_that_no_authority_can_reach_is_refused(shop: App) -> None:
     shop.update(port=8080, tls={"port": 8443, "acme": ACME})
     assert problems(shop, listen=[8080, 8443]) == [
         "wsgi_apps: application 'shop', key tls.acme: an authority asks on port 80, or on port 443 over TLS, and httpd "
@@ -145,7 +144,7 @@ def test_a_name_that_no_authority_can_reach_is_refused(shop: dict[str, Any]) -> 
     assert problems(shop, listen=[80, 8080, 8443]) == []
 
 
-def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: dict[str, Any]) -> None:
+def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: App) -> None:
     units = "/etc/systemd/system"
     files = rendered({**shop, "tls": {"acme": ACME}})
     assert (
@@ -158,7 +157,7 @@ def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: dict[str, An
     assert not [path for path in others if "renewals" in path or "health" in path]
 
 
-def test_a_name_is_in_one_certificate_of_httpd_s_own(shop: dict[str, Any]) -> None:
+def test_a_name_is_in_one_certificate_of_httpd_s_own(shop: App) -> None:
     shop["tls"] = {"acme": ACME}
     other = {**shop, "name": "other", "port": 8080, "tls": {"acme": ACME, "port": 8443}}
     assert problems(shop, other, listen=[80, 443, 8080, 8443]) == [
