@@ -125,12 +125,13 @@ class Preflight:
 
     @property
     def _written_applications(self) -> list[dict[str, Any]]:
+        """``wsgi_apps`` as the inventory has it, which tells what is set from what is a default."""
         return list(self.variables.get("wsgi_apps") or [])
 
     @cached_property
     def _applications(self) -> list[dict[str, Any]]:
         """``wsgi_apps`` with the types and defaults of its specification."""
-        return settings.applications(self._written_applications)
+        return settings.applications(self.variables.get("wsgi_apps") or [])
 
     def _problems_of_variables(self, role: str) -> list[str]:
         """What needs no answer of the host. Raises SettingsError."""

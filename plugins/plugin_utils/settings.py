@@ -61,7 +61,7 @@ def checked(role: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _set(given, declared, name) if "options" in declared[name] else found[name] for name in declared}
 
 
-def applications(written: Iterable[Any]) -> list[dict[str, Any]]:
+def applications(written: Any) -> list[dict[str, Any]]:
     """The list ``wsgi_apps`` with the types and defaults of its keys, those of nested ones too.
 
     A key that is not set, or null, and has no default is not there.
@@ -70,12 +70,12 @@ def applications(written: Iterable[Any]) -> list[dict[str, Any]]:
     """
     declared = {APPLICATIONS: options("wsgi_app")[APPLICATIONS]}
     keys = declared[APPLICATIONS]["options"]
-    found = _validated(declared, {APPLICATIONS: _without_nulls(list(written), keys)})[APPLICATIONS]
+    found = _validated(declared, {APPLICATIONS: _without_nulls(written, keys)})[APPLICATIONS]
     return [_without_nulls(application, keys) for application in found]
 
 
 def _without_nulls(value: Any, declared: Mapping[str, Any]) -> Any:
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_without_nulls(entry, declared) for entry in value]
     if not isinstance(value, Mapping):
         return value

@@ -65,10 +65,8 @@ def check(application: App) -> Problems:
     """The name becomes part of paths, of an account and of a process title; the daemon never runs as root."""
     name, function = application["name"], application["callable"]
     if not NAME.fullmatch(name):
-        yield (
-            "name",
-            f"{name!r} is not usable; begin with a lower-case letter and use at most 25 of a-z, 0-9, '-' and '_'",
-        )
+        text = f"{name!r} is not usable; begin with a lower-case letter and use at most 25 of a-z, 0-9, '-' and '_'"
+        yield "name", text
     elif name in RESERVED_NAMES:
         yield "name", f"{name!r} is reserved for the server's own files; choose another name"
     for key, value in ((key, application.get(key)) for key in ("user", "group")):

@@ -37,10 +37,8 @@ def check(application: App) -> Problems:
     if maintenance["retry_after"] < 1:
         yield "maintenance.retry_after", f"{maintenance['retry_after']} is too short; the least is 1 (seconds)"
     if not PLAIN_PATH.fullmatch(health.path_of(application)):
-        yield (
-            "health.path",
-            "with maintenance, use letters, digits, '-', '_', '.' and '~': the page has to leave it out",
-        )
+        text = "with maintenance, use letters, digits, '-', '_', '.' and '~': the page has to leave it out"
+        yield "health.path", text
 
 
 def _check_file(key: str, file: str) -> Problems:

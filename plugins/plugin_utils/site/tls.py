@@ -94,10 +94,8 @@ def check(application: App) -> Problems:
     if not 1 <= tls["port"] <= 65535:
         yield "tls.port", f"{tls['port']} is not a port; use 1 to 65535"
     if tls["hsts_seconds"] < 0:
-        yield (
-            "tls.hsts_seconds",
-            f"{tls['hsts_seconds']} is negative; use 0 (no HSTS) or more, e.g. 63072000 for two years",
-        )
+        text = f"{tls['hsts_seconds']} is negative; use 0 (no HSTS) or more, e.g. 63072000 for two years"
+        yield "tls.hsts_seconds", text
     elif tls["hsts_seconds"] and not tls["redirect"]:
         yield "tls.hsts_seconds", "HSTS keeps browsers from plain http, and redirect is false; set one of them only"
     wild = [name for name in all_names(application) if name.startswith("*.")]

@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import QuotingError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.applications import App, complete, problems, refused, vhost
+from support.vhost_texts import KEYS, Text, directives
 
 CASES: list[tuple[App, str]] = [
     ({"server_name": "shop example"}, "server_name: is not a host name"),
@@ -81,47 +83,22 @@ def test_applications_of_one_vhost_must_not_be_in_each_other_s_way(shop: App, bl
 HOSTILE = st.text(max_size=12) | st.sampled_from(
     ["a\nListen 81", "a\\", '"', "</VirtualHost>", "${X}", "%{X}e", "a b", "#", "' || 'a", "\\\nListen 81"]
 )
-SHAPES = st.fixed_dictionaries(
-    {},
-    optional={
-        "path": HOSTILE.map("/{}".format),
-        "redirect_names": st.lists(HOSTILE, min_size=1, max_size=1),
-        "redirects": st.tuples(HOSTILE, HOSTILE, st.booleans()).map(
-            lambda t: [{"from": f"/{t[0]}", "to": f"/x{t[1]}", "exact": t[2]}]
-        ),
-        "headers": st.tuples(HOSTILE, HOSTILE).map(lambda t: [{"name": t[0] or "X", "value": t[1] or "x"}]),
-        "error_documents": HOSTILE.map(lambda t: [{"status": 404, "file": f"x{t}"}]),
-        "maintenance": HOSTILE.map(lambda t: {"page": t}),
-        "auth": st.tuples(HOSTILE, HOSTILE, HOSTILE).map(
-            lambda t: [{"realm": t[0], "user_file": f"/x{t[1]}", "require": [f"user {t[2]}"], "path": "/y"}]
-        ),
-        "trusted_proxies": st.lists(HOSTILE, min_size=1, max_size=1),
-        "backends": HOSTILE.map(lambda t: [{"path": "/b", "url": f"http://b/{t}"}]),
-        "extra_config": HOSTILE,
-        "tls": st.tuples(HOSTILE, HOSTILE).map(lambda t: {"certificate": f"/c{t[0]}", "key": f"/k{t[1]}"}),
-    },
-)
 
 
-@given(SHAPES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
-def test_no_text_adds_a_directive(shop: App, change: App) -> None:
-    """Whatever the values: refused, or the lines are those that harmless values of the same shape give."""
-    application = {**shop, **change}
-    if problems(application):
-        return
-    try:
-        text = vhost(application)
-    except ValueError:
-        return  # refused by the quoting
-    extra = application.get("extra_config", "")
-    text = text.replace(extra.rstrip("\n"), "") if extra else text
-    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
-    assert not [line for line in lines if re.match(r"(?i)listen\b", line)]
-    sections = [line for line in lines if line.startswith("<")]
-    depth = 0
-    for line in sections:
-        depth += -1 if line.startswith("</") else 1
-        assert depth >= 0
-    assert depth == 0
-    assert len(re.findall(r"(?m)^<VirtualHost", text)) == len(re.findall(r"(?m)^</VirtualHost>", text))
+@given(st.sampled_from(KEYS), HOSTILE)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+def test_no_text_adds_a_directive(shop: App, key: Text, text: str) -> None:
+    """Whatever the value: refused, or httpd still finds whole sections and nothing that listens."""
+    for application in ({**shop, **key.change(value)} for value in key.candidates(text)):
+        try:
+            lines = [] if problems(application) else list(directives(vhost(application)))
+        except QuotingError:
+            continue
+        names = [line.split(maxsplit=1)[0].lower() for line in lines]
+        assert "listen" not in names
+        depth = 0
+        for name in names:
+            depth += -1 if name.startswith("</") else 1 if name.startswith("<") else 0
+            assert depth >= 0
+        assert depth == 0
+        assert names.count("<virtualhost") == names.count("</virtualhost>")
