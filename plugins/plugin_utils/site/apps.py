@@ -9,7 +9,7 @@ its specification (``settings.applications``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import Listener, parse
@@ -170,13 +170,8 @@ def _problems(application: App, written: App) -> list[tuple[str, str]]:
     return [*_without_effect(application, written), *of_subjects]
 
 
-def problems(written: Iterable[App], listen: Iterable[int | str], environment: str = "") -> list[str]:
-    """Everything that is wrong with `wsgi_apps`, one sentence each; empty when all is well.
-
-    ``environment`` is `wsgi_environment`: what kind of host the inventory says that it is.
-
-    Raises SettingsError for a list that its specification does not take.
-    """
+def _examined(written: Iterable[App], server: Server) -> tuple[Apps, list[str]]:
+    """The applications with types and defaults, and what is wrong with them."""
     written = list(written)
     applications = settings.applications(written)
     found = [
@@ -185,10 +180,19 @@ def problems(written: Iterable[App], listen: Iterable[int | str], environment: s
         for problem in _problems(each, as_written)
     ]
     if not found:
-        server = Server([parse(entry) for entry in listen], environment)
         found = [sentence for subject in SUBJECTS for sentence in subject.check_all(applications, server)]
         found += _of_site(applications, {str(each["name"]): each for each in written})
-    return _sentences(found)
+    return applications, _sentences(found)
+
+
+def problems(written: Iterable[App], listen: Iterable[int | str], environment: str = "") -> list[str]:
+    """Everything that is wrong with `wsgi_apps`, one sentence each; empty when all is well.
+
+    ``environment`` is `wsgi_environment`: what kind of host the inventory says that it is.
+
+    Raises SettingsError for a list that its specification does not take.
+    """
+    return _examined(written, Server([parse(entry) for entry in listen], environment))[1]
 
 
 def _sentences(found: Iterable[tuple[str, str, str]]) -> list[str]:
@@ -211,7 +215,7 @@ def module_problems(applications: Apps, server: Mapping[str, Any]) -> list[str]:
 # ---------------------------------------------------------------- the complete form
 
 
-def _complete(application: App, site: App, listen: list[Listener], sizes: Mapping[str, Any]) -> dict[str, Any]:
+def _complete(application: App, site: App, listen: Sequence[Listener], sizes: Mapping[str, Any]) -> dict[str, Any]:
     place = Place(site, listen, sizes, layout(application["name"]))
     normal = [subject.normalise(application, place) for subject in SUBJECTS]
     return {**application, **{key: value for part in normal for key, value in part.items()}}
@@ -224,14 +228,13 @@ def normalise(
 
     Raises ValueError with the problems' sentences when there are any.
     """
-    written, ports = list(written), list(listen)
-    found = problems(written, ports)
+    server = Server([parse(entry) for entry in listen])
+    applications, found = _examined(written, server)
     if found:
         raise ValueError(" ".join(found))
-    parsed = [parse(entry) for entry in ports]
     complete = [
-        _complete(application, site, parsed, sizes[application["name"]])
-        for site, *others in hosts.sites(settings.applications(written))
+        _complete(application, site, server.listen, sizes[application["name"]])
+        for site, *others in hosts.sites(applications)
         for application in (site, *others)
     ]
     return sorted(complete, key=lambda application: str(application["name"]))
