@@ -40,17 +40,19 @@ MODULES = ("ssl", "socache_shmcb", "setenvif")
 
 
 @cache
+def _guidelines() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(role_file("wsgi_app", "tls_profiles.json"))
+    return found
+
+
 def profiles() -> dict[str, dict[str, Any]]:
     """Mozilla's profiles by name."""
-    data = json.loads(role_file("wsgi_app", "tls_profiles.json"))
-    found: dict[str, dict[str, Any]] = data["profiles"]
-    return found
+    return dict(_guidelines()["profiles"])
 
 
 def profiles_version() -> str:
     """Which edition of the guidelines the profiles are from."""
-    data = json.loads(role_file("wsgi_app", "tls_profiles.json"))
-    return f"{data['version']}, {data['date']}"
+    return f"{_guidelines()['version']}, {_guidelines()['date']}"
 
 
 def is_acme(site: App) -> bool:
