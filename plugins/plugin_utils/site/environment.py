@@ -64,7 +64,9 @@ def check(application: App) -> Problems:
         elif instead:
             yield key, f"it has no effect in the server, where it is set only when Python runs already; {instead}"
         if not isinstance(value, str):
-            yield key, f"the value is of type {type(value).__name__} and must be a string; put it in quotes"
+            # Ansible's own types stand for those that the user knows.
+            kind = next(known.__name__ for known in type(value).__mro__ if known.__module__ == "builtins")
+            yield key, f"the value is of type {kind} and must be a string; put it in quotes"
         elif "\x00" in value:
             yield key, "the value holds a NUL byte, which no environment variable can; remove it"
 

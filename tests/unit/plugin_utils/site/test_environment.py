@@ -39,3 +39,9 @@ def test_variables_that_have_their_effect_or_harm_nobody_are_let_through(shop: A
         "LDAP_HOST",
     )
     assert problems({**shop, "environment": dict.fromkeys(harmless, "x")}) == []
+
+
+def test_a_type_has_the_name_that_the_user_knows(shop: App) -> None:
+    """Ansible gives what an inventory says types of its own, which tell where it stands."""
+    tagged = type("Tagged", (int,), {})
+    refused(shop, {"environment": {"A": tagged(5)}}, "environment.A: the value is of type int and must be a string")
