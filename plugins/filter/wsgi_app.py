@@ -8,13 +8,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import source
 
 
 def credentials(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, str]]]:
     """What gives builds access, by the application's name: for the option ``credentials`` of modules."""
-    return apps.credentials(value)
+    return source.credentials(value)
 
 
 def files(

@@ -55,7 +55,6 @@ missing:
 """
 
 import os
-
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule

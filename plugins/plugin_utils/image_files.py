@@ -21,9 +21,9 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import Reference
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import DAEMON_LISTEN_BACKLOG
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import COLLECTION, role_file
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.settings import applications
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import vhost as wsgi_vhost
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import DAEMON, EMBEDDED, SECONDS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import ROLE, File, templates
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.render import site_values
 
@@ -60,33 +60,31 @@ def settings() -> ModuleType:
 
 def application(mode: str) -> dict[str, Any]:
     """The application in the complete form that the template of the vhost takes."""
+    static = {"url": "", "directory": ""}
+    written = {"name": NAME, "mode": mode, "server_name": "localhost", "source": {}, "static": [static]}
+    (specified,) = applications([written])
     return {
-        "name": NAME,
-        "mode": mode,
-        "debug": False,
+        **specified,
         # None: httpd's. mod_wsgi refuses one without an entry in /etc/passwd, and a container may run as any.
         "user": None,
         "group": None,
         "processes": Reference("WSGI_PROCESSES"),
         "threads": Reference("WSGI_THREADS"),
         "listen_backlog": DAEMON_LISTEN_BACKLOG,
-        "lang": DEFAULTS["lang"],
-        "locale": DEFAULTS["locale"],
         **{name: Reference(f"WSGI_{name.upper()}") for name in SECONDS},
-        "application_group": DEFAULTS["application_group"],
-        "server_name": "localhost",
-        "server_aliases": [],
+        "port": Reference("WSGI_PORT"),
         "max_body_size": Reference("WSGI_MAX_BODY_SIZE"),
         "static": [
             {
+                **specified["static"][0],
                 "url": Reference("WSGI_STATIC_URL"),
                 "directory": Reference("WSGI_STATIC_PATH"),
                 "cache_seconds": Reference("WSGI_STATIC_CACHE_SECONDS"),
                 "only_if_defined": "WSGI_STATIC",
-                **wsgi_vhost.normalise_static({}),
             }
         ],
-        **wsgi_vhost.normalise({"name": NAME}, "", ""),
+        "maintenance": None,
+        "tls": None,
     }
 
 
@@ -104,7 +102,7 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
         ),
     }
     values = {
-        **site_values({**member["application"], "address": "*", "port": Reference("WSGI_PORT")}, [member], {}),
+        **site_values(member["application"], [member], {}),
         **member,
         "shared": False,
         "logs": LOGS,

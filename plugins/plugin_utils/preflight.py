@@ -22,8 +22,9 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import role_file
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon, files, vhost
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, auth, daemon, files
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import certificates as wsgi_certificates
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import source as site_source
 
 HTTPD, MOD_WSGI, WSGI_APP = ROLES = ("httpd", "mod_wsgi", "wsgi_app")
 
@@ -118,9 +119,14 @@ class Preflight:
         return settings.checked(WSGI_APP, self.variables)
 
     @property
-    def _applications(self) -> list[dict[str, Any]]:
-        """``wsgi_apps`` as it is written: defaults of its keys depend on other keys."""
+    def _written_applications(self) -> list[dict[str, Any]]:
+        """``wsgi_apps`` as the inventory has it, which tells what is set from what is a default."""
         return list(self.variables.get("wsgi_apps") or [])
+
+    @cached_property
+    def _applications(self) -> list[dict[str, Any]]:
+        """``wsgi_apps`` with the types and defaults of its specification."""
+        return settings.applications(self.variables.get("wsgi_apps") or [])
 
     def _problems_of_variables(self, role: str) -> list[str]:
         """What needs no answer of the host. Raises SettingsError."""
@@ -133,7 +139,7 @@ class Preflight:
         checked = self._wsgi_app_settings
         return [
             *unknown,
-            *apps.problems(self._applications, listen, checked["wsgi_environment"]),
+            *apps.problems(self._written_applications, listen, checked["wsgi_environment"]),
             *(
                 f"{name} is less than {least}, {advice}"
                 for name, (least, advice) in LEAST.items()
@@ -291,7 +297,7 @@ class Preflight:
                 "interpreter": self.result["mod_wsgi_interpreter"],
                 "launcher": digest,
                 "configuration": {HTTPD: self.result["httpd_files"], MOD_WSGI: self.result["mod_wsgi_files"]},
-                "credentials": encoded(apps.credentials(self._applications)),
+                "credentials": encoded(site_source.credentials(self._applications)),
                 "build_timeout": checked["wsgi_app_build_timeout"],
                 "build_size": checked["wsgi_app_build_size"],
                 "instance": base.instance["name"],
@@ -330,7 +336,7 @@ class Preflight:
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
         sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
         listen = self._httpd_settings["httpd_listen"]
-        complete = apps.normalise(self._applications, listen, sizes["applications"], base.instance)
+        complete = apps.normalise(self._written_applications, listen, sizes["applications"], base.instance)
         return apps.without_environments(complete)
 
 
@@ -341,4 +347,4 @@ def environments(applications: Iterable[Mapping[str, Any]]) -> dict[str, dict[st
 
 def user_files(applications: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The files of users with their hashed passwords, for the option ``sensitive_files`` of ``wsgi_go_live``."""
-    return [{"path": path, "content": text} for path, text in sorted(vhost.user_files(applications).items())]
+    return [{"path": path, "content": text} for path, text in sorted(auth.user_files(applications).items())]

@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.specification impor
 
 MAIN = "main"
 """The entry point that declares all variables of a role."""
+APPLICATIONS = "wsgi_apps"
 
 
 class SettingsError(ValueError):
@@ -56,12 +57,43 @@ def checked(role: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     declared = options(role)
     given = {name: value for name, value in values.items() if name in declared}
+    found = _validated(declared, given)
+    return {name: _set(given, declared, name) if "options" in declared[name] else found[name] for name in declared}
+
+
+def applications(written: Any) -> list[dict[str, Any]]:
+    """The list ``wsgi_apps`` with the types and defaults of its keys, those of nested ones too.
+
+    A key that is not set, or null, and has no default is not there.
+
+    Raises SettingsError like ``checked``.
+    """
+    declared = {APPLICATIONS: options("wsgi_app")[APPLICATIONS]}
+    keys = declared[APPLICATIONS]["options"]
+    found = _validated(declared, {APPLICATIONS: _without_nulls(written, keys)})[APPLICATIONS]
+    return [_without_nulls(application, keys) for application in found]
+
+
+def _without_nulls(value: Any, declared: Mapping[str, Any]) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_without_nulls(entry, declared) for entry in value]
+    if not isinstance(value, Mapping):
+        return value
+    nested = {key: option.get("options") for key, option in declared.items()}
+    return {
+        key: _without_nulls(item, nested[key]) if nested.get(key) else item
+        for key, item in value.items()
+        if item is not None
+    }
+
+
+def _validated(declared: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     # A copy, since Ansible puts the options of a mapping into the default itself.
     result = ArgumentSpecValidator(copy.deepcopy(dict(declared))).validate(given, validate_role_argument_spec=True)
     if result.error_messages:
         raise SettingsError(f"Validation of arguments failed:\n{chr(10).join(result.error_messages)}")
     found: dict[str, Any] = result.validated_parameters
-    return {name: _set(given, declared, name) if "options" in declared[name] else found[name] for name in declared}
+    return found
 
 
 def _set(given: Mapping[str, Any], declared: Mapping[str, Any], name: str) -> Any:

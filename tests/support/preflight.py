@@ -48,4 +48,6 @@ INSPECTION: dict[str, Any] = {
 
 def base(applications: tuple[dict[str, Any], ...] = (), host: dict[str, Any] | None = None, **variables: Any) -> Base:
     """The base configuration with these variables of the role httpd."""
-    return Base(settings.checked("httpd", variables), applications, {**DESCRIPTION, **(host or {})})
+    return Base(
+        settings.checked("httpd", variables), settings.applications(applications), {**DESCRIPTION, **(host or {})}
+    )

@@ -27,7 +27,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives
     table,
     text,
 )
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.vhost import PROXY_HEADERS
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.proxies import PROXY_HEADERS
 from support import breadth
 from support.deployment import Deployment, deploy
 from support.directives import ADDITIONS, CODE, sample

@@ -19,7 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRA
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs as httpd_logs
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing, stopping
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import vhost as wsgi_vhost
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
 
 ROLE = "httpd"
 DEFAULT_SITE = "000-default"
@@ -123,7 +123,7 @@ def _named_configurations(settings: Mapping[str, Any]) -> list[str]:
 
 def packages(applications: Sequence[Mapping[str, Any]]) -> list[str]:
     """The packages that the role needs for these applications."""
-    return ["apache2", *(["openssl"] if wsgi_vhost.tls_ports(applications) else [])]
+    return ["apache2", *(["openssl"] if tls.ports(applications) else [])]
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Base:
     @cached_property
     def modules_of_sites(self) -> list[str]:
         """The modules of httpd that the applications need."""
-        return wsgi_vhost.modules(self.applications)
+        return apps.modules(self.applications)
 
     @property
     def modules(self) -> list[str]:
@@ -278,7 +278,7 @@ class Base:
 
     def _unknown_host_ports(self) -> list[Any]:
         """The ports on which a vhost of ours answers for names that no site has."""
-        taken = {*wsgi_vhost.tls_ports(self.applications), *(vhost["port"] for vhost in self.foreign.get("vhosts", []))}
+        taken = {*tls.ports(self.applications), *(vhost["port"] for vhost in self.foreign.get("vhosts", []))}
         ports = dict.fromkeys(listener["port"] for listener in self.listeners[:-1])
         return [port for port in ports if port not in taken]
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys `daemon_options`, `daemon_groups` and `wsgi_directives` of an application: checks, and lines for httpd.
+"""The processes of an application, and what mod_wsgi is told about it.
 
-What mod_wsgi knows is in mod_wsgi_directives.py. Runs on the control node only.
+The keys `processes` to `locale`, `daemon_options`, `daemon_groups` and `wsgi_directives`: checks, and lines for httpd.
+What mod_wsgi knows is in mod_wsgi/directives.py. Runs on the control node only.
 """
 
 from __future__ import annotations
@@ -12,112 +13,113 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import (
-    LOCATION,
-    VHOST,
-    Problems,
-    Values,
-    at,
-    daemon_option_words,
-    daemon_options,
-    directive_lines,
-    given,
-    lines,
-    problems,
-    unavailable,
-)
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import FOLDER_WILDCARD, URL_PATH, is_below
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
+
+DAEMON, EMBEDDED = "daemon", "embedded"
+"""Where an application runs: in processes of its own, or in httpd's."""
 
 OPTIONS, GROUPS, DIRECTIVES = "daemon_options", "daemon_groups", "wsgi_directives"
 
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
 GROUP_SECONDS = ("request_timeout", "queue_timeout", "startup_timeout", "deadlock_timeout")
 """Timeouts that a daemon process group of an application may have for itself."""
-GROUP_DEFAULTS = {"processes": sizing.GROUP_PROCESSES, "threads": sizing.DAEMON_THREADS}
+SIZES = ("processes", "threads")
+SECONDS = (*GROUP_SECONDS, "graceful_timeout", "shutdown_timeout")
 
+DEBUG_TIMEOUT = 3600
+"""Seconds for whatever has a limit in debug mode: somebody may be reading."""
+DEBUG_SETTINGS: dict[str, Any] = {
+    # None: the option is left out, since `processes=1` too would make wsgi.multiprocess true.
+    "processes": None,
+    "threads": 1,
+    **{f"{name}_timeout": DEBUG_TIMEOUT for name in ("request", "startup", "deadlock", "queue")},
+}
+"""What debug mode sets, whatever the application says for its ordinary life."""
+
+STANDARD_STREAMS = ("restrict_stdin", "restrict_stdout")
 ALIASES = "script_alias_matches"
 """The directive that has to come before the application's own path."""
 
-Application = Mapping[str, Any]
 
-
-def options_of(application: Application) -> dict[str, Any]:
+def options_of(application: App) -> dict[str, Any]:
     """The daemon options that are set."""
-    return given(application.get(OPTIONS))
+    return dict(application.get(OPTIONS, {}))
 
 
-def directives_of(application: Application) -> dict[str, Any]:
+def directives_of(application: App) -> dict[str, Any]:
     """The directives of the vhost that are set, without those of its locations."""
-    values = given(application.get(DIRECTIVES))
-    values.pop("locations", None)
-    return values
+    return {key: value for key, value in application.get(DIRECTIVES, {}).items() if key != "locations"}
 
 
-def locations_of(application: Application) -> list[dict[str, Any]]:
-    """The locations with directives of their own."""
-    return [given(location) for location in given(application.get(DIRECTIVES)).get("locations") or []]
+def locations_of(application: App) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The locations with directives of their own, each with the key that leads to it."""
+    found = names.entries(application.get(DIRECTIVES, {}), "locations")
+    return ((f"{DIRECTIVES}.{key}", location) for key, location in found)
 
 
-def groups_of(application: Application) -> list[dict[str, Any]]:
-    """The daemon process groups beside the application's first."""
-    return [given(group) for group in application.get(GROUPS) or []]
-
-
-# ---------------------------------------------------------------- checks
-
-
-def check(application: Application) -> Problems:
-    """All that is wrong with the three keys in themselves and with each other."""
+def check(application: App) -> Problems:
+    """All that is wrong with the keys in themselves and with each other."""
+    yield from _check_numbers("", application, SECONDS)
+    yield from _check_words(application)
     yield from check_daemon_options(application, OPTIONS)
     yield from check_groups(application)
-    yield from problems(at(VHOST), directives_of(application), DIRECTIVES)
+    yield from mod_wsgi.problems(mod_wsgi.at(mod_wsgi.VHOST), directives_of(application), DIRECTIVES)
     yield from check_locations(application)
-    if application.get("mode") == "embedded":
-        for key in (OPTIONS, GROUPS):
-            if given(application).get(key):
-                yield key, "only a daemon process group has it, and mode is embedded; remove it, or use mode: daemon"
 
 
-def check_daemon_options(holder: Application, key: str) -> Problems:
+def _check_numbers(prefix: str, holder: App, timeouts: Sequence[str]) -> Problems:
+    """Ranges, which the argument specification cannot express."""
+    for key in SIZES:
+        if holder.get(key, 1) < 1:
+            yield f"{prefix}{key}", f"{holder[key]} is too small; the least is 1"
+    for key in timeouts:
+        if holder.get(key, 0) < 0:
+            yield f"{prefix}{key}", f"{holder[key]} is negative; use 0 or more"
+
+
+def _check_words(application: App) -> Problems:
+    group = application["application_group"]
+    if not mod_wsgi.PATTERNS["group"][0].fullmatch(group):
+        yield "application_group", f"{group!r} is not usable; use %{{GLOBAL}}, or a name of letters, digits, '_.:-'"
+    for key in ("lang", "locale"):
+        if not re.fullmatch(r"[A-Za-z0-9_.@-]+", application[key]):
+            yield key, f"{application[key]!r} is not the name of a locale; write it like C.UTF-8"
+
+
+def check_daemon_options(holder: App, key: str) -> Problems:
     """What is wrong with `daemon_options` of an application."""
-    yield from problems(daemon_options(), options_of(holder), key)
+    yield from mod_wsgi.problems(mod_wsgi.daemon_options(), options_of(holder), key)
     if str(options_of(holder).get("chroot", "x")).strip("/") == "":
         yield f"{key}.chroot", "it is the whole system, for which mod_wsgi serves nothing; name a folder or remove it"
     yield from contradictions(holder, key)
 
 
-def contradictions(holder: Application, key: str) -> Problems:
+def contradictions(holder: App, key: str) -> Problems:
     """Options that do not go together."""
     options = options_of(holder)
     if "script_user" in options and "script_group" in options:
         yield f"{key}.script_group", "script_user is given too, and mod_wsgi takes one of the two; remove one"
-    if options.get("interrupt_timeout") and str(holder.get("request_timeout")) == "0":
+    if options.get("interrupt_timeout") and holder["request_timeout"] == 0:
         yield f"{key}.interrupt_timeout", "it has no effect while request_timeout is 0; remove it, or set that"
 
 
-def check_groups(application: Application) -> Problems:
+def check_groups(application: App) -> Problems:
     """What is wrong with `daemon_groups`."""
-    names: set[str] = set()
+    seen: set[str] = set()
     paths: set[str] = set()
-    for index, group in enumerate(groups_of(application)):
-        key = f"{GROUPS}[{index}]"
-        name = str(group.get("name", ""))
+    for key, group in names.entries(application, GROUPS):
+        name = group["name"]
         if not GROUP_NAME.fullmatch(name):
             yield f"{key}.name", f"{name!r} is not usable; begin with a lower-case letter and use a-z, 0-9, '-' and '_'"
-        if name in names:
+        if name in seen:
             yield f"{key}.name", f"{name!r} is there twice; give each group its own"
-        names.add(name)
-        yield from check_paths(group.get("paths") or [], f"{key}.paths", paths)
-        yield from check_inside(application, group.get("paths") or [], f"{key}.paths")
-        for size in GROUP_DEFAULTS:
-            if int(group.get(size, 1)) < 1:
-                yield f"{key}.{size}", f"{group[size]} is too small; the least is 1"
-        for timeout in GROUP_SECONDS:
-            if int(group.get(timeout, 0)) < 0:
-                yield f"{key}.{timeout}", f"{group[timeout]} is negative; use 0 or more"
-        yield from problems(daemon_options(), options_of(group), f"{key}.{OPTIONS}")
+        seen.add(name)
+        yield from check_paths(application, group, key, paths)
+        yield from _check_numbers(f"{key}.", group, GROUP_SECONDS)
+        yield from mod_wsgi.problems(mod_wsgi.daemon_options(), options_of(group), f"{key}.{OPTIONS}")
         if "chroot" in options_of(group):
             yield f"{key}.{OPTIONS}.chroot", "all processes of an application have the same; give it to the application"
         if options_of(group):
@@ -125,25 +127,20 @@ def check_groups(application: Application) -> Problems:
             yield from contradictions({**application, **group, OPTIONS: both}, f"{key}.{OPTIONS}")
 
 
-def check_paths(found: Sequence[Any], key: str, seen: set[str]) -> Problems:
-    """What is wrong with URL paths that belong to one holder each."""
-    if not found:
-        yield key, "the list is empty; name the URL paths that the group serves"
-    for index, path in enumerate(found):
-        yield from check_path(path, f"{key}[{index}]", seen)
+def check_paths(application: App, group: App, key: str, seen: set[str]) -> Problems:
+    """What is wrong with URL paths that belong to one group each, and are the application's."""
+    if not group["paths"]:
+        yield f"{key}.paths", "the list is empty; name the URL paths that the group serves"
+    for name, path in names.entries(group, "paths"):
+        yield from check_path(path, f"{key}.{name}", seen)
+        if not names.is_below(path, application["path"]):
+            text = f"{path!r} is not below the application's path {application['path']!r}; begin it with that"
+            yield f"{key}.{name}", text
 
 
-def check_inside(application: Application, found: Sequence[Any], key: str) -> Problems:
-    """Paths that are another application's."""
-    own = str(application.get("path") or "/")
-    for index, path in enumerate(found):
-        if not is_below(str(path), own):
-            yield f"{key}[{index}]", f"{path!r} is not below the application's path {own!r}; begin it with that"
-
-
-def check_path(path: Any, key: str, seen: set[str]) -> Problems:
+def check_path(path: str, key: str, seen: set[str]) -> Problems:
     """What is wrong with one URL path."""
-    if not isinstance(path, str) or not URL_PATH.fullmatch(path):
+    if not names.URL_PATH.fullmatch(path):
         yield key, f"{path!r} is not a URL path; begin with / and use neither blanks nor ? and #"
     elif path in seen:
         yield key, f"{path!r} is there twice; remove one"
@@ -151,50 +148,42 @@ def check_path(path: Any, key: str, seen: set[str]) -> Problems:
         seen.add(path)
 
 
-def check_locations(application: Application) -> Problems:
+def check_locations(application: App) -> Problems:
     """What is wrong with `wsgi_directives.locations`."""
     seen: set[str] = set()
-    for index, location in enumerate(locations_of(application)):
-        key = f"{DIRECTIVES}.locations[{index}]"
-        yield from check_path(location.get("path"), f"{key}.path", seen)
-        if FOLDER_WILDCARD.search(str(location.get("path"))):
-            yield f"{key}.path", f"{location.get('path')!r} is a pattern for httpd; use none of * ? [ ]"
+    for key, location in locations_of(application):
+        yield from check_path(location["path"], f"{key}.path", seen)
+        if names.FOLDER_WILDCARD.search(location["path"]):
+            yield f"{key}.path", f"{location['path']!r} is a pattern for httpd; use none of * ? [ ]"
         if set(location) == {"path"}:
             yield key, "it sets nothing; add a directive or remove it"
-        yield from problems(at(LOCATION), location, key)
+        yield from mod_wsgi.problems(mod_wsgi.at(mod_wsgi.LOCATION), location, key)
         if "auth_user_script" in location:
-            for auth in application.get("auth") or []:
-                if is_below(str(auth.get("path") or "/"), str(location.get("path"))):
-                    yield (
-                        f"{key}.auth_user_script",
-                        f"the key auth asks for a password at {auth.get('path') or '/'!r}, which is below; remove one",
-                    )
-        if "auth_group_script" in location and "auth_user_script" not in location:
-            yield (
-                f"{key}.auth_group_script",
-                "nothing says who the user is; add auth_user_script, which checks the password",
-            )
+            for path in (
+                auth["path"] for auth in application["auth"] if names.is_below(auth["path"], location["path"])
+            ):
+                text = f"the key auth asks for a password at {path!r}, which is below; remove one"
+                yield f"{key}.auth_user_script", text
+        elif "auth_group_script" in location:
+            text = "nothing says who the user is; add auth_user_script, which checks the password"
+            yield f"{key}.auth_group_script", text
 
 
-def scripts(application: Application) -> Iterator[tuple[str, str]]:
+def scripts(application: App) -> Iterator[tuple[str, str]]:
     """Keys whose value is the path of a script, relative to the source or absolute."""
-    yield from _scripts(VHOST, directives_of(application), DIRECTIVES)
-    for index, location in enumerate(locations_of(application)):
-        yield from _scripts(LOCATION, location, f"{DIRECTIVES}.locations[{index}]")
+    yield from _scripts(mod_wsgi.VHOST, directives_of(application), DIRECTIVES)
+    for key, location in locations_of(application):
+        yield from _scripts(mod_wsgi.LOCATION, location, key)
 
 
-def _scripts(place: str, values: Values, key: str) -> Iterator[tuple[str, str]]:
-    for name, setting in at(place).items():
+def _scripts(place: str, values: mod_wsgi.Values, key: str) -> Iterator[tuple[str, str]]:
+    for name, setting in mod_wsgi.at(place).items():
         value = values.get(name)
         if value is None or not any(known.type == "script" for known in setting.fields):
             continue
-        for index, record in enumerate(value if isinstance(value, list) else [value]):
-            where = f"{key}.{name}[{index}]" if isinstance(value, list) else f"{key}.{name}"
-            if isinstance(given(record).get("script"), str):
-                yield f"{where}.script", record["script"]
-
-
-# ---------------------------------------------------------------- what the server has to have
+        for where, record in names.entries(values, name) if isinstance(value, list) else [(name, value)]:
+            if "script" in record:
+                yield f"{key}.{where}.script", record["script"]
 
 
 def module_version(version: str, install_method: str, host: Mapping[str, Any]) -> str:
@@ -203,158 +192,120 @@ def module_version(version: str, install_method: str, host: Mapping[str, Any]) -
     return known.module_version if install_method == "package" and known else version
 
 
-def server_problems(application: Application, server: Mapping[str, Any]) -> Problems:
+def server_problems(application: App, server: Mapping[str, Any]) -> Problems:
     """What the application asks for and the server will not have.
 
     ``server``: version (of mod_wsgi), directives (`mod_wsgi_directives`).
     """
     version = str(server["version"])
-    yield from unavailable(daemon_options(), options_of(application), OPTIONS, version)
-    for index, group in enumerate(groups_of(application)):
-        yield from unavailable(daemon_options(), options_of(group), f"{GROUPS}[{index}].{OPTIONS}", version)
-    yield from unavailable(at(VHOST), directives_of(application), DIRECTIVES, version)
-    for index, location in enumerate(locations_of(application)):
-        key = f"{DIRECTIVES}.locations[{index}]"
-        yield from unavailable(at(LOCATION), location, key, version)
-    if boolean(given(server["directives"]).get("free_threading", False)) and "switch_interval" in options_of(
-        application
-    ):
-        yield (
-            f"{OPTIONS}.switch_interval",
-            "it has no effect while mod_wsgi_directives.free_threading is true; remove one",
-        )
-    if boolean(application.get("debug", False)):
-        for name in ("restrict_stdin", "restrict_stdout"):
-            if boolean(given(server["directives"]).get(name, False)):
-                yield (
-                    "debug",
-                    f"debug mode frees standard input and output, and mod_wsgi_directives.{name} is true; remove one",
-                )
+    yield from mod_wsgi.unavailable(mod_wsgi.daemon_options(), options_of(application), OPTIONS, version)
+    for key, group in names.entries(application, GROUPS):
+        yield from mod_wsgi.unavailable(mod_wsgi.daemon_options(), options_of(group), f"{key}.{OPTIONS}", version)
+    yield from mod_wsgi.unavailable(mod_wsgi.at(mod_wsgi.VHOST), directives_of(application), DIRECTIVES, version)
+    for key, location in locations_of(application):
+        yield from mod_wsgi.unavailable(mod_wsgi.at(mod_wsgi.LOCATION), location, key, version)
+    directives = mod_wsgi.given(server["directives"])
+    on = {name for name in ("free_threading", *STANDARD_STREAMS) if boolean(directives.get(name, False))}
+    if "free_threading" in on and "switch_interval" in options_of(application):
+        text = "it has no effect while mod_wsgi_directives.free_threading is true; remove one"
+        yield f"{OPTIONS}.switch_interval", text
+    for name in STANDARD_STREAMS:
+        if application["debug"] and name in on:
+            text = f"debug mode frees standard input and output, and mod_wsgi_directives.{name} is true; remove one"
+            yield "debug", text
 
 
-def unknown_groups(applications: Sequence[Application], directives: Values | None) -> list[str]:
+def unknown_groups(applications: Sequence[App], directives: mod_wsgi.Values | None) -> list[str]:
     """Process groups in `mod_wsgi_directives.interpreter_options` that no application has, one sentence each."""
-    known = {"%{GLOBAL}"}
-    for application in applications:
-        known.add(str(application["name"]))
-        known.update(group_name(application, group) for group in groups_of(application))
+    known = {"%{GLOBAL}", *(application["name"] for application in applications)}
+    known |= {group_name(each, group) for each in applications for _, group in names.entries(each, GROUPS)}
     found = []
-    for index, options in enumerate(given(directives).get("interpreter_options") or []):
-        name = given(options).get("process_group")
+    for key, options in names.entries(directives or {}, "interpreter_options"):
+        name = options.get("process_group")
         if name is not None and name not in known:
             found.append(
-                f"mod_wsgi_directives.interpreter_options[{index}].process_group: {name!r} is neither the name of an "
-                "application nor NAME:GROUP of one of its daemon_groups; correct it."
+                f"mod_wsgi_directives.{key}.process_group: {name!r} is neither the name of an application nor "
+                "NAME:GROUP of one of its daemon_groups; correct it."
             )
     return found
 
 
-# ---------------------------------------------------------------- how they are written
-
-
-def group_name(application: Application, group: Application) -> str:
+def group_name(application: App, group: App) -> str:
     """The daemon process group as mod_wsgi knows it; the launcher takes the part before the colon."""
     return f"{application['name']}:{group['name']}"
 
 
-def active_groups(application: Application) -> list[dict[str, Any]]:
+def active_groups(application: App) -> list[dict[str, Any]]:
     """The groups beside the first, as applications for the template; none in debug mode, which has one process."""
     if application["debug"]:
         return []
     found = []
-    for group in groups_of(application):
-        sizes = {key: int(group.get(key, value)) for key, value in GROUP_DEFAULTS.items()}
-        timeouts = {key: int(group[key]) for key in GROUP_SECONDS if key in group}
-        own = {OPTIONS: {**options_of(application), **options_of(group)}}
-        name = {"group_name": group_name(application, group), "paths": list(group.get("paths", []))}
-        found.append({**application, **sizes, **timeouts, **own, **name})
+    for _, group in names.entries(application, GROUPS):
+        own = {key: value for key, value in group.items() if key in (*SIZES, *GROUP_SECONDS, "paths")}
+        own[OPTIONS] = {**options_of(application), **options_of(group)}
+        found.append({**application, **own, "group_name": group_name(application, group)})
     return found
 
 
-def process_groups(application: Application) -> list[dict[str, Any]]:
+def process_groups(application: App) -> list[dict[str, Any]]:
     """The application, and then its other groups, as the template defines them."""
     return [{**application, "group_name": application["name"]}, *active_groups(application)]
 
 
-def probed_groups(application: Application) -> list[str]:
-    """The daemon process groups of the application; its name alone where it is embedded."""
-    names = [str(group["group_name"]) for group in process_groups(application)]
-    return names[:1] if application["mode"] == "embedded" else names
-
-
-def startup_timeouts(application: Application) -> dict[str, int]:
-    """Seconds for the load of the application in each of its daemon process groups, by name; 0: no limit.
-
-    None has one in debug mode, where somebody may be reading, and httpd's own processes are not ended for one
-    application. The launcher keeps them: mod_wsgi's own limit begins with the first request.
-    """
-    if application["mode"] == "embedded":
-        return {}
-    limited = not application["debug"]
+def normalise(application: App, place: Place) -> dict[str, Any]:
+    """Sizes of processes, the settings of debug mode, and what follows from both."""
+    own = {key: application.get(key, place.sizes[key]) for key in SIZES}
+    own |= {"listen_backlog": place.sizes["listen_backlog"], **_connecting(application, place.sizes)}
+    own |= DEBUG_SETTINGS if application["debug"] else {}
+    groups = process_groups({**application, **own})
+    embedded = application["mode"] == EMBEDDED
     return {
-        str(group["group_name"]): int(group["startup_timeout"]) if limited else 0
-        for group in process_groups(application)
+        **own,
+        # None: mod_wsgi's default of one is used.
+        "all_processes": None if application["debug"] else sum(group["processes"] for group in groups),
+        "fewest_threads": min(group["threads"] for group in groups),
+        "startup_timeouts": {} if embedded else {group["group_name"]: _startup_timeout(group) for group in groups},
+        # How long a process that is replaced may go on with its requests (SIGUSR1: eviction-timeout).
+        "replacement_seconds": max(
+            application["graceful_timeout"], *(options_of(group).get("eviction_timeout", 0) for group in groups)
+        ),
+        "probed_groups": [group["group_name"] for group in (groups[:1] if embedded else groups)],
     }
 
 
-def fewest_threads(application: Application) -> int:
-    """The threads of the daemon process that has the fewest."""
-    return min(int(group["threads"]) for group in process_groups(application))
+def _startup_timeout(group: App) -> int:
+    """Seconds for the load of the application in a daemon process group; 0: no limit.
+
+    There is none in debug mode, where somebody may be reading, and httpd's own processes are not ended for one
+    application. The launcher keeps them: mod_wsgi's own limit begins with the first request.
+    """
+    return 0 if group["debug"] else int(group["startup_timeout"])
 
 
-def all_processes(application: Application) -> int | None:
-    """The daemon processes of all groups; None when mod_wsgi's default of one is used."""
-    if application["processes"] is None:
-        return None
-    return int(application["processes"]) + sum(int(group["processes"]) for group in active_groups(application))
+def _connecting(application: App, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """The daemon options, with the computed time for a request to reach a daemon process where the user sets none."""
+    timeout = sizes.get("connect_timeout")
+    if application["mode"] == EMBEDDED or application["debug"] or timeout is None:
+        return {}
+    return {OPTIONS: {"connect_timeout": timeout, **options_of(application)}}
 
 
-def replacement_seconds(application: Application) -> int:
-    """How long a daemon process that is replaced may go on with its requests (SIGUSR1: eviction-timeout)."""
-    evictions = [int(options_of(group).get("eviction_timeout") or 0) for group in process_groups(application)]
-    return max([int(application["graceful_timeout"]), *evictions])
+def modules(application: App) -> tuple[str, ...]:
+    """What makes httpd ask for a password where a script checks it."""
+    asks = any("auth_user_script" in location for _, location in locations_of(application))
+    return ("auth_basic", "authn_core", "authz_user") if asks else ()
 
 
-def root(application: Application) -> str:
+def root(application: App) -> str:
     """What comes before the paths that httpd hands to the daemon processes: the folder that they are locked into."""
     return str(options_of(application).get("chroot", "")).rstrip("/")
 
 
-def daemon_option(application: Application, key: str, otherwise: Any) -> Any:
-    """An option that the template places itself."""
-    return options_of(application).get(key, otherwise)
-
-
-def daemon_words(application: Application) -> list[str]:
-    """All other options, as words of WSGIDaemonProcess."""
-    return daemon_option_words(options_of(application), application["debug"])
-
-
-def pass_authorization(application: Application) -> str:
-    """On unless the user says otherwise: as a rule the application itself authenticates."""
-    return "On" if boolean(directives_of(application).get("pass_authorization", True)) else "Off"
-
-
-def additions(application: Application, process_group: str, launcher: str) -> dict[str, str]:
-    """What we add to directives: where the application runs, and the script that loads it."""
-    return {
-        "process-group": process_group,
-        "application-group": str(application["application_group"]),
-        "launcher": launcher,
-    }
-
-
-def alias_lines(application: Application, added: Mapping[str, str]) -> list[str]:
-    """Directives that come before the application's own path."""
-    values = directives_of(application)
-    return lines(at(VHOST)[ALIASES], values[ALIASES], "", added) if ALIASES in values else []
-
-
-def preload_lines(application: Application, launcher: str, added: Mapping[str, str]) -> list[str]:
+def preload_lines(application: App, launcher: str, added: Mapping[str, str]) -> list[str]:
     """What loads the application, and says where it runs, instead of the options of WSGIScriptAlias."""
     here, group = added["application-group"], added["process-group"]
     found = [
-        *_location(path_of(application), [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"]),
+        *_location(application["path"], [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"]),
         f"WSGIImportScript {quote(launcher)} process-group={group} application-group={here}",
     ]
     for other in active_groups(application):
@@ -365,55 +316,59 @@ def preload_lines(application: Application, launcher: str, added: Mapping[str, s
     return found
 
 
-def path_of(application: Application) -> str:
-    """The path of URLs below which the application is."""
-    return str(application.get("path", "/"))
-
-
-def vhost_lines(application: Application, code: str, added: Mapping[str, str]) -> list[str]:
+def vhost_lines(application: App, code: str, added: Mapping[str, str]) -> list[str]:
     """All other directives of the application, without those of its locations."""
     values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
-    path = path_of(application)
+    path = application["path"]
     if path == "/":
-        return directive_lines(VHOST, values, code, added)
+        return mod_wsgi.directive_lines(mod_wsgi.VHOST, values, code, added)
     # The vhost has other applications too. What it says of the header Authorization is not for this one.
-    whole = {key: value for key, value in values.items() if key not in at(LOCATION)}
-    own = {"pass_authorization": True, **{key: value for key, value in values.items() if key in at(LOCATION)}}
-    return [*directive_lines(VHOST, whole, code, added), *location_lines({**own, "path": path}, code, added)]
+    whole = {key: value for key, value in values.items() if key not in mod_wsgi.at(mod_wsgi.LOCATION)}
+    own = {
+        "pass_authorization": True,
+        **{key: value for key, value in values.items() if key in mod_wsgi.at(mod_wsgi.LOCATION)},
+    }
+    return [
+        *mod_wsgi.directive_lines(mod_wsgi.VHOST, whole, code, added),
+        *location_lines({**own, "path": path}, code, added),
+    ]
 
 
 def _location(path: str, inner: Sequence[str]) -> list[str]:
     return [f"<Location {quote(path, 'path')}>", *(f"    {line}" for line in inner), "</Location>"]
 
 
-def location_lines(location: Values, code: str, added: Mapping[str, str]) -> list[str]:
+def location_lines(location: mod_wsgi.Values, code: str, added: Mapping[str, str]) -> list[str]:
     """One location."""
-    inner = directive_lines(LOCATION, location, code, added)
+    inner = mod_wsgi.directive_lines(mod_wsgi.LOCATION, location, code, added)
     # The vhost's own is placed by the template; here nobody else writes it.
     if "pass_authorization" in location:
-        inner.append(f"WSGIPassAuthorization {'On' if boolean(location['pass_authorization']) else 'Off'}")
-    inner += authentication_lines(location)
+        inner.append(f"WSGIPassAuthorization {_on(location['pass_authorization'])}")
+    if "auth_user_script" in location:
+        inner += _authentication_lines(location)
     return _location(location["path"], inner)
 
 
-def logins(application: Application) -> list[dict[str, Any]]:
+def _on(value: bool) -> str:
+    return "On" if value else "Off"
+
+
+def logins(application: App) -> list[dict[str, Any]]:
     """Paths where a script checks passwords, and what is required there."""
     return [
         {"path": str(location["path"]), "require": [_required(location)]}
-        for location in locations_of(application)
+        for _, location in locations_of(application)
         if "auth_user_script" in location
     ]
 
 
-def _required(location: Values) -> str:
-    groups = given(location.get("auth_group_script")).get("groups")
+def _required(location: mod_wsgi.Values) -> str:
+    groups = mod_wsgi.given(location.get("auth_group_script")).get("groups")
     return " ".join(["wsgi-group", *(quote(group, "groups") for group in groups)]) if groups else "valid-user"
 
 
-def authentication_lines(location: Values) -> list[str]:
+def _authentication_lines(location: mod_wsgi.Values) -> list[str]:
     """What makes httpd ask for a password, where a script checks it."""
-    if "auth_user_script" not in location:
-        return []
     return [
         "AuthType Basic",
         f"AuthName {quote_realm(location['auth_user_script']['realm'], 'realm')}",
@@ -424,12 +379,7 @@ def authentication_lines(location: Values) -> list[str]:
     ]
 
 
-def alias_options(added: Mapping[str, str]) -> str:
-    """What follows the script in WSGIScriptAlias, where the application runs in one process group."""
-    return f" process-group={added['process-group']} application-group={added['application-group']}"
-
-
-def vhost_values(application: Application, code: str, process_group: str, launcher: str) -> dict[str, Any]:
+def vhost_values(application: App, code: str, process_group: str, launcher: str) -> dict[str, Any]:
     """What the template lays out: lines before the application's path, options of that, and all other lines.
 
     Those of its locations come after the logins of httpd, so that a location has the last word.
@@ -437,24 +387,32 @@ def vhost_values(application: Application, code: str, process_group: str, launch
     only where the alias names none, and in a chroot, where a path from outside means nothing (measured with mod_wsgi
     4.9.1 to 6.1.1 on Debian 12, 2026-11).
     """
-    outside = root(application)
-    added = additions(application, process_group, outside + launcher)
+    outside, group, values = root(application), application["application_group"], directives_of(application)
+    added = {"process-group": process_group, "application-group": group, "launcher": outside + launcher}
     apart = bool(outside or active_groups(application))
     return {
-        "aliases": alias_lines(application, added),
-        "alias_options": "" if apart else alias_options(added),
+        "aliases": mod_wsgi.lines(mod_wsgi.at(mod_wsgi.VHOST)[ALIASES], values[ALIASES], "", added)
+        if ALIASES in values
+        else [],
+        "alias_options": "" if apart else f" process-group={process_group} application-group={group}",
         "directives": [
             *(preload_lines(application, launcher, added) if apart else []),
             *vhost_lines(application, code, added),
         ],
-        "locations": [line for location in locations_of(application) for line in location_lines(location, code, added)],
+        "locations": [
+            line for _, location in locations_of(application) for line in location_lines(location, code, added)
+        ],
     }
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "process_groups": process_groups,
-    "daemon_option": daemon_option,
-    "daemon_words": daemon_words,
-    "pass_authorization": pass_authorization,
+    "daemon_option": lambda application, key, otherwise: options_of(application).get(key, otherwise),
+    # All other options, as words of WSGIDaemonProcess.
+    "daemon_words": lambda application: mod_wsgi.daemon_option_words(options_of(application), application["debug"]),
+    # On unless the user says otherwise: as a rule the application itself authenticates.
+    "pass_authorization": lambda application: _on(directives_of(application).get("pass_authorization", True)),
 }
-"""For the template of the vhost."""
+"""For the template of the vhost; the options that it places itself are asked for by name."""
+
+SUBJECT = Subject(check, normalise=normalise, modules=modules)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Problems, Subject
 
 OWNED = {
     "listen": "httpd_listen says where httpd listens",
@@ -124,3 +125,21 @@ def _keys(setting: directives.Setting) -> str:
 def _owned(number: int, name: str, key: str) -> list[str]:
     instead = OWNED.get(key.lower()) or _of_mod_wsgi().get(key.lower())
     return [f"line {number}: the role itself sets {name} ({instead}); remove the line"] if instead else []
+
+
+def lines(text: str) -> list[str]:
+    """Additional directives, line by line as the operator wrote them."""
+    found = text.rstrip("\n").split("\n") if text else []
+    return [line if line.endswith("\\") else line.rstrip() for line in found]
+
+
+def check(application: App) -> Problems:
+    """Directives for the end of the vhost."""
+    text = application["extra_config"]
+    for problem in problems(text):
+        yield "extra_config", problem
+    if any(0xD800 <= ord(character) < 0xE000 for character in text):
+        yield "extra_config", "it holds a lone surrogate, which UTF-8 cannot encode; remove it"
+
+
+SUBJECT = Subject(check, of_site=("extra_config",))

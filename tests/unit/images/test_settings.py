@@ -10,7 +10,8 @@ import pytest
 import yaml
 from ansible_collections.modwsgi.deploy.plugins.module_utils import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.settings import options
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon
 from support.scripts import ROOT, load_script
 
 settings: Any = load_script("images/mod-wsgi/runtime/settings.py")
@@ -25,9 +26,10 @@ def problems(**environment: str) -> list[str]:
 
 def test_the_defaults_are_those_of_hosts() -> None:
     values = settings.read({})
-    for name in (*apps.SECONDS, "mode", "callable", "max_body_size"):
-        assert values[f"WSGI_{name.upper()}"] == str(apps.DEFAULTS[name])
-    assert values["WSGI_STATIC_CACHE_SECONDS"] == str(apps.STATIC_DEFAULTS["cache_seconds"])
+    keys = options("wsgi_app")["wsgi_apps"]["options"]
+    for name in (*daemon.SECONDS, "mode", "callable", "max_body_size"):
+        assert values[f"WSGI_{name.upper()}"] == str(keys[name]["default"])
+    assert values["WSGI_STATIC_CACHE_SECONDS"] == str(keys["static"]["options"]["cache_seconds"]["default"])
     assert values["WSGI_PROCESSES"] == str(sizing.MIN_DAEMON_PROCESSES)
     assert values["WSGI_THREADS"] == str(sizing.DAEMON_THREADS)
     assert settings.read(values) == values, "a plain form is its own plain form"

@@ -163,6 +163,22 @@ class TestRefusals:
         assert machine.asked == []
 
     @pytest.mark.parametrize(
+        ("applications", "sentence"),
+        [
+            ([{"name": "shop"}], "missing required arguments"),
+            ([{"tls": "yes"}], "dict"),
+            (["shop"], "dict"),
+            (5, "dict"),
+        ],
+    )
+    def test_the_role_httpd_alone_refuses_a_list_that_it_cannot_read(
+        self, machine: Machine, variables: dict[str, Any], applications: Any, sentence: str
+    ) -> None:
+        with pytest.raises(PreflightError, match=sentence):
+            run(machine, {**variables, "wsgi_apps": applications}, "httpd")
+        assert machine.asked == []
+
+    @pytest.mark.parametrize(
         ("changes", "sentence"),
         [
             ({"httpd_reap_stuck_children": True}, "httpd_reap_stuck_children needs systemd"),

@@ -71,7 +71,7 @@ def test_it_is_named_by_what_decides_about_packages_and_module_alone(lab: Lab) -
     changed = furnished_image(lab, HOST, "6.1.1")
     assert len({*names, changed}) == 7
     (lab.repository / "roles/wsgi_app/templates/vhost.conf.j2").write_text("")
-    (lab.repository / "plugins/plugin_utils/site/vhost.py").write_text("")
+    (lab.repository / "plugins/plugin_utils/site/hosts.py").write_text("")
     assert furnished_image(lab, HOST, "6.1.1") == changed, "site.yml does the rest on every host"
 
 

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import extra_config
 from hypothesis import given
 from hypothesis import strategies as st
+from support.applications import App, refused
 
 GOOD = """\
 # A comment with ServerName in it
@@ -87,3 +88,21 @@ def test_no_text_gets_a_directive_of_ours_past_the_check(text: str) -> None:
         assert depth >= 0
     assert depth == 0
     assert not text.endswith("\\")
+
+
+@pytest.mark.parametrize(
+    ("directive", "key"),
+    [
+        ("WSGIHandlerScript", "wsgi_directives.handler_scripts"),
+        ("WSGIPassAuthorization", "wsgi_directives.pass_authorization"),
+        ("WSGIPythonOptimize", "mod_wsgi_directives.python_optimize"),
+        ("WSGITrustedProxies", "wsgi_apps[].trusted_proxies"),
+    ],
+)
+def test_directives_of_an_operator_leave_those_of_mod_wsgi_to_their_keys(directive: str, key: str) -> None:
+    (found,) = extra_config.problems(f"{directive} x")
+    assert f"the role itself sets {directive} ({key} sets it); remove the line" in found
+
+
+def test_a_vhost_has_only_what_is_in_order(shop: App) -> None:
+    refused(shop, {"extra_config": "ServerName x"}, "extra_config: line 1: the role itself sets ServerName")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What httpd serves itself: the key `static`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names, pages
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.hosts import hidden
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
+
+COMPRESSED = {
+    "css": "text/css", "csv": "text/csv", "geojson": "application/geo+json", "html": "text/html",
+    "ico": "image/vnd.microsoft.icon", "js": "text/javascript", "json": "application/json", "map": "application/json",
+    "mjs": "text/javascript", "otf": "font/otf", "svg": "image/svg+xml", "ttf": "font/ttf", "txt": "text/plain",
+    "wasm": "application/wasm", "webmanifest": "application/manifest+json", "xml": "application/xml",
+}  # fmt: skip
+"""Kinds of files that are worth compressing, by the ending of the name. httpd would take `x.css.gz` for an archive."""
+
+ENCODINGS = {"br": "br", "gz": "gzip"}
+"""Endings of precompressed files and the names of their encodings, the better one first."""
+
+
+def check(application: App) -> Problems:
+    """URLs below which there are files, and the folders of these."""
+    seen: set[str] = set()
+    for key, static in names.entries(application, "static"):
+        url = static["url"]
+        if not names.URL_PATH.fullmatch(url):
+            yield f"{key}.url", f"{url!r} is not a URL path; begin with / and use neither blanks nor ? and #"
+        elif not url.strip("/"):
+            yield f"{key}.url", "'/' would hide the whole application; choose a path below it, e.g. /static/"
+        if url.rstrip("/") in seen:
+            yield f"{key}.url", f"{url!r} is there twice; remove one"
+        seen.add(url.rstrip("/"))
+        yield from _check_directory(f"{key}.directory", static["directory"])
+        if static["precompressed"]:
+            yield from _check_precompressed(key, url, static["directory"])
+        if static["cache_seconds"] < 0:
+            yield f"{key}.cache_seconds", f"{static['cache_seconds']} is negative; use 0 or more"
+
+
+def _check_directory(key: str, directory: str) -> Problems:
+    if os.path.normpath(directory) in (".", "/"):
+        yield key, f"{directory!r} would publish everything; name the folder of static files"
+    elif directory.startswith("/") and ".." in directory.split("/"):
+        yield key, f"{directory!r} holds '..'; write the path without it"
+    if names.FOLDER_WILDCARD.search(directory):
+        yield key, f"{directory!r} is a pattern for httpd; use none of * ? [ ]"
+
+
+def _check_precompressed(key: str, url: str, directory: str) -> Problems:
+    """Both become a part of rules of mod_rewrite, which has characters of its own."""
+    if not names.PLAIN_PATH.fullmatch(url):
+        yield (
+            f"{key}.url",
+            f"{url!r} cannot be precompressed; use only letters, digits and _ - . ~ between slashes, or leave that out",
+        )
+    if re.search(r"[$%]", directory):
+        yield f"{key}.directory", f"{directory!r} cannot be precompressed; use neither $ nor %, or leave that out"
+
+
+def _taken(application: App) -> Iterator[tuple[str, str]]:
+    return ((f"{key}.url", _url(static["url"])) for key, static in names.entries(application, "static"))
+
+
+def _url(url: str) -> str:
+    return "/" + url.strip("/")
+
+
+def normalise(application: App, place: Place) -> dict[str, Any]:
+    """The absolute paths of the folders."""
+    current = place.paths["current"]
+    return {
+        "static": [
+            {
+                **static,
+                "url": _url(static["url"]),
+                "directory": os.path.normpath(os.path.join(current, static["directory"])),
+            }
+            for static in application["static"]
+        ]
+    }
+
+
+def modules(application: App) -> list[str]:
+    """Rules choose a precompressed file."""
+    return ["rewrite"] if any(static["precompressed"] for static in application["static"]) else []
+
+
+def values(vhost: Vhost) -> dict[str, Any]:
+    """The folders, and what is compressed in them."""
+    by_type: dict[str, list[str]] = {}
+    for ending, kind in COMPRESSED.items():
+        by_type.setdefault(kind, []).append(ending)
+    published = (
+        member["paths"]["code"]
+        for member in vhost.members
+        if member["application"]["static"] or pages.are_shown(member["application"], vhost.site)
+    )
+    return {
+        "statics": [static for application in vhost.applications for static in application["static"]],
+        "published_code": list(dict.fromkeys(published)),
+        "encodings": ENCODINGS,
+        "compressed": sorted(COMPRESSED),
+        "compressed_types": by_type,
+    }
+
+
+SUBJECT = Subject(
+    check, lambda applications, _: hidden(applications, _taken), normalise=normalise, modules=modules, values=values
+)

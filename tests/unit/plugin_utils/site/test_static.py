@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What httpd serves itself."""
+
+from __future__ import annotations
+
+import pytest
+from support.applications import App, complete, problems, refused
+
+CASES: list[tuple[App, str]] = [
+    ({"static": [{"url": "static", "directory": "assets"}]}, "static[0].url: is not a URL path"),
+    ({"static": [{"url": '/a"b', "directory": "assets"}]}, "static[0].url: is not a URL path"),
+    ({"static": [{"url": "/", "directory": "assets"}]}, "static[0].url: would hide the whole application"),
+    ({"static": [{"url": "/a", "directory": "."}]}, "static[0].directory: would publish everything"),
+    ({"static": [{"url": "/a", "directory": "../x"}]}, "static[0].directory: leads out of the source"),
+    ({"static": [{"url": "/a", "directory": "/srv/../etc"}]}, "static[0].directory: holds '..'"),
+    ({"static": [{"url": "/a", "directory": "/srv/*"}]}, "static[0].directory: is a pattern for httpd"),
+    ({"static": [{"url": "/a", "directory": "/srv/[a-z]"}]}, "static[0].directory: is a pattern for httpd"),
+    (
+        {"static": [{"url": "/(a|b)", "directory": "assets", "precompressed": True}]},
+        "static[0].url: cannot be precompressed",
+    ),
+    (
+        {"static": [{"url": "/%{HTTP_HOST}", "directory": "assets", "precompressed": True}]},
+        "static[0].url: cannot be precompressed",
+    ),
+    (
+        {"static": [{"url": "/a", "directory": "/srv/%{HTTP_HOST}", "precompressed": True}]},
+        "static[0].directory: cannot be precompressed",
+    ),
+    ({"static": [{"url": "/a", "directory": "nope"}]}, "static[0].directory: 'nope' is not in the source"),
+    ({"static": [{"url": "/a", "directory": "as\x00sets"}]}, "static[0].directory: holds a newline, a NUL"),
+    (
+        {"static": [{"url": "/a", "directory": "assets"}, {"url": "/a/", "directory": "assets"}]},
+        "static[1].url: is there twice",
+    ),
+    ({"static": [{"url": "/a", "directory": "assets", "cache_seconds": -1}]}, "static[0].cache_seconds: is negative"),
+]
+
+
+@pytest.mark.parametrize(("change", "start"), CASES)
+def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
+    refused(shop, change, start)
+
+
+def test_the_complete_form(shop: App) -> None:
+    (found,) = complete({**shop, "static": [{"url": "/static/", "directory": "assets/"}]})
+    assert found["static"] == [
+        {
+            "url": "/static",
+            "directory": "/srv/wsgi/shop/current/assets",
+            "cache_seconds": 3600,
+            "precompressed": False,
+            "immutable": False,
+        }
+    ]
+
+
+def test_files_do_not_hide_another_application(shop: App, blog: App) -> None:
+    (sentence,) = problems({**shop, "static": [{"url": "/blog", "directory": "static"}]}, blog)
+    assert "'shop', key static[0].url: /blog would hide the application 'blog'" in sentence
