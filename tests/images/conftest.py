@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of mod-wsgi:6.1.1-python3.11 and its slim form, which `make images` builds, or of those of MODWSGI_IMAGE."""
+"""Tests of the first image of images/versions.json and its slim form, or of those of MODWSGI_IMAGE."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parents[level]) for level in (1, 2)]
 
 from support.breadth import pytest_collection_modifyitems, pytest_terminal_summary, wider  # noqa: E402, F401 - hooks
-from support.containers import Containers, Shared, docker  # noqa: E402 - the folder of tests is not importable before
+from support.containers import BASE, Containers, Shared, docker  # noqa: E402 - not importable before
 
-from tools.laboratory.wsgi_images import versions  # noqa: E402 - nor is this
+from tools.laboratory.wsgi_images import versions  # noqa: E402
 
-BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 FORMS = {"default": BASE, "slim": f"{BASE}-slim"}
 OTHERS = pytest.mark.breadth("images for other Pythons, made by the same recipe")
 #: All images of images/versions.json, or only the named one, in both forms.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
 import re
 import subprocess
@@ -17,9 +16,8 @@ from typing import Any, NamedTuple
 import pytest
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
-from support.containers import docker
+from support.containers import BASE, docker
 
-BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 SLIM = f"{BASE}-slim"
 SBOM = "/usr/local/share/sbom/mod-wsgi.spdx.json"
 

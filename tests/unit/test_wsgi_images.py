@@ -159,6 +159,36 @@ def test_every_stage_has_a_name_by_which_it_is_removed(
     assert "image rm sha256:0" in docker.read_text(encoding="utf-8").splitlines()
 
 
+def test_all_names_are_pushed_the_short_ones_last(docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = IMAGES[0].names[0]
+    monkeypatch.setattr(images, "exists", lambda name: name == built)
+    digest = "sha256:" + "a" * 64
+    script = docker.parent / "programs/docker"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {docker}\necho "digest: {digest} size: 1"\n', encoding="utf-8")
+    names = [f"{IMAGES[0].builder}", IMAGES[0].slim_names[0], built, *IMAGES[0].slim_names[1:], *IMAGES[0].names[1:]]
+    remotes = [f"registry.example.com/team/{name}" for name in names]
+    pushed = wsgi_images.push(IMAGES, "registry.example.com/team/", all_of_them=False)
+    assert list(pushed) == [f"{remote}@{digest}" for remote in remotes]
+    calls = docker.read_text(encoding="utf-8").splitlines()
+    assert calls == [
+        line
+        for name, remote in zip(names, remotes, strict=True)
+        for line in (f"tag {name} {remote}", f"push {remote}", f"image rm --no-prune {remote}")
+    ], "and no name is left behind"
+
+
+def test_what_cannot_be_pushed_is_refused(docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "exists", lambda _name: False)
+    for registry in ("", "team", "team/shop"):
+        with pytest.raises(LabError, match=f"^REGISTRY={registry} does not begin with a host"):
+            list(wsgi_images.push(IMAGES, registry, all_of_them=False))
+    with pytest.raises(LabError, match=r"^No image of images/versions\.json is built"):
+        list(wsgi_images.push(IMAGES, "localhost/team", all_of_them=False))
+    (docker.parent / "programs/docker").write_text("#!/bin/sh\necho no such image >&2\nexit 1\n", encoding="utf-8")
+    with pytest.raises(LabError, match=r"`docker tag mod-wsgi:.*-build` failed: no such image"):
+        list(wsgi_images.push(IMAGES, "127.0.0.1:5000", all_of_them=True))
+
+
 def test_what_is_in_an_image_is_said_beside_it(tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILS", "none")
     lab = Lab(tmp_path)

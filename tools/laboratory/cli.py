@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.laboratory import engine, environment, furnished, hosts, images, machine, publishing, wsgi_images
+from tools.laboratory import engine, environment, furnished, hosts, images, machine, wsgi_images
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
@@ -58,9 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_interpreter(image)
     image.add_argument(
         "--mod-wsgi",
-        default="",
-        metavar="VERSION",
-        help="print on a second line that of one with httpd and this module for the suite's Python, made by the roles",
+        action=argparse.BooleanOptionalAction,
+        help="print on a second line that of one with httpd and the newest module for its Python, made by the roles",
     )
     image.set_defaults(command=_image)
 
@@ -151,7 +150,8 @@ def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
         host = images.ensure(lab, console, suite, options.interpreter)
         print(host)
         if options.mod_wsgi:
-            print(furnished.ensure(lab, console, suite, host, options.mod_wsgi))
+            newest = wsgi_images.versions(lab.repository)[0].module
+            print(furnished.ensure(lab, console, suite, host, newest))
 
 
 def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:
@@ -180,14 +180,12 @@ def _image_context(lab: Lab, console: Console, options: argparse.Namespace) -> N
 
 
 def _push(lab: Lab, console: Console, options: argparse.Namespace) -> None:
-    where = publishing.destination(options.registry)
     wanted = wsgi_images.chosen(wsgi_images.versions(lab.repository), options.python, options.mod_wsgi)
     with lab.locked("images"):
         with lab.locked():
             engine.ensure(lab, console)
-        found = publishing.built(console, wanted, all_of_them=bool(options.python or options.mod_wsgi))
-        for pushed in publishing.push(console, found, where):
-            print(pushed, flush=True)
+        for name in wsgi_images.push(wanted, options.registry, all_of_them=bool(options.python or options.mod_wsgi)):
+            print(name, flush=True)
 
 
 def _create_host(lab: Lab, console: Console, options: argparse.Namespace) -> None:
