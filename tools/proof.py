@@ -29,7 +29,7 @@ TEST, TEST_ALL = COMMANDS = ("test", "test-all")
 #: Files of tests that cost hosts or images, so that each has to prove something.
 COSTLY = ("molecule/*/**/tests/test_*.py", "tests/images/test_*.py")
 #: All that `make test` runs.
-PLACES = (*COSTLY, "tests/unit/test_*.py", "examples/*/tests/test_*.py")
+PLACES = (*COSTLY, "tests/unit/**/test_*.py", "examples/*/tests/test_*.py")
 #: tests/support/breadth.py: the marker, also the folder of further hosts, and the function that marks parameters.
 BREADTH, WIDER = "breadth", "wider"
 
@@ -75,6 +75,12 @@ class Source:
     def tests(self) -> dict[str, Test]:
         """The tests by their names, `Class::test` for those of a class."""
         return dict(_tests_in(self.tree.body, ()))
+
+    @cached_property
+    def support(self) -> list[str]:
+        """The modules of tests/support that it takes names from."""
+        found = [node.module or "" for node in self.tree.body if isinstance(node, ast.ImportFrom)]
+        return [module for module in found if module.startswith("support.")]
 
     @cached_property
     def texts(self) -> list[str]:
@@ -323,7 +329,7 @@ class Check:
                 yield from self._resolved(near, parameters)
 
     def _resolved(self, source: Source, expression: ast.expr) -> Iterator[ast.expr]:
-        """An expression, and what the names in it stand for, here or in a conftest.py."""
+        """An expression, and what the names in it stand for, here or in a file around."""
         waiting = [expression]
         seen: set[str] = set()
         while waiting:
@@ -334,9 +340,11 @@ class Check:
                 waiting += [near.values[name] for near in self._around(source) if name in near.values][:1]
 
     def _around(self, source: Source) -> list[Source]:
-        """The file, and the conftest.py beside it and above it."""
+        """The file, the conftest.py beside it and above it, and what of the support they import."""
         folders = (source.path.parent, source.path.parent.parent)
-        return [source, *(near for folder in folders if (near := self.source(folder / "conftest.py")))]
+        near = [source, *(found for folder in folders if (found := self.source(folder / "conftest.py")))]
+        support = (self.root / f"tests/{name.replace('.', '/')}.py" for each in near for name in each.support)
+        return [*near, *(found for path in support if (found := self.source(path)))]
 
     def source(self, path: Path) -> Source | None:
         """A file of Python; None when it is not there."""

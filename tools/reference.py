@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make what derives from the directives of mod_wsgi: argument specifications, docs/reference.md, docs/migrating.md.
 
-The source is plugins/module_utils/mod_wsgi_directives.yml. `--check` prints one line for each file that is not what it
+The source is plugins/plugin_utils/mod_wsgi/directives.yml. `--check` prints one line for each file that is not what it
 says; `--write` makes them. Then `tools/specification.py --write` takes the argument specifications over.
 """
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 sys.path.insert(0, str(ROOT))
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (  # noqa: E402
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import (  # noqa: E402
     DAEMON_OPTIONS,
     DIRECTIVES,
     INTERPRETER,
@@ -44,7 +44,7 @@ SPECIFICATIONS = {
     "wsgi_app": Path("roles/wsgi_app/meta/argument_specs.yml"),
 }
 REFRESH = "run tools/reference.py --write"
-SOURCE = "plugins/module_utils/mod_wsgi_directives.yml"
+SOURCE = "plugins/plugin_utils/mod_wsgi/directives.yml"
 BEGIN = "From {source} (tools/reference.py --write): {part}, begin."
 END = "From {source}: end."
 

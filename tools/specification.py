@@ -22,7 +22,7 @@ from yaml import YAMLError
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.specification import (  # noqa: E402
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.specification import (  # noqa: E402
     COLLECTION,
     RoleSpecification,
     SpecificationError,

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions as distribution_table  # noqa: E402
-from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_versions as table  # noqa: E402
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi import versions as table  # noqa: E402
 
 DOCUMENT = Path("docs/versions.md")
 IMAGES = Path("images/versions.json")

@@ -3,14 +3,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-
-from support.fixtures import fixture_machine  # noqa: F401 - used by name
 from support.managed_host import ManagedHost
 from support.site import Site
 

@@ -3,17 +3,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "collections")]
-
-from support.fixtures import fixture_machine  # noqa: E402, F401 - used by name
-from support.managed_host import ManagedHost  # noqa: E402
-from support.site import Site  # noqa: E402
+from support.managed_host import ManagedHost
+from support.site import Site
 
 
 @pytest.fixture(name="shop", scope="module")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_container import ContainerError, Request, build
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_wheel_cache import (
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.container import ContainerError, Request, build
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.wheel_cache import (
     Planned,
     WheelError,
     arriving,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError, interpreter_answer
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError, interpreter_answer
 
 MODULE = "modwsgi.deploy.mod_wsgi_interpreter"
 

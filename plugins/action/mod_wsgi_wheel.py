@@ -8,8 +8,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError, built_wheel
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_wheel_cache import (
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError, built_wheel
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.wheel_cache import (
     LARGEST_WHEEL,
     Planned,
     WheelError,

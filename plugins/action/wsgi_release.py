@@ -9,13 +9,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError, names_among
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_source import (
-    Entry,
-    SourceError,
-    examine_all,
-    pack,
-)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import Entry, SourceError, examine_all, pack
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError, names_among
 
 MODULE = "modwsgi.deploy.wsgi_release"
 

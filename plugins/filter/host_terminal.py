@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import host_terminal
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_terminal
 
 
 def terminal_command(command: str, host: str, variables: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_instance, httpd_quoting
+from ansible_collections.modwsgi.deploy.plugins.module_utils import instance as httpd_instance
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import quoting
 
 
 def instance(name: str) -> dict[str, str]:
@@ -21,8 +22,8 @@ def instance(name: str) -> dict[str, str]:
 def quote(value: object, key: str = "") -> str:
     """One argument of an httpd directive."""
     try:
-        return httpd_quoting.quote(value, key)
-    except httpd_quoting.QuotingError as error:
+        return quoting.quote(value, key)
+    except quoting.QuotingError as error:
         raise AnsibleFilterError(str(error)) from error
 
 

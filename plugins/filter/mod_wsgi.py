@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_plan
-from ansible_collections.modwsgi.deploy.plugins.module_utils.host_answers import AnswerError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import QuotingError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan
 
 
 def _plans(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -21,13 +21,13 @@ def _plans(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Mappi
 def mod_wsgi_orderer(wheel: str, hosts: Iterable[str], hostvars: Mapping[str, Any]) -> str:
     """The host for whose sake a wheel is built."""
     plans = _plans(hosts, hostvars)
-    return mod_wsgi_plan.orderer(wheel, plans, plans)
+    return plan.orderer(wheel, plans, plans)
 
 
 def mod_wsgi_verification_problem(host: str, hosts: Iterable[str], hostvars: Mapping[str, Any]) -> str:
     """Why the wheel of a host cannot be built a second time; "" when it can, or need not."""
     plans = _plans(hosts, hostvars)
-    return mod_wsgi_plan.verification_problem(host, plans, plans)
+    return plan.verification_problem(host, plans, plans)
 
 
 def mod_wsgi_build_host_problem(
@@ -35,7 +35,7 @@ def mod_wsgi_build_host_problem(
 ) -> str:
     """Why the host that mod_wsgi_build_on names cannot build for the one that was inspected; "" when it can."""
     try:
-        return mod_wsgi_plan.build_host_problem(settings, inspection, builder)
+        return plan.build_host_problem(settings, inspection, builder)
     except AnswerError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -43,7 +43,7 @@ def mod_wsgi_build_host_problem(
 def mod_wsgi_cached_wheel(path: str) -> str:
     """SHA-256 of a verified wheel on the control node, "" when it is not there."""
     try:
-        return mod_wsgi_plan.cached_wheel(path)
+        return plan.cached_wheel(path)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -53,7 +53,7 @@ def mod_wsgi_files(
     instance: Mapping[str, str],
     destroy_interpreter: bool = True,
     directives: Mapping[str, Any] | None = None,
-    reload_drain_timeout: float = mod_wsgi_plan.DEFAULT_RELOAD_DRAIN,
+    reload_drain_timeout: float = plan.DEFAULT_RELOAD_DRAIN,
     beside_others: bool = False,
 ) -> list[dict[str, Any]]:
     """The files for the configuration transaction.
@@ -61,9 +61,7 @@ def mod_wsgi_files(
     Raises AnsibleFilterError when a value cannot stand in httpd's configuration.
     """
     try:
-        return mod_wsgi_plan.files(
-            installation, instance, destroy_interpreter, directives, reload_drain_timeout, beside_others
-        )
+        return plan.files(installation, instance, destroy_interpreter, directives, reload_drain_timeout, beside_others)
     except QuotingError as error:
         raise AnsibleFilterError(str(error)) from error
 

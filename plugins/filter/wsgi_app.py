@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_apps, wsgi_files
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
 
 
 def credentials(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, str]]]:
     """What gives builds access, by the application's name: for the option ``credentials`` of modules."""
-    return wsgi_apps.credentials(value)
+    return apps.credentials(value)
 
 
 def files(

@@ -16,15 +16,18 @@ from types import ModuleType
 from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_logs, wsgi_directives, wsgi_vhost
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import Reference
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_sizing import DAEMON_LISTEN_BACKLOG
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_files import MODULE_UTILS, File, role_file, templates
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_layout import DEBUG_CONFIGURATION
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_site import site_values
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import DEBUG_CONFIGURATION
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import Reference
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import DAEMON_LISTEN_BACKLOG
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import COLLECTION, role_file
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import vhost as wsgi_vhost
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import DAEMON, DEFAULTS, EMBEDDED, SECONDS
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import ROLE, File, templates
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.render import site_values
 
-SETTINGS = MODULE_UTILS.parents[1] / "images" / "mod-wsgi" / "runtime" / "settings.py"
+SETTINGS = COLLECTION / "images" / "mod-wsgi" / "runtime" / "settings.py"
 LIBRARY = "/usr/local/lib/modwsgi-image"
 """Where the image has the files of images/mod-wsgi/runtime."""
 NAME = "app"
@@ -96,7 +99,7 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
         "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
         "launcher_directory": LIBRARY,
         "launcher_file": "application.py",
-        "wsgi": wsgi_directives.vhost_values(
+        "wsgi": daemon.vhost_values(
             application(mode), str(home), NAME if mode == DAEMON else "%{GLOBAL}", f"{LIBRARY}/application.py"
         ),
     }
@@ -120,7 +123,7 @@ def files(installation: Mapping[str, Any]) -> list[File]:
     environment = templates()
     server = {
         "error_log": Reference("MODWSGI_ERROR_LOG"),
-        "json_error_format": httpd_logs.line_format({"format": httpd_logs.JSON}, "error"),
+        "json_error_format": logs.line_format({"format": logs.JSON}, "error"),
         "defaults": defaults(),
         "configuration": settings().CONFIGURATION,
     }
@@ -137,9 +140,9 @@ def files(installation: Mapping[str, Any]) -> list[File]:
         {"path": f"conf-enabled/zzz-{image}", "link": f"../conf-available/{image}"},
         {"path": f"sites-available/{site}", "content": both},
         {"path": f"sites-enabled/{site}", "link": f"../sites-available/{site}"},
-        {"path": f"{LIBRARY}/loading.py", "content": role_file("loading.py")},
-        {"path": f"{LIBRARY}/{LOG_WRITER}", "content": httpd_logs.writer(), "mode": "0755"},
-        {"path": f"{LIBRARY}/{os.path.basename(DEBUG_CONFIGURATION)}", "content": role_file("debug.conf")},
+        {"path": f"{LIBRARY}/loading.py", "content": role_file(ROLE, "loading.py")},
+        {"path": f"{LIBRARY}/{LOG_WRITER}", "content": logs.writer(), "mode": "0755"},
+        {"path": f"{LIBRARY}/{os.path.basename(DEBUG_CONFIGURATION)}", "content": role_file(ROLE, "debug.conf")},
         {"path": f"{LIBRARY}/image.json", "content": json.dumps(description(installation), indent=2) + "\n"},
     ]
 

@@ -59,14 +59,14 @@ certificates:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_certificate_files import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import (
     ENTRY_OPTIONS,
     CertificateError,
     run,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
 def main() -> None:

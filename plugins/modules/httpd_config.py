@@ -97,13 +97,11 @@ changes:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_config import FILE_OPTIONS, failure, run
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
-    TransactionError,
-)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import FILE_OPTIONS, failure, run
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
 def main() -> None:

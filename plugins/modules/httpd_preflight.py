@@ -104,7 +104,7 @@ host:
     - The host.
     - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
       C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
-      C(plugins/module_utils/httpd_foreign.py) explains.
+      C(plugins/module_utils/httpd/foreign.py) explains.
   returned: success
   type: dict
   sample:
@@ -133,15 +133,16 @@ mod_wsgi:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_foreign, httpd_hosts
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_listeners import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import preflight
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import (
     ListenerError,
     check_private_port,
     listeners,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_inspection import QUESTIONS, examine_host
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_interpreter import InterpreterError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.inspection import QUESTIONS, examine_host
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.interpreter import InterpreterError
 
 
 def inspection(questions: dict[str, Any] | None, host: str) -> dict[str, Any]:
@@ -180,15 +181,15 @@ def main() -> None:
         check_private_port(parameters["private_port"], is_host=bool(described["unit"]))
         keeps = parameters["foreign_sites"] == httpd_foreign.KEEP
         foreign = httpd_foreign.find(described, parameters["replaced"]) if keeps else {}
-        host = {**httpd_hosts.describe(parameters["host"]), "foreign": foreign}
-        httpd_hosts.refuse_taken_ports(described, wanted, parameters["host"])
+        host = {**preflight.describe(parameters["host"]), "foreign": foreign}
+        preflight.refuse_taken_ports(described, wanted, parameters["host"])
         found = inspection(parameters["mod_wsgi"], parameters["host"])
-    except (httpd_hosts.HostError, ListenerError, UnknownInstanceError, OSError) as error:
+    except (preflight.HostError, ListenerError, UnknownInstanceError, OSError) as error:
         module.fail_json(msg=str(error))
-    warning = httpd_hosts.unprivileged_port_warning(parameters["private_port"], parameters["host"])
+    warning = preflight.unprivileged_port_warning(parameters["private_port"], parameters["host"])
     if warning and described["unit"]:
         module.warn(warning)
-    missing = httpd_hosts.missing_packages(parameters["packages"])
+    missing = preflight.missing_packages(parameters["packages"])
     module.exit_json(changed=False, host=host, missing_packages=missing, **found)
 
 

@@ -83,15 +83,15 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import httpd_foreign_answers, httpd_return
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers, transaction
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
 def after_return(before: list[dict[str, Any]]) -> list[str]:
     """Whether the sites of others are as they were, in words; nothing where there are none."""
-    problems = httpd_foreign_answers.worse(before)
+    problems = foreign_answers.worse(before)
     return problems or (["The sites of others answer as before."] if before else [])
 
 
@@ -109,19 +109,19 @@ def main() -> None:
     done: list[str] = []
     try:
         described = instance(module.params["instance"])
-        journal = httpd_return.journal_of(described)
+        journal = transaction.journal_of(described)
         changed = journal.open
         if changed and not module.check_mode:
             if module.params["state"] == "committed":
-                httpd_return.commit(described, module.params["site"])
+                transaction.commit(described, module.params["site"])
             else:
                 with locked(described["state_directory"]):
-                    before = httpd_return.answers_before(journal)
-                    done = httpd_return.roll_back(described) + after_return(before)
-    except (ControlError, JournalError, UnknownInstanceError, httpd_foreign_answers.WorseAnswerError) as error:
+                    before = transaction.answers_before(journal)
+                    done = transaction.roll_back(described) + after_return(before)
+    except (ControlError, JournalError, UnknownInstanceError, foreign_answers.WorseAnswerError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=httpd_return.failure(error))
+        module.fail_json(msg=transaction.failure(error))
     module.exit_json(changed=changed, done=done, site=journal.proven())
 
 

@@ -57,7 +57,7 @@ installation:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_installation import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import (
     InstallationError,
     install_wheel,
     read_record,

@@ -88,8 +88,8 @@ build_tools_recorded:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_inspection import QUESTIONS, examine_host
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_interpreter import InterpreterError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.inspection import QUESTIONS, examine_host
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.interpreter import InterpreterError
 
 
 def main() -> None:

@@ -124,7 +124,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_build import BuildError, build_wheel, kept_wheel
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.build import BuildError, build_wheel, kept_wheel
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ changes:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ killed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_activation import Activation, ActivationError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
 
 
 def main() -> None:

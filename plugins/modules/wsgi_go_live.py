@@ -141,9 +141,9 @@ removed:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_config import FILE_OPTIONS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_go_live import GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import FILE_OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
 def main() -> None:

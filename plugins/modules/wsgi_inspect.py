@@ -85,40 +85,36 @@ import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils import (
-    httpd_certificate_files,
-    httpd_log_files,
-    httpd_return,
-    wsgi_locales,
-    wsgi_pages,
-)
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_certificate_files import CertificateError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_journal import JournalError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_transaction import (
-    Transaction,
-    TransactionError,
-    decode_sets,
-)
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_accounts import AccountError, Accounts
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import OPTIONS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import locales, maintenance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     COMMAND_PARTS,
     decode_environments,
     differing,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_releases import ReleaseError, release_of
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_switching import Switch
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import VenvError, virtual_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.release import ReleaseError, release_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switch
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import VenvError, virtual_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certificates as httpd_certificate_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import log_files, transaction
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import CertificateError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
+    Transaction,
+    TransactionError,
+    decode_sets,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
 def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
     """What the module returns. Raises the errors of what it looks at."""
-    sets, _ = httpd_log_files.separate(decode_sets(parameters["configuration"]))
+    sets, _ = log_files.separate(decode_sets(parameters["configuration"]))
     Transaction(described, sets, predict=True)  # refuses what can be refused
     applications = parameters["applications"]
     environments = decode_environments(parameters["environments"])
-    missing = list(wsgi_locales.problems(applications, environments))
+    missing = list(locales.problems(applications, environments))
     if missing:
         raise ValueError(" ".join(missing))
     accounts = Accounts(check_mode=True)
@@ -132,12 +128,12 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "accounts": bool(accounts.changes),
         "releases": any(release["changed"] for release in releases.values()),
         "venvs": any(venv["changed"] for venv in venvs.values()),
-        "maintenance": any(wsgi_pages.is_due(application, releases) for application in applications),
+        "maintenance": any(maintenance.is_due(application, releases) for application in applications),
         "preparation": any(differing(switch.deployment, switch.record, COMMAND_PARTS) for switch in switches),
         "certificates": len(certificates) < len(parameters["certificates"]),
         "switch": any(switch.changes() or switch.record.get("stale_processes") for switch in switches),
     }
-    journal = httpd_return.journal_of(described)
+    journal = transaction.journal_of(described)
     unproven = journal.open or journal.interrupted
     return {
         # What is there may be undone before the next step.

@@ -48,7 +48,7 @@ shown:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_pages import PageError, switch_all
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError, switch_all
 
 
 def main() -> None:

@@ -55,15 +55,15 @@ commands:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_bytecode import Bytecode
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_deployment import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.bytecode import Bytecode
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare import PreparationError, prepare
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     COMMAND_PARTS,
     decode_environments,
     differing,
     read_record,
     wanted,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_preparation import PreparationError, prepare
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ awaited_certificates:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_proof import Proof
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 
 
 def main() -> None:

@@ -57,9 +57,9 @@ missing:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_atexit import SearchError, search, warning
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import OPTIONS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_releases import ReleaseError, release_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.atexit import SearchError, search, warning
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.release import ReleaseError, release_of
 
 
 def warn_of_atexit(module: AnsibleModule, application: dict, release: str) -> None:

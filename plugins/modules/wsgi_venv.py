@@ -55,8 +55,8 @@ venvs:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_builder import OPTIONS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_venvs import VenvError, virtual_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import VenvError, virtual_environments
 
 
 def main() -> None:

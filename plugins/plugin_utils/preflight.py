@@ -14,20 +14,16 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import (
-    host_answers,
-    httpd_foreign,
-    httpd_sizing,
-    mod_wsgi_plan,
-    wsgi_apps,
-    wsgi_certificates,
-    wsgi_directives,
-    wsgi_files,
-    wsgi_source,
-    wsgi_vhost,
-)
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils import httpd_base, settings
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd_base import Base
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers, settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import base as httpd_base
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import role_file
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon, files, vhost
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import certificates as wsgi_certificates
 
 HTTPD, MOD_WSGI, WSGI_APP = ROLES = ("httpd", "mod_wsgi", "wsgi_app")
 
@@ -104,7 +100,7 @@ class Preflight:
             self._refuse([sentence for role in self.roles for sentence in self._problems_of_variables(role)])
             for role in self.roles:
                 {HTTPD: self._httpd, MOD_WSGI: self._mod_wsgi, WSGI_APP: self._wsgi_app}[role]()
-        except (ValueError, wsgi_source.SourceError) as error:
+        except (ValueError, source.SourceError) as error:
             raise PreflightError(str(error)) from error
         covered = {*self.result.get("roles", ()), *self.roles}
         return {**self.result, "roles": [role for role in ROLES if role in covered]}
@@ -142,7 +138,7 @@ class Preflight:
         checked = self._wsgi_app_settings
         return [
             *unknown,
-            *wsgi_apps.problems(self._applications, listen, checked["wsgi_environment"]),
+            *apps.problems(self._applications, listen, checked["wsgi_environment"]),
             *(
                 f"{name} is less than {least}, {advice}"
                 for name, (least, advice) in LEAST.items()
@@ -287,10 +283,10 @@ class Preflight:
         self._refuse(self._problems_of_module(base))
         applications = self._complete_applications(base)
         certificates = wsgi_certificates.wanted(applications, base.instance["state_directory"])
-        launcher = wsgi_files.launcher_text() + wsgi_files.role_file("loading.py")
+        launcher = files.launcher_text() + role_file("wsgi_app", "loading.py")
         digest = hashlib.sha256(launcher.encode()).hexdigest()
         checked = self._wsgi_app_settings
-        with_digests, _ = wsgi_source.examine_all(applications)
+        with_digests, _ = source.examine_all(applications)
         answer = self.ask(
             "wsgi_inspect",
             {
@@ -300,7 +296,7 @@ class Preflight:
                 "interpreter": self.result["mod_wsgi_interpreter"],
                 "launcher": digest,
                 "configuration": {HTTPD: self.result["httpd_files"], MOD_WSGI: self.result["mod_wsgi_files"]},
-                "credentials": encoded(wsgi_apps.credentials(self._applications)),
+                "credentials": encoded(apps.credentials(self._applications)),
                 "build_timeout": checked["wsgi_app_build_timeout"],
                 "build_size": checked["wsgi_app_build_size"],
                 "instance": base.instance["name"],
@@ -313,15 +309,13 @@ class Preflight:
             "wsgi_app_launcher": digest,
             "wsgi_app_inspection": host_answers.inspection_answer(answer, STEPS, names, self.host),
         }
-        notes = [*self.result["notes"], *wsgi_apps.notes(self._applications)]
+        notes = [*self.result["notes"], *apps.notes(self._applications)]
         self.result["notes"] = list(dict.fromkeys(notes))  # a plan that is made again has them already
 
     def _problems_of_module(self, base: Base) -> list[str]:
         """What the applications ask of mod_wsgi and httpd that the host will not have."""
         checked = self._mod_wsgi_settings
-        version = wsgi_directives.module_version(
-            checked["mod_wsgi_version"], checked["mod_wsgi_install_method"], base.host
-        )
+        version = daemon.module_version(checked["mod_wsgi_version"], checked["mod_wsgi_install_method"], base.host)
         server = {
             "version": version,
             "install_method": checked["mod_wsgi_install_method"],
@@ -329,7 +323,7 @@ class Preflight:
             "directives": checked["mod_wsgi_directives"],
         }
         return [
-            *wsgi_apps.module_problems(self._applications, server),
+            *apps.module_problems(self._applications, server),
             *httpd_foreign.application_problems(base.foreign, self._applications),
         ]
 
@@ -339,9 +333,9 @@ class Preflight:
         How many requests may wait for each application is a part of httpd's workers.
         """
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
-        sizes = httpd_sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
-        complete = wsgi_apps.normalise(self._applications, self._httpd_settings["httpd_listen"], sizes["applications"])
-        return wsgi_apps.without_environments(complete)
+        sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
+        complete = apps.normalise(self._applications, self._httpd_settings["httpd_listen"], sizes["applications"])
+        return apps.without_environments(complete)
 
 
 def environments(applications: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
@@ -351,4 +345,4 @@ def environments(applications: Iterable[Mapping[str, Any]]) -> dict[str, dict[st
 
 def user_files(applications: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The files of users with their hashed passwords, for the option ``sensitive_files`` of ``wsgi_go_live``."""
-    return [{"path": path, "content": text} for path, text in sorted(wsgi_vhost.user_files(applications).items())]
+    return [{"path": path, "content": text} for path, text in sorted(vhost.user_files(applications).items())]

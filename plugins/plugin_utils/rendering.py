@@ -8,17 +8,25 @@ quoting (``quote``), or through the shell's where a shell reads it (``shell_quot
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
 
-# resolve(): in a plain clone the collection is a folder of links, and each leads to the same roles.
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+# resolve(): in a plain clone the collection is a folder of links, and each leads to the same files.
+COLLECTION = Path(__file__).resolve().parents[2]
+ROLES = COLLECTION / "roles"
 
 
-def templates(role: str) -> jinja2.Environment:
-    """The templates of a role. A value that is not given is an error."""
+def managed(name: str) -> str:
+    """The first line of each text that the role of this name puts on a host."""
+    return f"# Managed by Ansible (modwsgi.deploy.{name}): changes are overwritten."
+
+
+def templates(role: str, **filters: Callable[..., Any]) -> jinja2.Environment:
+    """The templates of a role, with filters of its own. A value that is not given is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLES / role / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -27,10 +35,18 @@ def templates(role: str) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - not HTML
     )
-    environment.filters.update(quote=quote, shell_quote=lambda value: shlex.quote(str(value)))
+    environment.filters.update(
+        filters, quote=quote, quote_realm=quote_realm, shell_quote=lambda value: shlex.quote(str(value))
+    )
+    environment.globals["managed"] = managed(role)
     return environment
 
 
 def role_file(role: str, name: str) -> str:
     """The text of a role's file."""
     return (ROLES / role / "files" / name).read_text(encoding="utf-8")
+
+
+def host_program(name: str) -> str:
+    """The text of a program that is a utility of our modules as well, by its path below ``module_utils``."""
+    return (COLLECTION / "plugins/module_utils" / name).read_text(encoding="utf-8")

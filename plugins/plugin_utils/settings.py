@@ -9,13 +9,13 @@ from functools import cache
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.modwsgi.deploy.plugins.module_utils.specification import (
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import ROLES
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.specification import (
     RoleSpecification,
     describe_unknown,
     load_role,
     unknown_names,
 )
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import ROLES
 
 MAIN = "main"
 """The entry point that declares all variables of a role."""

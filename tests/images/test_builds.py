@@ -17,9 +17,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from conftest import APPLICATION, FORMS
 from support.containers import HARDENED, Containers, docker
 from support.file_tree import differences, file_tree
+from support.image_forms import APPLICATION, FORMS
 
 from tools.laboratory import images, machine, wsgi_images
 from tools.laboratory.console import Console

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import APPLICATION, EVERY, FORMS
 from support.containers import HARDENED, Container, Containers, docker
 from support.file_tree import Entry, file_tree
+from support.image_forms import APPLICATION, EVERY, FORMS
 
 #: Megabytes of files.
 BUDGET = {"default": 150, "slim": 45}

@@ -16,9 +16,9 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from conftest import FORMS
 from support.breadth import wider
 from support.containers import ROOT_HARDENED, Containers, docker
+from support.image_forms import FORMS
 
 BUILD = f"{FORMS['default']}-build"
 ACCOUNT, SERVING, CHILD = 65531, 65532, 33

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -23,12 +22,10 @@ from support.example_images import ROOT, build_example, build_service
 from support.site import Site
 from support.waiting import wait_for
 
-sys.path[:0] = [str(ROOT)]
-
-from tools.laboratory import images, machine  # noqa: E402 - the root of the repository is not importable before
-from tools.laboratory.console import Console  # noqa: E402
-from tools.laboratory.state import Lab  # noqa: E402
-from tools.laboratory.suites import DEFAULT_SUITE, SUITES  # noqa: E402
+from tools.laboratory import images, machine
+from tools.laboratory.console import Console
+from tools.laboratory.state import Lab
+from tools.laboratory.suites import DEFAULT_SUITE, SUITES
 
 EXAMPLES = ROOT / "examples/containers"
 HOST = "guestbook.example.org"

@@ -15,8 +15,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import EVERY, FORMS
 from support.containers import HARDENED, Containers, docker
+from support.image_forms import EVERY, FORMS
 
 ROOT = Path(__file__).parents[2]
 POLICY = json.loads((ROOT / "images/mod-wsgi/build/manylinux.json").read_text(encoding="utf-8"))["libraries"]

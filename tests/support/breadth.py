@@ -8,7 +8,8 @@
 - tests that are marked `@pytest.mark.breadth("why it may wait")`, or single parameters of them (`wider`);
 - the images for other Pythons than 3.11 (molecule/image/converge.yml builds them, tests/images looks at them).
 
-A conftest.py imports the two hooks below. They deselect, and tell at the end what they have left out and why.
+pyproject.toml loads this file into pytest, so the two hooks below hold for every test. They deselect, and tell at the
+end what they have left out and why.
 """
 
 from __future__ import annotations

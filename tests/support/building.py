@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_builder, wsgi_venvs
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, venv
 
 from tools.laboratory.machine import is_debian_family, is_root, python_for_accounts
 
@@ -43,9 +43,9 @@ def interpreter() -> str:
 
 def hasten_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unpack pip into virtual environments: to install and compile it takes most of a test that is about others."""
-    as_it_is = wsgi_venvs.run
+    as_it_is = venv.run
 
-    def run(room: wsgi_builder.Room, command: Sequence[str], what: str, *more: Any) -> None:
+    def run(room: builder.Room, command: Sequence[str], what: str, *more: Any) -> None:
         if list(command[1:4]) != ["-I", "-m", "venv"]:
             as_it_is(room, command, what, *more)
             return
@@ -53,7 +53,7 @@ def hasten_environments(monkeypatch: pytest.MonkeyPatch) -> None:
         as_it_is(room, [*options, "--without-pip", path], what)
         as_it_is(room, [command[0], "-I", "-c", UNPACK_PIP, path], what)
 
-    monkeypatch.setattr(wsgi_venvs, "run", run)
+    monkeypatch.setattr(venv, "run", run)
 
 
 @contextmanager
@@ -61,11 +61,11 @@ def build_ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that every account can enter, with the rooms of builds in it."""
     folder = Path(tempfile.mkdtemp(prefix="modwsgi-test-"))
     folder.chmod(0o755)
-    account = wsgi_builder.Account(ACCOUNT, ACCOUNT if os.geteuid() == 0 else os.getegid(), own=os.geteuid() == 0)
-    monkeypatch.setattr(wsgi_builder, "BUILD_ROOT", str(folder / "rooms" / "build"))
-    monkeypatch.setattr(wsgi_builder, "SHARED", ("/var/tmp",))  # the folder itself is in /tmp
-    monkeypatch.setattr(wsgi_builder, "build_account", lambda: account)
-    monkeypatch.setattr(wsgi_venvs, "FORMER_CACHE", str(folder / "rooms" / "pip"))
+    account = builder.Account(ACCOUNT, ACCOUNT if os.geteuid() == 0 else os.getegid(), own=os.geteuid() == 0)
+    monkeypatch.setattr(builder, "BUILD_ROOT", str(folder / "rooms" / "build"))
+    monkeypatch.setattr(builder, "SHARED", ("/var/tmp",))  # the folder itself is in /tmp
+    monkeypatch.setattr(builder, "build_account", lambda: account)
+    monkeypatch.setattr(venv, "FORMER_CACHE", str(folder / "rooms" / "pip"))
     try:
         yield folder
     finally:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from support import breadth
+from support.scripts import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 600
 """Seconds until a run hangs."""
 

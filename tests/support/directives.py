@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_directives as directives
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import Setting
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import Setting
 
 CODE = "/srv/wsgi/shop/current"
 ADDITIONS = {

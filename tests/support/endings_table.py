@@ -27,8 +27,8 @@ from support.endings import (
     on_all_hosts,
     set_up,
 )
+from support.scripts import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "shutdown.md"
 BEGIN, END = "<!-- begin: make shutdown-table -->", "<!-- end: make shutdown-table -->"
 PAIRS = dict(zip(EVERY_HOST, ("Python 3.11, mod_wsgi 4.9.1", "3.11, 6.1.1", "3.13, 6.1.1"), strict=True))

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from support.containers import BASE, docker
+from support.scripts import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SLIM = {"django": ["pillow"]}
 """The examples on the slim form, and which packages of wheels.txt they get besides their own (Django's ImageField needs
 Pillow)."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of more than one scenario; a scenario's conftest imports those that it uses."""
+"""Fixtures of more than one scenario; pyproject.toml loads them into pytest."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model of how httpd reads its configuration (ap_cfg_getline, ap_resolve_env, ap_getword_conf).
 
-tests/unit/test_httpd_quoting.py checks the model by example, the scenario `directives` against httpd itself.
+tests/unit/plugin_utils/httpd/test_quoting.py checks the model by example, the scenario `directives` against httpd.
 """
 
 from __future__ import annotations

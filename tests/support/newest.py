@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-TABLE = json.loads((Path(__file__).parents[2] / "images/versions.json").read_text(encoding="utf-8"))
+from support.scripts import ROOT
+
+TABLE = json.loads((ROOT / "images/versions.json").read_text(encoding="utf-8"))
 NEWEST: str = TABLE["module"]
 IMAGE = f"mod-wsgi:{NEWEST}-python{TABLE['images'][0]['python']}"
 """Its image, in the default form."""

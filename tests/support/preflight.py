@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd_base import Base
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
 
 DESCRIPTION: dict[str, Any] = {
     "distribution": "debian",

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.scripts import ROOT
+
 REQUIREMENTS = ROOT / "requirements-projects.txt"
 
 # What every project needs before it serves: Django's own words for it are `manage.py check --deploy`.

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.scripts import ROOT
+
 REQUIREMENTS = ROOT / "requirements-sslyze.txt"
 ENVIRONMENT = ROOT / ".lab" / "sslyze"
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.http_names import network
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_directives import logical_lines
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.extra_config import logical_lines
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import network
 
 FILES = "/tmp/parser-files"
 """Where the files are that httpd looks at when it reads their names."""

@@ -26,6 +26,7 @@ from tools.laboratory.suites import Suite
 _MADE_BY = (
     "molecule/shared/furnish.yml",
     "plugins/*/mod_wsgi*",
+    "plugins/*/mod_wsgi/*",
     "plugins/module_utils/distributions.py",
     "roles/httpd/tasks/packages.yml",
     *(f"roles/mod_wsgi/{folder}/*" for folder in ("defaults", "files", "tasks", "vars")),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import (
     DAEMON_OPTIONS,
     DIRECTIVES,
     INTERPRETER,
@@ -27,7 +27,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives
     table,
     text,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.wsgi_vhost import PROXY_HEADERS
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.vhost import PROXY_HEADERS
 from support import breadth
 from support.deployment import Deployment, deploy
 from support.directives import ADDITIONS, CODE, sample

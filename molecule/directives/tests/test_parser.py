@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import mod_wsgi_directives as directives
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_quoting import QuotingError, quote
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import QuotingError, quote
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import (
     INTERPRETER,
     LOCATION,
     SERVER,

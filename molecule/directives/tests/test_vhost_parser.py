@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils import wsgi_apps, wsgi_files
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
 from hypothesis import given
 from hypothesis import strategies as st
 from support.managed_host import ManagedHost
@@ -66,7 +67,7 @@ def lines_of(text: Text, value: str, name: str, source: Path) -> list[str] | Non
         **text.change(value),
     }
     try:
-        (complete,) = wsgi_apps.normalise([application], LISTEN, {name: SIZES})
+        (complete,) = apps.normalise([application], LISTEN, {name: SIZES})
         files = {file["path"]: file.get("content", "") for file in wsgi_files.files([complete], instance())}
     except ValueError as error:
         if not str(error).endswith("."):

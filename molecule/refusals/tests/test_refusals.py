@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi_directives import (
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import (
     SERVER,
     Setting,
     at,

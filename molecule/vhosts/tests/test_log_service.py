@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd_logs import FILES, JOURNAL, JSON, TEXT, target
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.logs import FILES, JOURNAL, JSON, TEXT, target
 from support.managed_host import ManagedHost
 from support.site import Site
 from support.waiting import wait_for

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon processes of a new deployment in place of those of the earlier one. Runs on the managed host."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import (
+    Process,
+    alive,
+    ask_to_restart,
+    httpd_pid,
+    kill,
+    processes,
+    threads,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record, write_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.removal import remove_tree
+
+POLL_SECONDS = 0.05
+MARGIN_SECONDS = 10
+"""Beyond mod_wsgi's own limits, for a loaded host."""
+
+LOADING_SECONDS = 3
+"""For a process that has not loaded its application yet, so that it serves nobody and hears no signal."""
+
+
+class Group:
+    """The daemon process group of one application."""
+
+    def __init__(self, application: dict, parent: int) -> None:
+        self.application = application
+        self.parent = parent
+        self.path = application["paths"]["deployment"]
+        self.record = read_record(self.path)
+        self.stale = [Process(*entry) for entry in self.record.get("stale_processes", [])]
+        self.limit = application["replacement_seconds"] + application["shutdown_timeout"] + MARGIN_SECONDS
+        self.loading = [process for process in self.stale if self.loads(process)]
+        self.killed: list = []
+
+    def loads(self, process: Process) -> bool:
+        """Whether a process has surely not loaded the application yet: only then the threads of mod_wsgi are started.
+
+        A record that an earlier version has kept does not say how many there are.
+        """
+        return 0 < threads(process) <= self.application.get("fewest_threads", 0)
+
+    def left(self) -> list:
+        """Processes of the earlier deployment that still run."""
+        return [process for process in self.stale if alive(process)]
+
+    def successors(self) -> list:
+        """Processes that are not of the earlier deployment."""
+        uid = pwd.getpwnam(self.application["user"]).pw_uid
+        return [p for p in processes(self.parent, self.application["name"], uid) if p not in self.stale]
+
+    def expected(self) -> int:
+        """How many processes the application has, in all of its groups; in debug mode mod_wsgi's default of one."""
+        return self.application["all_processes"] or 1
+
+    def kill_those_that_stay(self, seconds: float) -> None:
+        """End the processes that should have gone by now, this many seconds after they were asked."""
+        for process in self.left():
+            still_loads = seconds > LOADING_SECONDS and process in self.loading and self.loads(process)
+            if process not in self.killed and (still_loads or seconds > self.limit):
+                kill(process)
+                self.killed.append(process)
+
+    def warning(self) -> str:
+        """What an operator should know of the processes that were killed; empty when none was."""
+        if not self.killed:
+            return ""
+        pids = ", ".join(str(process.pid) for process in self.killed)
+        name = self.application["name"]
+        if all(process in self.loading for process in self.killed):
+            return (
+                f"Daemon processes {pids} of {name} were killed: they were still loading the application, and so heard "
+                f"no SIGUSR1. They served nobody; startup_timeout bounds how long a load may take."
+            )
+        return (
+            f"Daemon processes {pids} of {name} were killed, since they did not end within {self.limit} s of SIGUSR1 "
+            f"(graceful_timeout or eviction_timeout, shutdown_timeout, and {MARGIN_SECONDS} s). Requests that they had "
+            "are lost; see docs/shutdown.md for what keeps a process from ending."
+        )
+
+    def replaced(self) -> bool:
+        """Whether only successors run, all of them."""
+        return not self.left() and len(self.successors()) >= self.expected()
+
+    def problem(self) -> str:
+        """Why it is not replaced, in one sentence."""
+        pids = ", ".join(str(process.pid) for process in self.left())
+        name = self.application["name"]
+        if pids:
+            return (
+                f"Daemon processes {pids} of {name} did not end within {self.limit} s of SIGUSR1, nor when they were "
+                "killed; the kernel holds them, so look at what they wait for (a network file system, a disk)."
+            )
+        return (
+            f"httpd started {len(self.successors())} of {self.expected()} daemon processes of {name} "
+            f"within {self.limit + MARGIN_SECONDS} s; look at httpd's error log."
+        )
+
+    def finish(self) -> None:
+        """Note that nothing is left to do."""
+        write_record(self.path, {**self.record, "stale_processes": []})
+
+
+def replace(groups: list) -> list:
+    """Ask all groups to restart and wait for each; the problems, empty when all went well."""
+    for group in groups:
+        for process in group.left():
+            ask_to_restart(process)
+    began = time.monotonic()
+    waiting = list(groups)
+    problems = []
+    while waiting:
+        for group in list(waiting):
+            seconds = time.monotonic() - began
+            if group.replaced():
+                group.finish()
+                waiting.remove(group)
+                continue
+            group.kill_those_that_stay(seconds)
+            if seconds > group.limit + MARGIN_SECONDS:
+                problems.append(group.problem())
+                waiting.remove(group)
+        if waiting:
+            time.sleep(POLL_SECONDS)
+    return problems
+
+
+def superfluous(application: dict, keep: int) -> list:
+    """Folders of releases and virtual environments that neither the current nor the kept deployments use."""
+    paths = application["paths"]
+    history = read_record(paths["deployment"]).get("history", [])
+    kept: list = []
+    for entry in history:
+        if entry["release"] not in kept:
+            kept.append(entry["release"])
+    releases = set(kept[:keep])
+    venvs = {entry["venv"] for entry in history if entry["release"] in releases}
+    in_use = {os.path.realpath(paths["current"]), os.path.realpath(paths["venv"])}
+    found = []
+    for folder, names in ((paths["releases"], releases), (paths["venvs"], venvs)):
+        if history and os.path.isdir(folder):
+            candidates = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name not in names)
+            found += [path for path in candidates if os.path.realpath(path) not in in_use]
+    return found
+
+
+class ActivationError(Exception):
+    """Daemon processes of an earlier deployment stay; the text is for the user."""
+
+
+class Activation:
+    """The replacement of all daemon processes that earlier deployments have left behind."""
+
+    def __init__(self, applications: list, pid_file: str) -> None:
+        parent = httpd_pid(pid_file)
+        groups = [Group(application, parent) for application in applications] if parent else []
+        self.groups = [group for group in groups if group.stale]
+        running = {group.application["name"]: [process.pid for process in group.left()] for group in self.groups}
+        self.restarted = {name: pids for name, pids in running.items() if pids}
+        """The pids that are to go, by application."""
+
+    def perform(self) -> None:
+        """Replace them. Raises ActivationError."""
+        problems = replace(self.groups)
+        if problems:
+            raise ActivationError(" ".join(problems))
+
+    def killed(self) -> dict:
+        """The pids of those that did not go by themselves, by application."""
+        return {
+            group.application["name"]: [process.pid for process in group.killed]
+            for group in self.groups
+            if group.killed
+        }
+
+    def warnings(self) -> list:
+        """What an operator should know of them."""
+        return [group.warning() for group in self.groups if group.killed]
+
+
+def remove_superfluous(applications: list, keep: int, check_mode: bool) -> list:
+    """Remove what no deployment uses that is kept; the folders."""
+    removed = [path for application in applications for path in superfluous(application, keep)]
+    for path in [] if check_mode else removed:
+        remove_tree(path)
+    return removed

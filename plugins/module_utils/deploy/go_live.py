@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A deployment that is ready goes live: files, links, server, processes, proof. Runs on the managed host.
+
+One module does all of it, since each module costs a second of its own, and so that a control node which is lost in the
+middle of it stops nothing half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate as wsgi_activation
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import maintenance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, transaction
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Service, manager_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError, decode_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
+
+OWNER = "wsgi_app"
+
+
+class GoLiveError(Exception):
+    """The deployment is not live, or not proven; the text is for the user."""
+
+
+class GoLive:
+    """One deployment on its way; ``result`` grows with each step, and is what the module returns at the end."""
+
+    def __init__(self, described: Mapping[str, str], parameters: dict[str, Any], check_mode: bool) -> None:
+        """``described`` is the instance, ``parameters`` are the module's."""
+        self.described = described
+        self.parameters = parameters
+        self.applications: list[dict[str, Any]] = parameters["applications"]
+        self.check_mode = check_mode
+        self.result: dict[str, Any] = {"changed": False, "unproven": False, "diff": []}
+        self.warnings: list[str] = []
+        self.to_activate = False
+
+    def run(self) -> None:
+        """Go all steps. Raises GoLiveError where one fails; those after it are not gone."""
+        self.put_files_live()
+        self.switch()
+        if self.parameters["manage_service"]:
+            self.serve()
+            self.activate()
+            self.prove()
+        self.commit()
+        self.show_applications()
+        if self.parameters["manage_service"] and self.to_activate:
+            self.remove_superfluous()
+
+    def put_files_live(self) -> None:
+        """The configuration of server, module and applications; httpd itself has tested it."""
+        parameters = self.parameters
+        files = parameters["files"] + config.sensitive(parameters["sensitive_files"], self.described["group"])
+        sets = {**decode_sets(parameters["together_with"]), OWNER: files}
+        try:
+            found = config.run(self.described, sets, parameters["foreign"], self.check_mode)
+        except (TransactionError, JournalError, ControlError) as error:
+            raise GoLiveError(str(error)) from error
+        except OSError as error:
+            raise GoLiveError(config.failure(error)) from error
+        self.warnings += found["noticeable"]
+        self.note(found["changed"], found["unproven"], found["diff"], changes=found["changes"])
+
+    def switch(self) -> None:
+        """The new releases are the current ones.
+
+        After the files: when httpd refuses those, the releases in use stay the current ones.
+        """
+        try:
+            environments = decode_environments(self.parameters["environments"])
+            switching = Switching(self.applications, environments, self.parameters, self.described)
+            diff = switching.diff()
+            if not self.check_mode:
+                switching.perform()
+            is_open = transaction.journal_of(self.described).open
+        except (ValueError, OSError, ControlError, JournalError) as error:
+            raise GoLiveError(f"The switch to the new release failed, and nothing was switched: {error}.") from error
+        self.to_activate = switching.activation
+        switched = {name: changes for name, changes in switching.changes.items() if changes}
+        self.note(bool(switched), bool(switched) or is_open, diff, switched=switched)
+
+    def serve(self) -> None:
+        """httpd serves the configuration, now and after a boot."""
+        try:
+            service = Service(self.described, manager_of(self.described))
+            steps = httpd_service.needed(service, "applied", True, self.parameters["reap_stuck_children"])
+            for step in [] if self.check_mode else steps:
+                httpd_service.perform(service, step)
+        except ControlError as error:
+            raise GoLiveError(str(error)) from error
+        self.note(bool(steps), actions=steps)
+
+    def activate(self) -> None:
+        """The daemon processes run the current releases."""
+        if not self.to_activate:
+            return
+        activation = Activation(self.applications, self.described["pid_file"])
+        try:
+            if not self.check_mode:
+                activation.perform()
+        except ActivationError as error:
+            raise GoLiveError(str(error)) from error
+        finally:
+            self.warnings += activation.warnings()
+        self.note(bool(activation.restarted), restarted=activation.restarted, killed=activation.killed())
+
+    def prove(self) -> None:
+        """The applications run on the right Python, and are healthy. In check mode nobody is asked."""
+        site = self.parameters["site"]
+        expected = {**site, "mod_wsgi_version": site["mod_wsgi_version"] or None}
+        proof = Proof([] if self.check_mode else self.applications, expected)
+        self.note(False, applications=proof.results, awaited_certificates=proof.awaited)
+        if proof.problem:
+            raise GoLiveError(proof.problem)
+
+    def commit(self) -> None:
+        """The change is proven, and stays."""
+        try:
+            is_open = transaction.journal_of(self.described).open
+            if is_open and not self.check_mode:
+                transaction.commit(self.described, self.parameters["site"])
+        except (ControlError, JournalError, WorseAnswerError) as error:
+            raise GoLiveError(str(error)) from error
+        except OSError as error:
+            raise GoLiveError(transaction.failure(error)) from error
+        self.note(is_open)
+
+    def show_applications(self) -> None:
+        """Visitors see the applications again.
+
+        Not earlier: when a new release is not healthy, they go on to see the page instead of its errors.
+        """
+        if not self.parameters["maintenance"]:
+            return
+        try:
+            _, changed = maintenance.switch_all(self.applications, {}, self.check_mode)
+        except PageError as error:
+            raise GoLiveError(str(error)) from error
+        self.note(changed)
+
+    def remove_superfluous(self) -> None:
+        """Releases that nobody will go back to are gone."""
+        keep = self.parameters["keep_releases"]
+        removed = wsgi_activation.remove_superfluous(self.applications, keep, self.check_mode)
+        self.note(bool(removed), removed=removed)
+
+    def note(
+        self, changed: bool, unproven: bool = False, diff: list[dict[str, Any]] | None = None, **found: Any
+    ) -> None:
+        """Add to the result what a step has found."""
+        self.result["changed"] = self.result["changed"] or changed
+        self.result["unproven"] = self.result["unproven"] or unproven
+        self.result["diff"] += diff or []
+        self.result.update(found)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The release commands of an application, and the static root that they may write to. Runs on the managed host."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import shlex
+from typing import NoReturn
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import run
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import (
+    ConfinementError,
+    Ended,
+    run_confined,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import application_file
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot, StaticRootError
+
+LAST_LINES = 20
+SHORTEST_SECRET = 8
+"""Characters from which on a value of an environment variable is blotted out of a command's output."""
+
+
+class PreparationError(Exception):
+    """A release cannot be used; the text is one sentence for the user."""
+
+
+def output_tail(output: str, variables: dict) -> str:
+    """The last lines of a command's output without the values of its environment variables."""
+    for value in variables.values():
+        if len(value) >= SHORTEST_SECRET:
+            output = output.replace(value, "********")
+    return "\n".join(output.rstrip().splitlines()[-LAST_LINES:])
+
+
+def run_as_application(application: dict, variables: dict, release: str, venv: str, command: list) -> Ended:
+    """Run one command as wsgi-run does, for as long as it takes, and end what it leaves running.
+
+    Raises ConfinementError.
+    """
+
+    def execute() -> NoReturn:
+        run.execute(application_file(application), variables, release, venv, command)
+
+    return run_confined(execute)
+
+
+def prepare(application: dict, variables: dict, release: str, venv: str) -> list:
+    """Make the static root and run the release commands; what the user has to know, one sentence each.
+
+    Raises PreparationError at the first command that fails; the static root is as it was then.
+    """
+    if not application["static_root"]:
+        return run_commands(application, variables, release, venv)
+    static_root = StaticRoot(release, application["static_root"], venv)
+    uid, gid = pwd.getpwnam(application["user"]).pw_uid, grp.getgrnam(application["group"]).gr_gid
+    try:
+        static_root.ensure()
+        if not application["release_commands"]:
+            return []
+        try:
+            static_root.give(uid, gid)
+            told = run_commands(application, variables, release, venv)
+            static_root.take(uid)
+        except BaseException:
+            static_root.return_former()
+            raise
+    except StaticRootError as error:
+        raise PreparationError(
+            f"wsgi_apps: application {application['name']!r}, key static_root: {error}; correct the source or the "
+            "release commands. What was deployed before is untouched."
+        ) from error
+    return told
+
+
+def run_commands(application: dict, variables: dict, release: str, venv: str) -> list:
+    """Run the release commands one after the other; what the user has to know of them, one sentence each.
+
+    Raises PreparationError at the first that fails.
+    """
+    told = []
+    for command in application["release_commands"]:
+        where = f"wsgi_apps: application {application['name']!r}, key release_commands: {shlex.join(command)}"
+        try:
+            ended = run_as_application(application, variables, release, venv, command)
+        except ConfinementError as error:
+            raise PreparationError(f"{where}: {error}; look at the host's processes.") from error
+        if ended.status != 0 or ended.reason:
+            end = f"exit status {ended.status}" if ended.status > 0 else f"signal {-ended.status}"
+            tail = output_tail(ended.output, variables)
+            raise PreparationError(
+                f"{where} ended with {ended.reason or end}; what was deployed before is untouched. "
+                f"Its last lines:\n{tail or '(no output)'}"
+            )
+        if ended.left:
+            processes = "1 process" if ended.left == 1 else f"{ended.left} processes"
+            told.append(
+                f"{where} left {processes} running, which were ended with it; "
+                "let the host's service manager start what has to go on."
+            )
+    return told

@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests that prove where applications run, and that they are healthy. Runs on the managed host."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import os
+import re
+import socket
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LogTail, traceback, without_prefix
+
+PYTHON_SECONDS = 5
+"""Beyond startup_timeout, for Python itself, which starts before the application is loaded."""
+
+RETRY_SECONDS = 0.2
+NOT_YET = (502, 503, 504)
+"""What httpd answers while a daemon process group starts."""
+
+LOG_TIMEOUT = 2
+"""Seconds until a traceback has to be in the log; a log in JSON is written by a program behind httpd, so later."""
+
+LAST_LINES = 12
+ORDINARY = re.compile(
+    r"(?:mod_wsgi \([^)]*\): )?(?:Starting (?:daemon )?process |Python home |Initializing Python|Attach|Loading |"
+    r"Application startup timer |.*deregistered and will no longer be monitored)"
+)
+"""What mod_wsgi logs at each start of a process, and so often that nothing else would be left of the last lines."""
+
+BODY_LENGTH = 200
+LARGEST_ANSWER = 1 << 20
+"""Bytes of an answer's body that are read. As much again is taken for headers, and for the marks of chunks."""
+
+LONGEST_TEXT = 4096
+"""Characters of a text in a probe's answer; the longest path."""
+
+MOST_DIGITS = 20
+VERSIONS = ("version_info", "mod_wsgi_version")
+TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
+
+
+class ProbeError(Exception):
+    """An application is not as it should be; the text is one sentence, and evidence may follow."""
+
+
+class Bounded(io.RawIOBase):
+    """What a server sends, until a moment and no more than some bytes; headers and all."""
+
+    def __init__(self, connected: socket.socket, deadline: float, size: int) -> None:
+        """`deadline` is one of the monotonic clock, `size` the number of bytes."""
+        self.connected = connected
+        self.deadline = deadline
+        self.left = size
+
+    def readable(self) -> bool:
+        """As a file is."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Read what there is. Raises TimeoutError after the deadline, http.client.HTTPException after the size."""
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        if self.left == 0:
+            raise http.client.HTTPException(f"the answer has more than {2 * LARGEST_ANSWER} bytes")
+        self.connected.settimeout(remaining)
+        received = self.connected.recv_into(buffer[: self.left])
+        self.left -= received
+        return received
+
+
+class BoundedSocket:
+    """A socket as far as http.client needs it; the timeout counts for the whole request, not for each read."""
+
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
+        """`deadline` is one of the monotonic clock."""
+        self.connected = connected
+        self.deadline = deadline
+
+    def sendall(self, content: bytes) -> None:
+        """Send all of it."""
+        self.connected.settimeout(max(self.deadline - time.monotonic(), 0.001))
+        self.connected.sendall(content)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What the server sends."""
+        return io.BufferedReader(Bounded(self.connected, self.deadline, 2 * LARGEST_ANSWER))
+
+    def close(self) -> None:
+        """Stay open: http.client closes it when the headers are read, and the file goes on."""
+
+
+class TLSConnection(http.client.HTTPSConnection):
+    """A connection over TLS to an address, for a host name.
+
+    The certificate is not checked: the host asks itself, and the module httpd_certificates has looked at the file.
+    """
+
+    def __init__(self, address: str, port: int, host: str, timeout: float) -> None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        super().__init__(address, port, timeout=timeout, context=context)
+        self.wanted = host.partition(":")[0]
+
+    def connect(self) -> None:
+        """Connect, and name the host, so that httpd chooses its vhost."""
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.wanted)
+
+
+def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
+    """One request; status and body, of which LARGEST_ANSWER bytes and one more are read.
+
+    All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
+    """
+    deadline = time.monotonic() + timeout
+    if tls:
+        connection = TLSConnection(address, port, host, timeout)
+    else:
+        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.connect()
+        connected = connection.sock
+    except OSError:
+        connection.close()
+        raise
+    try:
+        connection.sock = BoundedSocket(connected, deadline)
+        connection.request("GET", path, headers={"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read(LARGEST_ANSWER + 1)
+    except ValueError as error:
+        raise http.client.HTTPException(f"the answer is no HTTP: {error}") from None
+    finally:
+        connected.close()
+
+
+def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
+    """Repeat a request until an application answers it; the last status and body, or the last error.
+
+    A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        left = max(deadline - time.monotonic(), 0.1)
+        try:
+            status, body = get(address, port, path, host, left, tls)
+            if status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
+                return status, body
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() + RETRY_SECONDS >= deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
+
+
+def parse(body: bytes) -> dict:
+    """What a probe has answered; only what it can answer. Raises ValueError with what is wrong, in a few words."""
+    if len(body) > LARGEST_ANSWER:
+        raise ValueError(f"it has more than {LARGEST_ANSWER} bytes")
+    try:
+        answer = json.loads(body.decode("utf-8"), parse_int=whole_number)
+    except (ValueError, RecursionError):
+        raise ValueError("it is no JSON, or too deep") from None
+    if not isinstance(answer, dict):
+        raise ValueError("it is no object")
+    for key in VERSIONS:
+        parts = answer.get(key)
+        if not isinstance(parts, list) or len(parts) < 3 or any(type(part) is not int for part in parts[:3]):
+            raise ValueError(f"{key} is no version")
+    for key in TEXTS:
+        text = answer.get(key)
+        if not isinstance(text, str) or len(text) > LONGEST_TEXT or not text.isprintable():
+            raise ValueError(f"{key} is no text of one line")
+    if type(answer.get("pid")) is not int:
+        raise ValueError("pid is no number")
+    versions = {key: answer[key][:3] for key in VERSIONS}
+    return {**versions, **{key: answer[key] for key in (*TEXTS, "pid")}}
+
+
+def whole_number(digits: str) -> int:
+    """A number of JSON. Raises ValueError for one that takes long to read."""
+    if len(digits) > MOST_DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(digits)
+
+
+def version(parts: list) -> str:
+    """A version as people write it."""
+    return ".".join(str(part) for part in parts[:3])
+
+
+def mismatches(answer: dict, expected: dict) -> list:
+    """What of a probe's answer is not as expected, in words that name both sides."""
+    found = {
+        "Python": version(answer["version_info"]),
+        "prefix": answer["prefix"],
+        "virtual environment": answer["venv"],
+        "mod_wsgi": version(answer["mod_wsgi_version"]),
+        "daemon process group": answer["process_group"],
+        "application group": answer["application_group"] or "%{GLOBAL}",
+        "release": answer["release"],
+    }
+    return [
+        f"{what} is {found[what] or 'none'} and should be {value or 'none'}"
+        for what, value in expected.items()
+        if value is not None and found[what] != value
+    ]
+
+
+def groups_of(application: dict) -> list:
+    """The daemon process groups to ask. A record that an earlier version has kept names none: then the first."""
+    return application.get("probed_groups") or [application["name"]]
+
+
+def probe_limit(application: dict, group: str) -> tuple:
+    """Seconds until a daemon process group has to answer the probe, and in words which setting says so."""
+    # A record that an earlier version has kept has none for each group; an embedded application has none at all.
+    limits = application.get("startup_timeouts") or {group: application.get("startup_timeout", 0)}
+    seconds = limits.get(group, 0)
+    if application["mode"] != "embedded" and seconds:
+        return seconds + PYTHON_SECONDS, f"startup_timeout is {seconds} s, and Python itself has {PYTHON_SECONDS} s"
+    timeout = application["health"]["timeout"]
+    return timeout + PYTHON_SECONDS, f"health.timeout is {timeout} s, and Python itself has {PYTHON_SECONDS} s"
+
+
+def expectation(application: dict, parameters: dict, group: str) -> dict:
+    """What the probe has to answer in a daemon process group."""
+    paths = application["paths"]
+    embedded = application["mode"] == "embedded"
+    return {
+        "Python": parameters["python_version"],
+        "prefix": parameters["python_prefix"] if embedded else paths["venv"],
+        "virtual environment": os.path.realpath(paths["venv"]),
+        "mod_wsgi": parameters["mod_wsgi_version"],
+        "daemon process group": "" if embedded else group,
+        "application group": application["application_group"],
+        "release": os.path.realpath(paths["current"]),
+    }
+
+
+class Check:
+    """Probe and health check of one application."""
+
+    def __init__(self, application: dict, parameters: dict) -> None:
+        self.application = application
+        self.name = application["name"]
+        self.parameters = parameters
+        folder = parameters["log_directory"]
+        self.logs = [
+            LogTail(os.path.join(folder, f"{application.get('site', self.name)}-error.log")),
+            LogTail(os.path.join(folder, "error.log")),
+        ]
+        self.result: dict = {}
+        self.problem = ""
+
+    def run(self) -> None:
+        """Ask all; the problem is kept, since other applications are asked too."""
+        try:
+            answers = {group: self.probe(group) for group in groups_of(self.application)}
+            self.result["probe"] = answers.pop(self.name)
+            if answers:
+                self.result["daemon_groups"] = answers
+            self.health()
+        except ProbeError as error:
+            self.problem = str(error)
+
+    def probe(self, group: str) -> dict:
+        """Ask a daemon process group about itself, under its site's name, since it answers no other."""
+        port = self.parameters["private_port"]
+        path = f"/probe/{group}"
+        limit, setting = probe_limit(self.application, group)
+        try:
+            status, body = get_until("127.0.0.1", port, path, self.application["health"]["host"], limit)
+        except (OSError, http.client.HTTPException) as error:
+            raise ProbeError(
+                f"The processes of {group} gave no answer within {limit} s ({setting}; {describe(error)}); "
+                f"see {self.logs[1].path}.{self.evidence()}"
+            ) from error
+        if status != 200:
+            until = f" until {limit} s were over ({setting})" if status in NOT_YET else ""
+            raise ProbeError(
+                f"The probe of {group} got status {status} from http://127.0.0.1:{port}{path}{until}; "
+                f"see {self.logs[1].path}.{self.evidence()}"
+            )
+        try:
+            answer = parse(body)
+        except ValueError as error:
+            raise ProbeError(
+                f"The probe of {group} got an answer that is not the probe's ({error}): the code of the application "
+                f"{self.name} has changed what runs in its interpreter; look at what it does there, and see "
+                f"{self.logs[0].path}.{self.evidence()}"
+            ) from None
+        wrong = mismatches(answer, expectation(self.application, self.parameters, group))
+        if wrong:
+            raise ProbeError(
+                f"{group} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again."
+            )
+        return answer
+
+    def health(self) -> None:
+        """Ask the application whether it is well."""
+        health = self.health_check()
+        tls = bool(health.get("tls"))
+        where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
+        began = time.monotonic()
+        try:
+            status, body = get_until(
+                health["address"], health["port"], health["path"], health["host"], health["timeout"], tls
+            )
+        except (OSError, http.client.HTTPException) as error:
+            raise ProbeError(
+                f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
+                f"(health.timeout; {describe(error)}); see {self.logs[0].path}.{self.evidence()}"
+            ) from error
+        self.result.update(status=status, seconds=round(time.monotonic() - began, 3))
+        if status != health["status"]:
+            raise ProbeError(
+                f"The application {self.name} answered {where} with status {status} instead of {health['status']}"
+                f"{excerpt(body)}; see {self.logs[0].path}.{self.evidence()}"
+            )
+
+    def health_check(self) -> dict:
+        """What is asked: the application's own vhost, or the private one while httpd waits for a certificate."""
+        health = self.application["health"]
+        if not awaits_certificate(health):
+            return health
+        self.result["awaited"] = True
+        return {**health, "address": "127.0.0.1", "port": self.parameters["private_port"], "tls": False}
+
+    def evidence(self) -> str:
+        """The application's traceback, or else the last lines of its log, written since the check began."""
+        found = self.settled_traceback()
+        if found:
+            return "\n" + "\n".join(map(printable, found))
+        new = [without_prefix(line) for log in self.logs for line in log.read()]
+        lines = [line for line in new if not ORDINARY.match(line)][-LAST_LINES:]
+        return "\nLast lines of the error log:\n" + "\n".join(map(printable, lines)) if lines else ""
+
+    def settled_traceback(self) -> list:
+        """The application's traceback, once nothing more is added to it; what there is of it when the time is over."""
+        deadline = time.monotonic() + LOG_TIMEOUT
+        before: list = []
+        while True:
+            found = next(filter(None, (traceback(log.read()) for log in self.logs)), [])
+            if (found and found == before) or time.monotonic() >= deadline:
+                return found
+            before = found
+            time.sleep(RETRY_SECONDS)
+
+
+def awaits_certificate(health: dict) -> bool:
+    """Whether httpd has not yet got the certificate of the site, so that it answers 503 over TLS."""
+    file = health.get("certificate")
+    return bool(file) and not os.path.exists(file)
+
+
+def awaited(checks: list) -> list:
+    """One sentence for each site whose certificate is not there yet."""
+    hosts = {check.application["health"]["host"] for check in checks if check.result.get("awaited")}
+    return [
+        f"httpd has no certificate for {host} yet and answers 503 there over TLS; it asks the authority in the "
+        "background, and its error log says what is wrong when that does not succeed in some minutes."
+        for host in sorted(hosts)
+    ]
+
+
+def printable(text: str) -> str:
+    """A text of others for a message: nothing in it acts on the terminal in which it is read."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of an answer, for a message; nothing of a page made for browsers."""
+    text = " ".join(printable(body[: 16 * BODY_LENGTH].decode("utf-8", "replace")).split())
+    return "" if not text or text.startswith("<") else f" ({text[:BODY_LENGTH]})"
+
+
+def describe(error: Exception) -> str:
+    """An exception in words."""
+    if isinstance(error, TimeoutError):
+        return "the request hangs"
+    return printable(str(error))[:BODY_LENGTH] or type(error).__name__
+
+
+class Proof:
+    """The answers of all applications."""
+
+    def __init__(self, applications: list, parameters: dict) -> None:
+        """Ask them, side by side; ``parameters`` are those of M(modwsgi.deploy.wsgi_probe)."""
+        checks = [Check(application, parameters) for application in applications]
+        if checks:
+            with ThreadPoolExecutor(max_workers=len(checks)) as pool:
+                list(pool.map(Check.run, checks))
+        self.results = {check.name: check.result for check in checks}
+        self.problem = "\n".join(check.problem for check in checks if check.problem)
+        """Empty when all are well."""
+        self.awaited = awaited(checks)

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual environments of an application, named by what is in them. Runs on the managed host.
+
+The account for builds makes one at its final path, which is in its scripts and byte code; then root takes over the
+content. Root runs nothing of it and imports nothing of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import (
+    Requirements,
+    RequirementsError,
+    read,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import Bounds, TreeError, copy_tree
+
+COMPLETE = ".complete"
+ID_LENGTH = 20
+PIP_ERROR_LINES = 6
+
+FORMER_CACHE = "/var/cache/modwsgi/pip"
+"""Of earlier versions, in which pip ran as root; it goes with the next virtual environment."""
+
+RELOCATE = """
+import glob, os, shutil, sys
+venv, copy, release = sys.argv[1:]
+[site] = glob.glob(os.path.join(venv, "lib", "python*", "site-packages"))
+for link in glob.glob(os.path.join(site, "*.egg-link")):
+    with open(link, encoding="utf-8") as stream:
+        project = stream.readline().strip()
+    if project == copy or project.startswith(copy + "/"):
+        for metadata in glob.glob(os.path.join(glob.escape(project), "*.egg-info")):
+            shutil.copytree(metadata, os.path.join(site, os.path.basename(metadata)), dirs_exist_ok=True)
+patterns = ["*.pth", "*.egg-link", "__editable__*.py", "*.dist-info/direct_url.json"]
+places = [os.path.join(venv, "bin", "*"), *(os.path.join(site, pattern) for pattern in patterns)]
+for path in (path for place in places for path in glob.glob(place)):
+    if os.path.islink(path) or not os.path.isfile(path):
+        continue
+    with open(path, "rb") as stream:
+        content = stream.read()
+    if copy.encode() in content and b"\\0" not in content:
+        with open(path, "wb") as stream:
+            stream.write(content.replace(copy.encode(), release.encode()))
+"""
+"""Let what was installed from a copy of the release lead to the release itself (editable installs above all)."""
+
+
+class VenvError(Exception):
+    """A virtual environment cannot be made; the text is one sentence for the user."""
+
+
+def identity(interpreter: dict, requirements: Requirements, release_id: str) -> str:
+    """The name of a virtual environment. Requirements that point into the source make the release part of it."""
+    of_release = release_id if requirements.local else ""
+    parts = [interpreter["executable"], interpreter["full_version"], interpreter["abi"], of_release]
+    total = hashlib.sha256("\0".join(parts).encode())
+    for path in sorted(requirements.files):
+        total.update(f"\0{path}\0{requirements.files[path]}".encode())
+    return total.hexdigest()[:ID_LENGTH]
+
+
+def last_errors(output: str) -> str:
+    """What pip says about a failure, in its own words."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("ERROR:", "error:"))]
+    return " ".join((errors or lines)[-PIP_ERROR_LINES:]) or "it said nothing"
+
+
+def run(room: Room, command: Sequence[str], what: str, folder: str = "", copy: tuple[str, str] = ("", "")) -> None:
+    """Run a program; raises VenvError with its last error lines. ``copy`` is a path, and what messages say for it."""
+    try:
+        ended = room.run(command, folder=folder)
+    except BuildError as error:
+        raise VenvError(f"{what} failed: {error}") from error
+    if ended.status != 0:
+        output = ended.output.replace(*copy) if copy[0] else ended.output
+        raise VenvError(f"{what} failed: {last_errors(output)}{builder.hint(output, 'pip')}")
+
+
+def install(room: Room, path: str, release: str, requirements_file: str, requirements: Requirements) -> None:
+    """Install the requirements into a virtual environment.
+
+    Where they may point into the release, pip has a copy of it as its working folder, since it builds in the tree.
+    """
+    what = f"pip install --requirement {requirements_file}"
+    copy, folder, file = "", "", os.path.join(release, requirements_file)
+    if requirements.local:
+        copy = folder = room.folder("scratch", "release")
+        run(room, ["cp", "--recursive", "--preserve=mode,timestamps,links", f"{release}/.", copy], what)
+        file = requirements_file
+    hashes = ["--require-hashes"] if requirements.hashed else []
+    pip = [os.path.join(path, "bin", "python"), "-I", "-m", "pip", "install", "--quiet", "--no-compile", *hashes]
+    run(room, [*pip, "--requirement", file], what, folder, (copy, release))
+
+
+def links_to(executable: str) -> list[str]:
+    """Where a link of a virtual environment may lead: to its interpreter, by each of its names."""
+    found = [executable]
+    while os.path.islink(found[-1]) and len(found) < 10:
+        found.append(os.path.normpath(os.path.join(os.path.dirname(found[-1]), os.readlink(found[-1]))))
+    return found
+
+
+def make(room: Room, path: str, release: str, application: dict, requirements: Requirements, interpreter: dict) -> None:
+    """Let the account make a virtual environment in the folder ``path``, which is its own for now."""
+    python, file = interpreter["executable"], application["requirements"]
+    pip = [] if file else ["--without-pip"]
+    run(room, [python, "-I", "-m", "venv", *pip, path], f"{python} -m venv (is its package venv installed?)")
+    if not file:
+        return
+    install(room, path, release, file, requirements)
+    if requirements.local:
+        command = [python, "-I", "-S", "-c", RELOCATE, path, os.path.join(room.scratch, "release"), release]
+        run(room, command, "the change of paths from the build to the release")
+    # Without the packages' own .pth files (-S). Some packages have files for other Pythons, which do not compile.
+    room.run([python, "-I", "-S", "-m", "compileall", "-qq", os.path.join(path, "lib")])
+
+
+def build(path: str, release: str, application: dict, requirements: Requirements, parameters: dict) -> None:
+    """Make a virtual environment under its final name, since it cannot be moved, and take over its content.
+
+    The folder belongs to the account for builds until then, which `is_complete` sees.
+    """
+    folder, name = os.path.split(path)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    made, fresh = os.path.join(folder, f".{name}.made"), os.path.join(folder, f".{name}.fresh")
+    left = (path, made, fresh)
+    limits = builder.limits_of(parameters)
+    try:
+        for torso in left:  # by a run that was cut off
+            builder.remove(torso)
+        with builder.room(application["name"], builder.PIP, limits) as room:
+            builder.admit_pip(room, builder.credentials_of(parameters, application["name"]).pip)
+            builder.remove(FORMER_CACHE)
+            room.give_folder(path)
+            make(room, path, release, application, requirements, parameters["interpreter"])
+            os.rename(path, made)
+            bounds = Bounds(builder.MOST_FILES, limits.size)
+            allowed = links_to(parameters["interpreter"]["executable"])
+            copy_tree(made, fresh, owner=room.account.uid, bounds=bounds, links_to=allowed, at=path)
+            room.bound(os.path.join(room.path, "cache"))
+        builder.remove(os.path.join(fresh, COMPLETE))  # whatever they have put there
+        os.close(os.open(os.path.join(fresh, COMPLETE), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644))
+        os.rename(fresh, path)
+        builder.remove(made)
+    except TreeError as error:
+        for torso in left:
+            builder.remove(torso)
+        raise VenvError(f"what pip has installed cannot be used: {error} (limit: wsgi_app_build_size)") from error
+    except BaseException:
+        for torso in left:
+            builder.remove(torso)
+        raise
+
+
+def is_complete(path: str) -> bool:
+    """Whether a virtual environment is whole, and not one that is just being made, whatever is in it."""
+    try:
+        return os.lstat(path).st_uid == os.geteuid() and os.path.lexists(os.path.join(path, COMPLETE))
+    except FileNotFoundError:
+        return False
+
+
+def virtual_environment(application: dict, parameters: dict, check_mode: bool) -> dict:
+    """The virtual environment of one application; made when it is missing."""
+    release = parameters["releases"][application["name"]]
+    if not os.path.isdir(release["path"]):  # only in check mode, where no release is made
+        return {"id": "", "path": "", "changed": True}
+    requirements = Requirements({})
+    if application["requirements"]:
+        requirements = read(release["path"], application["requirements"])
+    name = identity(parameters["interpreter"], requirements, release["id"])
+    path = os.path.join(application["paths"]["venvs"], name)
+    changed = not is_complete(path)
+    if changed and not check_mode:
+        build(path, release["path"], application, requirements, parameters)
+    return {"id": name, "path": path, "changed": changed}
+
+
+def virtual_environments(applications: list, parameters: Mapping[str, Any], check_mode: bool) -> dict:
+    """Those of all applications, by name, each as ``id``, ``path`` and ``changed``.
+
+    ``parameters`` are ``releases`` and ``interpreter``, and those of a build (`wsgi_builder.OPTIONS`). Raises VenvError
+    with a sentence that names the application, and ValueError for credentials that cannot be decoded.
+    """
+    found = {}
+    for application in applications:
+        try:
+            found[application["name"]] = virtual_environment(application, dict(parameters), check_mode)
+        except (VenvError, RequirementsError, BuildError, OSError) as error:
+            raise VenvError(
+                f"wsgi_apps: application {application['name']!r}, key requirements: {error}; "
+                "the virtual environment in use is untouched."
+            ) from error
+    return found

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sets of httpd configuration files that go live together, or not at all. Runs on the managed host."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers, log_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import pending as httpd_pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction as httpd_return
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
+    ABSENT,
+    CONTENT,
+    Change,
+    Transaction,
+    is_full,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.log_files import LogFile
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import httpd_main_process
+
+FILE_OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str"},
+    "link": {"type": "str"},
+    "absent": {"type": "bool", "default": False},
+    "directory": {"type": "bool", "default": False},
+    "log": {"type": "bool", "default": False},
+    "mode": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "optional": {"type": "bool", "default": False},
+    "adopt": {"type": "bool", "default": False},
+    "action": {"type": "str", "choices": ["none", "reload", "restart"]},
+    "sensitive": {"type": "bool", "default": False},
+}
+
+
+def failure(error: OSError) -> str:
+    """One sentence about an error that kept the files from going live."""
+    remedy = "make room" if is_full(error) else "become root, or correct the host"
+    return f"The configuration cannot be put in place, and nothing was changed: {error}; {remedy}, then run again."
+
+
+def sensitive(encoded: str | None, group: str) -> list[dict[str, Any]]:
+    """Files of root's that httpd's group may read; ``encoded`` has ``path`` and ``content`` of each, JSON in Base64."""
+    listed = json.loads(base64.b64decode(encoded)) if encoded else []
+    return [
+        {"path": entry["path"], "content": entry["content"], "mode": "0640", "group": group, "sensitive": True}
+        for entry in listed
+    ]
+
+
+def run(
+    described: Mapping[str, str], sets: dict[str, list[dict[str, Any]]], foreign: dict[str, Any], check_mode: bool
+) -> dict[str, Any]:
+    """Put the complete sets of files, by owner, live; what the module returns, and ``noticeable``.
+
+    ``foreign`` is what is known of the sites of others; ``noticeable`` what visitors may notice of the change. Raises
+    TransactionError, JournalError, ControlError, OSError.
+    """
+    sets, logs = log_files.separate(sets)
+    files_of_others = foreign.get("files", [])
+    if check_mode:
+        transaction = Transaction(described, sets, predict=True, foreign=files_of_others)
+        return _result(transaction, log_files.to_mend(logs, predict=True))
+    with locked(described["state_directory"]):
+        httpd_return.recover(described)
+        transaction = Transaction(described, sets, predict=False, foreign=files_of_others)
+        mended = log_files.to_mend(logs)
+        result = _result(transaction, mended)
+        _go_live(transaction, foreign.get("vhosts", []), mended)
+    return {**result, "unproven": transaction.journal.open}
+
+
+def _result(transaction: Transaction, logs: list[LogFile]) -> dict[str, Any]:
+    pending = httpd_pending.read(transaction.instance)
+    return {
+        "changed": bool(transaction.changes or logs) or pending != httpd_pending.NONE,
+        "action": httpd_pending.strongest(transaction.action, pending),
+        "changes": [change.describe() for change in transaction.changes] + [log.describe() for log in logs],
+        "diff": transaction.diff(),
+        "unproven": bool(transaction.changes) or transaction.journal.open,
+        "noticeable": noticeable(transaction),
+    }
+
+
+def noticeable(transaction: Transaction) -> list[str]:
+    """What visitors of a server that runs may notice of the change, in sentences: what it takes away."""
+    if not transaction.changes or httpd_main_process(transaction.instance) is None:
+        return []
+    gone = [change for change in transaction.changes if change.desired.kind == ABSENT and not change.original]
+    sentences = []
+    for folder, suffix, what in (("sites-enabled", ".conf", "sites"), ("mods-enabled", ".load", "modules")):
+        paths = (Path(change.path) for change in gone)
+        names = {path.stem for path in paths if path.parent.name == folder and path.suffix == suffix}
+        # Not sites, but ours: the private vhosts, and what an earlier version had in their place.
+        names = {name for name in names if not re.match(r"\d+-modwsgi-", name)}
+        if any(path.endswith("/mods-enabled/modwsgi.load") for path in transaction.desired):
+            names.discard("wsgi")  # ours takes its place
+        if names:
+            sentences.append(f"httpd runs, and these {what} are disabled by this change: {', '.join(sorted(names))}.")
+    lost = [port for change in transaction.changes for port in _ports_lost(change)]
+    if lost:
+        sentences.append(f"httpd runs, and no longer listens on {', '.join(lost)} after this change (httpd_listen).")
+    return sentences
+
+
+def _ports_lost(change: Change) -> list[str]:
+    if Path(change.path).name != "ports.conf" or change.desired.kind != CONTENT:
+        return []
+    return [port for port in _listens(change.found.content) if port not in _listens(change.desired.content)]
+
+
+def _listens(content: bytes) -> list[str]:
+    """Where a ports.conf listens whatever is loaded."""
+    return re.findall(r"^Listen[ \t]+(\S+)", content.decode(errors="replace"), re.IGNORECASE | re.MULTILINE)
+
+
+def _go_live(transaction: Transaction, vhosts: list[dict[str, Any]], logs: list[LogFile]) -> None:
+    if transaction.changes:
+        transaction.test()
+    for log in logs:  # before httpd opens them
+        log.mend()
+    if not transaction.changes:
+        transaction.save_manifests()
+        return
+    answers = foreign_answers.ask(vhosts)
+    httpd_return.begin(transaction.instance)
+    if answers:
+        transaction.journal.mark(foreign_answers.MARK, {"answers": answers})
+    httpd_pending.add(transaction.instance, transaction.action)
+    try:
+        transaction.apply()
+    except BaseException:
+        httpd_return.forget_unless_steps(transaction.instance)
+        raise

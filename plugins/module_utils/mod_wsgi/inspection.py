@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host has for mod_wsgi: interpreter, packages, installation. Runs on the managed host."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import (
+    Distribution,
+    UnsupportedDistributionError,
+    identify,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import read_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.interpreter import InterpreterError, examine
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.versions import (
+    HTTPD_PACKAGE,
+    MODULE_PACKAGE,
+    runtime_packages,
+)
+
+QUESTIONS = {
+    "python": {"type": "str", "required": True},
+    "version": {"type": "str", "required": True},
+    "install_method": {"type": "str", "choices": ["source", "wheel", "package"], "default": "source"},
+    "root": {"type": "path", "default": "/opt/mod_wsgi"},
+    "build_record": {"type": "path", "required": True},
+}
+"""What a module is asked about a host, beside the host's name."""
+
+
+def installed_packages(names: list[str]) -> dict[str, str]:
+    """The installed ones of these packages, each with what it provides."""
+    command = ["dpkg-query", "-W", "-f", "${Package}\t${db:Status-Status}\t${Provides}\n", *names]
+    # Its exit status is 1 when one of them is unknown, which is an answer, not a failure.
+    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    rows = [line.split("\t") for line in listing.splitlines()]
+    return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+
+
+def distribution_of(host: str) -> Distribution:
+    """The distribution of this host; raises InterpreterError when it is not supported."""
+    try:
+        return identify(Path("/etc/os-release").read_text(encoding="utf-8"))
+    except UnsupportedDistributionError as error:
+        raise InterpreterError(f"{host} {error}") from None
+
+
+def examine_host(parameters: dict, host: str) -> dict:
+    """All that is to be known of a host for mod_wsgi, by QUESTIONS. Raises InterpreterError."""
+    distribution = distribution_of(host)
+    interpreter = examine(parameters["python"], distribution, host)
+
+    needed = runtime_packages(interpreter["version"]) if interpreter["from_distribution"] else []
+    if parameters["install_method"] == "package":
+        needed.append(MODULE_PACKAGE)
+    installed = installed_packages([HTTPD_PACKAGE, *needed])
+    httpd_api = re.search(r"apache2-api-(\d+)", installed.get(HTTPD_PACKAGE, ""))
+
+    directory = Path(parameters["root"], f"{parameters['version']}-{interpreter['abi']}")
+    return {
+        "interpreter": interpreter,
+        "distribution": distribution.key,
+        "architecture": platform.machine(),
+        "httpd_api": int(httpd_api.group(1)) if httpd_api else distribution.httpd_api,
+        "missing_packages": [name for name in needed if name not in installed],
+        "installation": read_record(directory),
+        "build_tools_recorded": Path(parameters["build_record"]).exists(),
+    }

@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: Apache-2.0
+"""httpd's base configuration: what is wrong with its settings, and the files of the role httpd. On the control node.
+
+The settings are the role's variables by their names, as its argument specification has them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils import instance as httpd_instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import listeners as httpd_listeners
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs as httpd_logs
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing, stopping
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import vhost as wsgi_vhost
+
+ROLE = "httpd"
+DEFAULT_SITE = "000-default"
+"""The site that the distribution enables."""
+OWN_CONFIGURATIONS = ("charset", "localized-error-pages", "other-vhosts-access-log", "security", "serve-cgi-bin")
+"""What the distribution enables in conf-enabled."""
+
+# What a2enmod, a2enconf and a2ensite take: one component of a path.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+
+WITHOUT_CONFIGURATION = ("alias", "mpm_event", "reqtimeout", "status")
+"""Modules whose configuration of the distribution is left out: ours says the same things in other values, and
+mod_status's would show /server-status on every vhost."""
+WITHOUT_CONFIGURATION_FOR_SITES = ("http2", "setenvif")
+"""Likewise, where a site asks for the module; an operator who asks for it gets the distribution's."""
+
+LIBRARY = "/usr/local/lib/modwsgi"
+STATUS_DIRECTORY = "/run/modwsgi-status"
+"""What opens httpd's status is in it; httpd's group, which may enter, is that of all that is made there."""
+STATUS_DIRECTORY_MODE = "2750"
+SOCKET_DIRECTORY_MODE = "0711"
+"""httpd makes the sockets as root; its children, which run as others, only have to reach them."""
+
+File = dict[str, Any]
+"""One entry of the option ``files`` of the module httpd_config."""
+
+
+class FileNameError(ValueError):
+    """A name that cannot be one of httpd's files; the text is for the user."""
+
+
+def check_names(names: Iterable[str], key: str, example: str) -> None:
+    """Raises FileNameError for a name that would leave its folder."""
+    for name in names:
+        if not NAME.fullmatch(str(name)):
+            raise FileNameError(f"{key} contains {name!r}, which cannot be a name there; write it like {example}.")
+
+
+def module_files(
+    wanted: Iterable[str], removed: Iterable[str], bare: Iterable[str], foreign: Mapping[str, Any] | None = None
+) -> list[File]:
+    """The files of mods-enabled.
+
+    ``removed`` modules are disabled unless they are wanted; ``bare`` ones go without the distribution's configuration.
+    Beside ``foreign`` sites nothing is disabled, and what is there of the configuration of bare ones stays.
+    """
+    wanted, bare, removed = list(dict.fromkeys(wanted)), set(bare), list(removed)
+    check_names([*wanted, *removed], "httpd_modules, httpd_extra_modules or httpd_removed_modules", "rewrite")
+    files: list[File] = []
+    for name in wanted:
+        files.append(_enabled_module(name, "load"))
+        if name not in bare:
+            files.append({**_enabled_module(name, "conf"), "optional": True})
+        elif not foreign:
+            files.append(_disabled("mods", name, "conf"))
+    for name in removed:
+        if name not in wanted and not foreign:
+            files += [_disabled("mods", name, "load"), _disabled("mods", name, "conf")]
+    return files
+
+
+def removed_files(names: Iterable[str], kind: str) -> list[File]:
+    """Files of the distribution that are not enabled (``kind``: conf or sites)."""
+    names = list(names)
+    key, example = {
+        "conf": ("httpd_removed_configurations", "charset"),
+        "sites": ("httpd_removed_sites", DEFAULT_SITE),
+    }[kind]
+    check_names(names, key, example)
+    return [_disabled(kind, name, "conf") for name in names]
+
+
+def _enabled_module(name: str, suffix: str) -> File:
+    # A module is loaded and unloaded safely only by a new process.
+    return {
+        "path": f"mods-enabled/{name}.{suffix}",
+        "link": f"../mods-available/{name}.{suffix}",
+        "action": "restart",
+    }
+
+
+def _disabled(kind: str, name: str, suffix: str) -> File:
+    action = "restart" if kind == "mods" else "reload"
+    return {"path": f"{kind}-enabled/{name}.{suffix}", "absent": True, "adopt": True, "action": action}
+
+
+def replaced(settings: Mapping[str, Any]) -> list[str]:
+    """Enabled files of others, relative to the server root, which the operator names: they are to be gone."""
+    return [
+        *(f"sites-enabled/{name}.conf" for name in _named_sites(settings)),
+        *(f"conf-enabled/{name}.conf" for name in _named_configurations(settings)),
+    ]
+
+
+def _named_sites(settings: Mapping[str, Any]) -> list[str]:
+    return [name for name in settings["httpd_removed_sites"] if name != DEFAULT_SITE]
+
+
+def _named_configurations(settings: Mapping[str, Any]) -> list[str]:
+    return [name for name in settings["httpd_removed_configurations"] if name not in OWN_CONFIGURATIONS]
+
+
+def packages(applications: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The packages that the role needs for these applications."""
+    return ["apache2", *(["openssl"] if wsgi_vhost.tls_ports(applications) else [])]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base configuration of one host."""
+
+    settings: Mapping[str, Any]
+    """The role's variables."""
+    applications: Sequence[Mapping[str, Any]]
+    """``wsgi_apps``: what they need of the server."""
+    host: Mapping[str, Any]
+    """The fact ``httpd_host``."""
+
+    @cached_property
+    def instance(self) -> dict[str, str]:
+        """The instance. Raises UnknownInstanceError."""
+        return httpd_instance.instance(self.settings["httpd_instance"])
+
+    @cached_property
+    def foreign(self) -> Mapping[str, Any]:
+        """The sites of others. What is theirs stays beside ours; empty on a host of our own."""
+        found: Mapping[str, Any] = self.host.get("foreign") or {}
+        return found
+
+    @cached_property
+    def listeners(self) -> list[dict[str, Any]]:
+        """The listen addresses, the private one last. Raises ListenerError."""
+        settings = self.settings
+        return httpd_listeners.described(
+            settings["httpd_listen"], settings["httpd_private_port"], variables=not self.instance["unit"]
+        )
+
+    @cached_property
+    def modules_of_sites(self) -> list[str]:
+        """The modules of httpd that the applications need."""
+        return wsgi_vhost.modules(self.applications)
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules that are enabled."""
+        return [*self._modules_of_operator, *self.modules_of_sites]
+
+    @property
+    def _modules_of_operator(self) -> list[str]:
+        return [*self.settings["httpd_modules"], *self.settings["httpd_extra_modules"]]
+
+    @cached_property
+    def logs(self) -> dict[str, Any]:
+        """The logs of the server, in httpd's words."""
+        return httpd_logs.described(
+            self.settings["httpd_log_format"], self.settings["httpd_log_destination"], self.instance
+        )
+
+    def problems(self, name: str) -> list[str]:
+        """What contradicts what is known of the host, one sentence each; ``name`` is the host's."""
+        settings, has_systemd = self.settings, self.host["service_manager"] == "systemd"
+        found = []
+        if settings["httpd_reap_stuck_children"] and not has_systemd:
+            found.append(
+                f"httpd_reap_stuck_children needs systemd as the service manager of host {name}; set it to false."
+            )
+        if settings["httpd_manage_service"] and not self.instance["unit"]:
+            found.append(
+                f"httpd_instance of host {name} is {self.instance['name']}, which has no service to manage; "
+                "set httpd_manage_service to false."
+            )
+        if settings["httpd_environment"] and self.instance["unit"]:
+            found.append(
+                f"httpd_environment of host {name} is for containers; remove it, or set httpd_instance to container."
+            )
+        if settings["httpd_log_destination"] == httpd_logs.JOURNAL and not has_systemd:
+            found.append(
+                f"httpd_log_destination of host {name} is journal, which needs systemd as its service manager; "
+                "set it to files."
+            )
+        if self.logs["writer"] and not self.instance["unit"]:
+            found.append(
+                f"httpd_log_format and httpd_log_destination are for hosts, and host {name} becomes an image; remove "
+                "them and set WSGI_LOG_FORMAT when the container starts."
+            )
+        if "http2" in self.modules_of_sites and "mpm_prefork" in self._modules_of_operator:
+            found.append(
+                f"httpd_modules or httpd_extra_modules of host {name} has mpm_prefork, with which HTTP/2 does not "
+                "work; use mpm_event, or set tls.http2 to false for each application."
+            )
+        found += httpd_foreign.server_problems(self.foreign, name, self.listeners, self.modules)
+        return [
+            *found,
+            *(
+                f"httpd_environment has {variable}, which is no name of a variable; write it like WSGI_PORT."
+                for variable in settings["httpd_environment"]
+                if not VARIABLE.fullmatch(str(variable))
+            ),
+        ]
+
+    def notes(self, name: str) -> list[str]:
+        """What the operator of a host is to know; nothing of it is wrong."""
+        if not self.foreign:
+            return []
+        files = ", ".join(dict.fromkeys(site["file"] for site in self.foreign["sites"]))
+        return [
+            f"Host {name} serves sites of others, which stay as they are: {files}. So nothing of theirs is disabled, "
+            "settings of the whole server hold for our vhosts alone, and each change is followed by a look at whether "
+            "they still answer (docs/shared-hosts.md)."
+        ]
+
+    def files(self) -> list[File]:
+        """The complete set of the role.
+
+        Raises ValueError, with a sentence for the user, for what httpd's configuration cannot carry.
+        """
+        on_host = bool(self.instance["unit"])
+        return [
+            *self._own_files(),
+            *(self._shared_files() if self.foreign else self._alone_files()),
+            *self._log_files(),
+            *(self._host_files() if on_host else self._container_files()),
+            # How long the logs of others are kept is theirs to say.
+            *(self._rotation_files() if on_host and not self.foreign else []),
+            *(self._extra_files() if self.settings["httpd_extra_config"] else []),
+            *self._module_files(),
+            *self._removed_files(),
+        ]
+
+    @cached_property
+    def _environment(self) -> Any:
+        return rendering.templates(ROLE)
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        settings = self.settings
+        overrides = {key: settings[f"httpd_{key}"] for key in sizing.SERVER_KEYS}
+        sizes = sizing.sizes(self.host["cores"], self.host["memory_mebibytes"], overrides=overrides)
+        return {
+            **settings,
+            "instance": self.instance,
+            "logs": self.logs,
+            "sizes": sizes,
+            "stop_limits": stopping.stop_limits(settings["httpd_stop_timeout"]),
+            "private_listener": self.listeners[-1]["directive"],
+            "unknown_host_ports": self._unknown_host_ports(),
+            "is_shared": bool(self.foreign),
+            "library": LIBRARY,
+            "log_writer": httpd_logs.WRITER,
+            "status_directory": STATUS_DIRECTORY,
+            "status_directory_mode": STATUS_DIRECTORY_MODE,
+            "socket_directory_mode": SOCKET_DIRECTORY_MODE,
+        }
+
+    def _render(self, template: str, **values: Any) -> str:
+        text: str = self._environment.get_template(template).render({**self._values, **values})
+        return text
+
+    def _unknown_host_ports(self) -> list[Any]:
+        """The ports on which a vhost of ours answers for names that no site has."""
+        taken = {*wsgi_vhost.tls_ports(self.applications), *(vhost["port"] for vhost in self.foreign.get("vhosts", []))}
+        ports = dict.fromkeys(listener["port"] for listener in self.listeners[:-1])
+        return [port for port in ports if port not in taken]
+
+    def _own_files(self) -> list[File]:
+        return [
+            {
+                "path": "conf-available/modwsgi-httpd.conf",
+                "content": self._render("modwsgi-httpd.conf.j2", scope="shared" if self.foreign else "server"),
+            },
+            {"path": "conf-enabled/modwsgi-httpd.conf", "link": "../conf-available/modwsgi-httpd.conf"},
+            # httpd cannot change its process limits while it runs.
+            {
+                "path": "conf-available/modwsgi-sizes.conf",
+                "content": self._render("modwsgi-sizes.conf.j2"),
+                "action": "restart",
+            },
+            {
+                "path": "conf-enabled/modwsgi-sizes.conf",
+                "link": "../conf-available/modwsgi-sizes.conf",
+                "action": "restart",
+            },
+            {"path": "sites-available/050-modwsgi-private.conf", "content": self._render("private.conf.j2")},
+            {
+                "path": "sites-enabled/050-modwsgi-private.conf",
+                "link": "../sites-available/050-modwsgi-private.conf",
+            },
+            {"path": self.instance["private_include"], "directory": True},
+        ]
+
+    def _alone_files(self) -> list[File]:
+        """On a host of our own, all ports are ours."""
+        content = self._render("ports.conf.j2", listeners=self.listeners)
+        return [{"path": "ports.conf", "content": content, "adopt": True}]
+
+    def _shared_files(self) -> list[File]:
+        """Beside sites of others: our ports are added to theirs; our vhosts include what else is for the server."""
+        added = httpd_foreign.uncovered(self.listeners, self.foreign, self.modules)
+        return [
+            {
+                "path": "conf-available/modwsgi-ports.conf",
+                "content": self._render("ports.conf.j2", listeners=added),
+            },
+            {"path": "conf-enabled/modwsgi-ports.conf", "link": "../conf-available/modwsgi-ports.conf"},
+            {
+                "path": "conf-available/modwsgi-vhosts.conf",
+                "content": self._render("modwsgi-httpd.conf.j2", scope="vhosts"),
+            },
+        ]
+
+    def _log_files(self) -> list[File]:
+        programs = [
+            # Takes the lines of the logs from httpd, as JSON or for the journal.
+            {"path": httpd_logs.WRITER, "content": self.logs["writer"], "mode": "0755"},
+            # Waits until they are written, after httpd has ended.
+            _program("last_lines.py"),
+        ]
+        return [*(programs if self.logs["writer"] else []), *([] if self.foreign else self.logs["files"])]
+
+    def _host_files(self) -> list[File]:
+        """What a host has beyond that: more than one site, and a service manager."""
+        instance, drop_in = self.instance, self.instance["unit_drop_in_directory"]
+        return [
+            {
+                "path": "sites-available/050-modwsgi-unknown-host.conf",
+                "content": self._render("unknown-host.conf.j2"),
+            },
+            {
+                "path": "sites-enabled/050-modwsgi-unknown-host.conf",
+                "link": "../sites-available/050-modwsgi-unknown-host.conf",
+            },
+            {
+                "path": f"/etc/tmpfiles.d/modwsgi-{instance['name']}.conf",
+                "content": self._render("tmpfiles.conf.j2"),
+            },
+            {"path": instance["socket_directory"], "directory": True, "mode": SOCKET_DIRECTORY_MODE},
+            {
+                "path": STATUS_DIRECTORY,
+                "directory": True,
+                "mode": STATUS_DIRECTORY_MODE,
+                "group": instance["group"],
+            },
+            _program("httpd_status.py"),
+            # Waits for the requests in flight when systemd stops the server.
+            _program("drain.py"),
+            # Ends child processes that a reload has left behind and that do not end.
+            _program("reap.py"),
+            # Puts right what a run has left that was killed, before httpd reads its configuration.
+            {"path": f"{LIBRARY}/httpd_journal.py", "content": rendering.host_program("httpd/journal.py")},
+            {
+                "path": f"{instance['unit_directory']}/{instance['reaper_unit']}",
+                "content": self._render("reap.service.j2"),
+            },
+            {"path": f"{drop_in}/modwsgi.conf", "content": self._render("unit.conf.j2")},
+            # Unlike the other settings of the unit, these are for the processes, so they take effect at a start.
+            {
+                "path": f"{drop_in}/modwsgi-hardening.conf",
+                "content": self._render("unit-hardening.conf.j2"),
+                "action": "restart",
+            },
+        ]
+
+    def _rotation_files(self) -> list[File]:
+        path = f"/etc/logrotate.d/{self.instance['name']}"
+        return [{"path": path, "content": self._render("logrotate.conf.j2"), "adopt": True}]
+
+    def _container_files(self) -> list[File]:
+        """A container serves one application, whatever the name that a client asks for, and starts httpd itself."""
+        return [
+            {"path": self.instance["environment_file"], "content": self._render("envvars.j2"), "adopt": True},
+        ]
+
+    def _extra_files(self) -> list[File]:
+        """By its name httpd reads it before ours, so that it cannot replace what we set."""
+        return [
+            {"path": "conf-available/modwsgi-extra.conf", "content": self._render("modwsgi-extra.conf.j2")},
+            {"path": "conf-enabled/modwsgi-extra.conf", "link": "../conf-available/modwsgi-extra.conf"},
+        ]
+
+    def _module_files(self) -> list[File]:
+        operators = self._modules_of_operator
+        bare = [
+            *WITHOUT_CONFIGURATION,
+            *(name for name in WITHOUT_CONFIGURATION_FOR_SITES if name not in operators),
+        ]
+        return module_files(self.modules, self.settings["httpd_removed_modules"], bare, self.foreign)
+
+    def _removed_files(self) -> list[File]:
+        """What the operator names beyond the distribution's own is to be gone, whoever's it is."""
+        settings = self.settings
+        configurations, sites = settings["httpd_removed_configurations"], settings["httpd_removed_sites"]
+        if self.foreign:
+            configurations, sites = _named_configurations(settings), _named_sites(settings)
+        return [*removed_files(configurations, "conf"), *removed_files(sites, "sites")]
+
+
+def _program(name: str) -> File:
+    return {"path": f"{LIBRARY}/{name}", "content": rendering.role_file(ROLE, name), "mode": "0755"}

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that do not go are killed after a bound, and it is told; those that serve have all their time."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate, daemon
+
+TITLE = "(wsgi:shop)"
+DEAF = """
+import signal, threading
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+for _ in range({threads}):
+    threading.Thread(target=signal.pause, daemon=True).start()
+print(flush=True)
+signal.pause()
+"""
+
+
+class Daemons:
+    """Daemon processes of `shop`, children of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.record = folder / "deployment.json"
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, code: str) -> daemon.Process:
+        """One that runs this, once it has written a line."""
+        process = subprocess.Popen([TITLE, "-c", code], executable=sys.executable, stdout=subprocess.PIPE)
+        self.started.append(process)
+        assert process.stdout
+        process.stdout.readline()
+        return daemon.Process(process.pid, daemon.start_time(process.pid) or 0)
+
+    def group(self, stale: list[daemon.Process], **application: Any) -> activate.Group:
+        """The group, which has one process, after a switch."""
+        self.record.write_text(json.dumps({"stale_processes": [list(process) for process in stale]}))
+        described = {
+            "name": "shop",
+            "user": pwd.getpwuid(os.geteuid()).pw_name,
+            "paths": {"deployment": str(self.record)},
+            "replacement_seconds": 0,
+            "shutdown_timeout": 0,
+            "all_processes": 1,
+            "fewest_threads": 15,
+            **application,
+        }
+        return activate.Group(described, os.getpid())
+
+
+@pytest.fixture(name="daemons")
+def fixture_daemons(tmp_path: Path) -> Iterator[Daemons]:
+    daemons = Daemons(tmp_path)
+    yield daemons
+    for process in daemons.started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(name="successor")
+def fixture_successor(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpd starts another process as soon as one was killed."""
+    kill: Callable[[daemon.Process], None] = activate.kill
+
+    def kill_and_follow(process: daemon.Process) -> None:
+        kill(process)
+        daemons.start("import signal; print(flush=True); signal.pause()")
+
+    monkeypatch.setattr(activate, "kill", kill_and_follow)
+
+
+@pytest.mark.usefixtures("successor")
+def test_a_process_that_still_loads_the_application_is_killed_soon(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activate, "LOADING_SECONDS", 0.1)
+    hung = daemons.start(DEAF.format(threads=2))
+    group = daemons.group([hung], replacement_seconds=600)
+    begun = time.monotonic()
+    assert activate.replace([group]) == []
+    assert time.monotonic() - begun < 10
+    assert group.killed == [hung]
+    assert daemons.started[0].wait(10) == -signal.SIGKILL
+    assert f"Daemon processes {hung.pid} of shop were killed: they were still loading" in group.warning()
+    assert json.loads(daemons.record.read_text())["stale_processes"] == []
+
+
+@pytest.mark.usefixtures("successor")
+@pytest.mark.parametrize("change", [{}, {"fewest_threads": None}], ids=["serves", "record of an earlier version"])
+def test_a_process_that_serves_has_all_its_time_and_is_then_killed(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch, change: dict[str, None]
+) -> None:
+    monkeypatch.setattr(activate, "LOADING_SECONDS", 0)
+    monkeypatch.setattr(activate, "MARGIN_SECONDS", 1)
+    serving = daemons.start(DEAF.format(threads=2 if change else 17))
+    group = daemons.group([serving])
+    if change:
+        del group.application["fewest_threads"]
+        group.loading = [process for process in group.stale if group.loads(process)]
+    begun = time.monotonic()
+    assert activate.replace([group]) == []
+    assert 1 < time.monotonic() - begun < 10
+    assert group.killed == [serving]
+    assert "did not end within 1 s of SIGUSR1 (graceful_timeout or" in group.warning()
+
+
+def test_a_process_that_goes_is_not_killed(daemons: Daemons) -> None:
+    willing = daemons.start("import signal; print(flush=True); signal.pause()")
+    successor = daemons.start("import signal; print(flush=True); signal.pause()")
+    group = daemons.group([willing])
+    assert activate.replace([group]) == []
+    assert daemons.started[0].wait(10) == -signal.SIGUSR1
+    assert daemon.alive(successor)
+    assert (group.killed, group.warning()) == ([], "")
+
+
+def test_a_later_process_with_the_same_pid_is_not_killed(daemons: Daemons) -> None:
+    process = daemons.start("import signal; print(flush=True); signal.pause()")
+    earlier = daemon.Process(process.pid, process.started - 1)
+    daemon.kill(earlier)
+    assert daemon.threads(earlier) == 0
+    assert daemon.alive(process)
+
+
+def test_successors_that_do_not_come_are_a_problem(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activate, "MARGIN_SECONDS", 0.1)
+    willing = daemons.start("import signal; print(flush=True); signal.pause()")
+    (problem,) = activate.replace([daemons.group([willing])])
+    assert problem.startswith("httpd started 0 of 1 daemon processes of shop within 0.2 s")

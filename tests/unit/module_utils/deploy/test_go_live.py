@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A deployment goes live step by step; where a step fails, those after it are not gone, and the result says so far."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import ActivationError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
+
+INSTANCE = {"name": "apache2", "group": "www-data", "pid_file": "/run/pid", "state_directory": "/var/lib/state"}
+STEPS = ["files", "switch", "reload", "activate", "prove", "commit", "pages", "remove"]
+
+
+class Host:
+    """Notes what is done to it; ``faults`` has an exception for a step that fails."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        self.faults: dict[str, Exception] = {}
+        self.problem = ""
+        self.open = True
+        self.differs = True
+        pool: dict[str, Any] = {
+            "config.run": self.files,
+            "Switching": lambda *_: SimpleNamespace(
+                changes={"shop": ["release"] if self.differs else []},
+                activation=self.differs,
+                perform=self.step("switch"),
+                diff=lambda: [{"before": "1", "after": "2"}] if self.differs else [],
+            ),
+            "manager_of": lambda _: None,
+            "Service": lambda *_: None,
+            "httpd_service.needed": lambda *_: ["reload"] if self.differs else [],
+            "httpd_service.perform": lambda _, step: self.step(step)(),
+            "Activation": lambda *_: SimpleNamespace(
+                perform=self.step("activate"), restarted={"shop": [7]}, killed=dict, warnings=lambda: ["Killed 7."]
+            ),
+            "Proof": self.proof,
+            "transaction.journal_of": lambda _: SimpleNamespace(open=self.open),
+            "transaction.commit": lambda *_: self.step("commit")(),
+            "maintenance.switch_all": lambda *_: (self.step("pages")(), ([], True))[1],
+            "wsgi_activation.remove_superfluous": lambda *_: (self.step("remove")(), ["/old"])[1],
+        }
+        for name, replacement in pool.items():
+            monkeypatch.setattr(f"{go_live.__name__}.{name}", replacement)
+
+    def step(self, name: str) -> Callable[[], None]:
+        def act() -> None:
+            if name in self.faults:
+                raise self.faults[name]
+            self.done.append(name)
+
+        return act
+
+    def files(self, _instance: Any, sets: dict[str, Any], _foreign: Any, check_mode: bool) -> dict[str, Any]:
+        assert list(sets) == ["httpd", "wsgi_app"]
+        if not check_mode:
+            self.step("files")()
+        found = {"changes": ["write a"] if self.differs else [], "diff": [], "noticeable": []}
+        return {**found, "changed": self.differs, "unproven": self.differs}
+
+    def proof(self, applications: list[Any], parameters: dict[str, Any]) -> SimpleNamespace:
+        assert parameters["mod_wsgi_version"] is None
+        if applications:
+            self.step("prove")()
+        return SimpleNamespace(results={}, awaited=[], problem=self.problem)
+
+    def go(self, check_mode: bool = False, **changes: Any) -> GoLive:
+        httpd = base64.b64encode(json.dumps([]).encode()).decode()
+        parameters = {
+            "applications": [{"name": "shop"}],
+            "environments": base64.b64encode(b"{}").decode(),
+            "files": [],
+            "sensitive_files": None,
+            "together_with": {"httpd": httpd},
+            "foreign": {},
+            "manage_service": True,
+            "reap_stuck_children": True,
+            "site": {"mod_wsgi_version": ""},
+            "maintenance": True,
+            "keep_releases": 3,
+            **changes,
+        }
+        return GoLive(INSTANCE, parameters, check_mode)
+
+
+@pytest.fixture(name="host")
+def fixture_host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
+
+
+def test_all_steps_in_their_order(host: Host) -> None:
+    way = host.go()
+    way.run()
+    assert host.done == STEPS
+    assert way.result["changed"]
+    assert way.result["switched"] == {"shop": ["release"]}
+    assert way.result["removed"] == ["/old"]
+    assert way.warnings == ["Killed 7."]
+
+
+@pytest.mark.parametrize(
+    ("step", "fault"),
+    [
+        ("files", TransactionError("It failed.")),
+        ("files", OSError(28, "No space left on device")),
+        ("switch", ControlError("It failed.")),
+        ("switch", OSError(28, "No space left on device")),
+        ("reload", ControlError("It failed.")),
+        ("activate", ActivationError("It failed.")),
+        ("commit", WorseAnswerError("It failed.")),
+        ("commit", OSError(28, "No space left on device")),
+        ("pages", PageError("It failed.")),
+    ],
+)
+def test_where_a_step_fails_those_after_it_are_not_gone(host: Host, step: str, fault: Exception) -> None:
+    host.faults[step] = fault
+    way = host.go()
+    with pytest.raises(GoLiveError, match=r"It failed\.|No space left on device"):
+        way.run()
+    assert host.done == STEPS[: STEPS.index(step)]
+    assert way.result["unproven"] == (step != "files")
+
+
+def test_what_is_not_proven_is_not_committed(host: Host) -> None:
+    host.problem = "The application shop answered with status 500."
+    with pytest.raises(GoLiveError, match="status 500"):
+        host.go().run()
+    assert host.done == STEPS[:5]
+
+
+def test_processes_that_were_killed_are_told_though_others_stay(host: Host) -> None:
+    host.faults["activate"] = ActivationError("They stay.")
+    way = host.go()
+    with pytest.raises(GoLiveError, match=r"They stay\."):
+        way.run()
+    assert way.warnings == ["Killed 7."]
+
+
+def test_check_mode_does_nothing_and_predicts(host: Host) -> None:
+    host.open = False
+    way = host.go(check_mode=True, maintenance=False, keep_releases=0)
+    way.run()
+    assert host.done == ["remove"]  # in check mode it only says what it would remove
+    assert way.result["changed"]
+    assert way.result["diff"] == [{"before": "1", "after": "2"}]
+
+
+def test_without_a_service_of_ours_nobody_is_started_or_asked(host: Host) -> None:
+    host.go(manage_service=False).run()
+    assert host.done == ["files", "switch", "commit", "pages"]
+
+
+def test_without_a_change_the_applications_are_asked_and_no_more(host: Host) -> None:
+    host.differs = host.open = False
+    way = host.go(maintenance=False)
+    way.run()
+    assert host.done == ["files", "switch", "prove"]
+    assert not way.result["changed"]
+    assert not way.result["unproven"]

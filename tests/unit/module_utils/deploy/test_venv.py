@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual environment is named by what is in it, and its failure is told in pip's words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import Requirements, parse
+from support.building import ACCOUNT, build_ground, interpreter
+
+INTERPRETER = {"executable": "/usr/bin/python3.11", "full_version": "3.11.2", "abi": "cp311"}
+
+
+def name(text: str = "flask==3.1\n", release: str = "r1", **changes: str) -> str:
+    requirements = Requirements({"requirements.txt": text}, tuple(parse(text)))
+    return wsgi_venvs.identity({**INTERPRETER, **changes}, requirements, release)
+
+
+def test_the_name_depends_on_python_and_requirements_only() -> None:
+    assert name() == name(release="r2")
+    others = [name("flask==3.2\n"), name(full_version="3.11.9"), name(executable="/opt/python"), name(abi="cp311d")]
+    assert len({name(), *others}) == 5
+
+
+def test_the_name_is_that_of_earlier_versions() -> None:
+    """Else every application gets a new virtual environment without need."""
+    assert name() == "0f122f39dd3b82d24098"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e .",
+        "-e.",
+        "./vendor/package",
+        ".[web]",
+        "vendor/x.whl",
+        "file:vendor/x",
+        "--find-links vendor",
+        "x @ ./x",
+        "${X}",
+    ],
+)
+def test_requirements_that_point_into_the_source_depend_on_it(line: str) -> None:
+    assert name(line, release="r1") != name(line, release="r2")
+
+
+def test_pip_speaks_for_itself() -> None:
+    output = "Collecting x\n  ERROR: Could not find x\nnoise\nERROR: No matching distribution found for x\n"
+    assert wsgi_venvs.last_errors(output) == "ERROR: Could not find x ERROR: No matching distribution found for x"
+    assert wsgi_venvs.last_errors("a\n\nb\n") == "a b"
+    assert wsgi_venvs.last_errors("") == "it said nothing"
+
+
+class Host:
+    """A host with one release of one application."""
+
+    def __init__(self, folder: Path) -> None:
+        self.venvs = folder / "venvs"
+        self.release = folder / "release"
+        self.release.mkdir()
+        self.interpreter = interpreter()
+
+    def make(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        application = {"name": "shop", "requirements": requirements, "paths": {"venvs": str(self.venvs)}}
+        parameters = {
+            "interpreter": {"executable": self.interpreter, "full_version": "3", "abi": "cp3"},
+            "releases": {"shop": {"id": "r1", "path": str(self.release)}},
+            **options,
+        }
+        return wsgi_venvs.virtual_environment(application, parameters, check_mode)
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in self.venvs.iterdir()) if self.venvs.exists() else []
+
+
+@pytest.fixture(name="host")
+def fixture_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    with build_ground(monkeypatch) as folder:
+        yield Host(folder)
+
+
+def test_one_that_is_complete_is_not_made_again_and_a_torso_is(host: Host) -> None:
+    made = host.make()
+    path = Path(made["path"])
+    assert made["changed"]
+    assert (path / "bin" / "python").exists()
+    assert path.lstat().st_uid == os.geteuid()
+    assert host.make() == {**made, "changed": False}
+    (path / wsgi_venvs.COMPLETE).unlink()
+    (path / "torso").touch()
+    assert host.make()["changed"]
+    assert host.left() == [made["id"]]
+    assert not (path / "torso").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives folders away")
+def test_one_that_is_just_being_made_is_not_complete_whatever_is_in_it(host: Host) -> None:
+    path = host.venvs / host.make(check_mode=True)["id"]
+    path.mkdir(parents=True)
+    (path / wsgi_venvs.COMPLETE).touch()
+    (path / "by-root").touch()
+    os.chown(path, ACCOUNT, ACCOUNT)
+    assert host.make(check_mode=True)["changed"]
+    assert host.make()["changed"]
+    assert not (path / "by-root").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("os.symlink('/etc', path + '/lib/etc')", "lib/etc leads to /etc, out of the tree"),
+        ("os.mkfifo(path + '/lib/pipe')", "lib/pipe is neither a file, a folder nor a link"),
+        ("os.mkdir(path + '/lib/a\\nb')", "has control characters"),
+        ("open(path + '/large', 'wb').write(b'x' * 3000000)", "File too large; raise wsgi_app_build_size"),
+        ("[open(path + f'/{n}', 'wb').write(b'x' * 900000) for n in range(3)]", "it is larger than 2000000 bytes"),
+        ("time.sleep(600)", "it took longer than 5 s"),
+    ],
+)
+def test_what_cannot_be_taken_over_is_refused_and_nothing_is_left(
+    host: Host, monkeypatch: pytest.MonkeyPatch, statement: str, problem: str
+) -> None:
+    """In place of a virtual environment, the account makes something else."""
+
+    def make(room: builder.Room, path: str, *_: object) -> None:
+        program = f"import os, time; path = {path!r}; os.makedirs(path + '/lib'); {statement}"
+        wsgi_venvs.run(room, [host.interpreter, "-I", "-c", program], "the build")
+
+    monkeypatch.setattr(wsgi_venvs, "make", make)
+    with pytest.raises((wsgi_venvs.VenvError, builder.BuildError), match=problem):
+        host.make(build_size=2000000, build_timeout=5)
+    assert host.left() == []
+
+
+def test_a_failure_leaves_nothing_behind(host: Host) -> None:
+    (host.release / "requirements.txt").write_text("./does-not-exist\n")
+    with pytest.raises(wsgi_venvs.VenvError, match=r"pip install --requirement requirements\.txt failed: ERROR: "):
+        host.make("requirements.txt")
+    assert host.left() == []
+
+
+def test_check_mode_makes_nothing(host: Host) -> None:
+    assert host.make(check_mode=True)["changed"]
+    assert host.left() == []
+
+
+def test_an_installation_from_a_copy_leads_to_the_release(host: Host) -> None:
+    """For the kinds of editable installs, those of setuptools before 64 as well."""
+    room, venv, copy = host.release.parent, host.release.parent / "venv", host.release.parent / "copy"
+    site = venv / "lib" / "python3.11" / "site-packages"
+    (venv / "bin").mkdir(parents=True)
+    for folder in (site / "shop-1.dist-info", copy / "src" / "shop.egg-info"):
+        folder.mkdir(parents=True)
+    (copy / "src" / "shop.egg-info" / "PKG-INFO").write_text("Name: shop\n")
+    texts = {
+        venv / "bin" / "tool": f"__file__ = '{copy}/tool'\n",
+        site / "easy-install.pth": f"{copy}/src\n",
+        site / "shop.egg-link": f"{copy}/src\n../",
+        site / "__editable___shop_finder.py": f"MAPPING = {{'shop': '{copy}/src/shop'}}\n",
+        site / "shop-1.dist-info" / "direct_url.json": f'{{"url": "file://{copy}"}}',
+    }
+    for path, text in texts.items():
+        path.write_text(text)
+    (venv / "bin" / "compiled").write_bytes(b"\x7fELF\0" + str(copy).encode())
+    arguments = [host.interpreter, "-I", "-S", "-c", wsgi_venvs.RELOCATE, str(venv), str(copy), "/srv/wsgi/shop/r1"]
+    subprocess.run(arguments, check=True, cwd=room)
+    assert {path: path.read_text() for path in texts} == {
+        path: text.replace(str(copy), "/srv/wsgi/shop/r1") for path, text in texts.items()
+    }
+    assert (venv / "bin" / "compiled").read_bytes() == b"\x7fELF\0" + str(copy).encode(), "its length must not change"
+    assert (site / "shop.egg-info" / "PKG-INFO").read_text() == "Name: shop\n"

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Before a deployment, it is known which steps have something to do; what cannot be done is refused there."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import json
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, locales
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import write_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import virtual_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import CertificateError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.transaction import journal_of
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
+from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import normalise
+from support.building import build_ground, interpreter
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes folders of other accounts")
+
+NOBODY = pwd.getpwnam("nobody")
+INTERPRETER = {"executable": "", "full_version": "3.11.0", "abi": "cp311"}
+EVERYTHING = ["accounts", "releases", "venvs", "maintenance", "preparation", "certificates", "switch"]
+
+
+class Host:
+    """A host in a folder, with one application that is to be deployed."""
+
+    def __init__(self, root: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.monkeypatch = monkeypatch
+        (source / "wsgi.py").touch()
+        for name in ("CODE_ROOT", "STATE_ROOT", "CONFIGURATION_ROOT"):
+            monkeypatch.setattr(account, name, str(root) + getattr(account, name))
+        # Not made on the machine that runs the tests.
+        monkeypatch.setattr(account, "BUILD_ACCOUNT", "nobody")
+        self.described = {
+            **instance(),
+            "server_root": str(root / "etc/apache2"),
+            "state_directory": str(root / "state"),
+            "volatile_directory": str(root / "run"),
+            "pid_file": str(root / "pid"),
+            "unit": "",
+        }
+        group = grp.getgrgid(NOBODY.pw_gid).gr_name
+        described = {
+            "name": "shop",
+            "source": {"directory": str(source)},
+            "server_name": "shop.example.com",
+            "user": "nobody",
+            "group": group,
+            "maintenance": {"during_deploy": True},
+        }
+        sizes = {"shop": {"processes": 1, "threads": 1, "listen_backlog": 1}}
+        self.application: dict[str, Any] = {
+            **normalise([described], [80], sizes)[0],
+            "digest": "release-1",
+            "paths": {name: str(root) + path for name, path in layout("shop").items()},
+        }
+        self.variables: dict[str, str] = {}
+        self.certificates: list[dict[str, Any]] = []
+        self.configuration: dict[str, str] = {}
+
+    def parameters(self) -> dict[str, Any]:
+        environments = {"shop": self.variables}
+        return {
+            "applications": [self.application],
+            "environments": base64.b64encode(json.dumps(environments).encode()).decode(),
+            "certificates": self.certificates,
+            "interpreter": {**INTERPRETER, "executable": interpreter()},
+            "launcher": "launcher-1",
+            "configuration": self.configuration,
+        }
+
+    def inspect(self) -> dict[str, Any]:
+        return wsgi_inspect.inspect(self.parameters(), self.described)
+
+    def deploy(self) -> None:
+        """What the steps do."""
+        parameters = self.parameters()
+        Accounts(check_mode=False).ensure([self.application])
+        release = Path(self.application["paths"]["releases"], self.application["digest"])
+        release.mkdir()
+        parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
+        parameters["venvs"] = virtual_environments([self.application], parameters, check_mode=False)
+        environments = {self.application["name"]: self.variables}
+        Switching([self.application], environments, parameters, self.described).perform()
+        journal_of(self.described).commit()
+
+    def tree(self) -> list[str]:
+        return sorted(str(path) for path in self.root.rglob("*"))
+
+
+@pytest.fixture(name="host")
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    with build_ground(monkeypatch) as folder:
+        (folder / "host").mkdir()
+        yield Host(folder / "host", tmp_path, monkeypatch)
+
+
+@pytest.fixture(name="deployed")
+def fixture_deployed(host: Host) -> Host:
+    host.deploy()
+    assert host.inspect()["steps"] == []
+    return host
+
+
+def test_a_fresh_host_needs_everything_and_is_left_as_it_is(host: Host) -> None:
+    found = host.inspect()
+    assert found["steps"] == ["accounts", "releases", "venvs", "preparation", "switch"]
+    assert found["releases"]["shop"]["id"] == "release-1"
+    assert host.tree() == []
+
+
+def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:
+    before = deployed.tree()
+    found = deployed.inspect()
+    paths = deployed.application["paths"]
+    assert found["steps"] == []
+    assert found["releases"]["shop"] == {"id": "release-1", "path": f"{paths['releases']}/release-1", "changed": False}
+    assert found["venvs"]["shop"]["path"] == os.path.realpath(paths["venv"])
+    assert deployed.tree() == before
+
+
+@pytest.mark.parametrize("key", ["lang", "locale"])
+def test_a_locale_that_the_host_does_not_have_is_refused(host: Host, key: str) -> None:
+    host.application[key] = "xx_XX.UTF-8"
+    with pytest.raises(
+        ValueError, match=rf"application 'shop', key {key}: this host has no locale xx_XX.UTF-8 \(there "
+    ):
+        host.inspect()
+    assert host.tree() == []
+
+
+def test_locales_of_the_c_library_cost_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locales, "installed", lambda: pytest.fail("a program was run"))
+    monkeypatch.setattr(locales.locale, "setlocale", lambda *_: pytest.fail("the locale was changed"))
+    for name in ("C", "POSIX", "C.UTF-8"):
+        host.application["locale"] = name
+        assert "switch" in host.inspect()["steps"]
+
+
+def test_a_time_zone_that_the_host_does_not_have_is_refused(
+    host: Host, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zones = tmp_path_factory.mktemp("zoneinfo")
+    (zones / "Europe").mkdir()
+    (zones / "Europe" / "Berlin").touch()
+    monkeypatch.setattr(locales, "ZONES", str(zones))
+    for there in ("Europe/Berlin", ":Europe/Berlin", "CET-1CEST", "UTC", ""):
+        host.variables = {"TZ": there}
+        assert "switch" in host.inspect()["steps"]
+    host.variables = {"TZ": "Europe/Berln"}
+    with pytest.raises(ValueError, match=r"key environment.TZ: this host has no time zone of that name") as error:
+        host.inspect()
+    assert "Berln" not in str(error.value), "values of variables are not shown"
+
+
+def new_release(host: Host) -> None:
+    host.application["digest"] = "release-2"
+
+
+def prepared_release(host: Host) -> None:
+    new_release(host)
+    Path(host.application["paths"]["releases"], "release-2").mkdir()
+
+
+def page(host: Host) -> None:
+    host.application["maintenance"] = {"enabled": True, "during_deploy": False}
+
+
+def forgotten_page(host: Host) -> None:
+    Path(host.application["paths"]["code"], "maintenance").touch()
+
+
+def variable(host: Host) -> None:
+    host.variables = {"KEY": "value"}
+
+
+def script(host: Host) -> None:
+    host.application["script"] = "other.py"
+
+
+def command(host: Host) -> None:
+    host.application["release_commands"] = [["true"]]
+
+
+def lost_virtual_environment(host: Host) -> None:
+    Path(os.path.realpath(host.application["paths"]["venv"]), ".complete").unlink()
+
+
+def lost_build_account(host: Host) -> None:
+    host.monkeypatch.setattr(account, "BUILD_ACCOUNT", "no-such-account")
+
+
+def open_folder(host: Host) -> None:
+    Path(host.application["paths"]["state"]).chmod(0o777)
+
+
+def edited_file(host: Host) -> None:
+    Path(host.application["paths"]["environment"]).write_text("{}")
+
+
+def earlier_link(host: Host) -> None:
+    link = Path(host.application["paths"]["current"])
+    link.unlink()
+    link.symlink_to("elsewhere")
+
+
+def stale_process(host: Host) -> None:
+    record = host.application["paths"]["deployment"]
+    content = json.loads(Path(record).read_text())
+    write_record(record, {**content, "stale_processes": [[1, 1]]})
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        (new_release, ["releases", "venvs", "maintenance", "preparation", "switch"]),
+        (prepared_release, ["maintenance", "preparation", "switch"]),
+        (page, ["maintenance"]),
+        (forgotten_page, ["maintenance"]),
+        (variable, ["preparation", "switch"]),
+        (script, ["switch"]),
+        (command, ["preparation", "switch"]),
+        (lost_virtual_environment, ["venvs"]),
+        (open_folder, ["accounts"]),
+        (lost_build_account, ["accounts"]),
+        (edited_file, ["switch"]),
+        (earlier_link, ["switch"]),
+        (stale_process, ["switch"]),
+    ],
+)
+def test_what_a_change_needs(deployed: Host, change: Callable[[Host], None], steps: list[str]) -> None:
+    change(deployed)
+    assert deployed.inspect()["steps"] == steps
+
+
+def test_while_a_change_is_not_proven_every_step_looks_for_itself(deployed: Host) -> None:
+    journal_of(deployed.described).begin(process=None, pending="none", reaps=False)
+    assert deployed.inspect()["steps"] == EVERYTHING
+
+
+def test_a_half_made_step_counts_too(deployed: Host) -> None:
+    Path(journal_of(deployed.described).directory).mkdir(parents=True)
+    assert deployed.inspect()["steps"] == EVERYTHING
+
+
+def certificate(host: Host, **keys: Any) -> dict[str, Any]:
+    files = {"certificate": str(host.root / "shop.crt"), "key": str(host.root / "shop.key")}
+    return {"name": "shop", **files, "names": ["shop.example.com"], "self_signed": False, **keys}
+
+
+def test_a_certificate_is_looked_at(deployed: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.certificates = [certificate(deployed, self_signed=True)]
+    assert deployed.inspect()["steps"] == ["certificates"]
+    deployed.certificates = [certificate(deployed)]
+    with pytest.raises(CertificateError, match="cannot be read on the host"):
+        deployed.inspect()
+    (deployed.root / "shop.crt").touch()
+    (deployed.root / "shop.key").touch()
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert deployed.inspect()["steps"] == ["certificates"], "without openssl nothing is known yet"
+
+
+def test_an_account_that_is_root_is_refused(host: Host) -> None:
+    host.application["user"] = "root"
+    with pytest.raises(AccountError, match="application 'shop', key user: root has user id 0 on this host"):
+        host.inspect()
+
+
+def test_a_group_that_is_worth_root_is_refused(host: Host) -> None:
+    host.application["group"] = "shadow"
+    with pytest.raises(AccountError, match="application 'shop', key group: shadow is the group shadow, which reads"):
+        host.inspect()
+
+
+def test_a_file_of_others_is_refused(host: Host) -> None:
+    path = Path(host.described["server_root"], "conf-available/modwsgi.conf")
+    path.parent.mkdir(parents=True)
+    path.write_text("theirs\n")
+    files = [{"path": "conf-available/modwsgi.conf", "content": "ours\n"}]
+    host.configuration = {"httpd": base64.b64encode(json.dumps(files).encode()).decode()}
+    with pytest.raises(TransactionError, match="exists already and was not written by httpd"):
+        host.inspect()

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launcher: environment before import, the real file in a traceback, and no start without settings."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.scripts import ROOT
+from support.shadowing import run_as_mod_wsgi, shadow_python
+
+FILES = ROOT / "roles" / "wsgi_app" / "files"
+LAUNCHER = FILES / "launcher.py"
+
+
+class Site:
+    """An application as it is on a host."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.release = root / "releases" / "1"
+        self.release.mkdir(parents=True)
+        (root / "current").symlink_to("releases/1")
+        (root / "etc" / "shop").mkdir(parents=True)
+        self.application: dict[str, Any] = {
+            "name": "shop",
+            "user": "wsgi-shop",
+            "script": "wsgi.py",
+            "callable": "application",
+            "python_path": ["lib"],
+            "static_root": "collected",
+            "state": "/var/lib/wsgi/shop",
+            "current": str(root / "current"),
+            "venv": str(root / "venv"),
+        }
+        self.variables: dict[str, str] | None = {"KEY": "value"}
+
+    def start(self, script: str, launcher: str = "launcher") -> Any:
+        """Load the launcher as mod_wsgi does; what it gives to mod_wsgi."""
+        return runpy.run_path(str(self.write(script, launcher)))["application"]
+
+    def write(self, script: str, launcher: str = "launcher") -> Path:
+        """Put the files there; the launcher's."""
+        (self.release / self.application["script"]).write_text(script)
+        folder = self.root / "etc" / "shop"
+        (folder / "application.json").write_text(json.dumps(self.application))
+        if self.variables is not None:
+            (folder / "environment.json").write_text(json.dumps(self.variables))
+        return self.launcher(launcher)
+
+    def launcher(self, name: str = "launcher") -> Path:
+        """The launcher, which reads this site's configuration."""
+        (self.root / "loading.py").write_text((FILES / "loading.py").read_text())
+        path = self.root / f"{name}.py"
+        path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
+        return path
+
+
+@pytest.fixture(name="site")
+def fixture_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    module = types.ModuleType("mod_wsgi")
+    module.process_group = "shop"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mod_wsgi", module)
+    before, path, folder = dict(os.environ), list(sys.path), Path.cwd()
+    yield Site(tmp_path)
+    os.environ.clear()
+    os.environ.update(before)
+    time.tzset()
+    sys.path[:] = path
+    os.chdir(folder)
+    sys.modules.pop("wsgi_script", None)
+    sys.modules.pop("modwsgi_deployment", None)
+
+
+def packages_of(site: Site) -> Path:
+    """The folder of the packages in the site's virtual environment, with one package."""
+    folder = site.root / "venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    folder.mkdir(parents=True)
+    (folder / "only_in_the_venv.py").write_text("")
+    return folder
+
+
+def test_an_embedded_application_is_known_by_the_name_of_its_launcher(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", "")
+    folder, packages = Path.cwd(), packages_of(site)
+    script = "import os, only_in_the_venv, sys\ndef application(environ, start_response): return [list(sys.path)]\n"
+    (path,) = site.start(script, launcher="shop")({}, None)
+    assert path[:3] == [str(site.release), str(site.release / "lib"), str(packages)]
+    assert Path.cwd() == folder, "the folder of httpd's processes stays"
+
+
+INHERITED = """
+import fcntl, json, os, socket, subprocess, sys, types
+
+root, uid = sys.argv[1], 65533
+os.umask(0o022)
+# As httpd's parent has it all: opened by root.
+opened = {
+    "error log": os.open(f"{root}/shop-error.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+    "other error log": os.open(f"{root}/blog-error.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+    "scratch": os.open(f"{root}/scratch", os.O_RDWR | os.O_CREAT),
+    "code": os.open(__file__ if "__file__" in globals() else sys.executable, os.O_RDONLY),
+    "device": os.open("/dev/zero", os.O_RDWR),
+}
+opened["log program"], opened["its other end"] = os.pipe()
+for group in (1, 2):
+    path = f"{root}/wsgi.7.0.{group}.lock"
+    opened[f"mutex {group}"] = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.unlink(path)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(f"{root}/wsgi.7.0.2.sock")
+opened["listener"] = listener.fileno()
+own = os.open(f"{root}/own", os.O_WRONLY | os.O_CREAT)
+os.fchown(own, uid, uid)
+opened["own"] = own
+twice = os.dup(opened["error log"])
+opened["error log once more"] = twice
+os.dup2(opened["error log"], 2)
+os.setresgid(uid, uid, uid)
+os.setresuid(uid, uid, uid)
+opened["own pipe"], opened["its end"] = os.pipe()
+module = types.ModuleType("mod_wsgi")
+module.process_group = ""
+sys.modules["mod_wsgi"] = module
+space = {"__name__": "launcher", "__file__": sys.argv[2]}
+source = sys.stdin.read().rpartition("application = ")[0]
+exec(compile(source, "launcher.py", "exec"), space)
+if sys.argv[3:]:
+    space["descriptors"] = lambda: range(3, 1024)
+    space["path_of"] = lambda number: ""
+before = {name: os.fstat(number) for name, number in opened.items()}
+space["leave_what_is_of_others"]()
+null = os.stat("/dev/null")
+gone = [name for name, number in opened.items() if os.path.samestat(os.fstat(number), null)]
+kept = [name for name, number in opened.items() if os.path.samestat(os.fstat(number), before[name])]
+os.write(1, json.dumps([gone, kept]).encode())
+"""
+"""A daemon process at its start: root has opened all, and then it has become the application's account."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can open what the account cannot")
+@pytest.mark.parametrize("chroot", [False, True])
+def test_what_httpd_has_opened_for_others_is_let_go(chroot: bool) -> None:
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    try:
+        done = subprocess.run(
+            ["/usr/bin/python3", "-I", "-c", INHERITED, str(folder), str(LAUNCHER), *(["chroot"] if chroot else [])],
+            input=LAUNCHER.read_text(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = (folder / "shop-error.log").read_text()
+    finally:
+        shutil.rmtree(folder)
+    assert done.returncode == 0, done.stderr + said
+    gone, kept = json.loads(done.stdout)
+    of_others = {"other error log", "scratch", "log program", "its other end"}
+    # Without /proc nobody can tell whose a mutex is; to take one's own for another's would let all groups share one.
+    assert set(gone) == of_others | (set() if chroot else {"mutex 1"})
+    assert set(kept) == {
+        "error log", "error log once more", "code", "device", "mutex 2", "listener", "own", "own pipe", "its end",
+    } | ({"mutex 1"} if chroot else set())  # fmt: skip
+
+
+@pytest.mark.parametrize("group", ["", "shop"])
+def test_httpd_s_own_processes_keep_what_httpd_needs(site: Site, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    asked = []
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", group)
+    monkeypatch.setattr(os, "listdir", lambda path: asked.append(path) or [])
+    packages_of(site)
+    site.start("def application(environ, start_response): return []\n", launcher="launcher" if group else "shop")
+    assert ("/proc/self/fd" in asked) == bool(group)
+
+
+def test_the_probe_is_told_what_was_loaded(site: Site) -> None:
+    site.start("def application(environ, start_response): return []\n")
+    deployment = sys.modules["modwsgi_deployment"]
+    assert deployment.release == str(site.release)
+    assert deployment.venv == str(site.root / "venv")
+
+
+def test_the_environment_is_there_when_the_script_is_imported(site: Site) -> None:
+    script = "import os\nseen = dict(os.environ)\ndef application(environ, start_response): return [seen]\n"
+    (seen,) = site.start(script)({}, None)
+    assert seen["KEY"] == "value"
+    assert seen["WSGI_STATIC_ROOT"] == str(site.release / "collected")
+    assert seen["HOME"] == seen["WSGI_STATE_DIRECTORY"] == "/var/lib/wsgi/shop"
+    assert seen["USER"] == seen["LOGNAME"] == "wsgi-shop"
+    assert seen["PATH"].startswith(f"{site.root}/venv/bin:")
+
+
+def test_the_time_zone_is_that_of_the_application(site: Site) -> None:
+    site.variables = {"TZ": "CET-1CEST"}
+    (zone,) = site.start("import time\nzone = time.tzname\ndef application(e, s): return [zone]\n")({}, None)
+    assert zone == ("CET", "CEST")
+
+
+def test_the_load_is_limited_and_leaves_no_thread(site: Site) -> None:
+    site.application.update(startup_timeouts={"shop": 15}, state=str(site.root))
+    script = "import os, threading\nseen = threading.enumerate(), os.listdir({})\ndef application(e, s): return seen\n"
+    before = set(threading.enumerate())  # some of an earlier test may end meanwhile
+    threads, notes = site.start(script.format(repr(str(site.root / ".wsgi-loading"))))({}, None)
+    assert len(set(threads) - before) == 1, "nothing has watched the load"
+    assert set(threading.enumerate()) <= before
+    assert notes == [f"shop.{os.getpid()}"]
+    assert list((site.root / ".wsgi-loading").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "application",
+    [
+        {"startup_timeouts": {"shop": 15}, "debug": True},
+        {},  # of an earlier version of the role
+    ],
+)
+def test_debug_mode_is_not_limited(site: Site, application: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stops: list[Any] = []
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "subscribe_shutdown", stops.append, raising=False)
+    site.application.update(application, state=str(site.root))
+    before = threading.enumerate()  # some of an earlier test may end meanwhile
+    script = "import threading\nseen = threading.enumerate()\ndef application(e, s): return seen\n"
+    assert set(site.start(script)({}, None)) <= set(before)
+    for stop in stops:
+        stop("process_stopping")
+    assert not (site.root / ".wsgi-loading").exists()
+
+
+def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:
+    link = site.application["venv"]
+    (site.root / "venvs" / "1" / "lib").mkdir(parents=True)
+    Path(link).symlink_to("venvs/1")
+    sys.path.append(f"{link}/lib")
+    site.start("def application(e, s): pass\n")
+    assert sys.path[:2] == [str(site.release), str(site.release / "lib")]
+    assert str(site.root / "venvs" / "1" / "lib") in sys.path
+    assert not any(path.startswith(f"{link}/") for path in sys.path)
+
+
+def test_what_the_launcher_imports_are_python_s_own_modules(site: Site) -> None:
+    """An application may have modules that are called like Python's; mod_wsgi searches its folder first."""
+    site.application.update(startup_timeouts={"shop": 15}, state=str(site.root))
+    script = site.write("import sys\nprint(sys.path)\ndef application(environ, start_response): return []\n")
+    shadow_python(site.release)
+    current = site.application["current"]
+    done = run_as_mod_wsgi(script, [Path(current)], {})
+    assert (done.returncode, done.stderr) == (0, "")
+    searched = ast.literal_eval(done.stdout)
+    assert searched[:2] == [str(site.release), str(site.release / "lib")]
+    assert current not in searched, "a later release would be found"
+
+
+def test_another_callable(site: Site) -> None:
+    site.application["callable"] = "factory.app"
+    site.application["script"] = "start.py"
+    script = "class factory:\n    @staticmethod\n    def app(environ, start_response): return [b'x']\n"
+    assert site.start(script)({}, None) == [b"x"]
+
+
+def test_a_callable_that_is_not_there_is_named(site: Site) -> None:
+    with pytest.raises(RuntimeError, match=r"wsgi.py has no application; set `callable`"):
+        site.start("app = 1\n")
+
+
+@pytest.mark.parametrize("damage", ["missing", "broken"])
+def test_without_its_environment_nothing_is_imported(site: Site, damage: str, tmp_path: Path) -> None:
+    site.variables = None
+    if damage == "broken":
+        (site.root / "etc" / "shop" / "environment.json").write_text("{")
+    with pytest.raises(RuntimeError, match=r"The application shop is not started, because .*environment.json cannot"):
+        site.start(f"open({str(tmp_path / 'imported')!r}, 'w')\n")
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_traceback_shows_the_script_s_own_file_and_line(site: Site) -> None:
+    with pytest.raises(ZeroDivisionError) as error:
+        site.start("x = 1\ny = 1 / 0\n")
+    frames = traceback.extract_tb(error.value.__traceback__)
+    assert (frames[-1].filename, frames[-1].lineno) == (str(site.release / "wsgi.py"), 2)
+
+
+def test_an_exception_of_a_request_keeps_its_traceback(site: Site) -> None:
+    application = site.start("def application(e, s):\n    raise KeyError('x')\n")
+    with pytest.raises(KeyError) as error:
+        application({}, None)
+    assert traceback.extract_tb(error.value.__traceback__)[-1].lineno == 2
+
+
+def module(name: str, path: Path) -> types.ModuleType:
+    """A loaded module of a file."""
+    path.write_text("")
+    loaded = types.ModuleType(name)
+    loaded.__file__ = str(path)
+    return loaded
+
+
+class Looks:
+    """Stands for the event that ends the watch: after each look at the files it lets something happen."""
+
+    def __init__(self, *happenings: Any) -> None:
+        self.happenings = list(happenings)
+
+    def wait(self, _seconds: float) -> bool:
+        if not self.happenings:
+            return True
+        self.happenings.pop(0)()
+        return False
+
+
+def signals_of(site: Site, monkeypatch: pytest.MonkeyPatch, *happenings: Any) -> list[int]:
+    """What the watch sends to its process."""
+    site.start("def application(e, s): pass\n")
+    launcher = runpy.run_path(str(site.launcher()))
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _pid, number: sent.append(number))
+    launcher["restart_when_changed"](str(site.release), Looks(*happenings))
+    return sent
+
+
+def test_debug_mode_follows_the_code(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = site.release / "views.py"
+    monkeypatch.setitem(sys.modules, "views", module("views", views))
+    assert signals_of(site, monkeypatch, lambda: None, lambda: os.utime(views, (1, 1)), lambda: None) == [signal.SIGINT]
+
+
+def test_debug_mode_sees_a_file_that_is_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = site.release / "views.py"
+    monkeypatch.setitem(sys.modules, "views", module("views", views))
+    assert signals_of(site, monkeypatch, views.unlink) == [signal.SIGINT]
+
+
+def test_debug_mode_minds_neither_new_modules_nor_others_files(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = site.root / "library.py"
+    monkeypatch.setitem(sys.modules, "library", module("library", outside))
+
+    def import_one() -> None:
+        monkeypatch.setitem(sys.modules, "late", module("late", site.release / "late.py"))
+
+    assert signals_of(site, monkeypatch, import_one, lambda: os.utime(outside, (1, 1)), lambda: None) == []
+
+
+def test_the_code_is_watched_in_debug_mode_only(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[Any] = []
+    monkeypatch.setattr(sys.modules["mod_wsgi"], "subscribe_shutdown", handlers.append, raising=False)
+    site.start("def application(e, s): pass\n")
+    assert handlers == []
+    site.application["debug"] = True
+    site.start("def application(e, s): pass\n")
+    (stop,) = handlers
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "watch"]
+    assert thread.daemon, "it keeps no process from ending"
+    stop("process_stopping")
+    thread.join(5)
+    assert not thread.is_alive()

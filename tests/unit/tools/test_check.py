@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The linters of `make check` read the files that they are for, and fail on a mistake in one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.scripts import ROOT
+
+from tools import check
+
+WORKFLOW = """\
+name: test
+concurrency: {group: test, cancel-in-progress: true}
+on: {push: {branches: [main]}}
+permissions: {}
+jobs:
+  test:
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    steps:
+      - run: echo right
+"""
+
+
+def mistaken(right: str, wrong: str) -> str:
+    """The workflow with a mistake."""
+    assert WORKFLOW.count(right) == 1
+    return WORKFLOW.replace(right, wrong)
+
+
+@pytest.fixture(name="repository")
+def fixture_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository in which the linters find nothing."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    files = {
+        ".hadolint.yaml": (ROOT / ".hadolint.yaml").read_text(encoding="utf-8"),
+        ".shellcheckrc": (ROOT / ".shellcheckrc").read_text(encoding="utf-8"),
+        "images/a/Containerfile": "FROM debian:bookworm\nUSER 65532\n",
+        "images/test-host/Dockerfile": "ARG BASE\nFROM ${BASE}\nRUN apt-get update\n",
+        "run": "#!/usr/bin/env bash\nset -e\n. /etc/os-release\n",
+        "notes": "sh is a shell\n",
+        "tool": "#!/usr/bin/env python3\n",
+        ".github/workflows/test.yml": WORKFLOW,
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+LINTERS = ("hadolint", "shellcheck", "actionlint", "zizmor")
+
+
+def test_a_repository_without_mistakes_passes(repository: Path) -> None:
+    assert check.containerfiles() == ["images/a/Containerfile", "images/test-host/Dockerfile"]
+    assert check.shell_scripts() == ["run"]
+    assert check.workflows() == [".github/workflows/test.yml"]
+    assert repository == check.ROOT
+    results = {name: check.timed(check.CHECKS[name]) for name in LINTERS}
+    assert {name: result.output for name, result in results.items() if not result.passed} == {}
+
+
+@pytest.mark.parametrize(
+    ("linter", "file", "text", "finding"),
+    [
+        ("hadolint", "images/a/Containerfile", "FROM debian\n", "DL3006"),
+        ("hadolint", "b.Dockerfile", "FROM debian:latest\n", "DL3007"),
+        ("hadolint", "images/a/Containerfile", "FROM debian:12\nRUN apt-get update\n", "DL3009"),
+        ("shellcheck", "run", "#!/bin/sh\necho $1\n", "SC2086"),
+        ("shellcheck", "other.sh", "#!/bin/sh\n[[ -e a ]]\n", "SC3010"),
+        ("actionlint", ".github/workflows/test.yml", mistaken("run:", "walk:"), "step must run"),
+        ("actionlint", ".github/workflows/test.yml", mistaken("echo right", "echo $HOME"), "SC2086"),
+        (
+            "zizmor",
+            ".github/workflows/test.yml",
+            mistaken("permissions: {}\n", ""),
+            "permissions",
+        ),
+        (
+            "zizmor",
+            ".github/workflows/test.yml",
+            WORKFLOW + "      - uses: actions/cache@v4\n",
+            "unpinned",
+        ),
+    ],
+)
+def test_a_mistake_is_found(repository: Path, linter: str, file: str, text: str, finding: str) -> None:
+    (repository / file).write_text(text, encoding="utf-8")
+    result = check.timed(check.CHECKS[linter])
+    assert not result.passed
+    assert finding in result.output
+    assert file in result.output
