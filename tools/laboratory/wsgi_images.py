@@ -49,7 +49,6 @@ _COLLECTION = (
     "playbooks",
     "plugins",
     "roles",
-    "images/mod-wsgi/runtime",
 )
 _NEVER = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
 

@@ -70,7 +70,7 @@ def test_the_context_has_the_roles_the_runtime_and_the_certificates(tmp_path: Pa
         "runtime/entrypoint.py",
         "requirements.txt",
         "ca-certificates/authority.crt",
-        "collection/playbooks/image.yml",
+        "server/play.yml",
         "collection/collections/ansible_collections/modwsgi/deploy/roles/httpd/tasks/main.yml",
     ):
         assert (context / name).is_file(), name
@@ -212,14 +212,6 @@ def test_a_build_that_fails_is_told_with_its_log(tmp_path: Path, docker: Path, m
     assert IMAGES[0].builder in lab.recall("images")
 
 
-def test_a_derived_image_shows_the_way_in_twenty_lines() -> None:
-    for example in ("flask", "django"):
-        text = (ROOT / "examples" / example / "Containerfile").read_text(encoding="utf-8")
-        assert len(text.splitlines()) <= 20
-        # Together with the image from which the virtual environment comes.
-        assert set(re.findall(r"=mod-wsgi:(\S+?)(?:-build)?$", text, re.MULTILINE)) == {IMAGES[0].tags[0]}
-
-
 def test_any_builder_can_read_the_containerfile() -> None:
     for pattern in (r"^#\s*syntax", "<<", "--mount", "--chmod", "--link"):
         assert not re.search(pattern, CONTAINERFILE, re.MULTILINE), pattern
@@ -251,9 +243,6 @@ def test_what_serves_begins_with_nothing_and_has_one_contract() -> None:
         assert steps == [f"COPY {source}", "WORKDIR /app"]
         assert f"FROM contract AS {stage}\n" in CONTAINERFILE
     assert "FROM scratch AS contract\n" in CONTAINERFILE
-
-
-# ---------------------------------------------------------------- a base of the user's
 
 
 def test_an_image_on_a_base_of_the_user_s_is_named_for_its_python() -> None:
@@ -306,9 +295,6 @@ def test_a_base_from_a_registry_is_used_by_its_digest(tmp_path: Path, monkeypatc
     found = wsgi_images.base_arguments(Lab(tmp_path), Console(), IMAGES[0])
     assert found["BASE_IMAGE"] == f"debian@{digest}"
     assert (found["BASE_NAME"], found["BASE_DIGEST"]) == ("debian:bookworm-slim", digest)
-
-
-# ---------------------------------------------------------------- labels
 
 
 @pytest.mark.parametrize(

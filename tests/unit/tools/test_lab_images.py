@@ -15,7 +15,7 @@ def test_the_build_context_is_written_for_another_builder(tmp_path: Path, capsys
     folder = tmp_path / "a/context"
     assert main(["image-context", str(folder)]) == 0
     assert (folder / "Containerfile").read_bytes() == (ROOT / "images/mod-wsgi/Containerfile").read_bytes()
-    assert (folder / "collection/playbooks/image.yml").is_file()
+    assert (folder / "server/play.yml").is_file()
     printed = dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
     assert printed["SOURCE_DATE_EPOCH"].isdecimal()
     # What the bake file takes from the environment.
