@@ -245,8 +245,8 @@ def test_python_imports_from_the_archive(tmp_path: Path) -> None:
         ("/opt/venv/lib/python3.11/site-packages/pip/__main__.py", False),
         ("/opt/venv/lib/python3.11/site-packages/pipeline/__init__.py", False),
         ("/opt/venv/bin/python", False),
-        ("/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi/images/snake.jpg", True),
-        ("/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi/server/mod_wsgi-py311.so", False),
+        ("/opt/mod_wsgi/1.2.3-cp311/lib/python3.11/site-packages/mod_wsgi/images/snake.jpg", True),
+        ("/opt/mod_wsgi/1.2.3-cp311/lib/python3.11/site-packages/mod_wsgi/server/mod_wsgi-py311.so", False),
     ],
 )
 def test_pip_is_left_out_and_nothing_that_serves(path: str, left_out: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi import versions as mod_wsgi_versions
+from support.newest import NEWEST
 from support.scripts import ROOT
 
 from tools.laboratory import images, wsgi_images
@@ -42,8 +43,8 @@ def test_the_short_tags_are_the_default_module_on_the_default_suite() -> None:
 
 def test_images_are_chosen_by_python_and_module() -> None:
     assert chosen(IMAGES, "", "") == IMAGES
-    assert [image.suite for image in chosen(IMAGES, "3.11", "6.1.1")] == ["bookworm"]
-    with pytest.raises(LabError, match=r"no image for PYTHON=3\.8 MOD_WSGI=: there is mod_wsgi 6\.1\.1 for Python"):
+    assert [image.suite for image in chosen(IMAGES, "3.11", NEWEST)] == ["bookworm"]
+    with pytest.raises(LabError, match=r"no image for PYTHON=3\.8 MOD_WSGI=: there is mod_wsgi .* for Python"):
         chosen(IMAGES, "3.8", "")
 
 
@@ -147,10 +148,10 @@ def test_every_stage_has_a_name_by_which_it_is_removed(
     builds = [line for line in docker.read_text(encoding="utf-8").splitlines() if line.startswith("build ")]
     named = [re.findall(r"--tag=(\S+)", build) for build in builds]
     assert named == [IMAGES[0].stage(stage) for stage in wsgi_images.STAGES]
-    assert named[0] == ["mod-wsgi:6.1.1-python3.11-build"]
+    assert named[0] == [f"mod-wsgi:{NEWEST}-python3.11-build"]
     assert named[-2:] == [
-        ["mod-wsgi:6.1.1-python3.11-slim", "mod-wsgi:6.1.1-slim", "mod-wsgi:slim"],
-        ["mod-wsgi:6.1.1-python3.11", "mod-wsgi:6.1.1", "mod-wsgi:latest"],
+        [f"mod-wsgi:{NEWEST}-python3.11-slim", f"mod-wsgi:{NEWEST}-slim", "mod-wsgi:slim"],
+        [f"mod-wsgi:{NEWEST}-python3.11", f"mod-wsgi:{NEWEST}", "mod-wsgi:latest"],
     ]
     assert lab.recall("images") == sorted(name for names in named for name in names)
     assert all("--build-arg=BASE_IMAGE=the-base" in build for build in builds)
@@ -194,7 +195,7 @@ def test_what_is_in_an_image_is_said_beside_it(tmp_path: Path, docker: Path, mon
     lab = Lab(tmp_path)
     wsgi_images.write_boms(lab, IMAGES[0])
     calls = docker.read_text(encoding="utf-8").splitlines()
-    for name in ("mod-wsgi-6.1.1-python3.11.spdx.json", "mod-wsgi-6.1.1-python3.11-slim.spdx.json"):
+    for name in (f"mod-wsgi-{NEWEST}-python3.11.spdx.json", f"mod-wsgi-{NEWEST}-python3.11-slim.spdx.json"):
         assert any(
             call.startswith("cp ") and call.endswith(f"{wsgi_images.SBOM} {tmp_path}/.lab/sbom/{name}")
             for call in calls
@@ -247,7 +248,10 @@ def test_what_serves_begins_with_nothing_and_has_one_contract() -> None:
 
 def test_an_image_on_a_base_of_the_user_s_is_named_for_its_python() -> None:
     image = wsgi_images.on_base(IMAGES, "python:3.12-slim", "3.12", "", "")
-    assert (image.names, image.slim_names) == (["mod-wsgi:6.1.1-python3.12"], ["mod-wsgi:6.1.1-python3.12-slim"])
+    assert (image.names, image.slim_names) == (
+        [f"mod-wsgi:{NEWEST}-python3.12"],
+        [f"mod-wsgi:{NEWEST}-python3.12-slim"],
+    )
     assert wsgi_images.on_base(IMAGES, "python:3.12-slim", "3.12", "5.0.2", "ours").names == ["mod-wsgi:ours"]
 
 
@@ -256,7 +260,11 @@ def test_an_image_on_a_base_of_the_user_s_is_named_for_its_python() -> None:
     [
         ("", "", "BASE_IMAGE=python:slim needs the version of its Python, for example PYTHON=3.12."),
         ("3", "", "BASE_IMAGE=python:slim needs the version of its Python, for example PYTHON=3.12."),
-        ("3.11", "", "The tag 6.1.1-python3.11 is that of an image of images/versions.json; name another with TAG=."),
+        (
+            "3.11",
+            "",
+            f"The tag {NEWEST}-python3.11 is that of an image of images/versions.json; name another with TAG=.",
+        ),
         ("3.12", "slim", "The tag slim is that of an image of images/versions.json; name another with TAG=."),
         ("3.12", "a b", "TAG=a b is no tag of an image; use letters, digits, dots and dashes."),
     ],

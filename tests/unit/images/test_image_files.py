@@ -19,10 +19,10 @@ from support.scripts import load_script
 
 image_files: Any = load_script("images/mod-wsgi/server/filter_plugins/image_files.py")
 INSTALLATION: dict[str, Any] = {
-    "version": "6.1.1",
+    "version": "1.2.3",
     "interpreter": {"executable": "/usr/bin/python3.11", "version": "3.11", "full_version": "3.11.2"},
-    "express": "/opt/mod_wsgi/6.1.1-cp311/bin/mod_wsgi-express",
-    "module": "/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi/server/mod_wsgi-py311.so",
+    "express": "/opt/mod_wsgi/1.2.3-cp311/bin/mod_wsgi-express",
+    "module": "/opt/mod_wsgi/1.2.3-cp311/lib/python3.11/site-packages/mod_wsgi/server/mod_wsgi-py311.so",
 }
 SIZES = {"processes": 3, "threads": 4, "listen_backlog": 100}
 
@@ -144,14 +144,14 @@ def test_what_the_configuration_asks_for_is_what_the_settings_define() -> None:
 
 def test_the_entry_point_s_description_of_the_module() -> None:
     assert json.loads(contents()["/usr/local/lib/modwsgi-image/image.json"]) == {
-        "mod_wsgi": "6.1.1",
+        "mod_wsgi": "1.2.3",
         "python": "3.11.2",
         "executable": "/usr/bin/python3.11",
-        "express": "/opt/mod_wsgi/6.1.1-cp311/bin/mod_wsgi-express",
-        "package": "/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi",
+        "express": "/opt/mod_wsgi/1.2.3-cp311/bin/mod_wsgi-express",
+        "package": "/opt/mod_wsgi/1.2.3-cp311/lib/python3.11/site-packages/mod_wsgi",
     }
     with pytest.raises(AnsibleFilterError, match=r"lacks .interpreter.; give ansible_local\.mod_wsgi"):
-        image_files.files({"version": "6.1.1"})
+        image_files.files({"version": "1.2.3"})
 
 
 def test_only_code_makes_references() -> None:
