@@ -111,11 +111,14 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--check", action="store_true", help="compare, change nothing")
-    mode.add_argument("--write", action="store_true", help=f"write {DOCUMENT}")
+    mode.add_argument("--write", action="store_true", help=f"write {DOCUMENT} and the newest version in {IMAGES}")
     chosen = parser.parse_args(arguments)
     target = root / DOCUMENT
     if chosen.write:
         target.write_text(document(), encoding="utf-8")
+        images = (root / IMAGES).read_text(encoding="utf-8")
+        newest = re.sub(r'^  "module": ".*"', f'  "module": "{table.DEFAULT_VERSION}"', images, flags=re.MULTILINE)
+        (root / IMAGES).write_text(newest, encoding="utf-8")
         return 0
     wrong = [f"{said}, which is not in the version table; correct it" for said in stale(root)]
     if not target.is_file() or target.read_text(encoding="utf-8") != document():

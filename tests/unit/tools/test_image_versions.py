@@ -42,6 +42,8 @@ def test_a_page_that_names_another_version_than_the_table_is_found(
     said = capsys.readouterr().err.splitlines()
     for line, word in zip(said, ("the module is 0.1.2", "names 0.1.4", "names 0.1.3", "--write"), strict=True):
         assert word in line
+    assert tool.main(["--write"], tmp_path) == 0
+    assert (tmp_path / "images/versions.json").read_bytes() == (ROOT / "images/versions.json").read_bytes()
 
 
 def test_the_bake_file_gives_every_argument_of_the_containerfile() -> None:
