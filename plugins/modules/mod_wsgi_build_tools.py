@@ -107,7 +107,8 @@ def would_remove(output: str) -> list[str]:
 def read_record(path: Path) -> list[str]:
     """Names of the packages that were installed for a build; [] when there are none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        names: list[str] = json.loads(path.read_text(encoding="utf-8"))
+        return names
     except (OSError, ValueError):
         return []
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 DOCUMENTATION = r"""
 ---
 module: wsgi_release
@@ -62,7 +64,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder impo
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.release import ReleaseError, release_of
 
 
-def warn_of_atexit(module: AnsibleModule, application: dict, release: str) -> None:
+def warn_of_atexit(module: AnsibleModule, application: dict[str, Any], release: str) -> None:
     """Tell which handlers of a release will not run; a release that is not there yet has none to tell of."""
     if not os.path.isdir(release):
         return

@@ -8,6 +8,7 @@ import os
 import pwd
 import stat
 import subprocess
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import (
@@ -84,7 +85,7 @@ def user_id(name: str) -> int | None:
         return None
 
 
-def folders(application: dict) -> list:
+def folders(application: dict[str, Any]) -> list[Any]:
     """The application's folders as (path, mode, user, group)."""
     paths, group = application["paths"], application["group"]
     return [
@@ -111,7 +112,7 @@ def powerful_groups() -> dict[int, str]:
     return {**{gid: what for gid, what in found.items() if gid is not None}, 0: described("root")}
 
 
-def extra_groups(application: dict) -> list:
+def extra_groups(application: dict[str, Any]) -> list[Any]:
     """The groups that the application is given beside its own, as (key, name)."""
     groups = application.get("daemon_groups") or []
     holders = [("daemon_options", application)]
@@ -123,7 +124,7 @@ def extra_groups(application: dict) -> list:
     ]
 
 
-def refuse_powerful(application: dict) -> None:
+def refuse_powerful(application: dict[str, Any]) -> None:
     """Raise AccountError when the application would have rights of root or of others, by user or by group.
 
     Groups are known by their names, also before they exist, and by their ids, also under other names.
@@ -158,7 +159,7 @@ def _refuse_user(user: str, subject: str) -> None:
         raise AccountError(f"{subject} is an account of the system, which {what}{end}")
 
 
-def _memberships(user: str) -> list:
+def _memberships(user: str) -> list[Any]:
     """The ids of all groups of an account; none when it does not exist yet."""
     try:
         return os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
@@ -175,7 +176,7 @@ class Accounts:
         self.changes: list[str] = []
         """What was created or corrected, one sentence each."""
 
-    def ensure(self, applications: list) -> None:
+    def ensure(self, applications: list[Any]) -> None:
         """Bring what is missing into being. Raises AccountError, and OSError where the host does not allow it."""
         for application in applications:
             refuse_powerful(application)
@@ -188,7 +189,7 @@ class Accounts:
             for folder in folders(application):
                 self.ensure_folder(*folder)
 
-    def _run(self, command: list, what: str) -> None:
+    def _run(self, command: list[Any], what: str) -> None:
         self.changes.append(what)
         if self.check_mode:
             return
@@ -209,7 +210,7 @@ class Accounts:
             what = f"Create the user {BUILD_ACCOUNT}"
             self._run(["useradd", *options, "--comment", comment, BUILD_ACCOUNT], what)
 
-    def ensure_account(self, application: dict) -> None:
+    def ensure_account(self, application: dict[str, Any]) -> None:
         """Create what is missing of group and user."""
         name, user, group = application["name"], application["user"], application["group"]
         if group_id(group) is None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import pwd
 import time
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import (
     Process,
@@ -30,7 +31,7 @@ LOADING_SECONDS = 3
 class Group:
     """The daemon process group of one application."""
 
-    def __init__(self, application: dict, parent: int) -> None:
+    def __init__(self, application: dict[str, Any], parent: int) -> None:
         self.application = application
         self.parent = parent
         self.path = application["paths"]["deployment"]
@@ -38,20 +39,20 @@ class Group:
         self.stale = [Process(*entry) for entry in self.record.get("stale_processes", [])]
         self.limit = application["replacement_seconds"] + application["shutdown_timeout"] + MARGIN_SECONDS
         self.loading = [process for process in self.stale if self.loads(process)]
-        self.killed: list = []
+        self.killed: list[Any] = []
 
     def loads(self, process: Process) -> bool:
         """Whether a process has surely not loaded the application yet: only then the threads of mod_wsgi are started.
 
         A record that an earlier version has kept does not say how many there are.
         """
-        return 0 < threads(process) <= self.application.get("fewest_threads", 0)
+        return 0 < threads(process) <= int(self.application.get("fewest_threads", 0))
 
-    def left(self) -> list:
+    def left(self) -> list[Any]:
         """Processes of the earlier deployment that still run."""
         return [process for process in self.stale if alive(process)]
 
-    def successors(self) -> list:
+    def successors(self) -> list[Any]:
         """Processes that are not of the earlier deployment."""
         uid = pwd.getpwnam(self.application["user"]).pw_uid
         return [p for p in processes(self.parent, self.application["name"], uid) if p not in self.stale]
@@ -108,7 +109,7 @@ class Group:
         write_record(self.path, {**self.record, "stale_processes": []})
 
 
-def replace(groups: list) -> list:
+def replace(groups: list[Any]) -> list[Any]:
     """Ask all groups to restart and wait for each; the problems, empty when all went well."""
     for group in groups:
         for process in group.left():
@@ -132,11 +133,11 @@ def replace(groups: list) -> list:
     return problems
 
 
-def superfluous(application: dict, keep: int) -> list:
+def superfluous(application: dict[str, Any], keep: int) -> list[Any]:
     """Folders of releases and virtual environments that neither the current nor the kept deployments use."""
     paths = application["paths"]
     history = read_record(paths["deployment"]).get("history", [])
-    kept: list = []
+    kept: list[Any] = []
     for entry in history:
         if entry["release"] not in kept:
             kept.append(entry["release"])
@@ -158,7 +159,7 @@ class ActivationError(Exception):
 class Activation:
     """The replacement of all daemon processes that earlier deployments have left behind."""
 
-    def __init__(self, applications: list, pid_file: str) -> None:
+    def __init__(self, applications: list[Any], pid_file: str) -> None:
         parent = httpd_pid(pid_file)
         groups = [Group(application, parent) for application in applications] if parent else []
         self.groups = [group for group in groups if group.stale]
@@ -172,7 +173,7 @@ class Activation:
         if problems:
             raise ActivationError(" ".join(problems))
 
-    def killed(self) -> dict:
+    def killed(self) -> dict[str, Any]:
         """The pids of those that did not go by themselves, by application."""
         return {
             group.application["name"]: [process.pid for process in group.killed]
@@ -180,12 +181,12 @@ class Activation:
             if group.killed
         }
 
-    def warnings(self) -> list:
+    def warnings(self) -> list[Any]:
         """What an operator should know of them."""
         return [group.warning() for group in self.groups if group.killed]
 
 
-def remove_superfluous(applications: list, keep: int, check_mode: bool) -> list:
+def remove_superfluous(applications: list[Any], keep: int, check_mode: bool) -> list[Any]:
     """Remove what no deployment uses that is kept; the folders."""
     removed = [path for application in applications for path in superfluous(application, keep)]
     for path in [] if check_mode else removed:

@@ -100,7 +100,7 @@ def lines_of(source: str) -> list[int]:
     modules, functions = _names(tree)
     harmless = set(_only_outside_httpd(tree))
 
-    def is_register(node: ast.AST) -> bool:
+    def is_register(node: ast.expr) -> bool:
         if isinstance(node, ast.Name):
             return node.id in functions
         return (
@@ -110,7 +110,13 @@ def lines_of(source: str) -> list[int]:
             and node.value.id in modules
         )
 
-    return sorted({node.lineno for node in ast.walk(tree) if is_register(node) and node not in harmless})
+    return sorted(
+        {
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.expr) and is_register(node) and node not in harmless
+        }
+    )
 
 
 def registrations(root: str, paths: Iterable[str]) -> Iterator[Registration]:

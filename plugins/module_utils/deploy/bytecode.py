@@ -12,7 +12,7 @@ import os
 import resource
 import stat
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import Account, BuildError, reader
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import (
@@ -44,7 +44,7 @@ SYNTAX_ERROR = 1
 class Bytecode:
     """The byte code of one release for one interpreter."""
 
-    def __init__(self, release: str, interpreter: dict, made: str = "") -> None:
+    def __init__(self, release: str, interpreter: dict[str, Any], made: str = "") -> None:
         """`interpreter` is the fact of the role mod_wsgi; `made` is the static root, which is not code."""
         self.release = release
         self.executable = interpreter["executable"]

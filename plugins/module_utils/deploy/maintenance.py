@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 FLAG = "maintenance"
 
@@ -12,22 +13,22 @@ class PageError(Exception):
     """A page cannot be shown or hidden; the text is one sentence for the user."""
 
 
-def wanted(application: dict, releases: dict) -> bool:
+def wanted(application: dict[str, Any], releases: dict[str, Any]) -> bool:
     """Whether the application's page is to be shown."""
     maintenance = application.get("maintenance")  # of an earlier version, there was none
     if not maintenance:
         return False
-    return maintenance["enabled"] or (maintenance["during_deploy"] and is_replaced(application, releases))
+    return bool(maintenance["enabled"]) or (maintenance["during_deploy"] and is_replaced(application, releases))
 
 
-def is_replaced(application: dict, releases: dict) -> bool:
+def is_replaced(application: dict[str, Any], releases: dict[str, Any]) -> bool:
     """Whether an application that serves is about to get another release."""
     current = application["paths"]["current"]
-    new = (releases.get(application["name"]) or {}).get("path")
+    new = str((releases.get(application["name"]) or {}).get("path") or "")
     return bool(new) and os.path.exists(current) and os.path.realpath(current) != os.path.realpath(new)
 
 
-def switch(application: dict, show: bool, check_mode: bool) -> bool:
+def switch(application: dict[str, Any], show: bool, check_mode: bool) -> bool:
     """Make or remove the file; whether that changes something."""
     path = os.path.join(application["paths"]["code"], FLAG)
     if os.path.exists(path) == show or (show and not os.path.isdir(application["paths"]["code"])):
@@ -42,12 +43,12 @@ def switch(application: dict, show: bool, check_mode: bool) -> bool:
     return True
 
 
-def is_due(application: dict, releases: dict) -> bool:
+def is_due(application: dict[str, Any], releases: dict[str, Any]) -> bool:
     """Whether the page has to be switched before the deployment, or after it."""
     return is_replaced(application, releases) or switch(application, wanted(application, releases), check_mode=True)
 
 
-def switch_all(applications: list, releases: dict, check_mode: bool) -> tuple:
+def switch_all(applications: list[Any], releases: dict[str, Any], check_mode: bool) -> tuple[Any, ...]:
     """Show and hide the pages of all applications; the names of those that are shown, and whether something changed.
 
     Raises PageError.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import grp
 import pwd
 import shlex
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import run
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import (
@@ -26,7 +26,7 @@ class PreparationError(Exception):
     """A release cannot be used; the text is one sentence for the user."""
 
 
-def output_tail(output: str, variables: dict) -> str:
+def output_tail(output: str, variables: dict[str, Any]) -> str:
     """The last lines of a command's output without the values of its environment variables."""
     for value in variables.values():
         if len(value) >= SHORTEST_SECRET:
@@ -34,7 +34,9 @@ def output_tail(output: str, variables: dict) -> str:
     return "\n".join(output.rstrip().splitlines()[-LAST_LINES:])
 
 
-def run_as_application(application: dict, variables: dict, release: str, venv: str, command: list) -> Ended:
+def run_as_application(
+    application: dict[str, Any], variables: dict[str, Any], release: str, venv: str, command: list[Any]
+) -> Ended:
     """Run one command as wsgi-run does, for as long as it takes, and end what it leaves running.
 
     Raises ConfinementError.
@@ -46,7 +48,7 @@ def run_as_application(application: dict, variables: dict, release: str, venv: s
     return run_confined(execute)
 
 
-def prepare(application: dict, variables: dict, release: str, venv: str) -> list:
+def prepare(application: dict[str, Any], variables: dict[str, Any], release: str, venv: str) -> list[Any]:
     """Make the static root and run the release commands; what the user has to know, one sentence each.
 
     Raises PreparationError at the first command that fails; the static root is as it was then.
@@ -74,7 +76,7 @@ def prepare(application: dict, variables: dict, release: str, venv: str) -> list
     return told
 
 
-def run_commands(application: dict, variables: dict, release: str, venv: str) -> list:
+def run_commands(application: dict[str, Any], variables: dict[str, Any], release: str, venv: str) -> list[Any]:
     """Run the release commands one after the other; what the user has to know of them, one sentence each.
 
     Raises PreparationError at the first that fails.

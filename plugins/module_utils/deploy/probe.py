@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LogTail, traceback, without_prefix
 
@@ -61,7 +62,7 @@ class Bounded(io.RawIOBase):
         """As a file is."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Read what there is. Raises TimeoutError after the deadline, http.client.HTTPException after the size."""
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
@@ -106,24 +107,26 @@ class TLSConnection(http.client.HTTPSConnection):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         super().__init__(address, port, timeout=timeout, context=context)
+        self.context = context
         self.wanted = host.partition(":")[0]
 
     def connect(self) -> None:
         """Connect, and name the host, so that httpd chooses its vhost."""
         http.client.HTTPConnection.connect(self)
-        self.sock = self._context.wrap_socket(self.sock, server_hostname=self.wanted)
+        self.sock = self.context.wrap_socket(self.sock, server_hostname=self.wanted)
 
 
-def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
+def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple[Any, ...]:
     """One request; status and body, of which LARGEST_ANSWER bytes and one more are read.
 
     All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
     """
     deadline = time.monotonic() + timeout
-    if tls:
-        connection = TLSConnection(address, port, host, timeout)
-    else:
-        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    connection = (
+        TLSConnection(address, port, host, timeout)
+        if tls
+        else http.client.HTTPConnection(address, port, timeout=timeout)
+    )
     try:
         connection.connect()
         connected = connection.sock
@@ -141,7 +144,7 @@ def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool
         connected.close()
 
 
-def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple:
+def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple[Any, ...]:
     """Repeat a request until an application answers it; the last status and body, or the last error.
 
     A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
@@ -159,7 +162,7 @@ def get_until(address: str, port: int, path: str, host: str, timeout: float, tls
         time.sleep(RETRY_SECONDS)
 
 
-def parse(body: bytes) -> dict:
+def parse(body: bytes) -> dict[str, Any]:
     """What a probe has answered; only what it can answer. Raises ValueError with what is wrong, in a few words."""
     if len(body) > LARGEST_ANSWER:
         raise ValueError(f"it has more than {LARGEST_ANSWER} bytes")
@@ -190,12 +193,12 @@ def whole_number(digits: str) -> int:
     return int(digits)
 
 
-def version(parts: list) -> str:
+def version(parts: list[Any]) -> str:
     """A version as people write it."""
     return ".".join(str(part) for part in parts[:3])
 
 
-def mismatches(answer: dict, expected: dict) -> list:
+def mismatches(answer: dict[str, Any], expected: dict[str, Any]) -> list[Any]:
     """What of a probe's answer is not as expected, in words that name both sides."""
     found = {
         "Python": version(answer["version_info"]),
@@ -213,12 +216,12 @@ def mismatches(answer: dict, expected: dict) -> list:
     ]
 
 
-def groups_of(application: dict) -> list:
+def groups_of(application: dict[str, Any]) -> list[Any]:
     """The daemon process groups to ask. A record that an earlier version has kept names none: then the first."""
     return application.get("probed_groups") or [application["name"]]
 
 
-def probe_limit(application: dict, group: str) -> tuple:
+def probe_limit(application: dict[str, Any], group: str) -> tuple[Any, ...]:
     """Seconds until a daemon process group has to answer the probe, and in words which setting says so."""
     # A record that an earlier version has kept has none for each group; an embedded application has none at all.
     limits = application.get("startup_timeouts") or {group: application.get("startup_timeout", 0)}
@@ -229,7 +232,7 @@ def probe_limit(application: dict, group: str) -> tuple:
     return timeout + PYTHON_SECONDS, f"health.timeout is {timeout} s, and Python itself has {PYTHON_SECONDS} s"
 
 
-def expectation(application: dict, parameters: dict, group: str) -> dict:
+def expectation(application: dict[str, Any], parameters: dict[str, Any], group: str) -> dict[str, Any]:
     """What the probe has to answer in a daemon process group."""
     paths = application["paths"]
     embedded = application["mode"] == "embedded"
@@ -247,7 +250,7 @@ def expectation(application: dict, parameters: dict, group: str) -> dict:
 class Check:
     """Probe and health check of one application."""
 
-    def __init__(self, application: dict, parameters: dict) -> None:
+    def __init__(self, application: dict[str, Any], parameters: dict[str, Any]) -> None:
         self.application = application
         self.name = application["name"]
         self.parameters = parameters
@@ -256,7 +259,7 @@ class Check:
             LogTail(os.path.join(folder, f"{application.get('site', self.name)}-error.log")),
             LogTail(os.path.join(folder, "error.log")),
         ]
-        self.result: dict = {}
+        self.result: dict[str, Any] = {}
         self.problem = ""
 
     def run(self) -> None:
@@ -270,7 +273,7 @@ class Check:
         except ProbeError as error:
             self.problem = str(error)
 
-    def probe(self, group: str) -> dict:
+    def probe(self, group: str) -> dict[str, Any]:
         """Ask a daemon process group about itself, under its site's name, since it answers no other."""
         port = self.parameters["private_port"]
         path = f"/probe/{group}"
@@ -325,9 +328,9 @@ class Check:
                 f"{excerpt(body)}; see {self.logs[0].path}.{self.evidence()}"
             )
 
-    def health_check(self) -> dict:
+    def health_check(self) -> dict[str, Any]:
         """What is asked: the application's own vhost, or the private one while httpd waits for a certificate."""
-        health = self.application["health"]
+        health: dict[str, Any] = self.application["health"]
         if not awaits_certificate(health):
             return health
         self.result["awaited"] = True
@@ -342,10 +345,10 @@ class Check:
         lines = [line for line in new if not ORDINARY.match(line)][-LAST_LINES:]
         return "\nLast lines of the error log:\n" + "\n".join(map(printable, lines)) if lines else ""
 
-    def settled_traceback(self) -> list:
+    def settled_traceback(self) -> list[Any]:
         """The application's traceback, once nothing more is added to it; what there is of it when the time is over."""
         deadline = time.monotonic() + LOG_TIMEOUT
-        before: list = []
+        before: list[Any] = []
         while True:
             found = next(filter(None, (traceback(log.read()) for log in self.logs)), [])
             if (found and found == before) or time.monotonic() >= deadline:
@@ -354,13 +357,13 @@ class Check:
             time.sleep(RETRY_SECONDS)
 
 
-def awaits_certificate(health: dict) -> bool:
+def awaits_certificate(health: dict[str, Any]) -> bool:
     """Whether httpd has not yet got the certificate of the site, so that it answers 503 over TLS."""
-    file = health.get("certificate")
+    file = str(health.get("certificate") or "")
     return bool(file) and not os.path.exists(file)
 
 
-def awaited(checks: list) -> list:
+def awaited(checks: list[Any]) -> list[Any]:
     """One sentence for each site whose certificate is not there yet."""
     hosts = {check.application["health"]["host"] for check in checks if check.result.get("awaited")}
     return [
@@ -391,7 +394,7 @@ def describe(error: Exception) -> str:
 class Proof:
     """The answers of all applications."""
 
-    def __init__(self, applications: list, parameters: dict) -> None:
+    def __init__(self, applications: list[Any], parameters: dict[str, Any]) -> None:
         """Ask them, side by side; ``parameters`` are those of M(modwsgi.deploy.wsgi_probe)."""
         checks = [Check(application, parameters) for application in applications]
         if checks:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -29,7 +29,7 @@ class ReleaseError(Exception):
     """A release cannot be made; the text is one sentence for the user."""
 
 
-def install(stream, path: str, application: dict) -> None:
+def install(stream: BinaryIO, path: str, application: dict[str, Any]) -> None:
     """Unpack an archive under a temporary name, check it, and give it its final name."""
     partial = f"{path}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -45,15 +45,17 @@ def install(stream, path: str, application: dict) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def left_out(application: dict) -> dict:
+def left_out(application: dict[str, Any]) -> dict[str, Any]:
     """What is not part of the release, empty when all is: by patterns, and the static root, which is made later."""
     found = {"exclude": application["source"]["exclude"], "static_root": application["static_root"]}
     return {key: value for key, value in found.items() if value}
 
 
-def named_files(application: dict) -> list:
+def named_files(application: dict[str, Any]) -> list[tuple[str, str, Callable[[str], bool]]]:
     """What an application says is in its source, as (key, relative path, test)."""
-    found = [(key, application[key], os.path.isfile) for key in ("script", "requirements") if application[key]]
+    found: list[tuple[str, str, Callable[[str], bool]]] = [
+        (key, application[key], os.path.isfile) for key in ("script", "requirements") if application[key]
+    ]
     current = application["paths"]["current"] + os.sep
     made = os.path.join(current, application["static_root"]) + os.sep if application["static_root"] else None
     for index, static in enumerate(application["static"]):
@@ -63,7 +65,7 @@ def named_files(application: dict) -> list:
     return found
 
 
-def check_files(release: str, application: dict) -> None:
+def check_files(release: str, application: dict[str, Any]) -> None:
     """Raise ReleaseError when something that the application names is not in its release."""
     for key, relative, exists in named_files(application):
         path = inside(release, relative)
@@ -77,11 +79,11 @@ def check_files(release: str, application: dict) -> None:
 class Git:
     """A repository out of which releases are exported. Git runs as the account for builds (`wsgi_builder`)."""
 
-    def __init__(self, application: dict, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, application: dict[str, Any], parameters: Mapping[str, Any]) -> None:
         """``parameters`` are the options of a module: ``credentials``, ``build_timeout`` and ``build_size``."""
         self.application = application
         self.address = application["source"]["git"]
-        self.version = application["source"]["version"]
+        self.version = str(application["source"]["version"])
         self.limits = builder.limits_of(parameters)
         self.credentials = builder.credentials_of(parameters, application["name"]).git
         if self.version.startswith("-") or self.address.startswith("-"):
@@ -193,7 +195,7 @@ def opened(path: str, room: builder.Room) -> Iterator[BinaryIO]:
         yield stream
 
 
-def release_of_git(application: dict, check_mode: bool, parameters: Mapping[str, Any]) -> dict:
+def release_of_git(application: dict[str, Any], check_mode: bool, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The release of an application in a git repository."""
     if builder.program("git") is None:
         if check_mode:
@@ -213,7 +215,7 @@ def release_of_git(application: dict, check_mode: bool, parameters: Mapping[str,
     return {"id": release, "path": path, "changed": changed}
 
 
-def release_of_directory(application: dict, check_mode: bool) -> dict:
+def release_of_directory(application: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """The release of an application on the control node; installed when the action plugin has brought its archive."""
     path = os.path.join(application["paths"]["releases"], application["digest"])
     changed = not os.path.isdir(path)
@@ -223,7 +225,9 @@ def release_of_directory(application: dict, check_mode: bool) -> dict:
     return {"id": application["digest"], "path": path, "changed": changed}
 
 
-def release_of(application: dict, check_mode: bool, parameters: Mapping[str, Any] | None = None) -> dict:
+def release_of(
+    application: dict[str, Any], check_mode: bool, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The release that an application is to have, as ``id``, ``path`` and ``changed``; made when it can be.
 
     An application on the control node needs ``digest``, and ``archive`` to be made. In check mode ``id`` is empty where

@@ -19,7 +19,7 @@ import pwd
 import re
 import signal
 import sys
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 CONFIGURATION_ROOT = "/etc/wsgi"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
@@ -43,7 +43,7 @@ class RunError(Exception):
 class Deployment(NamedTuple):
     """An application as it is deployed on this host at the moment."""
 
-    application: dict
+    application: dict[str, Any]
     """The content of application.json."""
     variables: dict[str, str]
     """The content of environment.json."""
@@ -52,7 +52,7 @@ class Deployment(NamedTuple):
 
 
 def environment(
-    application: dict, variables: dict[str, str], release: str, venv: str, inherited: dict[str, str]
+    application: dict[str, Any], variables: dict[str, str], release: str, venv: str, inherited: dict[str, str]
 ) -> dict[str, str]:
     """All environment variables of a command.
 
@@ -123,7 +123,9 @@ def close_all_but_streams() -> None:
                 os.close(int(name))
 
 
-def execute(application: dict, variables: dict[str, str], release: str, venv: str, command: list[str]) -> NoReturn:
+def execute(
+    application: dict[str, Any], variables: dict[str, str], release: str, venv: str, command: list[str]
+) -> NoReturn:
     """Replace this process by the command. Raises RunError when that is not possible."""
     complete = environment(application, variables, release, venv, dict(os.environ))
     become(application["user"], application["group"])
@@ -140,7 +142,7 @@ def execute(application: dict, variables: dict[str, str], release: str, venv: st
         raise RunError(f"{command[0]} cannot be run in {release}: {error.strerror}.") from None
 
 
-def _load(path: str, name: str) -> dict:
+def _load(path: str, name: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             content = json.load(stream)
@@ -174,12 +176,13 @@ def refuse(program: str, error: RunError) -> NoReturn:
     sys.exit(FAILED)
 
 
-def run(name: str, command: list[str]) -> NoReturn:
-    """Run the command as the application called `name`. Raises RunError when it cannot begin.
+def run(name: str, command: list[str]) -> None:
+    """Become the command, as the application called `name`. Raises RunError when it cannot begin.
 
     Root's terminal stays root's; the application's own account has nothing to lose to it.
     """
-    import wsgi_terminal  # noqa: PLC0415 - beside this file only where the role has installed both
+    # Beside this file only where the role has installed both.
+    import wsgi_terminal  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
 
     found = deployment(name)
     uid, _ = account(found.application["user"], found.application["group"])
@@ -198,7 +201,7 @@ def run(name: str, command: list[str]) -> NoReturn:
         raise RunError(str(error)) from None
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
+def main(arguments: list[str] | None = None) -> None:
     """The command line of wsgi-run."""
     parser = argparse.ArgumentParser(
         prog="wsgi-run",

@@ -8,6 +8,8 @@ import json
 import os
 import pwd
 import stat
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import httpd_pid, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
@@ -27,7 +29,7 @@ APPLICATION_MODE = 0o644
 ENVIRONMENT_MODE = 0o640
 
 
-def as_json(value: dict) -> str:
+def as_json(value: dict[str, Any]) -> str:
     """A configuration file's text."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -46,7 +48,13 @@ def file_differs(path: str, content: str, mode: int, group: str) -> bool:
 class Switch:
     """One application's way from the deployment in use to the wanted one."""
 
-    def __init__(self, application: dict, variables: dict, parameters: dict, described: dict) -> None:
+    def __init__(
+        self,
+        application: dict[str, Any],
+        variables: dict[str, Any],
+        parameters: Mapping[str, Any],
+        described: Mapping[str, str],
+    ) -> None:
         name = application["name"]
         self.application = application
         self.paths = application["paths"]
@@ -65,7 +73,7 @@ class Switch:
             (self.paths["current"], self.release["path"]),
         ]
 
-    def changes(self) -> list:
+    def changes(self) -> list[Any]:
         """The parts that are not as wanted, on disk or in the record."""
         found = differing(self.deployment, self.record)
         if any(file_differs(*file) for file in self.files) or not all(leads_to(*link) for link in self.links):
@@ -77,7 +85,7 @@ class Switch:
         """What httpd needs to serve it."""
         return pending.RELOAD if self.application["mode"] == "embedded" else pending.NONE
 
-    def edits(self) -> list:
+    def edits(self) -> list[Any]:
         """What makes the switch; the record comes last."""
         found = [
             Edit(path, journal.WRITE, content.encode(), "", mode, 0, grp.getgrnam(group).gr_gid)
@@ -92,19 +100,19 @@ class Switch:
         record = record_text(new_record(self.deployment, self.record, self._running()))
         return [*found, Edit(self.paths["deployment"], journal.WRITE, record.encode(), "", 0o600, 0, 0)]
 
-    def note(self) -> dict:
+    def note(self) -> dict[str, Any]:
         """What a return has to know."""
         application = self.application
         return {"name": application["name"], "user": application["user"], "record": self.paths["deployment"]}
 
-    def _running(self) -> list:
+    def _running(self) -> list[Any]:
         parent = httpd_pid(self.instance["pid_file"])
         if parent is None:
             return []
         uid = pwd.getpwnam(self.application["user"]).pw_uid
         return [list(process) for process in processes(parent, self.application["name"], uid)]
 
-    def describe(self) -> tuple:
+    def describe(self) -> tuple[Any, ...]:
         """What is in use and what is wanted, without a secret."""
         before = {part: self.record.get(part, "") for part in PARTS if part != "environment"}
         after = {part: self.deployment[part] for part in PARTS if part != "environment"}
@@ -114,7 +122,13 @@ class Switch:
 class Switching:
     """The way of all applications whose deployment is not as wanted, as one step of the journal."""
 
-    def __init__(self, applications: list, environments: dict, parameters: dict, described: dict) -> None:
+    def __init__(
+        self,
+        applications: list[Any],
+        environments: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        described: Mapping[str, str],
+    ) -> None:
         """``parameters`` has ``releases``, ``venvs`` and ``launcher``."""
         self.instance = described
         switches = [Switch(each, environments.get(each["name"], {}), parameters, described) for each in applications]
@@ -141,11 +155,11 @@ class Switching:
                 transaction.forget_unless_steps(self.instance)
                 raise
 
-    def diff(self) -> list:
+    def diff(self) -> list[Any]:
         """Which parts of the deployments change, for --diff; names of environment variables, never their values."""
         return [self._difference(switch) for switch in self.due]
 
-    def _difference(self, switch: Switch) -> dict:
+    def _difference(self, switch: Switch) -> dict[str, Any]:
         before, after = switch.describe()
         header = switch.paths["deployment"]
         changed = self.changes[switch.application["name"]]

@@ -56,7 +56,7 @@ class VenvError(Exception):
     """A virtual environment cannot be made; the text is one sentence for the user."""
 
 
-def identity(interpreter: dict, requirements: Requirements, release_id: str) -> str:
+def identity(interpreter: dict[str, Any], requirements: Requirements, release_id: str) -> str:
     """The name of a virtual environment. Requirements that point into the source make the release part of it."""
     of_release = release_id if requirements.local else ""
     parts = [interpreter["executable"], interpreter["full_version"], interpreter["abi"], of_release]
@@ -108,7 +108,14 @@ def links_to(executable: str) -> list[str]:
     return found
 
 
-def make(room: Room, path: str, release: str, application: dict, requirements: Requirements, interpreter: dict) -> None:
+def make(
+    room: Room,
+    path: str,
+    release: str,
+    application: dict[str, Any],
+    requirements: Requirements,
+    interpreter: dict[str, Any],
+) -> None:
     """Let the account make a virtual environment in the folder ``path``, which is its own for now."""
     python, file = interpreter["executable"], application["requirements"]
     pip = [] if file else ["--without-pip"]
@@ -123,7 +130,9 @@ def make(room: Room, path: str, release: str, application: dict, requirements: R
     room.run([python, "-I", "-S", "-m", "compileall", "-qq", os.path.join(path, "lib")])
 
 
-def build(path: str, release: str, application: dict, requirements: Requirements, parameters: dict) -> None:
+def build(
+    path: str, release: str, application: dict[str, Any], requirements: Requirements, parameters: dict[str, Any]
+) -> None:
     """Make a virtual environment under its final name, since it cannot be moved, and take over its content.
 
     The folder belongs to the account for builds until then, which `is_complete` sees.
@@ -168,7 +177,7 @@ def is_complete(path: str) -> bool:
         return False
 
 
-def virtual_environment(application: dict, parameters: dict, check_mode: bool) -> dict:
+def virtual_environment(application: dict[str, Any], parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """The virtual environment of one application; made when it is missing."""
     release = parameters["releases"][application["name"]]
     if not os.path.isdir(release["path"]):  # only in check mode, where no release is made
@@ -184,7 +193,7 @@ def virtual_environment(application: dict, parameters: dict, check_mode: bool) -
     return {"id": name, "path": path, "changed": changed}
 
 
-def virtual_environments(applications: list, parameters: Mapping[str, Any], check_mode: bool) -> dict:
+def virtual_environments(applications: list[Any], parameters: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Those of all applications, by name, each as ``id``, ``path`` and ``changed``.
 
     ``parameters`` are ``releases`` and ``interpreter``, and those of a build (`wsgi_builder.OPTIONS`). Raises VenvError

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit, locked
@@ -31,19 +32,19 @@ class CertificateError(Exception):
     """A certificate cannot be used; the text is one sentence for the user."""
 
 
-def openssl(*arguments: str) -> subprocess.CompletedProcess:
+def openssl(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run openssl; it never asks for a passphrase."""
     return subprocess.run(
         ["openssl", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
 
 
-def refusal(entry: dict, key: str, text: str) -> CertificateError:
+def refusal(entry: dict[str, Any], key: str, text: str) -> CertificateError:
     """The sentence about one certificate."""
     return CertificateError(f"wsgi_apps: application {entry['name']!r}, key tls.{key}: {text}.")
 
 
-def read(entry: dict, key: str) -> bytes:
+def read(entry: dict[str, Any], key: str) -> bytes:
     """The content of a file. Raises CertificateError when there is none."""
     try:
         with open(entry[key], "rb") as stream:
@@ -72,7 +73,7 @@ class Certificate:
         """Whether it names one for OCSP."""
 
 
-def check_given(entry: dict) -> Certificate:
+def check_given(entry: dict[str, Any]) -> Certificate:
     """Raise CertificateError for what browsers or httpd would refuse."""
     path = entry["certificate"]
     certificate = Certificate(path)
@@ -101,7 +102,7 @@ def covers(pattern: str, name: str) -> bool:
     return pattern == name
 
 
-def current(entry: dict) -> Certificate | None:
+def current(entry: dict[str, Any]) -> Certificate | None:
     """The self-signed certificate that is there, when it is for these names and lasts long enough."""
     path = entry["certificate"]
     if not (os.path.isfile(path) and os.path.isfile(entry["key"])):
@@ -110,7 +111,7 @@ def current(entry: dict) -> Certificate | None:
     return found if found.lasts and sorted(found.names) == sorted(set(entry["names"])) else None
 
 
-def make(entry: dict, folder: str) -> list:
+def make(entry: dict[str, Any], folder: str) -> list[Any]:
     """The edits that put a new self-signed certificate and its key in place; ``folder`` is for the work."""
     names = ",".join(
         ("IP:" if re.fullmatch(r"[0-9.]+|.*:.*", name) else "DNS:") + name.strip("[]") for name in entry["names"]
@@ -136,7 +137,7 @@ def _content(path: str) -> bytes:
         return stream.read()
 
 
-def put(described: dict, entries: list) -> None:
+def put(described: dict[str, Any], entries: list[Any]) -> None:
     """Make the certificates, as a step of the transaction: when the deployment fails, the previous ones come back."""
     with locked(described["state_directory"]):
         transaction.recover(described)
@@ -149,7 +150,7 @@ def put(described: dict, entries: list) -> None:
             raise
 
 
-def describe(entry: dict, certificate: Certificate) -> dict:
+def describe(entry: dict[str, Any], certificate: Certificate) -> dict[str, Any]:
     """What the vhost has to know of a certificate."""
     content = read(entry, "certificate")
     return {
@@ -158,7 +159,7 @@ def describe(entry: dict, certificate: Certificate) -> dict:
     }
 
 
-def examine(entries: list) -> tuple:
+def examine(entries: list[Any]) -> tuple[Any, ...]:
     """Check the given certificates; those entries which have to be made, and the descriptions of the others, by name.
 
     Changes nothing. Before anything is installed on a fresh host, all that can be found is a file that is not there.
@@ -172,10 +173,11 @@ def examine(entries: list) -> tuple:
         return [entry for entry in entries if entry["self_signed"]], {}
     found = {entry["name"]: current(entry) if entry["self_signed"] else check_given(entry) for entry in entries}
     missing = [entry for entry in entries if found[entry["name"]] is None]
-    return missing, {entry["name"]: describe(entry, found[entry["name"]]) for entry in entries if entry not in missing}
+    there = ((entry, found[entry["name"]]) for entry in entries)
+    return missing, {entry["name"]: describe(entry, certificate) for entry, certificate in there if certificate}
 
 
-def run(described: dict, entries: list, check_mode: bool) -> tuple:
+def run(described: dict[str, Any], entries: list[Any], check_mode: bool) -> tuple[Any, ...]:
     """Check all, make what is missing; whether something changed, and the descriptions."""
     missing, there = examine(entries)
     if check_mode or not entries:

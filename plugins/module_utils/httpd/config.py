@@ -57,14 +57,14 @@ def sensitive(encoded: str | None, group: str) -> list[dict[str, Any]]:
 
 
 def run(
-    described: Mapping[str, str], sets: dict[str, list[dict[str, Any]]], foreign: dict[str, Any], check_mode: bool
+    described: Mapping[str, str], given: dict[str, list[dict[str, Any]]], foreign: dict[str, Any], check_mode: bool
 ) -> dict[str, Any]:
-    """Put the complete sets of files, by owner, live; what the module returns, and ``noticeable``.
+    """Put the ``given`` complete sets of files, by owner, live; what the module returns, and ``noticeable``.
 
     ``foreign`` is what is known of the sites of others; ``noticeable`` what visitors may notice of the change. Raises
     TransactionError, JournalError, ControlError, OSError.
     """
-    sets, logs = log_files.separate(sets)
+    sets, logs = log_files.separate(given)
     files_of_others = foreign.get("files", [])
     if check_mode:
         transaction = Transaction(described, sets, predict=True, foreign=files_of_others)

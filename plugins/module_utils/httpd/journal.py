@@ -25,7 +25,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -248,7 +248,7 @@ class Journal:
 
     # Ending it.
 
-    def commit(self, proven: dict[str, Any] | None = None) -> None:
+    def commit(self, proven: Mapping[str, Any] | None = None) -> None:
         """The steps are proven: what was kept goes, and the journal. ``proven``: by what a later return is proven."""
         if self.open:
             if proven is not None:
@@ -343,7 +343,7 @@ class Journal:
             ) from error
         return content
 
-    def _write(self, name: str, content: dict[str, Any]) -> None:
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
         new = self._path(f"{name}~")
         _remove_if_there(new)
         try:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import Service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
@@ -38,7 +40,7 @@ def perform(service: Service, step: str) -> None:
     """Do one step."""
     if step in ("start", "reload", "restart"):
         Journal(service.instance["state_directory"]).mark(journal.ACTED)
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "refresh": service.manager.refresh,
         "enable": lambda: service.manager.enable(True),
         "disable": lambda: service.manager.enable(False),

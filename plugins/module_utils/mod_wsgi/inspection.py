@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import (
     Distribution,
@@ -48,7 +49,7 @@ def distribution_of(host: str) -> Distribution:
         raise InterpreterError(f"{host} {error}") from None
 
 
-def examine_host(parameters: dict, host: str) -> dict:
+def examine_host(parameters: dict[str, Any], host: str) -> dict[str, Any]:
     """All that is to be known of a host for mod_wsgi, by QUESTIONS. Raises InterpreterError."""
     distribution = distribution_of(host)
     interpreter = examine(parameters["python"], distribution, host)

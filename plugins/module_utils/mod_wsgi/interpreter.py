@@ -76,7 +76,8 @@ def ask(path: str, host: str) -> dict[str, Any]:
     if not found:
         reason = (answer.stderr.strip() or answer.stdout.strip() or f"exit status {answer.returncode}").splitlines()[-1]
         raise InterpreterError(f"{wanted}, which does not answer as a Python 3 ({reason}); name a working Python.")
-    return json.loads(found)
+    description: dict[str, Any] = json.loads(found)
+    return description
 
 
 def locate(python: str, distribution: Distribution, host: str) -> str:

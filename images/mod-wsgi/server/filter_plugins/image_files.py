@@ -80,7 +80,7 @@ def application(mode: str) -> dict[str, Any]:
 def vhost(mode: str, environment: jinja2.Environment) -> str:
     """The vhost for one mode, from the template of the hosts."""
     home = Reference("WSGI_HOME")
-    member = {
+    member: dict[str, Any] = {
         "application": application(mode),
         "paths": {"venv": settings.VENV, "current": home, "code": home},
         "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
