@@ -4,8 +4,6 @@
 As a program it only imports the application, for the check before a start: the exit status says whether that worked.
 """
 
-from __future__ import annotations
-
 import sys
 
 SEARCHED = list(sys.path)
@@ -20,7 +18,8 @@ import site
 import traceback
 import types
 
-TYPE_CHECKING = False  # without the module typing, which serves nothing here
+# Neither `typing` nor `__future__`: the application may have modules that are called so.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
@@ -49,7 +48,7 @@ def set_account() -> None:
     os.environ.update({name: os.environ["MODWSGI_" + name] for name in ("HOME", "USER", "LOGNAME")})
 
 
-def load_script() -> Any:
+def load_script() -> "Any":
     """The WSGI callable of the application's own script; tracebacks show the real file."""
     path, name = os.environ["WSGI_SCRIPT"], os.environ["WSGI_CALLABLE"]
     with open(path, "rb") as stream:
@@ -66,13 +65,13 @@ def load_script() -> Any:
         ) from None
 
 
-def load_for_debugger(pdb: Any) -> Any:
+def load_for_debugger(pdb: "Any") -> "Any":
     """The same; when it cannot be loaded, the debugger opens where it failed, and the next request tries again."""
 
     class Debugger(pdb.Pdb):  # type: ignore[misc]
         """The debugger, which leaves Ctrl-C alone: that ends the server."""
 
-        def __init__(self, *arguments: Any, **options: Any) -> None:
+        def __init__(self, *arguments: "Any", **options: "Any") -> None:
             super().__init__(*arguments, **dict(options, nosigint=True))
 
     pdb.Pdb = Debugger
@@ -84,14 +83,14 @@ def load_for_debugger(pdb: Any) -> Any:
         raise
 
 
-def with_traceback(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_traceback(function: "Callable[..., Any]") -> "Callable[..., Any]":
     """The same function; an exception that leaves it is logged with its traceback.
 
     mod_wsgi 6.1.1 with Python 3.11 logs the traceback that is attached to an exception, and Python before 3.12 attaches
     it only where the exception is caught (measured on Debian 12, 2026-11: without this only the last line is logged).
     """
 
-    def caught(*arguments: Any) -> Any:
+    def caught(*arguments: "Any") -> "Any":
         try:
             return function(*arguments)
         except BaseException:
@@ -100,7 +99,7 @@ def with_traceback(function: Callable[..., Any]) -> Callable[..., Any]:
     return caught
 
 
-def bounded(group: str | None = None) -> Any:
+def bounded(group: "str | None" = None) -> "Any":
     """A context with the limits of a load; see loading.py. In mode embedded too: httpd is there for this alone.
 
     `group` is the daemon process group, empty in mode embedded; without one, nothing is known of loads before.
@@ -115,7 +114,7 @@ def bounded(group: str | None = None) -> Any:
     return loading.bounded(os.environ["WSGI_SCRIPT"], int(os.environ[setting]), setting, notes)
 
 
-def start() -> Any:
+def start() -> "Any":
     """The WSGI callable."""
     set_account()
     if os.environ.get("MODWSGI_DEBUGGER"):
@@ -135,7 +134,7 @@ def start() -> Any:
         return load_script()
 
 
-def check() -> NoReturn:
+def check() -> "NoReturn":
     """Import the application, and end with IMPORTED or FAILED, also when it has started a thread."""
     limited = bounded()
     sys.path[:] = SEARCHED
