@@ -182,6 +182,7 @@ CHECKS: dict[str, Check] = {
     "versions": program("python", "tools/versions.py", "--check"),
     "image settings": program("python", "tools/image_settings.py", "--check"),
     "proof": program("python", "tools/proof.py"),
+    "pages": program("python", "tools/pages.py"),
     "yamllint": program("yamllint", "--strict", "."),
     "ruff check": program("ruff", "check", "--quiet", "--output-format=concise", "."),
     "ruff format": program("ruff", "format", "--check", "."),

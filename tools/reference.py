@@ -9,6 +9,7 @@ says; `--write` makes them. Then `tools/specification.py --write` takes the argu
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,10 +75,11 @@ def origin(setting: Setting) -> str:
 
 def argument(setting: Setting) -> dict[str, Any]:
     """One option of an argument specification."""
-    description = [setting.description]
-    if setting.name != setting.key:
-        description.append(origin(setting))
-    option: dict[str, Any] = {"description": description, "type": TYPES.get(setting.type, "str")}
+    own = [origin(setting)] if setting.name != setting.key else []
+    option: dict[str, Any] = {
+        "description": " ".join([setting.description, *own]),
+        "type": TYPES.get(setting.type, "str"),
+    }
     if setting.type in LISTS:
         option.update(type="list", elements="str")
     if setting.type == "records":
@@ -102,9 +104,8 @@ def server_arguments() -> Options:
     options["interpreter_options"]["options"].update(place_arguments(INTERPRETER))
     return {
         "mod_wsgi_directives": {
-            "description": [
-                "Directives of mod_wsgi for the whole server; only those that are set are written (docs/reference.md)."
-            ],
+            "description": "Directives of mod_wsgi for the whole server; only those that are set are written. "
+            "See docs/reference.md.",
             "type": "dict",
             "default": {},
             "options": options,
@@ -115,7 +116,7 @@ def server_arguments() -> Options:
 def daemon_arguments() -> dict[str, Any]:
     """`daemon_options`, of an application or of one of its groups."""
     return {
-        "description": ["Further options of the daemon process group; only those that are set are written."],
+        "description": "Further options of the daemon process group; only those that are set are written.",
         "type": "dict",
         "options": {key: argument(setting) for key, setting in daemon_options().items()},
     }
@@ -124,18 +125,17 @@ def daemon_arguments() -> dict[str, Any]:
 def vhost_arguments() -> dict[str, Any]:
     """`wsgi_directives`."""
     location = {
-        "path": {"description": ["Path of the URL that the directives are for."], "type": "str", "required": True},
+        "path": {"description": "Path of the URL that the directives are for.", "type": "str", "required": True},
         **place_arguments(LOCATION),
     }
     return {
-        "description": [
-            "Directives of mod_wsgi for the vhost; only those that are set are written. See docs/reference.md."
-        ],
+        "description": "Directives of mod_wsgi for the vhost; only those that are set are written. "
+        "See docs/reference.md.",
         "type": "dict",
         "options": {
             **place_arguments(VHOST),
             "locations": {
-                "description": ["Directives for parts of the vhost, by the path of their URLs."],
+                "description": "Directives for parts of the vhost, by the path of their URLs.",
                 "type": "list",
                 "elements": "dict",
                 "options": location,
@@ -156,9 +156,18 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+def short_list(dumper: Dumper, values: list[Any]) -> yaml.Node:
+    """A list of words in one line."""
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=True)
+
+
+Dumper.add_representer(list, short_list)
+
+
 def as_yaml(options: Mapping[str, Any], indent: int) -> str:
     """Options as text, at their place in the file."""
-    text = yaml.dump(dict(options), Dumper=Dumper, sort_keys=False, width=130, allow_unicode=True)
+    text = yaml.dump(dict(options), Dumper=Dumper, sort_keys=False, width=124, allow_unicode=True)
+    text = re.sub(r"^(daemon_options):$", r"\1: &\1", text, flags=re.MULTILINE)  # groups have the same
     return "".join(f"{' ' * indent}{line}\n" if line else "\n" for line in text.splitlines())
 
 
@@ -169,7 +178,6 @@ SPECIFICATION_PARTS: dict[str, dict[str, tuple[int, Callable[[], Options]]]] = {
             10,
             lambda: {"daemon_options": daemon_arguments(), "wsgi_directives": vhost_arguments()},
         ),
-        "daemon_options of a group": (14, lambda: {"daemon_options": daemon_arguments()}),
     },
 }
 """For each role the parts of its argument specification: how far they are indented, and what they say."""
@@ -203,8 +211,8 @@ PREFACE = f"""\
 # Directives and options of mod_wsgi
 
 Every directive of mod_wsgi (54), every option of `WSGIDaemonProcess` (46) and of `WSGIScriptAlias` (4), with the key
-that sets it. All other variables are in [variables.md](variables.md); how to come from a configuration of your own:
-[migrating.md](migrating.md).
+that sets it. All other variables: [variables.md](variables.md). To come from a configuration of your
+own: [migrating.md](migrating.md).
 
 ```yaml
 mod_wsgi_directives:              # the whole server
@@ -235,8 +243,7 @@ wsgi_apps:
 ```
 
 - Only what is set is written, and the few values that differ from mod_wsgi's own (column "ours").
-- What the mod_wsgi to be installed does not have, and what its parser would refuse or misread, is refused before
-  any change.
+- The preflight refuses what the chosen mod_wsgi does not have, and what its parser would refuse or misread.
 - Switches are `true` or `false`. A script is a path below the application's source, or an absolute one.
 - A change of `mod_wsgi_directives` restarts httpd, all others reload it.
 - In debug mode, the options marked with * are left out, and `daemon_groups` too: one process with one thread serves

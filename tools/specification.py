@@ -187,8 +187,8 @@ PREFACE = f"""\
 <!-- Made from roles/*/meta/argument_specs.yml: edit those, then {REFRESH}. -->
 # Variables
 
-Everything that can be set, role by role, and what the roles publish for others to read. A name that begins like these
-and is not among them is refused, with the closest known name in the message: a typing error cannot pass for a setting.
+Every variable, role by role, and what the roles publish for others to read. A variable whose name begins like these and
+that is not here is refused, with the closest known name in the message, so a typing error cannot pass as a setting.
 """
 
 

@@ -68,7 +68,8 @@ def refused(variables: Mapping[str, Any]) -> list[str]:
 def test_an_example_can_be_copied(text: str, folder: Path) -> None:
     example = yaml.safe_load(text)
     if isinstance(example, dict) and all(isinstance(group, dict) and "hosts" in group for group in example.values()):
-        return  # an inventory of hosts
+        groups = [group.get("vars", {}) for group in example.values()]  # an inventory of hosts
+        example = {name: value for group in groups for name, value in group.items()}
     variables = filled(variables_of(example), folder)
     assert set(variables) <= set(options_of_roles())
     if "wsgi_apps" in variables:

@@ -49,7 +49,7 @@ def example() -> dict[str, Any]:
     (text,) = [
         block.values[0]
         for block in blocks()
-        if str(block.id).startswith("README.md:") and "wsgi_apps" in str(block.values[0])
+        if str(block.id).startswith("README.md:") and "static_root" in str(block.values[0])
     ]
     found: dict[str, Any] = yaml.safe_load(str(text))
     (application,) = filled(found, ROOT)["wsgi_apps"]
