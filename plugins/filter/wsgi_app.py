@@ -22,13 +22,13 @@ def files(
     instance: Mapping[str, str],
     certificates: Mapping[str, Mapping[str, Any]] | None = None,
     logging: Mapping[str, str] | None = None,
-    private_port: int | str = wsgi_files.PRIVATE_PORT,
+    private_port: int | str = 0,
     foreign: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The files of the role for ``httpd_config``, from the complete applications.
 
     ``certificates`` is what ``httpd_certificates`` returned; ``logging`` has ``format`` and ``destination``;
-    ``private_port`` is ``httpd_private_port``; ``foreign`` is ``httpd_host.foreign``.
+    ``private_port`` is ``httpd_private_port``, else the default of the instance; ``foreign`` is ``httpd_host.foreign``.
     """
     try:
         return wsgi_files.files(value, instance, certificates, logging, int(private_port), foreign)

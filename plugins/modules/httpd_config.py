@@ -99,7 +99,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import FILE_OPTIONS, failure, run
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 

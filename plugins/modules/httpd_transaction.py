@@ -26,8 +26,8 @@ options:
     choices: [committed, rolled_back]
   site:
     description: >-
-      For V(committed), the options of M(modwsgi.deploy.wsgi_probe) that prove the site; kept, and returned when a later
-      change is rolled back.
+      For V(committed), what proves the site, as O(modwsgi.deploy.wsgi_go_live#module:site); kept, and returned when a
+      later change is rolled back.
     type: dict
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
@@ -60,11 +60,10 @@ EXAMPLES = r"""
     - name: The previous configuration serves
       modwsgi.deploy.httpd_transaction:
         state: rolled_back
-      register: back
 
-    - name: What has failed, and what was done about it, is told
+    - name: What has failed is told
       ansible.builtin.fail:
-        msg: "{{ ansible_failed_result | modwsgi.deploy.httpd_return_report(back) }}"
+        msg: "{{ ansible_failed_result.msg }}"
 """
 
 RETURN = r"""
@@ -80,19 +79,12 @@ site:
 """
 
 import os
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError, locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
-
-
-def after_return(before: list[dict[str, Any]]) -> list[str]:
-    """Whether the sites of others are as they were, in words; nothing where there are none."""
-    problems = foreign_answers.worse(before)
-    return problems or (["The sites of others answer as before."] if before else [])
 
 
 def main() -> None:
@@ -117,7 +109,7 @@ def main() -> None:
             else:
                 with locked(described["state_directory"]):
                     before = transaction.answers_before(journal)
-                    done = transaction.roll_back(described) + after_return(before)
+                    done = transaction.roll_back(described) + foreign_answers.told(before)
     except (ControlError, JournalError, UnknownInstanceError, foreign_answers.WorseAnswerError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -63,9 +63,10 @@ missing_packages:
   type: list
   elements: str
 httpd_files:
-  description: The files of the role httpd, as JSON in Base64, for O(modwsgi.deploy.wsgi_go_live#module:together_with).
+  description: The files of the role httpd, for O(modwsgi.deploy.wsgi_go_live#module:together_with).
   returned: with the role httpd
-  type: str
+  type: list
+  elements: dict
 mod_wsgi_interpreter:
   description: The Python, as the fact of the same name of the role mod_wsgi.
   returned: with the role mod_wsgi
@@ -85,7 +86,8 @@ mod_wsgi_record:
 mod_wsgi_files:
   description: The files of the role mod_wsgi, as RV(httpd_files).
   returned: with the role mod_wsgi
-  type: str
+  type: list
+  elements: dict
 wsgi_app_applications:
   description: The complete form of the applications, without their environment variables.
   returned: with the role wsgi_app

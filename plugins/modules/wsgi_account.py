@@ -19,6 +19,7 @@ description:
     others, whether they are named or the account is in them.
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
     description: Predicts what would be created.
@@ -43,19 +44,23 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"applications": {"type": "list", "elements": "dict", "required": True}},
+        argument_spec={
+            "applications": {"type": "list", "elements": "dict", "required": True},
+            "instance": {"type": "str", "default": "apache2"},
+        },
         supports_check_mode=True,
     )
     os.umask(0o022)
-    accounts = Accounts(module.check_mode)
     try:
+        accounts = Accounts(module.check_mode, instance(module.params["instance"])["user"])
         accounts.ensure(module.params["applications"])
-    except AccountError as error:
+    except (AccountError, UnknownInstanceError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(accounts.changes), changes=accounts.changes)
 

@@ -15,8 +15,8 @@ description:
   - Puts the configuration of server, module and applications live as M(modwsgi.deploy.httpd_config) does.
   - Then makes the releases the current ones, as a second step of the same journal - writes the applications' files,
     swaps the links C(current) and C(venv), records the deployment with the daemon processes of the earlier one.
-  - Lets httpd serve it as M(modwsgi.deploy.httpd_service) does, has daemon processes replaced as
-    M(modwsgi.deploy.wsgi_activate) does, and asks the applications as M(modwsgi.deploy.wsgi_probe) does.
+  - Lets httpd serve it as M(modwsgi.deploy.httpd_service) does, has daemon processes replaced by
+    SIGUSR1, and asks the probe and the health path of each application.
   - When all are well, the change is committed as by M(modwsgi.deploy.httpd_transaction), maintenance pages that are not
     asked for go, and so do releases that nobody will go back to.
   - When a step fails, those after it are left out, and C(unproven) says whether M(modwsgi.deploy.httpd_transaction) has
@@ -35,7 +35,7 @@ options:
   together_with:
     description:
       - The complete sets of other owners, which go live in the same transaction, by owner.
-      - Each is a list like O(files), as JSON in Base64, which comes through templates unchanged.
+      - Each is a list like O(files).
     type: dict
     default: {}
   foreign:
@@ -50,11 +50,35 @@ options:
     description: As O(modwsgi.deploy.httpd_service#module:reap_stuck_children).
     type: bool
   site:
-    description: >-
-      The options of M(modwsgi.deploy.wsgi_probe), which ask the applications now, and after a return to them. An empty
-      C(mod_wsgi_version) is not compared.
+    description: By what the applications are proven, now and after a return to them.
     type: dict
     required: true
+    suboptions:
+      applications:
+        description: The applications that are asked, as O(applications).
+        type: list
+        elements: dict
+        required: true
+      private_port:
+        description: The port on 127.0.0.1 where httpd has the probes.
+        type: int
+        required: true
+      python_version:
+        description: The complete version of Python that the applications run on.
+        type: str
+        required: true
+      python_prefix:
+        description: The prefix of that Python.
+        type: str
+        required: true
+      mod_wsgi_version:
+        description: The version of mod_wsgi; an empty one is not compared.
+        type: str
+        default: ""
+      log_directory:
+        description: Where httpd has its logs, which a failure quotes.
+        type: path
+        required: true
   maintenance:
     description: Whether maintenance pages that were shown for the deployment have to go.
     type: bool
@@ -123,7 +147,7 @@ killed:
   returned: when there were some
   type: dict
 applications:
-  description: What each application answered, as C(applications) of M(modwsgi.deploy.wsgi_probe).
+  description: What the probe of each process group answered, and status and seconds of each health path.
   returned: when they were asked
   type: dict
 awaited_certificates:
@@ -141,7 +165,7 @@ removed:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import SITE_OPTIONS, GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import FILE_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
@@ -162,7 +186,7 @@ def main() -> None:
             "foreign": {"type": "dict", "default": {}},
             "manage_service": {"type": "bool", "default": True},
             "reap_stuck_children": {"type": "bool"},
-            "site": {"type": "dict", "required": True},
+            "site": {"type": "dict", "required": True, "options": SITE_OPTIONS},
             "maintenance": {"type": "bool", "default": False},
             "keep_releases": {"type": "int", "required": True},
         },

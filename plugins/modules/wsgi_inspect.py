@@ -99,25 +99,22 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certificates as httpd_certificate_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import log_files, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import CertificateError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
-    Transaction,
-    TransactionError,
-    decode_sets,
-)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.plan import Comparison
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
 def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
     """What the module returns. Raises the errors of what it looks at."""
-    sets, _ = log_files.separate(decode_sets(parameters["configuration"]))
-    Transaction(described, sets, predict=True)  # refuses what can be refused
+    sets, _ = log_files.separate(checked_sets(parameters["configuration"]))
+    Comparison(described, sets, predict=True)  # refuses what can be refused
     applications = parameters["applications"]
     environments = decode_environments(parameters["environments"])
     missing = list(locales.problems(applications, environments))
     if missing:
         raise ValueError(" ".join(missing))
-    accounts = Accounts(check_mode=True)
+    accounts = Accounts(check_mode=True, server_user=described["user"])
     accounts.ensure(applications)
     _, certificates = httpd_certificate_files.examine(parameters["certificates"])
     releases = {application["name"]: release_of(application, True, parameters) for application in applications}

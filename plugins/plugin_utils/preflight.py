@@ -67,11 +67,6 @@ def encoded(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
-def decoded(text: str) -> Any:
-    """What ``encoded`` has made a string of."""
-    return json.loads(base64.b64decode(text))
-
-
 class Preflight:
     """The preflight of one host. ``run`` returns what is known; nothing else has to be called."""
 
@@ -179,7 +174,7 @@ class Preflight:
         self.result |= {
             "httpd_host": host,
             "missing_packages": answer["missing_packages"],
-            "httpd_files": encoded(base.files()),
+            "httpd_files": base.files(),
             "notes": base.notes(self.host),
         }
 
@@ -243,7 +238,7 @@ class Preflight:
             "mod_wsgi_inspection": inspection,
             "mod_wsgi_plan": plan,
             "mod_wsgi_record": record,
-            "mod_wsgi_files": encoded(self.module_files(plan["installation"] or record)),
+            "mod_wsgi_files": self.module_files(plan["installation"] or record),
         }
 
     def module_files(self, installation: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -334,7 +329,8 @@ class Preflight:
         """
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
         sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
-        complete = apps.normalise(self._applications, self._httpd_settings["httpd_listen"], sizes["applications"])
+        listen = self._httpd_settings["httpd_listen"]
+        complete = apps.normalise(self._applications, listen, sizes["applications"], base.instance)
         return apps.without_environments(complete)
 
 

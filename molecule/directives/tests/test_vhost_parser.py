@@ -67,8 +67,8 @@ def lines_of(text: Text, value: str, name: str, source: Path) -> list[str] | Non
         **text.change(value),
     }
     try:
-        (complete,) = apps.normalise([application], LISTEN, {name: SIZES})
-        files = {file["path"]: file.get("content", "") for file in wsgi_files.files([complete], instance())}
+        (complete,) = apps.normalise([application], LISTEN, {name: SIZES}, instance("apache2"))
+        files = {file["path"]: file.get("content", "") for file in wsgi_files.files([complete], instance("apache2"))}
     except ValueError as error:
         if not str(error).endswith("."):
             raise  # a refusal is a sentence

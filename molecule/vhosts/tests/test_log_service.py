@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.logs import FILES, JOURNAL, JSON, TEXT, target
 from support.managed_host import ManagedHost
 from support.site import Site
@@ -185,7 +186,7 @@ def test_systemd_knows_httpd_and_no_line_is_lost(machine: ManagedHost, configura
 
     def argument(match: re.Match[str]) -> str:
         name = match[2].rpartition("/")[2].removesuffix(".log")
-        return json.dumps(target(served.logging(name), match[1], match[2]))
+        return json.dumps(target(served.logging(name), match[1], match[2], instance("apache2")))
 
     machine.python(SERVE, json.dumps({name: PIPED.sub(argument, text) for name, text in configuration.items()}))
     served.act("reload")

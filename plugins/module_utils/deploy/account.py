@@ -10,7 +10,6 @@ import stat
 import subprocess
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import (
     BUILD_ACCOUNT,
     CODE_ROOT,
@@ -124,13 +123,14 @@ def extra_groups(application: dict[str, Any]) -> list[Any]:
     ]
 
 
-def refuse_powerful(application: dict[str, Any]) -> None:
+def refuse_powerful(application: dict[str, Any], server_user: str) -> None:
     """Raise AccountError when the application would have rights of root or of others, by user or by group.
 
-    Groups are known by their names, also before they exist, and by their ids, also under other names.
+    ``server_user`` is httpd's, which an embedded application has. Groups are known by their names, also before they
+    exist, and by their ids, also under other names.
     """
     where, user = f"wsgi_apps: application {application['name']!r}, key", application["user"]
-    _refuse_user(user, f"{where} user: {user}")
+    _refuse_user(user, server_user, f"{where} user: {user}")
     powerful = powerful_groups()
     for key, group in [("group", application["group"]), *extra_groups(application)]:
         gid = group_id(group)
@@ -145,12 +145,12 @@ def refuse_powerful(application: dict[str, Any]) -> None:
             )
 
 
-def _refuse_user(user: str, subject: str) -> None:
+def _refuse_user(user: str, server_user: str, subject: str) -> None:
     """Raise AccountError for root, by whatever name, and for accounts that the system relies on."""
     uid, end = user_id(user), "; choose another account, or leave the key out to get one."
     if uid == 0:
         raise AccountError(f"{subject} has user id 0 on this host, and an application must not run as root{end}")
-    if user == instance()["user"]:
+    if user == server_user:
         return
     if uid in BASE_SYSTEM:
         raise AccountError(f"{subject} has user id {uid} on this host, which belongs to Debian's base system{end}")
@@ -170,8 +170,9 @@ def _memberships(user: str) -> list[Any]:
 class Accounts:
     """Brings accounts and folders into being, or says what it would do."""
 
-    def __init__(self, check_mode: bool) -> None:
-        """With ``check_mode`` nothing is changed."""
+    def __init__(self, check_mode: bool, server_user: str) -> None:
+        """With ``check_mode`` nothing is changed; ``server_user`` is httpd's."""
+        self.server_user = server_user
         self.check_mode = check_mode
         self.changes: list[str] = []
         """What was created or corrected, one sentence each."""
@@ -179,7 +180,7 @@ class Accounts:
     def ensure(self, applications: list[Any]) -> None:
         """Bring what is missing into being. Raises AccountError, and OSError where the host does not allow it."""
         for application in applications:
-            refuse_powerful(application)
+            refuse_powerful(application, self.server_user)
         if applications:
             for path in (CODE_ROOT, CONFIGURATION_ROOT, STATE_ROOT):
                 self.ensure_folder(path, 0o755, "root", "root")

@@ -20,11 +20,21 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Service, manager_of
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError, decode_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 
 OWNER = "wsgi_app"
+
+SITE_OPTIONS: dict[str, Any] = {
+    "applications": {"type": "list", "elements": "dict", "required": True},
+    "private_port": {"type": "int", "required": True},
+    "python_version": {"type": "str", "required": True},
+    "python_prefix": {"type": "str", "required": True},
+    "mod_wsgi_version": {"type": "str", "default": ""},
+    "log_directory": {"type": "path", "required": True},
+}
+"""By what a site is proven, as options of a module."""
 
 
 class GoLiveError(Exception):
@@ -61,7 +71,7 @@ class GoLive:
         """The configuration of server, module and applications; httpd itself has tested it."""
         parameters = self.parameters
         files = parameters["files"] + config.sensitive(parameters["sensitive_files"], self.described["group"])
-        sets = {**decode_sets(parameters["together_with"]), OWNER: files}
+        sets = {**checked_sets(parameters["together_with"]), OWNER: files}
         try:
             found = config.run(self.described, sets, parameters["foreign"], self.check_mode)
         except (TransactionError, JournalError, ControlError) as error:
@@ -116,9 +126,7 @@ class GoLive:
 
     def prove(self) -> None:
         """The applications run on the right Python, and are healthy. In check mode nobody is asked."""
-        site = self.parameters["site"]
-        expected = {**site, "mod_wsgi_version": site["mod_wsgi_version"] or None}
-        proof = Proof([] if self.check_mode else self.applications, expected)
+        proof = Proof([] if self.check_mode else self.applications, self.parameters["site"])
         self.note(False, applications=proof.results, awaited_certificates=proof.awaited)
         if proof.problem:
             raise GoLiveError(proof.problem)

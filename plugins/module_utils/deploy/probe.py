@@ -240,7 +240,7 @@ def expectation(application: dict[str, Any], parameters: dict[str, Any], group: 
         "Python": parameters["python_version"],
         "prefix": parameters["python_prefix"] if embedded else paths["venv"],
         "virtual environment": os.path.realpath(paths["venv"]),
-        "mod_wsgi": parameters["mod_wsgi_version"],
+        "mod_wsgi": parameters["mod_wsgi_version"] or None,
         "daemon process group": "" if embedded else group,
         "application group": application["application_group"],
         "release": os.path.realpath(paths["current"]),
@@ -395,7 +395,7 @@ class Proof:
     """The answers of all applications."""
 
     def __init__(self, applications: list[Any], parameters: dict[str, Any]) -> None:
-        """Ask them, side by side; ``parameters`` are those of M(modwsgi.deploy.wsgi_probe)."""
+        """Ask them, side by side; ``parameters`` are the option ``site`` of the module wsgi_go_live."""
         checks = [Check(application, parameters) for application in applications]
         if checks:
             with ThreadPoolExecutor(max_workers=len(checks)) as pool:

@@ -13,13 +13,13 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers, log_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import pending as httpd_pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction as httpd_return
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
     ABSENT,
     CONTENT,
     Change,
-    Transaction,
     is_full,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.log_files import LogFile
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import httpd_main_process

@@ -327,8 +327,8 @@ class Service:
             step()
             said = ""
             # The pid file comes a moment after the start has returned, so only a missing process means failure.
-            binary = self.instance["binary"]
-            served = wait_until(lambda: self._serves(before) or not runs(binary), RELOAD_SECONDS) and runs(binary)
+            settled = wait_until(lambda: self._serves(before) or not runs(self.instance), RELOAD_SECONDS)
+            served = settled and runs(self.instance)
         except ControlError as error:
             said, served = str(error), False
         if not served:
@@ -357,7 +357,8 @@ class Service:
                 logged = log.read().decode(errors="replace")
         except OSError:
             logged = ""
-        lines = relevant_lines(f"{self.manager.reason(began)}\n{logged}") or relevant_lines(said, all_lines=True)
+        unit, found = self.instance["unit"], f"{self.manager.reason(began)}\n{logged}"
+        lines = relevant_lines(found, unit) or relevant_lines(said, unit, all_lines=True)
         return " | ".join(lines) or f"nothing was logged, see {self.instance['error_log']}"
 
 
@@ -381,8 +382,8 @@ _NOISE = (
 )
 
 
-def relevant_lines(text: str, all_lines: bool = False) -> list[str]:
-    """The lines that tell a reason, each once, the last ones when there are many."""
+def relevant_lines(text: str, unit: str, all_lines: bool = False) -> list[str]:
+    """The lines that tell a reason, each once, the last ones when there are many; not what systemd says of the unit."""
     lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-    telling = [line for line in lines if not line.startswith(_NOISE) and "apache2.service: " not in line]
+    telling = [line for line in lines if not line.startswith(_NOISE) and not (unit and f"{unit}: " in line)]
     return (lines if all_lines and not telling else telling)[-REASON_LINES:]

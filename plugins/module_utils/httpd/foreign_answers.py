@@ -118,6 +118,11 @@ def worse(answers: Iterable[Mapping[str, Any]]) -> list[str]:
     return [_sentence(answer, found) for answer, found in zip(answers, now) if rank(found) > rank(answer["status"])]
 
 
+def told(answers: list[dict[str, Any]]) -> list[str]:
+    """Whether the sites answer as they did, in sentences; none where there are none."""
+    return worse(answers) or (["The sites of others answer as before."] if answers else [])
+
+
 def prove(answers: Iterable[Mapping[str, Any]]) -> None:
     """Raises WorseAnswerError when a site answers worse than it did."""
     problems = worse(answers)

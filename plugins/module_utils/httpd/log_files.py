@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import group_id, user_id
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import group_id, user_id
 
 MODE = "0640"
 

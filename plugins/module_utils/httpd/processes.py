@@ -82,9 +82,16 @@ def httpd_main_process(instance: Mapping[str, str]) -> Process | None:
     return process(pid) if executable(pid) == instance["binary"] else None
 
 
-def runs(binary: str) -> bool:
-    """Whether any process runs this program."""
-    return any(executable(pid) == binary for pid in pids())
+def runs(instance: Mapping[str, str]) -> bool:
+    """Whether any process of httpd is the instance's; those of another one name another server root, or none."""
+    roots = (instance["named_root"], instance["server_root"])
+    return any(executable(pid) == instance["binary"] and _named_root(pid) in roots for pid in pids())
+
+
+def _named_root(pid: int) -> str:
+    """The server root that the command line of a process of httpd names; empty: none. A title takes its first word."""
+    arguments = command_line(pid).decode(errors="replace").split("\0")
+    return next((root for option, root in reversed(list(zip(arguments, arguments[1:]))) if option == "-d"), "")
 
 
 def _address(hexadecimal: str) -> str:

@@ -147,7 +147,7 @@ def _serve_again(service: Service, journal: Journal) -> str:
 
 
 def _note_daemon_processes(parent: int, notes: list[dict[str, Any]]) -> None:
-    """Let wsgi_activate replace the processes of the applications whose release has come back."""
+    """Let an activation replace the processes of the applications whose release has come back."""
     for application in (each for note in notes for each in note.get("applications", [])):
         record = read_record(application["record"])
         uid = daemon.account(application["user"])

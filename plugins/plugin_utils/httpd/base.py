@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils import instance as httpd_instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import listeners as httpd_listeners
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs as httpd_logs
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing, stopping
@@ -36,10 +37,8 @@ mod_status's would show /server-status on every vhost."""
 WITHOUT_CONFIGURATION_FOR_SITES = ("http2", "setenvif")
 """Likewise, where a site asks for the module; an operator who asks for it gets the distribution's."""
 
-LIBRARY = "/usr/local/lib/modwsgi"
-STATUS_DIRECTORY = "/run/modwsgi-status"
-"""What opens httpd's status is in it; httpd's group, which may enter, is that of all that is made there."""
 STATUS_DIRECTORY_MODE = "2750"
+"""What opens httpd's status is in it; httpd's group, which may enter, is that of all that is made there."""
 SOCKET_DIRECTORY_MODE = "0711"
 """httpd makes the sockets as root; its children, which run as others, only have to reach them."""
 
@@ -269,7 +268,6 @@ class Base:
             "is_shared": bool(self.foreign),
             "library": LIBRARY,
             "log_writer": httpd_logs.WRITER,
-            "status_directory": STATUS_DIRECTORY,
             "status_directory_mode": STATUS_DIRECTORY_MODE,
             "socket_directory_mode": SOCKET_DIRECTORY_MODE,
         }
@@ -352,12 +350,12 @@ class Base:
                 "link": "../sites-available/050-modwsgi-unknown-host.conf",
             },
             {
-                "path": f"/etc/tmpfiles.d/modwsgi-{instance['name']}.conf",
+                "path": instance["temporary_files"],
                 "content": self._render("tmpfiles.conf.j2"),
             },
             {"path": instance["socket_directory"], "directory": True, "mode": SOCKET_DIRECTORY_MODE},
             {
-                "path": STATUS_DIRECTORY,
+                "path": instance["status_directory"],
                 "directory": True,
                 "mode": STATUS_DIRECTORY_MODE,
                 "group": instance["group"],
@@ -383,8 +381,8 @@ class Base:
         ]
 
     def _rotation_files(self) -> list[File]:
-        path = f"/etc/logrotate.d/{self.instance['name']}"
-        return [{"path": path, "content": self._render("logrotate.conf.j2"), "adopt": True}]
+        content = self._render("logrotate.conf.j2")
+        return [{"path": self.instance["log_rotation"], "content": content, "adopt": True}]
 
     def _container_files(self) -> list[File]:
         """A container serves one application, whatever the name that a client asks for, and starts httpd itself."""

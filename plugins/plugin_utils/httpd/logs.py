@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.log_writer import FIELDS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import host_program
 
-WRITER = "/usr/local/lib/modwsgi/log_writer.py"
+WRITER = f"{LIBRARY}/log_writer.py"
 TEXT, JSON = "text", "json"
 FILES, JOURNAL = "files", "journal"
 
@@ -24,12 +25,12 @@ def writes(logging: Mapping[str, str]) -> bool:
     return logging["format"] == JSON or logging["destination"] != FILES
 
 
-def target(logging: Mapping[str, str], kind: str, file: str) -> str:
-    """The argument of ErrorLog or CustomLog for a log that would be this file."""
+def target(logging: Mapping[str, str], kind: str, file: str, instance: Mapping[str, str]) -> str:
+    """The argument of ErrorLog or CustomLog for a log of the instance that would be this file."""
     if not writes(logging):
         return file
     name = file.rpartition("/")[2].removesuffix(".log")
-    where = file if logging["destination"] == FILES else f"journal:httpd-{name}"
+    where = file if logging["destination"] == FILES else f"journal:{instance['journal_name']}-{name}"
     return f"|/usr/bin/python3 -I {WRITER} {kind} {logging['format']} {where}"
 
 
@@ -56,8 +57,8 @@ def described(log_format: str, destination: str, instance: Mapping[str, str]) ->
     """What the template of the base configuration says about logs."""
     logging = {"format": log_format, "destination": destination}
     return {
-        "access_log": target(logging, "access", instance["access_log"]),
-        "error_log": target(logging, "error", instance["error_log"]),
+        "access_log": target(logging, "access", instance["access_log"], instance),
+        "error_log": target(logging, "error", instance["error_log"], instance),
         "access_format": line_format(logging, "access"),
         "error_format": line_format(logging, "error"),
         "writer": writer() if writes(logging) else "",

@@ -683,7 +683,7 @@ def files(
             for path in ("mods-enabled/wsgi.load", *others)
         ),
         {
-            "path": "/etc/ansible/facts.d/mod_wsgi.fact",
+            "path": instance["facts_file"],
             "content": json.dumps(dict(installation), indent=2, sort_keys=True) + "\n",
         },
     ]

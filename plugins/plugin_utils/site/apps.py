@@ -17,7 +17,6 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import is_excluded
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener, parse
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import BUILD_ACCOUNT, inside, layout
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import ACCOUNT, PATTERNS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import environment as wsgi_variables
@@ -722,7 +721,9 @@ def normalise_source(source: Application) -> dict[str, Any]:
     return {"directory": os.path.normpath(os.path.expanduser(str(complete["directory"]))), "exclude": exclude}
 
 
-def normalise_health(application: Application, listen: Listen, site: Application) -> dict[str, Any]:
+def normalise_health(
+    application: Application, listen: Listen, site: Application, instance: Mapping[str, str]
+) -> dict[str, Any]:
     """The health check, with the address at which the host reaches its own application."""
     complete = {**HEALTH_DEFAULTS, **(application.get("health") or {})}
     tls = site.get("tls")
@@ -737,7 +738,7 @@ def normalise_health(application: Application, listen: Listen, site: Application
         "host": host if port == (80 if tls is None else 443) else f"{host}:{port}",
         "tls": tls is not None,
         # Where httpd gets the certificate itself: the file that is there as soon as it has one.
-        "certificate": httpd_tls.acme_certificate(host, instance()["state_directory"])
+        "certificate": httpd_tls.acme_certificate(host, instance["state_directory"])
         if tls is not None and httpd_tls.is_acme(tls)
         else "",
     }
@@ -753,7 +754,11 @@ def connecting(application: Application, sizes: Mapping[str, Any]) -> dict[str, 
 
 
 def normalise_one(
-    application: Application, listen: Listen, sizes: Mapping[str, Any], site: Application
+    application: Application,
+    listen: Listen,
+    sizes: Mapping[str, Any],
+    site: Application,
+    instance: Mapping[str, str],
 ) -> dict[str, Any]:
     """One application, complete.
 
@@ -765,7 +770,7 @@ def normalise_one(
     name = str(complete["name"])
     paths = layout(name)
     debug = boolean(complete["debug"])
-    account = instance()["user"] if complete["mode"] == EMBEDDED else f"wsgi-{name}"
+    account = instance["user"] if complete["mode"] == EMBEDDED else f"wsgi-{name}"
     result = {
         **complete,
         **{key: int(complete[key]) for key in INTEGERS},
@@ -785,9 +790,9 @@ def normalise_one(
         "python_path": [os.path.normpath(str(path)) for path in complete["python_path"]],
         "static": [normalise_static(static, paths["current"]) for static in complete["static"]],
         "release_commands": [argument_list(command) for command in complete["release_commands"]],
-        "health": normalise_health(complete, listen, site),
+        "health": normalise_health(complete, listen, site, instance),
         "site": str(site["name"]),
-        **vhost.normalise(complete, paths["current"], instance()["state_directory"]),
+        **vhost.normalise(complete, paths["current"], instance["state_directory"]),
         "paths": paths,
     }
     if result["tls"] and result["tls"]["acme"]:
@@ -804,9 +809,13 @@ def normalise_one(
 
 
 def normalise(
-    applications: Sequence[Application], listen: Iterable[int | str], sizes: Mapping[str, Mapping[str, Any]]
+    applications: Sequence[Application],
+    listen: Iterable[int | str],
+    sizes: Mapping[str, Mapping[str, Any]],
+    instance: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """`wsgi_apps` in its complete form, ordered by name. `sizes` maps a name to its processes and threads.
+    """`wsgi_apps` in its complete form, ordered by name. `sizes` maps a name to its processes and threads;
+    `instance` serves them.
 
     Raises ValueError with the problems' sentences when there are any.
     """
@@ -817,7 +826,7 @@ def normalise(
     parsed = [parse(entry) for entry in ports]
     site_of = {m["name"]: members[0] for members in vhost.sites(applications).values() for m in members}
     complete = [
-        normalise_one(application, parsed, sizes[application["name"]], site_of[application["name"]])
+        normalise_one(application, parsed, sizes[application["name"]], site_of[application["name"]], instance)
         for application in applications
     ]
     return sorted(complete, key=lambda application: str(application["name"]))

@@ -49,9 +49,6 @@ UTF_8_UNIT = f"""{managed(ROLE)}
 Environment=PYTHONUTF8=1
 """
 
-PRIVATE_PORT = 297
-"""The default of `httpd_private_port`; a test compares."""
-
 PLAIN_LOGS = {"format": logs.TEXT, "destination": logs.FILES}
 
 File = dict[str, Any]
@@ -161,7 +158,7 @@ def log_paths(site: Mapping[str, Any], instance: Mapping[str, str]) -> dict[str,
 
 def site_logs(site: Mapping[str, Any], instance: Mapping[str, str], logging: Mapping[str, str]) -> dict[str, Any]:
     """The logs of a site in httpd's words."""
-    targets = {kind: logs.target(logging, kind, path) for kind, path in log_paths(site, instance).items()}
+    targets = {kind: logs.target(logging, kind, path, instance) for kind, path in log_paths(site, instance).items()}
     return {**targets, "format": instance["access_log_format"]}
 
 
@@ -206,6 +203,7 @@ def tls_files(
     values = {
         "profiles_version": tls.profiles_version(),
         "store": tls.md_store(instance["state_directory"]),
+        "renewals_timer": instance["renewals_timer"],
         "acme": [
             {**site["tls"]["acme"], "names": certificate_names(site), "stapling": site["tls"]["stapling"]}
             for site in secure
@@ -318,17 +316,18 @@ def files(
     instance: Mapping[str, str],
     certificates: Certificates | None = None,
     logging: Mapping[str, str] | None = None,
-    private_port: int = PRIVATE_PORT,
+    private_port: int | None = None,
     foreign: Mapping[str, Any] | None = None,
 ) -> list[File]:
     """All files of the role, for one transaction.
 
     ``certificates`` is what httpd_certificates has found; ``logging`` has `format` and `destination` of the logs;
-    ``private_port`` is `httpd_private_port`; ``foreign`` is `httpd_host.foreign`.
+    ``private_port`` is `httpd_private_port`, else the default of the instance; ``foreign`` is `httpd_host.foreign`.
 
     Raises QuotingError for a value that httpd's configuration cannot carry.
     """
     environment, applications, found = templates(), list(applications), certificates or {}
+    port = private_port or int(instance["private_port"])
     by_site: dict[str, list[Mapping[str, Any]]] = {}
     for application in applications:
         by_site.setdefault(application["site"], []).append(application)
@@ -342,7 +341,7 @@ def files(
         *helper_files(),
         *mode_files(applications, foreign),
         *tls_files(sites, instance, environment, found, foreign),
-        *private_files(members.values(), instance, environment, private_port, logging or PLAIN_LOGS),
+        *private_files(members.values(), instance, environment, port, logging or PLAIN_LOGS),
         *acme_files(sites, instance, environment),
         *(file for of_site in of_sites for file in of_site),
         *(file for application in applications for file in embedded_files(application, instance)),

@@ -36,6 +36,7 @@ import wsgi_terminal
 
 LIBRARY = os.path.dirname(os.path.realpath(__file__))
 FACTS = "/etc/ansible/facts.d/mod_wsgi.fact"
+"""Of the distribution's instance of httpd."""
 FIRST_VERSION = "4.9.1"
 """The first module whose debugger has a keyboard: before it, standard input is at its end."""
 
@@ -65,14 +66,14 @@ Examples: wsgi-debug shop
 class Module:
     """What the role mod_wsgi has recorded about its installation, as far as it is usable here."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
-        """Raises RunError when this installation cannot debug."""
+    def __init__(self, facts: dict[str, Any], file: str) -> None:
+        """The facts are those of the file. Raises RunError when this installation cannot debug."""
         try:
             self.version = str(facts["version"])
             self.python = str(facts["interpreter"]["full_version"])
             express, module, method = facts["express"], facts["module"], facts["install_method"]
         except (KeyError, TypeError):
-            raise wsgi_run.RunError(f"{FACTS} is damaged; deploy again (role mod_wsgi).") from None
+            raise wsgi_run.RunError(f"{file} is damaged; deploy again (role mod_wsgi).") from None
         if method == "package":
             raise wsgi_run.RunError(
                 f"mod_wsgi {self.version} of this host is the distribution's package, which has no mod_wsgi-express; "
@@ -95,15 +96,15 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-def read_module() -> Module:
-    """The installation on this host. Raises RunError when there is none that can debug."""
+def read_module(file: str) -> Module:
+    """The installation that a file of facts describes. Raises RunError when there is none that can debug."""
     try:
-        with open(FACTS, encoding="utf-8") as stream:
-            return Module(json.load(stream))
+        with open(file, encoding="utf-8") as stream:
+            return Module(json.load(stream), file)
     except FileNotFoundError:
-        raise wsgi_run.RunError(f"There is no {FACTS} on this host; deploy first (role mod_wsgi).") from None
+        raise wsgi_run.RunError(f"There is no {file} on this host; deploy first (role mod_wsgi).") from None
     except ValueError:
-        raise wsgi_run.RunError(f"{FACTS} is damaged; deploy again (role mod_wsgi).") from None
+        raise wsgi_run.RunError(f"{file} is damaged; deploy again (role mod_wsgi).") from None
 
 
 def require_terminal() -> None:
@@ -257,15 +258,16 @@ def same_terminal() -> Iterator[None]:
             termios.tcsetattr(0, termios.TCSADRAIN, settings)
 
 
-def debug(name: str, wanted_port: int | None, startup: bool, check: bool) -> int:
+def debug(name: str, wanted_port: int | None, startup: bool, check: bool, facts: str) -> int:
     """Do what the command line asks for; the exit status. Raises RunError when that is not possible."""
     deployment = wsgi_run.deployment(name)
     application = deployment.application
     uid, _ = wsgi_run.account(application["user"], application["group"])
-    module = read_module()
+    module = read_module(facts)
     if check:
         port = ["--port", str(wanted_port)] if wanted_port else []
-        print(" ".join(["wsgi-debug", *(["--startup"] if startup else []), *port, name]))
+        of_instance = [] if facts == FACTS else ["--facts", facts]
+        print(" ".join(["wsgi-debug", *(["--startup"] if startup else []), *port, *of_instance, name]))
         return 0
     require_terminal()
 
@@ -316,9 +318,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     parser.add_argument("--startup", action="store_true", help="open the debugger also when the application is loaded")
     parser.add_argument("--port", type=port_number, help=f"port of {ADDRESS} to listen on; the default is a free one")
     parser.add_argument("--check", action="store_true", help="only say whether it can be done, and what to type")
+    parser.add_argument(
+        "--facts", metavar="FILE", default=FACTS, help="of the instance of httpd; the default is %(default)s"
+    )
     options = parser.parse_args(arguments)
     try:
-        wsgi_terminal.end(debug(options.app, options.port, options.startup, options.check))
+        wsgi_terminal.end(debug(options.app, options.port, options.startup, options.check, options.facts))
     except wsgi_run.RunError as error:
         wsgi_run.refuse("wsgi-debug", error)
 

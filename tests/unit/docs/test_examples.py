@@ -79,8 +79,10 @@ def test_an_example_can_be_copied(text: str, folder: Path) -> None:
     assert list(mod_wsgi_directives.server_problems(directives, "6.1.1")) == []
     applications, listen = variables.get("wsgi_apps", []), variables.get("httpd_listen", [80, 443, 8080])
     assert apps.problems(applications, listen) == []
-    whole = apps.normalise(applications, listen, {application["name"]: SIZES for application in applications})
-    assert files.files(whole, instance())
+    whole = apps.normalise(
+        applications, listen, {application["name"]: SIZES for application in applications}, instance("apache2")
+    )
+    assert files.files(whole, instance("apache2"))
 
 
 def test_an_example_with_a_mistake_is_found(folder: Path) -> None:

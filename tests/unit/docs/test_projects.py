@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import release as wsgi_releases
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from support import projects
 from support.documents import SIZES, blocks, filled
@@ -81,7 +82,7 @@ def releases_of(application: dict[str, Any], project: Path, folder: Path) -> lis
 def normalised(application: dict[str, Any]) -> list[dict[str, Any]]:
     """The application, complete."""
     assert apps.problems([application], [80]) == []
-    return apps.normalise([application], [80], {application["name"]: SIZES})
+    return apps.normalise([application], [80], {application["name"]: SIZES}, instance("apache2"))
 
 
 def files_below(folder: Path) -> set[str]:

@@ -60,10 +60,10 @@ def test_the_vhosts_of_hosts_are_what_they_were(tmp_path: Path) -> None:
             "graceful_timeout": 7,
         },
     ]
-    complete = apps.normalise(raw, [80], dict.fromkeys(("blog", "lab", "shop"), SIZES))
+    complete = apps.normalise(raw, [80], dict.fromkeys(("blog", "lab", "shop"), SIZES), instance("apache2"))
     found = "".join(
         f"==> {file['path']}\n{file['content']}"
-        for file in wsgi_files.files(complete, instance())
+        for file in wsgi_files.files(complete, instance("apache2"))
         if file["path"].startswith("sites-available/100-")
     )
     assert found == (Path(__file__).parent / "data" / "host_vhosts.conf").read_text()
@@ -84,8 +84,8 @@ def test_the_image_serves_as_a_host_does(tmp_path: Path, mode: str) -> None:
     if mode == "daemon":
         raw |= {"user": "www-data", "group": "www-data", "processes": 2, "threads": 15}
     sizes = {**SIZES, "processes": 2, "threads": 15, "listen_backlog": sizing.DAEMON_LISTEN_BACKLOG}
-    (application,) = apps.normalise([raw], [8080], {"app": sizes})
-    files = {file["path"]: file.get("content") for file in wsgi_files.files([application], instance())}
+    (application,) = apps.normalise([raw], [8080], {"app": sizes}, instance("apache2"))
+    files = {file["path"]: file.get("content") for file in wsgi_files.files([application], instance("apache2"))}
     host = directives(str(files["sites-available/100-modwsgi-app.conf"]), {})
     settings = image_files.settings
     values = settings.read({"WSGI_STATIC_URL": "/static/", "WSGI_STATIC_PATH": "/srv/static", "WSGI_MODE": mode})

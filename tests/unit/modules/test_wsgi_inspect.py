@@ -19,7 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import virtual_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import CertificateError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.transaction import journal_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
@@ -46,7 +46,7 @@ class Host:
         # Not made on the machine that runs the tests.
         monkeypatch.setattr(account, "BUILD_ACCOUNT", "nobody")
         self.described = {
-            **instance(),
+            **instance("apache2"),
             "server_root": str(root / "etc/apache2"),
             "state_directory": str(root / "state"),
             "volatile_directory": str(root / "run"),
@@ -64,7 +64,7 @@ class Host:
         }
         sizes = {"shop": {"processes": 1, "threads": 1, "listen_backlog": 1}}
         self.application: dict[str, Any] = {
-            **normalise([described], [80], sizes)[0],
+            **normalise([described], [80], sizes, instance("apache2"))[0],
             "digest": "release-1",
             "paths": {name: str(root) + path for name, path in layout("shop").items()},
         }
@@ -89,7 +89,7 @@ class Host:
     def deploy(self) -> None:
         """What the steps do."""
         parameters = self.parameters()
-        Accounts(check_mode=False).ensure([self.application])
+        Accounts(check_mode=False, server_user="www-data").ensure([self.application])
         release = Path(self.application["paths"]["releases"], self.application["digest"])
         release.mkdir()
         parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
@@ -291,6 +291,6 @@ def test_a_file_of_others_is_refused(host: Host) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("theirs\n")
     files = [{"path": "conf-available/modwsgi.conf", "content": "ours\n"}]
-    host.configuration = {"httpd": base64.b64encode(json.dumps(files).encode()).decode()}
+    host.configuration = {"httpd": files}
     with pytest.raises(TransactionError, match="exists already and was not written by httpd"):
         host.inspect()

@@ -13,8 +13,9 @@ from unittest.mock import MagicMock
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.modwsgi.deploy.plugins.action import preflight as plugin
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, settings
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError, decoded
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
 from support.preflight import DESCRIPTION, INSPECTION, base
 
 FOUND: dict[str, Any] = {"steps": ["switch"], "git": True, "releases": {"shop": {}}, "venvs": {}, "certificates": {}}
@@ -86,7 +87,7 @@ class TestPlan:
     def test_the_files_are_those_that_go_live(self, machine: Machine, variables: dict[str, Any]) -> None:
         found = run(machine, variables)
         expected = base(tuple(variables["wsgi_apps"])).files()
-        assert decoded(found["httpd_files"]) == expected
+        assert found["httpd_files"] == expected
         assert machine.arguments["wsgi_inspect"]["configuration"] == {
             "httpd": found["httpd_files"],
             "mod_wsgi": found["mod_wsgi_files"],
@@ -94,7 +95,7 @@ class TestPlan:
 
     def test_no_secret_is_in_what_is_registered(self, machine: Machine, variables: dict[str, Any]) -> None:
         assert "wisdom" not in str(run(machine, variables))
-        assert decoded(machine.arguments["wsgi_inspect"]["environments"]) == {"shop": {"SECRET": "wisdom"}}
+        assert decode_environments(machine.arguments["wsgi_inspect"]["environments"]) == {"shop": {"SECRET": "wisdom"}}
 
     def test_what_was_asked_in_this_play_is_not_asked_again(self, machine: Machine, variables: dict[str, Any]) -> None:
         known = run(machine, variables)
@@ -102,7 +103,7 @@ class TestPlan:
         variables["httpd_timeout"] = 59
         again = run(machine, variables, known=known)
         assert machine.asked == ["wsgi_inspect"], "the play may have brought sources and certificates"
-        texts = [file.get("content", "") for file in decoded(again["httpd_files"])]
+        texts = [file.get("content", "") for file in again["httpd_files"]]
         assert any("\nTimeout 59\n" in text for text in texts), "the play has set another value meanwhile"
 
     @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def application(user: str = "wsgi-shop", group: str = "wsgi-shop", **keys: Any) 
 
 def refusal(**keys: Any) -> str:
     with pytest.raises(AccountError) as error:
-        account.refuse_powerful(application(**keys))
+        account.refuse_powerful(application(**keys), "www-data")
     return str(error.value)
 
 
@@ -139,7 +139,7 @@ def test_an_account_that_the_system_relies_on_is_refused(user: str, sentence: st
 )
 def test_ordinary_accounts_are_taken(host: Host, user: str, group: str) -> None:
     host.members["developer"] = ["friends", "www-data"]
-    account.refuse_powerful(application(user, group, daemon_options={"supplementary_groups": ["www-data"]}))
+    account.refuse_powerful(application(user, group, daemon_options={"supplementary_groups": ["www-data"]}), "www-data")
 
 
 def test_all_applications_are_looked_at_before_anything_is_made(
@@ -149,6 +149,8 @@ def test_all_applications_are_looked_at_before_anything_is_made(
         monkeypatch.setattr(account, name, str(tmp_path / name.lower()))
     monkeypatch.setattr(Accounts, "_run", lambda *_: pytest.fail("an account was made"))
     with pytest.raises(AccountError, match="application 'shop', key group: docker is the group docker"):
-        Accounts(check_mode=False).ensure([application("wsgi-new", "wsgi-new"), application(group="docker")])
+        Accounts(check_mode=False, server_user="www-data").ensure(
+            [application("wsgi-new", "wsgi-new"), application(group="docker")]
+        )
     assert list(tmp_path.iterdir()) == []
     assert host.groups == BASE_GROUPS

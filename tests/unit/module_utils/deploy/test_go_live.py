@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate imp
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 
 INSTANCE = {"name": "apache2", "group": "www-data", "pid_file": "/run/pid", "state_directory": "/var/lib/state"}
@@ -70,20 +69,18 @@ class Host:
         found = {"changes": ["write a"] if self.differs else [], "diff": [], "noticeable": []}
         return {**found, "changed": self.differs, "unproven": self.differs}
 
-    def proof(self, applications: list[Any], parameters: dict[str, Any]) -> SimpleNamespace:
-        assert parameters["mod_wsgi_version"] is None
+    def proof(self, applications: list[Any], _parameters: dict[str, Any]) -> SimpleNamespace:
         if applications:
             self.step("prove")()
         return SimpleNamespace(results={}, awaited=[], problem=self.problem)
 
     def go(self, check_mode: bool = False, **changes: Any) -> GoLive:
-        httpd = base64.b64encode(json.dumps([]).encode()).decode()
         parameters = {
             "applications": [{"name": "shop"}],
             "environments": base64.b64encode(b"{}").decode(),
             "files": [],
             "sensitive_files": None,
-            "together_with": {"httpd": httpd},
+            "together_with": {"httpd": []},
             "foreign": {},
             "manage_service": True,
             "reap_stuck_children": True,

@@ -17,7 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import ins
 def fixture_described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An instance without a service manager and without a running httpd."""
     folder = str(tmp_path_factory.mktemp("instance"))
-    return {**instance(), "unit": "", "pid_file": f"{folder}/pid", "state_directory": folder}
+    return {**instance("apache2"), "unit": "", "pid_file": f"{folder}/pid", "state_directory": folder}
 
 
 def entry(folder: Path, *names: str, self_signed: bool = True) -> dict[str, Any]:

@@ -78,7 +78,11 @@ class FakeManager(Manager):
 
 @pytest.fixture(name="manager")
 def fixture_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeManager:
-    described = {**instance(), "error_log": str(tmp_path / "error.log"), "state_directory": str(tmp_path / "state")}
+    described = {
+        **instance("apache2"),
+        "error_log": str(tmp_path / "error.log"),
+        "state_directory": str(tmp_path / "state"),
+    }
     manager = FakeManager(described)
     monkeypatch.setattr(control, "httpd_main_process", lambda _: manager.main)
     monkeypatch.setattr(pending, "httpd_main_process", lambda _: manager.main)
@@ -141,7 +145,7 @@ class Systemctl:
 
 @pytest.mark.parametrize("unit", ["apache2.service", "modwsgi-renewals.timer", "modwsgi-renewals.service"])
 def test_systemd_reads_changed_units_again(unit: str, tmp_path: Path) -> None:
-    described = {**instance(), "unit_drop_in_directory": str(tmp_path)}
+    described = {**instance("apache2"), "unit_drop_in_directory": str(tmp_path)}
     assert control.SystemdManager(described, Systemctl()).stale() is False
     changed = Systemctl(**{f"NeedDaemonReload {unit}": "yes"})
     assert control.SystemdManager(described, changed).stale() is True
@@ -149,7 +153,7 @@ def test_systemd_reads_changed_units_again(unit: str, tmp_path: Path) -> None:
 
 def test_the_timer_for_renewals_is_started_and_stopped_by_its_file(tmp_path: Path) -> None:
     systemctl = Systemctl(**{"ActiveState modwsgi-renewals.timer": "active"})
-    manager = control.SystemdManager({**instance(), "unit_directory": str(tmp_path)}, systemctl)
+    manager = control.SystemdManager({**instance("apache2"), "unit_directory": str(tmp_path)}, systemctl)
     assert (manager.should_watch(), manager.watches()) == (False, True)
     manager.watch(False)
     (tmp_path / "modwsgi-renewals.timer").write_text("")
@@ -165,7 +169,7 @@ def test_the_timer_for_renewals_is_started_and_stopped_by_its_file(tmp_path: Pat
 @pytest.mark.parametrize(("installed", "runs"), [(True, False), (False, True)])
 def test_a_timer_that_has_failed_is_started_or_forgotten(installed: bool, runs: bool, tmp_path: Path) -> None:
     systemctl = Systemctl(**{"ActiveState modwsgi-renewals.timer": "failed"})
-    manager = control.SystemdManager({**instance(), "unit_directory": str(tmp_path)}, systemctl)
+    manager = control.SystemdManager({**instance("apache2"), "unit_directory": str(tmp_path)}, systemctl)
     if installed:
         (tmp_path / "modwsgi-renewals.timer").write_text("")
     assert (manager.should_watch(), manager.watches()) == (installed, runs)
@@ -188,7 +192,7 @@ def test_nothing_of_the_caller_s_environment_reaches_a_server_that_it_starts(mon
 
 
 def test_nothing_reaps_without_systemd() -> None:
-    manager = Manager(instance())
+    manager = Manager(instance("apache2"))
     assert manager.reaps() is False
     manager.reap(False)
     with pytest.raises(ControlError, match=r"^httpd_reap_stuck_children needs systemd"):
@@ -290,7 +294,7 @@ The Apache error log may have more information.
 apache2.service: Control process exited, code=exited, status=1/FAILURE
 Failed to start apache2.service - The Apache HTTP Server.
 """
-    assert control.relevant_lines(journal) == [
+    assert control.relevant_lines(journal, "apache2.service") == [
         "AH00526: Syntax error on line 3 of /etc/apache2/ports.conf:",
         "Port must be specified",
     ]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import getpass
 import grp
@@ -16,11 +15,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import (
-    Transaction,
-    TransactionError,
-    decode_sets,
-)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from support.killing import each_moment
@@ -53,7 +49,7 @@ class Host:
         self.control.write_text(CONTROL)
         self.control.chmod(0o755)
         self.instance = {
-            **instance(),
+            **instance("apache2"),
             "server_root": str(self.root),
             "control": str(self.control),
             "pid_file": str(directory / "pid"),
@@ -426,17 +422,13 @@ def test_a_path_in_two_sets_of_one_transaction_is_refused(host: Host) -> None:
         host.run(A, owner="wsgi_app", httpd=[A])
 
 
-def test_sets_of_others_come_as_they_are() -> None:
-    files = [{"path": "a.conf", "content": "{{ this }} is no template\n"}]
-    encoded = base64.b64encode(json.dumps(files).encode()).decode()
-    assert decode_sets({"httpd": encoded}) == {"httpd": files}
-
-
-@pytest.mark.parametrize("text", ["{}", "[1]", '[{"content": "x"}]', "no JSON", None])
-def test_what_is_no_set_is_refused(text: str | None) -> None:
-    encoded = None if text is None else base64.b64encode(text.encode()).decode()
-    with pytest.raises(TransactionError, match="files of the owner httpd must be a list as JSON in Base64"):
-        decode_sets({"httpd": encoded})  # type: ignore[dict-item]
+@pytest.mark.parametrize("files", [{}, [1], [{"content": "x"}], "no set", None])
+def test_what_is_no_set_is_refused(files: object) -> None:
+    assert checked_sets({"httpd": [{"path": "a.conf"}]})
+    with pytest.raises(
+        TransactionError, match=r"^The files of the owner httpd must be a list of files; correct the task\.$"
+    ):
+        checked_sets({"httpd": files})
 
 
 def test_a_relative_link_out_of_the_server_root_means_the_same_in_the_copy(host: Host) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, foreign_answers
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import TransactionError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import described
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
@@ -66,7 +66,7 @@ class Host:
         (modules / "mod_info.so").touch()
         (modules / "mod_wsgi.so").write_bytes(b"\x7fELF\0libpython3.11.so.1.0\0")
         self.instance = {
-            **instance(),
+            **instance("apache2"),
             "server_root": str(self.root),
             "control": str(fake_httpd.install(directory / "control")),
             "module_directory": str(modules),

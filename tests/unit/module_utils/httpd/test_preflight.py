@@ -51,19 +51,19 @@ def fixture_taken() -> int:
 
 def test_a_port_that_another_program_has_is_refused_by_program_and_pid(taken: int) -> None:
     with pytest.raises(preflight.HostError) as refusal:
-        preflight.refuse_taken_ports(instance(), [Listener("*", taken)], "web1")
+        preflight.refuse_taken_ports(instance("apache2"), [Listener("*", taken)], "web1")
     assert str(refusal.value).startswith(f"Port {taken} of web1 is in use by ")
     assert f"(pid {os.getpid()}), so httpd cannot listen on {taken}; stop that program" in str(refusal.value)
 
 
 def test_a_port_on_another_address_is_free(taken: int) -> None:
-    preflight.refuse_taken_ports(instance(), [Listener("192.0.2.1", taken)], "web1")
+    preflight.refuse_taken_ports(instance("apache2"), [Listener("192.0.2.1", taken)], "web1")
 
 
 def test_a_port_that_this_instance_holds_is_fine(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = processes.process(os.getpid())
     monkeypatch.setattr(preflight, "httpd_main_process", lambda _: mine)
-    preflight.refuse_taken_ports(instance(), [Listener("*", taken)], "web1")
+    preflight.refuse_taken_ports(instance("apache2"), [Listener("*", taken)], "web1")
 
 
 @pytest.mark.parametrize(

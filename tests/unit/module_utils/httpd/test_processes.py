@@ -8,6 +8,7 @@ import os
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import Process
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 
 
 def test_the_user_of_a_process() -> None:
@@ -41,3 +42,22 @@ def test_a_daemon_process_that_has_just_been_forked_accepts_nothing(monkeypatch:
 def test_a_process_that_is_gone_has_no_command_line() -> None:
     assert processes.command_line(os.getpid()).count(b"\0") > 0
     assert processes.command_line(2**22 + 1) == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (b"/usr/sbin/apache2\0-k\0start\0", "apache2"),
+        (b"/usr/sbin/apache2\0-d\0/etc/apache2\0-k\0start\0", "apache2"),
+        (b"/usr/sbin/apache2\0-d\0/etc/apache2-second\0-k\0start\0", "apache2-second"),
+        (b"(wsgi:shop)     \0-d\0/etc/apache2-second\0-k\0start\0", "apache2-second"),
+        (b"", "apache2"),
+    ],
+)
+def test_a_process_counts_for_its_own_instance(
+    monkeypatch: pytest.MonkeyPatch, arguments: bytes, expected: str
+) -> None:
+    monkeypatch.setattr(processes, "pids", lambda: [10])
+    monkeypatch.setattr(processes, "executable", lambda _: "/usr/sbin/apache2")
+    monkeypatch.setattr(processes, "command_line", lambda _: arguments)
+    assert [name for name in ("apache2", "apache2-second") if processes.runs(instance(name))] == [expected]

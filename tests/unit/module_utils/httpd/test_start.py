@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 @pytest.fixture(name="described")
 def fixture_described(tmp_path: Path) -> dict[str, str]:
     """An instance that does not run."""
-    return {**instance(), "pid_file": str(tmp_path / "pid"), "module_directory": str(tmp_path)}
+    return {**instance("apache2"), "pid_file": str(tmp_path / "pid"), "module_directory": str(tmp_path)}
 
 
 @pytest.fixture(name="taken")

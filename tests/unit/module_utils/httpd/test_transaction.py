@@ -56,7 +56,7 @@ class Host:
     def __init__(self, directory: Path) -> None:
         self.file = directory / "conf"
         self.file.write_text("old\n")
-        self.instance = {**instance(), "state_directory": str(directory / "state")}
+        self.instance = {**instance("apache2"), "state_directory": str(directory / "state")}
         (directory / "state").mkdir()
         self.journal = Journal(self.instance["state_directory"])
         self.manager = FakeManager(self.instance)

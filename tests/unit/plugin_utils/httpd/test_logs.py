@@ -38,7 +38,7 @@ def line(kind: str, **values: bytes) -> bytes:
 
 
 def test_plain_files_need_no_program() -> None:
-    described = logs.described("text", "files", instance())
+    described = logs.described("text", "files", instance("apache2"))
     assert described["error_log"] == "/var/log/apache2/error.log"
     assert described["writer"] == ""
     assert "\t" not in described["access_format"] + described["error_format"]
@@ -54,9 +54,9 @@ def test_plain_files_need_no_program() -> None:
 )
 def test_other_logs_go_through_our_program(form: str, destination: str, argument: str) -> None:
     logging = {"format": form, "destination": destination}
-    found = logs.target(logging, "access", "/var/log/apache2/shop-access.log")
+    found = logs.target(logging, "access", "/var/log/apache2/shop-access.log", instance("apache2"))
     assert found == f"|/usr/bin/python3 -I /usr/local/lib/modwsgi/log_writer.py {argument}"
-    assert logs.described(form, destination, instance())["writer"] == PROGRAM.read_text()
+    assert logs.described(form, destination, instance("apache2"))["writer"] == PROGRAM.read_text()
 
 
 def test_fields_get_their_types() -> None:

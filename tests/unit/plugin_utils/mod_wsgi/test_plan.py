@@ -581,7 +581,7 @@ class TestFiles:
 
     @pytest.fixture
     def files(self, installation):
-        return {file["path"]: file for file in mod_wsgi_plan.files(installation, instance())}
+        return {file["path"]: file for file in mod_wsgi_plan.files(installation, instance("apache2"))}
 
     def test_the_libpython_is_loaded_before_the_module(self, files):
         content = files["mods-available/modwsgi.load"]["content"]
@@ -589,24 +589,24 @@ class TestFiles:
         assert library < content.index("LoadModule wsgi_module /opt/mod_wsgi/6.1.1-cp311/")
 
     def test_another_wheel_at_the_same_path_changes_the_file(self, files, installation):
-        other = mod_wsgi_plan.files(installation | {"wheel_sha256": "d" * 64}, instance())
+        other = mod_wsgi_plan.files(installation | {"wheel_sha256": "d" * 64}, instance("apache2"))
         assert other[0]["content"] != files["mods-available/modwsgi.load"]["content"]
 
     def test_the_interpreter_is_kept_only_where_it_is_asked_for(self, files, installation):
         assert "WSGIDestroyInterpreter" not in str(files), "an older module does not know the directive"
-        kept = filters.mod_wsgi_files(installation, instance(), False)
+        kept = filters.mod_wsgi_files(installation, instance("apache2"), False)
         (settings,) = [file for file in kept if file["path"] == "mods-available/modwsgi.conf"]
         assert "\nWSGIDestroyInterpreter Off\n" in settings["content"]
         assert settings["action"] == "restart"
 
     def test_a_reload_waits(self, installation):
-        load, conf = mod_wsgi_plan.files(installation, instance(), reload_drain_timeout=0.25)[:2]
+        load, conf = mod_wsgi_plan.files(installation, instance("apache2"), reload_drain_timeout=0.25)[:2]
         module = installation["module"]
         assert load["content"].endswith(f"LoadModule wsgi_module {module}\nLoadModule reload_drain_module {module}\n")
         assert "\nReloadDrainTimeout 0.25\n" in conf["content"]
 
     def test_a_module_that_cannot_wait_is_not_asked_to(self, installation):
-        load, conf = mod_wsgi_plan.files(installation | {"reload_drain": False}, instance())[:2]
+        load, conf = mod_wsgi_plan.files(installation | {"reload_drain": False}, instance("apache2"))[:2]
         assert "reloaddrain" not in (load["content"] + conf["content"]).lower().replace("_", "")
 
     def test_the_settings(self, files):
@@ -631,12 +631,12 @@ class TestFiles:
 
     def test_a_path_with_a_space_is_quoted(self, installation):
         installation["interpreter"]["prefix"] = "/opt/my python"
-        assert 'WSGIPythonHome "/opt/my python"' in mod_wsgi_plan.files(installation, instance())[1]["content"]
+        assert 'WSGIPythonHome "/opt/my python"' in mod_wsgi_plan.files(installation, instance("apache2"))[1]["content"]
 
     def test_a_path_that_httpd_cannot_carry_is_refused(self, installation):
         installation["interpreter"]["prefix"] = "/opt/my\npython"
         with pytest.raises(AnsibleFilterError, match=r"mod_wsgi_interpreter\.prefix"):
-            filters.mod_wsgi_files(installation, instance())
+            filters.mod_wsgi_files(installation, instance("apache2"))
 
 
 def test_the_cache_filter_refuses_a_changed_wheel(settings):

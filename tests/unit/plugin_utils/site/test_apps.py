@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from support.scripts import ROOT
 
@@ -231,7 +232,7 @@ def test_two_default_applications_on_one_port(shop: dict[str, Any]) -> None:
 
 def test_debug_mode_is_one_process_with_one_thread_and_patience(shop: dict[str, Any]) -> None:
     shop |= {"debug": "yes", "processes": 4, "threads": 9, "request_timeout": 5}
-    (complete,) = apps.normalise([shop], [80], {"shop": SIZES})
+    (complete,) = apps.normalise([shop], [80], {"shop": SIZES}, instance("apache2"))
     assert complete["debug"] is True
     assert (complete["processes"], complete["threads"]) == (None, 1)
     assert complete["request_timeout"] == complete["deadlock_timeout"] == apps.DEBUG_TIMEOUT
@@ -263,7 +264,7 @@ def test_an_embedded_application_has_no_key_of_a_daemon_process_group(
 def test_an_embedded_application_runs_as_httpd(shop: dict[str, Any]) -> None:
     shop["mode"] = "embedded"
     assert found(shop) == []
-    (complete,) = apps.normalise([shop], [80], {"shop": SIZES})
+    (complete,) = apps.normalise([shop], [80], {"shop": SIZES}, instance("apache2"))
     assert (complete["user"], complete["group"]) == ("www-data", "www-data")
 
 
@@ -300,17 +301,17 @@ def test_each_daemon_process_group_has_its_own_time_for_a_load(shop: dict[str, A
         "threads": 5,
         "daemon_groups": [{"name": "slow", "paths": ["/slow"], "startup_timeout": 7, "threads": 3}],
     }
-    (complete,) = apps.normalise([shop], [80], {"shop": SIZES})
+    (complete,) = apps.normalise([shop], [80], {"shop": SIZES}, instance("apache2"))
     assert complete["startup_timeouts"] == {"shop": 60, "shop:slow": 7}
     assert complete["fewest_threads"] == 3
-    (debugged,) = apps.normalise([{**shop, "debug": True}], [80], {"shop": SIZES})
+    (debugged,) = apps.normalise([{**shop, "debug": True}], [80], {"shop": SIZES}, instance("apache2"))
     assert debugged["startup_timeouts"] == {"shop": 0}
 
 
 def test_the_time_to_reach_a_daemon_process_is_computed_unless_it_is_given(shop: dict[str, Any]) -> None:
     def options(**change: Any) -> dict[str, Any]:
         sizes = {**SIZES, "connect_timeout": 2}
-        (complete,) = apps.normalise([{**shop, **change}], [80], {"shop": sizes})
+        (complete,) = apps.normalise([{**shop, **change}], [80], {"shop": sizes}, instance("apache2"))
         return dict(complete.get("daemon_options") or {})
 
     assert options() == {"connect_timeout": 2}
@@ -326,7 +327,7 @@ def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:
         "static": [{"url": "/static/", "directory": "assets/"}],
         "environment": {"KEY": "secret"},
     }
-    (complete,) = apps.normalise([shop], [80], {"shop": SIZES})
+    (complete,) = apps.normalise([shop], [80], {"shop": SIZES}, instance("apache2"))
     assert complete["user"] == complete["group"] == "wsgi-shop"
     assert (complete["processes"], complete["threads"], complete["listen_backlog"]) == (2, 15, 2048)
     assert complete["release_commands"] == [["python", "manage.py", "a b"]]
@@ -355,21 +356,21 @@ def test_the_complete_form(shop: dict[str, Any], source: Path) -> None:
 
 def test_what_the_user_sets_wins_over_what_is_computed(shop: dict[str, Any]) -> None:
     shop |= {"processes": "5", "threads": 1, "user": "deploy", "port": 8080, "address": "::1"}
-    (complete,) = apps.normalise([shop], ["[::1]:8080"], {"shop": SIZES})
+    (complete,) = apps.normalise([shop], ["[::1]:8080"], {"shop": SIZES}, instance("apache2"))
     assert (complete["processes"], complete["threads"]) == (5, 1)
     assert (complete["user"], complete["group"]) == ("deploy", "deploy")
     assert (complete["health"]["address"], complete["health"]["host"]) == ("::1", "shop.example.com:8080")
 
 
 def test_health_is_asked_where_httpd_listens(shop: dict[str, Any]) -> None:
-    (complete,) = apps.normalise([shop], ["192.0.2.1:80"], {"shop": SIZES})
+    (complete,) = apps.normalise([shop], ["192.0.2.1:80"], {"shop": SIZES}, instance("apache2"))
     assert complete["health"]["address"] == "192.0.2.1"
 
 
 def test_a_list_with_problems_has_no_complete_form(shop: dict[str, Any]) -> None:
     shop["port"] = 81
     with pytest.raises(ValueError, match=re.escape("httpd does not listen on 81")):
-        apps.normalise([shop], [80], {"shop": SIZES})
+        apps.normalise([shop], [80], {"shop": SIZES}, instance("apache2"))
 
 
 def specified(options: dict[str, Any]) -> dict[str, Any]:
@@ -390,7 +391,7 @@ def test_credentials_are_nowhere_but_in_their_own_option(shop: dict[str, Any]) -
     described = {**shop, "source": {**HTTPS, "credentials": git}, "pip": {"netrc": "machine x\npassword pip-secret\n"}}
     assert apps.problems([described], [80]) == []
     sizes = {"shop": {"processes": 1, "threads": 1, "listen_backlog": 1}}
-    complete = apps.without_environments(apps.normalise([described], [80], sizes))
+    complete = apps.without_environments(apps.normalise([described], [80], sizes, instance("apache2")))
     assert "secret" not in json.dumps(complete)
     assert apps.credentials([described, {"name": "other", "source": HTTPS}]) == {
         "shop": {

@@ -33,8 +33,8 @@ def problems(raw: dict[str, Any], **keys: Any) -> list[str]:
 
 
 def vhost(raw: dict[str, Any], **keys: Any) -> str:
-    complete = apps.normalise([{**raw, **keys}], [80], SIZES)
-    files = {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance())}
+    complete = apps.normalise([{**raw, **keys}], [80], SIZES, instance("apache2"))
+    files = {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance("apache2"))}
     return str(files["sites-available/100-modwsgi-shop.conf"])
 
 
@@ -234,8 +234,8 @@ def test_options_follow_those_of_the_role_in_the_order_of_the_data(raw: dict[str
 
 
 def test_httpd_finds_the_scripts_of_a_chroot(raw: dict[str, Any]) -> None:
-    complete = apps.normalise([{**raw, "daemon_options": {"chroot": "/srv/jail/"}}], [80], SIZES)
-    files = {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance())}
+    complete = apps.normalise([{**raw, "daemon_options": {"chroot": "/srv/jail/"}}], [80], SIZES, instance("apache2"))
+    files = {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance("apache2"))}
     text = files["sites-available/100-modwsgi-shop.conf"]
     assert "WSGIScriptAlias / /srv/jail/usr/local/lib/modwsgi/launcher.py\n" in text
     assert "WSGIImportScript /usr/local/lib/modwsgi/launcher.py process-group=shop application-group=%{GLOBAL}" in text
@@ -301,7 +301,7 @@ def test_directives_stand_in_the_vhost_and_in_locations(raw: dict[str, Any]) -> 
 
 def test_below_a_path_of_a_vhost_directives_are_for_that_path(raw: dict[str, Any]) -> None:
     directives = {"chunked_request": True, "pass_authorization": False, "import_scripts": [{"script": "warm.py"}]}
-    (complete,) = apps.normalise([{**raw, "wsgi_directives": directives}], [80], SIZES)
+    (complete,) = apps.normalise([{**raw, "wsgi_directives": directives}], [80], SIZES, instance("apache2"))
     values = daemon.vhost_values({**complete, "path": "/shop"}, "/code", "shop", "/launcher.py")
     assert values["directives"] == [
         "WSGIImportScript /code/warm.py process-group=shop application-group=%{GLOBAL}",
@@ -360,10 +360,10 @@ def test_a_further_group_of_processes_serves_its_paths(raw: dict[str, Any]) -> N
         assert lines[start + 1] == f"WSGIProcessGroup {name}"
     for name in ("shop", "shop:slow"):
         assert f"WSGIImportScript {launcher} process-group={name} application-group=%{{GLOBAL}}" in lines
-    (complete,) = apps.normalise([{**raw, **keys}], [80], SIZES)
+    (complete,) = apps.normalise([{**raw, **keys}], [80], SIZES, instance("apache2"))
     assert complete["all_processes"] == 5
     assert complete["probed_groups"] == ["shop", "shop:slow"]
-    files = {file["path"]: file.get("content", "") for file in wsgi_files.files([complete], instance())}
+    files = {file["path"]: file.get("content", "") for file in wsgi_files.files([complete], instance("apache2"))}
     (private,) = [text for text in files.values() if "/probe/shop:slow" in text]
     for name in complete["probed_groups"]:
         assert f"<Location /probe/{name}>\n        Require local\n        WSGIProcessGroup {name}\n" in private
@@ -373,7 +373,7 @@ def test_debug_mode_has_one_group(raw: dict[str, Any]) -> None:
     keys: dict[str, Any] = {"daemon_groups": [{"name": "slow", "paths": ["/slow"]}], "debug": True}
     assert len(options(vhost(raw, **keys))) == 1
     assert "shop:slow" not in vhost(raw, **keys)
-    assert apps.normalise([{**raw, **keys}], [80], SIZES)[0]["all_processes"] is None
+    assert apps.normalise([{**raw, **keys}], [80], SIZES, instance("apache2"))[0]["all_processes"] is None
 
 
 @pytest.mark.parametrize(
@@ -382,5 +382,5 @@ def test_debug_mode_has_one_group(raw: dict[str, Any]) -> None:
 def test_a_deployment_waits_as_long_as_a_process_may_take(
     raw: dict[str, Any], given: dict[str, int], seconds: int
 ) -> None:
-    (complete,) = apps.normalise([{**raw, "daemon_options": given}], [80], SIZES)
+    (complete,) = apps.normalise([{**raw, "daemon_options": given}], [80], SIZES, instance("apache2"))
     assert complete["replacement_seconds"] == seconds

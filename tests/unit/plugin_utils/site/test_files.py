@@ -28,11 +28,11 @@ def fixture_application(tmp_path: Path) -> dict[str, Any]:
         "environment": {"KEY": "a secret"},
     }
     sizes = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
-    return apps.normalise([raw], [80], sizes)[0]
+    return apps.normalise([raw], [80], sizes, instance("apache2"))[0]
 
 
 def contents(*applications: dict[str, Any]) -> dict[str, str]:
-    return {file["path"]: file.get("content", "") for file in wsgi_files.files(applications, instance())}
+    return {file["path"]: file.get("content", "") for file in wsgi_files.files(applications, instance("apache2"))}
 
 
 def test_the_daemon_process_group(application: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def vhost_of(application: dict[str, Any], **changes: Any) -> str:
     raw = {key: application[key] for key in ("name", "server_name")}
     raw["source"] = {"directory": application["source"]["directory"]}
     sizes = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
-    (complete,) = apps.normalise([{**raw, **changes}], [80], sizes)
+    (complete,) = apps.normalise([{**raw, **changes}], [80], sizes, instance("apache2"))
     return contents(complete)["sites-available/100-modwsgi-shop.conf"].replace("\\\n", "")
 
 
@@ -103,7 +103,7 @@ def test_an_embedded_application(application: dict[str, Any]) -> None:
     raw = {key: application[key] for key in ("name", "server_name")}
     raw |= {"source": {"directory": application["source"]["directory"]}, "mode": "embedded"}
     sizes = {"shop": {"processes": 3, "threads": 4, "listen_backlog": 100}}
-    (embedded,) = apps.normalise([raw], [80], sizes)
+    (embedded,) = apps.normalise([raw], [80], sizes, instance("apache2"))
     found = contents(embedded)
     vhost = found["sites-available/100-modwsgi-shop.conf"]
     script = "/usr/local/lib/modwsgi/embedded/shop.py"
@@ -128,12 +128,14 @@ def test_one_file_says_whether_httpd_s_own_processes_have_python(application: di
 
 
 def test_logs_are_made_for_root_and_those_who_may_read_logs(application: dict[str, Any]) -> None:
-    files = wsgi_files.files([application], instance())
+    files = wsgi_files.files([application], instance("apache2"))
     logs = [file for file in files if file.get("log")]
     assert {file["path"] for file in logs} == {f"/var/log/apache2/shop-{kind}.log" for kind in ("access", "error")}
     assert {(file["mode"], file["group"]) for file in logs} == {("0640", "adm")}
     journal = {"format": "text", "destination": "journal"}
-    assert not [file for file in wsgi_files.files([application], instance(), logging=journal) if file.get("log")]
+    assert not [
+        file for file in wsgi_files.files([application], instance("apache2"), logging=journal) if file.get("log")
+    ]
 
 
 def test_the_private_listener_asks_under_the_names_of_the_sites(application: dict[str, Any]) -> None:

@@ -28,8 +28,8 @@ def fixture_blog(shop: dict[str, Any]) -> dict[str, Any]:
 
 
 def rendered(*applications: dict[str, Any]) -> dict[str, str]:
-    complete = apps.normalise(applications, [80], SIZES)
-    return {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance())}
+    complete = apps.normalise(applications, [80], SIZES, instance("apache2"))
+    return {file["path"]: file.get("content", "") for file in wsgi_files.files(complete, instance("apache2"))}
 
 
 def vhost(*applications: dict[str, Any]) -> list[str]:

@@ -36,8 +36,10 @@ def found(*applications: dict[str, Any], environment: str = "") -> list[str]:
 
 
 def rendered(*applications: dict[str, Any], certificates: dict[str, Any] | None = None) -> dict[str, str]:
-    complete = apps.normalise(list(applications), [80, 443, 8080], {a["name"]: SIZES for a in applications})
-    files = wsgi_files.files(complete, instance(), certificates)
+    complete = apps.normalise(
+        list(applications), [80, 443, 8080], {a["name"]: SIZES for a in applications}, instance("apache2")
+    )
+    files = wsgi_files.files(complete, instance("apache2"), certificates)
     return {file["path"]: file["content"] for file in files if "content" in file}
 
 
@@ -153,7 +155,9 @@ def test_applications_share_a_vhost_by_paths(shop: dict[str, Any]) -> None:
     assert aliases == [("/blog/deep", "deep"), ("/blog", "blog"), ("/", "shop")]
     assert "<Location /blog>\n        LimitRequestBody 5" in text
     assert re.findall(r"^WSGIDaemonProcess (\S+)", text, re.MULTILINE) == ["deep", "blog", "shop"]
-    complete = apps.normalise([shop, blog, deep], [80], dict.fromkeys(("shop", "blog", "deep"), SIZES))
+    complete = apps.normalise(
+        [shop, blog, deep], [80], dict.fromkeys(("shop", "blog", "deep"), SIZES), instance("apache2")
+    )
     assert {a["name"]: a["health"]["path"] for a in complete} == {
         "shop": "/healthz",
         "blog": "/blog/healthz",
@@ -255,11 +259,11 @@ def test_both_protocols_can_be_served(shop: dict[str, Any]) -> None:
 
 def test_the_certificates_of_a_host(shop: dict[str, Any]) -> None:
     shop |= {"tls": {"self_signed": True}, "redirect_names": ["www.shop.example"]}
-    complete = apps.normalise([shop], [80, 443], {"shop": SIZES})
+    complete = apps.normalise([shop], [80, 443], {"shop": SIZES}, instance("apache2"))
     mine, unknown = wsgi_certificates.wanted(complete, "/state")
     assert (mine["names"], mine["self_signed"]) == (["shop.example", "www.shop.example"], True)
     assert unknown["certificate"] == "/state/tls/unknown-host.crt"
-    plain = apps.normalise([{**shop, "tls": None}], [80], {"shop": SIZES})
+    plain = apps.normalise([{**shop, "tls": None}], [80], {"shop": SIZES}, instance("apache2"))
     assert wsgi_certificates.wanted(plain, "/state") == []
 
 
@@ -288,13 +292,15 @@ def test_mod_md_staples_for_its_own_certificates(shop: dict[str, Any]) -> None:
 
 def test_an_authority_is_answered_on_port_443_where_80_is_silent(shop: dict[str, Any]) -> None:
     shop.update(port=443, tls={"acme": ACME})
-    files = {file["path"]: file for file in wsgi_files.files(completed([shop], [443]), instance())}
+    files = {file["path"]: file for file in wsgi_files.files(completed([shop], [443]), instance("apache2"))}
     assert "MDCAChallenges tls-alpn-01" in files["conf-available/modwsgi-tls.conf"]["content"]
     assert "Protocols h2 http/1.1 acme-tls/1\n" in files["sites-available/100-modwsgi-shop.conf"]["content"]
 
 
 def completed(applications: list[dict[str, Any]], listen: list[int]) -> list[dict[str, Any]]:
-    return apps.normalise(applications, listen, {application["name"]: SIZES for application in applications})
+    return apps.normalise(
+        applications, listen, {application["name"]: SIZES for application in applications}, instance("apache2")
+    )
 
 
 @pytest.mark.parametrize(
@@ -324,7 +330,7 @@ def test_a_name_that_no_authority_can_reach_is_refused(shop: dict[str, Any]) -> 
 def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[str, Any]) -> None:
     shop.update(tls={"acme": ACME}, health={"path": "/is.it?well=1"}, auth=[{"path": "/", "users": {"alice": HASH}}])
     part = {**shop, "name": "part", "path": "/part", "health": {}, "tls": None, "auth": []}
-    found = wsgi_files.files(completed([shop, part], [80, 443]), instance(), private_port=297)
+    found = wsgi_files.files(completed([shop, part], [80, 443]), instance("apache2"), private_port=297)
     files = {file["path"]: file for file in found}
     lines = files["sites-available/060-modwsgi-probes.conf"]["content"].splitlines()
     shown = [line.strip() for line in lines]
@@ -360,7 +366,7 @@ def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: dict[s
 
 def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: dict[str, Any]) -> None:
     shop["tls"] = {"acme": ACME}
-    files = {file["path"]: file for file in wsgi_files.files(completed([shop], [80, 443]), instance())}
+    files = {file["path"]: file for file in wsgi_files.files(completed([shop], [80, 443]), instance("apache2"))}
     units = "/etc/systemd/system"
     assert (
         "ExecStart=/usr/bin/python3 -I /usr/local/lib/modwsgi/renewals.py /var/lib/modwsgi/apache2/md "
@@ -370,7 +376,7 @@ def test_a_timer_looks_for_certificates_where_httpd_gets_them(shop: dict[str, An
     assert files[f"{units}/timers.target.wants/modwsgi-renewals.timer"]["link"] == "../modwsgi-renewals.timer"
     assert f"{units}/modwsgi-renewals.timer" in files
     shop["tls"] = {"self_signed": True}
-    others = [file["path"] for file in wsgi_files.files(completed([shop], [80, 443]), instance())]
+    others = [file["path"] for file in wsgi_files.files(completed([shop], [80, 443]), instance("apache2"))]
     assert not [path for path in others if "renewals" in path or "health" in path]
 
 
@@ -386,12 +392,12 @@ def test_a_name_is_in_one_certificate_of_httpd_s_own(shop: dict[str, Any]) -> No
 
 def test_the_private_port_is_the_default_of_the_role_httpd() -> None:
     defaults = yaml.safe_load((ROLE.parent / "httpd" / "defaults" / "main.yml").read_text())
-    assert defaults["httpd_private_port"] == wsgi_files.PRIVATE_PORT
+    assert defaults["httpd_private_port"] == int(instance("apache2")["private_port"])
 
 
 def test_users_are_in_no_value_that_a_module_logs(shop: dict[str, Any]) -> None:
     shop["auth"] = [{"path": "/x", "users": {"alice": HASH}}]
-    complete = apps.without_environments(apps.normalise([shop], [80], {"shop": SIZES}))
+    complete = apps.without_environments(apps.normalise([shop], [80], {"shop": SIZES}, instance("apache2")))
     assert HASH not in json.dumps(complete)
     assert HASH not in json.dumps(rendered(shop))
     assert wsgi_vhost.user_files([shop]) == {"modwsgi-users/shop-0": f"alice:{HASH}\n"}

@@ -232,6 +232,14 @@ def test_check_needs_no_terminal_and_says_what_to_type(host: Host) -> None:
     assert not host.report.exists()
 
 
+def test_the_module_is_that_of_the_instance_whose_facts_are_named(host: Host) -> None:
+    (host.root / "second.fact").write_text(json.dumps({**host.facts, "install_method": "package"}))
+    facts = ["--facts", str(host.root / "second.fact")]
+    assert "is the distribution's package" in host.refusal(*facts)
+    (host.root / "second.fact").write_text(json.dumps(host.facts))
+    assert host.without_terminal("--check", *facts, "shop").stdout == f"wsgi-debug {' '.join(facts)} shop\n"
+
+
 def test_another_account_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
