@@ -76,16 +76,16 @@ check: ## The fast part: lint, types, unit tests, documentation drift, packing
 	$(PYTHON) tools/check.py
 
 .PHONY: images
-images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON=3.11 and MOD_WSGI=6.1.1, or one on BASE_IMAGE= (TAG=)
+images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON= and MOD_WSGI=, or one on BASE_IMAGE= (TAG=)
 	@$(LAB) images --python "$(IMAGE_PYTHON)" --mod-wsgi "$(MOD_WSGI)" --base-image "$(BASE_IMAGE)" --tag "$(TAG)"
 
 .PHONY: image-tests
-image-tests: TESTED := $(or $(MOD_WSGI),6.1.1)-python$(or $(IMAGE_PYTHON),3.11)
+image-tests: MODULE = $(or $(MOD_WSGI),$(shell sed -nE 's/^  "module": "(.*)",/\1/p' images/versions.json))
 image-tests: export MODWSGI_ALSO_TEST := breadth
 image-tests: ## Prove what docs/image.md promises, with the image of PYTHON=3.11 and the examples' images
 	@$(LAB) up --tools-only
-	$(LAB) images --python "$(or $(IMAGE_PYTHON),3.11)" --mod-wsgi "$(or $(MOD_WSGI),6.1.1)"
-	MODWSGI_IMAGE="mod-wsgi:$(TESTED)" pytest tests/images
+	$(LAB) images --python "$(or $(IMAGE_PYTHON),3.11)" --mod-wsgi "$(MODULE)"
+	MODWSGI_IMAGE="mod-wsgi:$(MODULE)-python$(or $(IMAGE_PYTHON),3.11)" pytest tests/images
 
 .PHONY: push
 push: ## Push the images that are built, or those of PYTHON= and MOD_WSGI=, to REGISTRY=host[:port][/path]

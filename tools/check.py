@@ -180,7 +180,6 @@ CHECKS: dict[str, Check] = {
     "specification": program("python", "tools/specification.py", "--check"),
     "reference": program("python", "tools/reference.py", "--check"),
     "versions": program("python", "tools/versions.py", "--check"),
-    "image versions": program("python", "tools/image_versions.py", "--check"),
     "image settings": program("python", "tools/image_settings.py", "--check"),
     "proof": program("python", "tools/proof.py"),
     "pages": program("python", "tools/pages.py"),

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make docs/versions.md from the tables of the roles, and say when it is out of date."""
+"""Make docs/versions.md from the tables of the roles, and say when it or another page names another version."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils import distribution
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi import versions as table  # noqa: E402
 
 DOCUMENT = Path("docs/versions.md")
+IMAGES = Path("images/versions.json")
+#: Where a page names the version of an image, or the default one.
+TAG = re.compile(r"mod-wsgi:([0-9]+[.][0-9.]*[0-9])|\b([0-9]+[.][0-9]+[.][0-9]+)-python3")
+DEFAULT = re.compile(r"builds mod_wsgi ([0-9.]+)|([0-9]+[.][0-9.]+) by default|`mod_wsgi_version` \| `\"([0-9.]+)\"`")
 
 PREFACE = f"""\
 <!-- Made from mod_wsgi_versions.py and distributions.py in plugins/module_utils: see tools/versions.py. -->
@@ -83,21 +89,42 @@ def document() -> str:
     return "\n".join([*parts, "", "## Distributions", "", *distributions()]) + "\n"
 
 
+def stale(root: Path) -> list[str]:
+    """What names another version than the table: the images, and pages that name images or the default."""
+    images = json.loads((root / IMAGES).read_text(encoding="utf-8"))
+    found = [] if images["module"] == table.DEFAULT_VERSION else [f"{IMAGES}: the module is {images['module']}"]
+    known = {TAG: {table.DEFAULT_VERSION, *(image.get("module", "") for image in images["images"])}}
+    known[DEFAULT] = {table.DEFAULT_VERSION}
+    pages = [
+        path for pattern in ("*.md", "docs/*.md", "roles/*/README.md", "examples/**/*") for path in root.glob(pattern)
+    ]
+    for path in sorted(page for page in pages if page.is_file()):
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            named = {(kind, version) for kind in known for match in kind.finditer(line) for version in match.groups()}
+            wrong = sorted(version for kind, version in named if version and version not in known[kind])
+            found += [f"{path.relative_to(root)}:{number}: names {version}" for version in wrong]
+    return found
+
+
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; the exit status is 1 when the document is out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--check", action="store_true", help="compare, change nothing")
-    mode.add_argument("--write", action="store_true", help=f"write {DOCUMENT}")
+    mode.add_argument("--write", action="store_true", help=f"write {DOCUMENT} and the newest version in {IMAGES}")
     chosen = parser.parse_args(arguments)
     target = root / DOCUMENT
     if chosen.write:
         target.write_text(document(), encoding="utf-8")
+        images = (root / IMAGES).read_text(encoding="utf-8")
+        newest = re.sub(r'^  "module": ".*"', f'  "module": "{table.DEFAULT_VERSION}"', images, flags=re.MULTILINE)
+        (root / IMAGES).write_text(newest, encoding="utf-8")
         return 0
-    if target.is_file() and target.read_text(encoding="utf-8") == document():
-        return 0
-    print(f"{DOCUMENT}: is not what the version table says; run tools/versions.py --write", file=sys.stderr)
-    return 1
+    wrong = [f"{said}, which is not in the version table; correct it" for said in stale(root)]
+    if not target.is_file() or target.read_text(encoding="utf-8") != document():
+        wrong.append(f"{DOCUMENT}: is not what the version table says; run tools/versions.py --write")
+    print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

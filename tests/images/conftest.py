@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of mod-wsgi:6.1.1-python3.11 and its slim form, which `make images` builds, or of those of MODWSGI_IMAGE."""
+"""Tests of the newest image for Python 3.11 and its slim form, or of those of MODWSGI_IMAGE."""
 
 from __future__ import annotations
 

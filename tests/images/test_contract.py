@@ -416,9 +416,6 @@ def test_hooks_and_extra_configuration(containers: Containers, tmp_path: Any) ->
     container.wait_for_output("from the hook")
 
 
-# ---------------------------------------------------------------- debug
-
-
 @pytest.mark.parametrize("destroy", wider(["On", "Off"], "an option of mod_wsgi-express, which a unit test has"))
 @pytest.mark.parametrize("image", ["default"], indirect=True)
 def test_debug_opens_the_debugger_in_the_terminal(containers: Containers, destroy: str) -> None:

@@ -88,9 +88,6 @@ def sign(site: Site, message: str) -> None:
     assert site.post_form("/", {"author": "Ada", "message": message}).status_code == 302
 
 
-# ---------------------------------------------------------------- Compose
-
-
 class Project:
     """The compose file under a name of its own."""
 
@@ -183,9 +180,6 @@ def test_a_server_refuses_to_start_without_its_migrations(project: Project, appl
     assert "The database on database cannot be asked, or lacks migrations of this image" in done.stderr
 
 
-# ---------------------------------------------------------------- Swarm
-
-
 class Swarm:
     """A swarm of this one machine, which ends with the test."""
 
@@ -269,9 +263,6 @@ def test_a_stack_serves_from_two_servers(swarm: Swarm, variables: dict[str, str]
         assert not any(name in variable for variable in found["Config"]["Env"] for name in ("SECRET_KEY=", "PASSWORD="))
         logged = docker("logs", container)
         assert "unable to create" not in logged.stdout + logged.stderr, "limits.pids"
-
-
-# ---------------------------------------------------------------- Podman
 
 
 class Podman:

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import time
 import uuid
 from collections.abc import Sequence
 from typing import Any
+
+from support import newest
+
+BASE = os.environ.get("MODWSGI_IMAGE", newest.IMAGE)
+"""The image under test in its default form; the slim one has a suffix."""
 
 HARDENED = (
     "--user=54321:0",

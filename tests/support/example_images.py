@@ -4,16 +4,14 @@ beyond the one that it has. And stand-ins for the services beside them, which on
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from support.containers import docker
+from support.containers import BASE, docker
 from support.scripts import ROOT
 
-BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 SLIM = {"django": ["pillow"]}
 """The examples on the slim form, and which packages of wheels.txt they get besides their own (Django's ImageField needs
 Pillow)."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The images that tests/images looks at: mod-wsgi:6.1.1-python3.11 and its slim form, or those of MODWSGI_IMAGE."""
+"""What tests/images looks at: the newest image for Python 3.11 and its slim form, or those of MODWSGI_IMAGE."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import os
 import pytest
 
 from support.breadth import wider
+from support.containers import BASE
 from support.scripts import ROOT
 from tools.laboratory.wsgi_images import versions
 
-BASE = os.environ.get("MODWSGI_IMAGE", "mod-wsgi:6.1.1-python3.11")
 FORMS = {"default": BASE, "slim": f"{BASE}-slim"}
 OTHERS = pytest.mark.breadth("images for other Pythons, made by the same recipe")
 #: All images of images/versions.json, or only the named one, in both forms.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.laboratory import engine, environment, furnished, hosts, images, machine, publishing, wsgi_images
+from tools.laboratory import engine, environment, furnished, hosts, images, machine, wsgi_images
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
@@ -55,12 +55,16 @@ def _parser() -> argparse.ArgumentParser:
 
     image = commands.add_parser("image", help="print the name of a suite's test host image, which is made if need be")
     image.add_argument("suite", choices=SUITES)
-    _add_interpreter(image)
+    image.add_argument(
+        "--interpreter",
+        default="",
+        choices=["", *INTERPRETERS],
+        help="a Python that the host has in /usr/local beside its own; it is built once, in some minutes",
+    )
     image.add_argument(
         "--mod-wsgi",
-        default="",
-        metavar="VERSION",
-        help="print on a second line that of one with httpd and this module for the suite's Python, made by the roles",
+        action=argparse.BooleanOptionalAction,
+        help="print on a second line that of one with httpd and the newest module for its Python, made by the roles",
     )
     image.set_defaults(command=_image)
 
@@ -87,39 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     push.add_argument("--mod-wsgi", default="", help="only those with this version of mod_wsgi")
     push.set_defaults(command=_push)
 
-    host = commands.add_parser("host", help="make or remove single test hosts")
-    actions = host.add_subparsers(required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="make a host (container with systemd) and start it")
-    create.add_argument("name", help="name of the container; `ansible_connection: community.docker.docker` reaches it")
-    create.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES)
-    _add_interpreter(create)
-    create.add_argument(
-        "--publish", action="append", default=[], metavar="ADDRESS:PORT:PORT", help="as `docker run --publish`"
-    )
-    create.set_defaults(command=_create_host)
-    destroy = actions.add_parser("destroy", help="remove hosts of this clone")
-    destroy.add_argument("name", nargs="+")
-    destroy.set_defaults(command=_destroy_hosts)
-
-    commands.add_parser("suites", help="list the Debian suites").set_defaults(command=_suites)
-    commands.add_parser("status", help="tell what is there").set_defaults(command=_status)
-    commands.add_parser("down", help="remove all hosts of this clone; keep tools, images and engine").set_defaults(
-        command=_down
-    )
     commands.add_parser("lock", help="pin the newest tools that requirements-dev.in allows").set_defaults(command=_lock)
     commands.add_parser("clean", help="remove everything that the lab of this clone made, and only that").set_defaults(
         command=_clean
     )
     return parser
-
-
-def _add_interpreter(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--interpreter",
-        default="",
-        choices=["", *INTERPRETERS],
-        help="a Python that the host has in /usr/local beside its own; it is built once, in some minutes",
-    )
 
 
 def _up(lab: Lab, console: Console, options: argparse.Namespace) -> None:
@@ -151,7 +127,8 @@ def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
         host = images.ensure(lab, console, suite, options.interpreter)
         print(host)
         if options.mod_wsgi:
-            print(furnished.ensure(lab, console, suite, host, options.mod_wsgi))
+            newest = wsgi_images.versions(lab.repository)[0].module
+            print(furnished.ensure(lab, console, suite, host, newest))
 
 
 def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:
@@ -180,62 +157,16 @@ def _image_context(lab: Lab, console: Console, options: argparse.Namespace) -> N
 
 
 def _push(lab: Lab, console: Console, options: argparse.Namespace) -> None:
-    where = publishing.destination(options.registry)
     wanted = wsgi_images.chosen(wsgi_images.versions(lab.repository), options.python, options.mod_wsgi)
     with lab.locked("images"):
         with lab.locked():
             engine.ensure(lab, console)
-        found = publishing.built(console, wanted, all_of_them=bool(options.python or options.mod_wsgi))
-        for pushed in publishing.push(console, found, where):
-            print(pushed, flush=True)
-
-
-def _create_host(lab: Lab, console: Console, options: argparse.Namespace) -> None:
-    _up(lab, console, argparse.Namespace(tools_only=False, tests=False, suite=[options.suite]))
-    hosts.create(lab, options.name, options.suite, options.interpreter, options.publish)
-
-
-def _destroy_hosts(lab: Lab, console: Console, options: argparse.Namespace) -> None:
-    foreign = set(options.name) - set(hosts.names(lab))
-    if foreign:
-        raise LabError(f"This clone has no host {', '.join(sorted(foreign))}: `tools/lab.py status` lists its hosts.")
-    hosts.destroy(console, options.name)
-
-
-def _suites(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
-    for suite in SUITES.values():
-        print(f"{suite.name:10} Debian {suite.version}{' (default)' if suite.name == DEFAULT_SUITE else ''}")
-
-
-def _status(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
-    answers = engine.answers()
-    certificates = machine.trusted_certificates()
-    made = []
-    for name, suite in SUITES.items() if answers else ():
-        host = images.host_image(lab, suite, certificates)
-        second = {
-            f"{name} with Python {python}": images.interpreter_image(lab, host, python) for python in INTERPRETERS
-        }
-        made += [title for title, image in ({name: host} | second).items() if images.exists(image)]
-    rows = {
-        "tools": str(lab.environment) if lab.recall("environment") else "not installed",
-        "collections": str(lab.collections) if lab.recall("collections") else "not installed",
-        "engine": ("started by this lab" if lab.recall("engine") else "found") if answers else "none answers",
-        "images": ", ".join(made) or "none",
-        "hosts": (", ".join(hosts.names(lab)) if answers else "") or "none",
-        "packages": ", ".join(lab.recall("packages", [])) or "none installed by this lab",
-    }
-    for name, value in rows.items():
-        print(f"{name:12} {value}")
+        for name in wsgi_images.push(wanted, options.registry, all_of_them=bool(options.python or options.mod_wsgi)):
+            print(name, flush=True)
 
 
 def _lock(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
     lock(lab, console)
-
-
-def _down(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001
-    if engine.answers():
-        hosts.destroy(console, hosts.names(lab))
 
 
 def _clean(lab: Lab, console: Console, options: argparse.Namespace) -> None:  # noqa: ARG001

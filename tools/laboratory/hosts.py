@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
-from tools.laboratory.console import Console, LabError
+from tools.laboratory.console import Console
 from tools.laboratory.engine import docker
 from tools.laboratory.images import CLONE_LABEL
-from tools.laboratory.plays import play
 from tools.laboratory.state import Lab
 
 
@@ -17,17 +15,6 @@ def names(lab: Lab) -> list[str]:
     """The hosts of this clone that exist."""
     label = f"label={CLONE_LABEL}={lab.repository}"
     return sorted(docker(["ps", "--all", "--filter", label, "--format", "{{.Names}}"]).split())
-
-
-def create(lab: Lab, name: str, suite: str, interpreter: str, ports: Sequence[str]) -> None:
-    """Makes a host, or starts it.
-
-    Raises:
-        LabError: the play failed; it has said why.
-    """
-    variables = json.dumps({"lab_suite": suite, "lab_interpreter": interpreter, "lab_published_ports": list(ports)})
-    if play(lab, "create", ["--inventory", f"{name},", "--extra-vars", variables]) != 0:
-        raise LabError("The play molecule/shared/create.yml failed; it says why above.")
 
 
 def destroy(console: Console, hosts: Sequence[str]) -> None:

@@ -31,8 +31,6 @@ class Suite:
     python: str
     #: Settings for apt, in its own syntax; they stay in the image.
     apt_options: tuple[str, ...] = ()
-    #: Which versions apt takes while the module is built, in its own syntax (apt_preferences).
-    build_preferences: tuple[str, ...] = ()
 
     @property
     def pulled_image(self) -> str:
@@ -43,18 +41,7 @@ class Suite:
 SUITES = {
     suite.name: suite
     for suite in (
-        # The archive of its security updates lists versions of apache2-dev and libaprutil1-dev that it does not have
-        # (2026-11). The module that is built with those of the release serves with httpd of the security updates.
-        Suite(
-            "bullseye",
-            "11",
-            "3.9",
-            build_preferences=(
-                "Package: apache2* libaprutil1*",
-                "Pin: release n=bullseye-security",
-                "Pin-Priority: -1",
-            ),
-        ),
+        Suite("bullseye", "11", "3.9"),
         Suite("bookworm", "12", "3.11"),
         Suite("trixie", "13", "3.13"),
         # The index of a suite in the making can be past its date.

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from tools.laboratory.console import Console, LabError
 from tools.laboratory.engine import docker
 from tools.laboratory.process import last_words, run
 from tools.laboratory.state import Lab, content_hash
-from tools.laboratory.suites import DEFAULT_SUITE, SUITES, Suite
+from tools.laboratory.suites import DEFAULT_SUITE, SUITES
 
 REPOSITORY_NAME = "mod-wsgi"
 #: Where an image says what is in it.
@@ -49,7 +49,6 @@ _COLLECTION = (
     "playbooks",
     "plugins",
     "roles",
-    "images/mod-wsgi/runtime",
 )
 _NEVER = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
 
@@ -57,8 +56,10 @@ _NEVER = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
 #: The stages of the Containerfile that are kept by a name, so that a further build is quick and `clean` finds them; the
 #: order is that of the file. The last two serve.
 STAGES = ("build", "control", "roles", "complete", "slim-root", "slim", "default")
-#: The first Python that applies the roles (ansible-core 2.19).
-_CONTROL_PYTHON = (3, 11)
+#: Seconds for one name; the layers of an image are pushed with its first name.
+_PUSH_TIMEOUT = 1800.0
+#: What begins with a host: an engine takes `team/` for a folder of its own default registry.
+_REGISTRY = re.compile(r"([^/\s]*[.:][^/\s]*|localhost)(/\S+)?")
 #: Earliest time in an image, for a build outside of a clone: archives know none before 1980. Seconds since 1970.
 _EARLIEST = 315619200
 _SLIM = "slim"
@@ -75,6 +76,12 @@ class Image:
     tags: tuple[str, ...]
     #: The base of the user, as an image name.
     base: str = ""
+    #: The suite whose Python applies the roles, where the image's own is too old for that.
+    control: str = ""
+    #: Settings for apt, in its own syntax; they stay in the image.
+    apt_options: str = ""
+    #: Which versions apt takes while the module is built, in its own syntax (apt_preferences).
+    apt_preferences: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -103,9 +110,19 @@ def slim_tag(tag: str) -> str:
 
 
 def versions(repository: Path) -> list[Image]:
-    """All images of images/versions.json."""
+    """All images of images/versions.json, which docker-bake.hcl reads in the same way."""
     table = json.loads((repository / "images/versions.json").read_text(encoding="utf-8"))
-    return [Image(**{**row, "tags": tuple(row["tags"])}) for row in table["images"]]
+    return [_image(table["module"], **row) for row in table["images"]]
+
+
+def _image(newest: str, python: str, module: str = "", short: bool = False, **more: str) -> Image:
+    module = module or newest
+    tags = [
+        f"{module}-python{python}",
+        *([module] if short else []),
+        *(["latest"] if short and module == newest else []),
+    ]
+    return Image(module=module, python=python, tags=tuple(tags), **more)
 
 
 def chosen(every: Iterable[Image], python: str, module: str) -> list[Image]:
@@ -229,12 +246,6 @@ def write_boms(lab: Lab, image: Image) -> None:
             run(["docker", "rm", container])
 
 
-def control_suite(suite: Suite) -> Suite:
-    """The suite whose Python applies the roles for an image of a suite."""
-    is_old = tuple(map(int, suite.python.split("."))) < _CONTROL_PYTHON
-    return SUITES[DEFAULT_SUITE] if is_old else suite
-
-
 def base_arguments(lab: Lab, console: Console, image: Image) -> dict[str, str]:
     """The build arguments that say what an image is made on.
 
@@ -244,18 +255,15 @@ def base_arguments(lab: Lab, console: Console, image: Image) -> dict[str, str]:
     if image.base:
         name = image.base
         images.ensure_pulled(lab, console, name)
-        control, options, preferences = SUITES[DEFAULT_SUITE], "", ""
     else:
-        suite = SUITES[image.suite]
-        name = images.ensure_base(lab, console, suite, packages=())
-        control = control_suite(suite)
-        options, preferences = "\n".join(suite.apt_options), "\n".join(suite.build_preferences)
+        name = images.ensure_base(lab, console, SUITES[image.suite], packages=())
+    control = SUITES[image.control or image.suite or DEFAULT_SUITE]
     digest = _digest(name)
     return {
         "BASE_IMAGE": f"{without_tag(name)}@{digest}" if digest and "@" not in name else name,
         "CONTROL_IMAGE": images.ensure_base(lab, console, control, packages=()),
-        "APT_OPTIONS": options,
-        "APT_PREFERENCES": preferences,
+        "APT_OPTIONS": image.apt_options,
+        "APT_PREFERENCES": image.apt_preferences,
         # One that this machine has made has no name that says something elsewhere.
         "BASE_NAME": name if digest else "",
         "BASE_DIGEST": digest,
@@ -321,6 +329,33 @@ def build(
         if built.returncode != 0:
             said = last_words(log.read_text(encoding="utf-8", errors="replace"), 2)
             raise LabError(f"The image {names[0]} was not built ({said}): the log is {log}.")
+
+
+def push(wanted: Sequence[Image], registry: str, *, all_of_them: bool) -> Iterator[str]:
+    """Pushes images under all their names, the short ones last; each name with its digest, when the registry has it.
+
+    Images that are not built are left out, unless `all_of_them` says that the user has chosen them.
+
+    Raises:
+        LabError: the registry has no host, or does not take a name; or an image is not built.
+    """
+    if not _REGISTRY.fullmatch(registry):
+        raise LabError(
+            f"REGISTRY={registry} does not begin with a host: `make push REGISTRY=registry.example.com/team`."
+        )
+    built = [image for image in wanted if all_of_them or images.exists(image.names[0])]
+    if not built:
+        raise LabError("No image of images/versions.json is built: `make images` builds them.")
+    for image in built:
+        own = [image.builder, image.slim_names[0], image.names[0]]
+        for name in (*own, *image.slim_names[1:], *image.names[1:]):
+            remote = f"{registry.rstrip('/')}/{name}"
+            docker(["tag", name, remote])
+            try:
+                said = docker(["push", remote], timeout=_PUSH_TIMEOUT)
+            finally:
+                run(["docker", "image", "rm", "--no-prune", remote])
+            yield f"{remote}@{re.findall(r'digest: (sha256:[0-9a-f]{64})', said)[-1]}"
 
 
 def revision(repository: Path) -> dict[str, str]:

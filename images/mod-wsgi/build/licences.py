@@ -64,22 +64,12 @@ GNU_VERSIONS = {
 PYTHON_LICENCES = {
     "apache 2": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
-    "apache license 2.0": "Apache-2.0",
-    "apache license version 2.0": "Apache-2.0",
-    "apache software license 2.0": "Apache-2.0",
     "2-clause bsd": "BSD-2-Clause",
     "bsd 2-clause": "BSD-2-Clause",
-    "bsd 2-clause license": "BSD-2-Clause",
     "3-clause bsd": "BSD-3-Clause",
-    "3-clause bsd license": "BSD-3-Clause",
     "bsd 3-clause": "BSD-3-Clause",
-    "bsd 3-clause license": "BSD-3-Clause",
-    "isc license": "ISC",
-    "mit license": "MIT",
-    "the mit license": "MIT",
     "mpl 2.0": "MPL-2.0",
-    "mozilla public license 2.0": "MPL-2.0",
-    "unlicense": "Unlicense",
+    "mozilla public 2.0": "MPL-2.0",
 }
 # Classifiers that mean one licence; "BSD License" and "Apache Software License" do not.
 PYTHON_CLASSIFIERS = {
@@ -99,6 +89,13 @@ PYTHON_CLASSIFIERS = {
     "Zero-Clause BSD (0BSD)": "0BSD",
     "zlib/libpng License": "Zlib",
 }
+
+
+class Declared(NamedTuple):
+    """What a package says about its licence."""
+
+    expression: str
+    comment: str
 
 
 class Compound(NamedTuple):
@@ -211,42 +208,26 @@ def python_identifier(text: str) -> str | None:
 
 def normal(text: str) -> str:
     """A licence's name without what people write differently."""
-    return plain(text.lower().replace(",", " "))
+    return plain(re.sub(r"\b(?:the|software|license|licence|version)\b|,", " ", text.lower()))
 
 
-def spdx_expression(text: str, named: Callable[[str], str]) -> Expression | None:
-    """An expression of SPDX, in one order; None when it is none. `named` gives an identifier for an unknown licence."""
-    words = re.findall(r"[()]|[^\s()]+", text)
-
-    def sequence(operator: str, operand: Callable[[], Expression]) -> Expression:
-        operands = [operand()]
-        while words and words[0].upper() == operator:
-            words.pop(0)
-            operands.append(operand())
-        return joined(operator, operands)
-
-    def disjunction() -> Expression:
-        return sequence("OR", lambda: sequence("AND", licence))
-
-    def licence() -> Expression:
-        word = words.pop(0)
-        if word == "(":
-            inner = disjunction()
-            if words.pop(0) != ")":
-                raise IndexError
-            return inner
-        if not re.fullmatch(r"[A-Za-z0-9.-]+\+?", word) or word.upper() in ("AND", "OR", "WITH"):
-            raise IndexError
-        identity = spdx_licence(word)
-        if words and words[0].upper() == "WITH":
-            exception = words[1]
-            del words[:2]
-            known = SPDX_EXCEPTIONS.get(exception.lower())
-            return f"{identity} WITH {known}" if identity and known else named(f"{word} WITH {exception}")
-        return identity or named(word)
-
-    try:
-        expression = disjunction()
-    except (IndexError, RecursionError):
+def spdx_expression(text: str, named: Callable[[str], str]) -> str | None:
+    """An expression of SPDX; None when it is none. `named` gives an identifier for an unknown licence."""
+    words = re.findall(r"[()]|[^\s()]+(?:\s+WITH\s+[^\s()]+)?", text, re.IGNORECASE)
+    words = [word.upper() if word.upper() in ("AND", "OR") else word for word in words]
+    shape, before = " ".join(word if word in ("AND", "OR", "(", ")") else "x" for word in words), ""
+    while shape != before:
+        shape, before = re.sub(r"x (?:AND|OR) x|\( x \)", "x", shape), shape
+    if shape != "x":
         return None
-    return None if words else expression
+    known = (word if word in ("AND", "OR", "(", ")") else python_word(word) or named(plain(word)) for word in words)
+    return " ".join(known).replace("( ", "(").replace(" )", ")")
+
+
+def python_word(word: str) -> str | None:
+    """SPDX's spelling of a licence in an expression, also with an exception; None when it is not known."""
+    name, _, exception = re.sub(r"\s+WITH\s+", "\n", word, flags=re.IGNORECASE).partition("\n")
+    identity, known = spdx_licence(name), SPDX_EXCEPTIONS.get(exception.lower())
+    if exception:
+        return f"{identity} WITH {known}" if identity and known else None
+    return identity

@@ -18,6 +18,12 @@ import site
 import traceback
 import types
 
+# Neither `typing` nor `__future__`: the application may have modules that are called so.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
 LIBRARY = os.path.dirname(os.path.realpath(__file__))
 VENV = "/opt/venv"
 IMPORTED = 100
@@ -25,24 +31,24 @@ FAILED = 101
 """Exit status of the check. An import that ends its process may leave 0, so that says nothing."""
 
 
-def add_virtual_environment():
+def add_virtual_environment() -> None:
     """Let an embedded interpreter, which belongs to the whole server, import from the virtual environment first."""
     before = list(sys.path)
     site.addsitedir(os.path.join(VENV, "lib", "python%d.%d" % sys.version_info[:2], "site-packages"))
     sys.path[:] = [path for path in sys.path if path not in before] + before
 
 
-def set_module_path(home):
+def set_module_path(home: str) -> None:
     """Imports look into the application's folder first, and never into the image's own."""
     sys.path[:] = [home] + [path for path in sys.path if path not in ("", home, LIBRARY)]
 
 
-def set_account():
+def set_account() -> None:
     """HOME, USER and LOGNAME as the entry point has them: mod_wsgi takes those of /etc/passwd for a daemon process."""
     os.environ.update({name: os.environ["MODWSGI_" + name] for name in ("HOME", "USER", "LOGNAME")})
 
 
-def load_script():
+def load_script() -> "Any":
     """The WSGI callable of the application's own script; tracebacks show the real file."""
     path, name = os.environ["WSGI_SCRIPT"], os.environ["WSGI_CALLABLE"]
     with open(path, "rb") as stream:
@@ -59,13 +65,13 @@ def load_script():
         ) from None
 
 
-def load_for_debugger(pdb):
+def load_for_debugger(pdb: "Any") -> "Any":
     """The same; when it cannot be loaded, the debugger opens where it failed, and the next request tries again."""
 
-    class Debugger(pdb.Pdb):
+    class Debugger(pdb.Pdb):  # type: ignore[misc]
         """The debugger, which leaves Ctrl-C alone: that ends the server."""
 
-        def __init__(self, *arguments, **options):
+        def __init__(self, *arguments: "Any", **options: "Any") -> None:
             super().__init__(*arguments, **dict(options, nosigint=True))
 
     pdb.Pdb = Debugger
@@ -77,14 +83,14 @@ def load_for_debugger(pdb):
         raise
 
 
-def with_traceback(function):
+def with_traceback(function: "Callable[..., Any]") -> "Callable[..., Any]":
     """The same function; an exception that leaves it is logged with its traceback.
 
     mod_wsgi 6.1.1 with Python 3.11 logs the traceback that is attached to an exception, and Python before 3.12 attaches
     it only where the exception is caught (measured on Debian 12, 2026-11: without this only the last line is logged).
     """
 
-    def caught(*arguments):
+    def caught(*arguments: "Any") -> "Any":
         try:
             return function(*arguments)
         except BaseException:
@@ -93,13 +99,13 @@ def with_traceback(function):
     return caught
 
 
-def bounded(group=None):
+def bounded(group: "str | None" = None) -> "Any":
     """A context with the limits of a load; see loading.py. In mode embedded too: httpd is there for this alone.
 
     `group` is the daemon process group, empty in mode embedded; without one, nothing is known of loads before.
     """
-    spec = importlib.util.spec_from_file_location("modwsgi_loading", os.path.join(LIBRARY, "loading.py"))
-    loading = importlib.util.module_from_spec(spec)
+    spec: Any = importlib.util.spec_from_file_location("modwsgi_loading", os.path.join(LIBRARY, "loading.py"))
+    loading: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loading)
     setting = "WSGI_STARTUP_TIMEOUT"
     notes = None
@@ -108,7 +114,7 @@ def bounded(group=None):
     return loading.bounded(os.environ["WSGI_SCRIPT"], int(os.environ[setting]), setting, notes)
 
 
-def start():
+def start() -> "Any":
     """The WSGI callable."""
     set_account()
     if os.environ.get("MODWSGI_DEBUGGER"):
@@ -128,7 +134,7 @@ def start():
         return load_script()
 
 
-def check():
+def check() -> "NoReturn":
     """Import the application, and end with IMPORTED or FAILED, also when it has started a thread."""
     limited = bounded()
     sys.path[:] = SEARCHED

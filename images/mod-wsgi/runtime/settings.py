@@ -2,7 +2,7 @@
 """The settings of the image: one table, from which everything else comes.
 
 `read` checks the environment variables and fills in the defaults; docs/image.md has the table (tools/image_settings.py
-writes it); httpd's configuration has the defaults for a test without the entry point (plugins/module_utils/
+writes it); httpd's configuration has the defaults for a test without the entry point (server/filter_plugins/
 image_files.py). httpd puts the values into its configuration as they are, so no kind lets a quote, a backslash, a
 control character or `$` through.
 

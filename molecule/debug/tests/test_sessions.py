@@ -12,9 +12,10 @@ from debugger import Session, start, wait_until_nothing_is_left
 from support.breadth import wider
 from support.deployment import deploy
 from support.managed_host import ManagedHost
+from support.newest import NEWEST
 from support.waiting import wait_for
 
-VERSIONS = wider(("6.1.1", "4.9.1"), "the same sessions with an older module")
+VERSIONS = wider((NEWEST, "4.9.1"), "the same sessions with an older module")
 PAGES = "/srv/wsgi/shop/releases/"
 OBSTACLE = "/var/lib/wsgi/shop/obstacle"
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 
 from support.managed_host import ManagedHost
+from support.newest import NEWEST
 
-MODULE_VERSION = "6.1.1"
 PYTHON = "3.11"
-PREFIX = f"/opt/mod_wsgi/{MODULE_VERSION}-cp311"
+PREFIX = f"/opt/mod_wsgi/{NEWEST}-cp311"
 BUILDER = "debian12-ssh"
 """The host whose container name ends so is named to build the wheel; the other one gets it."""
 
@@ -22,7 +22,7 @@ def test_each_daemon_group_runs_the_target_python_and_our_module(machine: Manage
     assert answer["prefix"] == f"/srv/wsgi/{application}/venv" or answer["prefix"].startswith(
         f"/srv/wsgi/{application}/venvs/"
     )
-    assert ".".join(map(str, answer["mod_wsgi_version"])) == MODULE_VERSION
+    assert ".".join(map(str, answer["mod_wsgi_version"])) == NEWEST
     assert answer["process_group"] == application
     assert answer["application_group"] == ""
 
@@ -48,7 +48,7 @@ def test_express_is_usable_and_means_the_same_module(machine: ManagedHost) -> No
 
 def test_the_fact_tells_later_plays_what_is_installed(machine: ManagedHost) -> None:
     fact = machine.python("print(open('/etc/ansible/facts.d/mod_wsgi.fact').read())")
-    assert MODULE_VERSION in str(fact)
+    assert NEWEST in str(fact)
     assert PYTHON in str(fact)
 
 

@@ -24,6 +24,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives
 from support.deployment import Deployment
 from support.directives import sample
 from support.managed_host import ManagedHost
+from support.newest import NEWEST
 from support.side_by_side import deploy_side_by_side, name_of
 from support.site import Site, accepts_connections
 from support.sites_of_others import OF_OTHERS, of_others
@@ -100,7 +101,7 @@ CERTIFICATE, OTHER_KEY = "/root/blog.pem", "/root/other.key"
 PAIR = ["-nodes", "-days", "90", "-subj", "/CN=blog.example", "-addext", "subjectAltName=DNS:blog.example"]
 
 # On the control node: a source distribution that is not the published one.
-SPOILT_SOURCE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "mod_wsgi-6.1.1.tar.gz")
+SPOILT_SOURCE = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], f"mod_wsgi-{NEWEST}.tar.gz")
 
 
 def unavailable(settings: dict[str, Setting], version: str) -> dict[str, Any]:
@@ -164,7 +165,7 @@ REFUSALS = [
     Refusal(
         "a Python that the module does not support",
         {"mod_wsgi_python": "3.9"},
-        f"mod_wsgi 6.1.1 supports Python 3.10 to 3.14, and host {HOST} is to use 3.9 (its source distribution "
+        f"mod_wsgi {NEWEST} supports Python 3.10 to 3.14, and host {HOST} is to use 3.9 (its source distribution "
         "asks for Python 3.10 or later); set mod_wsgi_version to one of 5.0.2, 4.9.4, or choose another "
         "Python in mod_wsgi_python.",
     ),
@@ -172,7 +173,7 @@ REFUSALS = [
         "a known-bad version",
         {"mod_wsgi_version": "4.9.1"},
         f"mod_wsgi 4.9.1 (mod_wsgi_version of host {HOST}) is known to be bad: CVE-2022-2255: ...; "
-        "use 6.1.1, or insist with mod_wsgi_allow_known_bad: ['4.9.1'].",
+        f"use {NEWEST}, or insist with mod_wsgi_allow_known_bad: ['4.9.1'].",
     ),
     Refusal(
         "a source distribution with another checksum",
@@ -183,7 +184,7 @@ REFUSALS = [
     Refusal(
         "a checksum that is not the published one",
         {"mod_wsgi_source_sha256": "0" * 64},
-        f"Checksum mismatch for the published source of mod_wsgi 6.1.1 on host {HOST}: expected {'0' * 64} "
+        f"Checksum mismatch for the published source of mod_wsgi {NEWEST} on host {HOST}: expected {'0' * 64} "
         "(mod_wsgi_source_sha256), got ... (the published one); correct or remove mod_wsgi_source_sha256",
     ),
     Refusal(
@@ -318,7 +319,7 @@ REFUSALS = [
         "wsgi_environment is production; remove it, or insist with debug_in_production: true.",
         blog={"debug": True},
     ),
-    options_too_many("options that mod_wsgi 6.1.1 has no more", "6.1.1"),
+    options_too_many("options that the newest mod_wsgi has no more", NEWEST),
     directives_too_many("directives that mod_wsgi 5.0.2 has not yet", "5.0.2"),
     Refusal(
         "requirements that do not install",

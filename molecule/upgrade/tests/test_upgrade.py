@@ -16,6 +16,7 @@ import pytest
 import requests
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
+from support.newest import NEWEST
 from support.site import Site
 from support.waiting import wait_for
 
@@ -80,8 +81,8 @@ class Step:
 
 FIRST = Step("where it begins", "4.9.4", LOCAL)
 STEPS = [
-    Step("a newer module", "6.1.1", LOCAL, builds=True),
-    Step("another Python", "6.1.1", DISTRIBUTION),
+    Step("a newer module", NEWEST, LOCAL, builds=True),
+    Step("another Python", NEWEST, DISTRIBUTION),
     Step("a Python that was moved, with an older module", "5.0.2", MOVED, builds=True),
 ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi import versions as mod_wsgi_versions
+from support.newest import NEWEST
 from support.scripts import ROOT
 
 from tools.laboratory import images, wsgi_images
@@ -42,8 +43,8 @@ def test_the_short_tags_are_the_default_module_on_the_default_suite() -> None:
 
 def test_images_are_chosen_by_python_and_module() -> None:
     assert chosen(IMAGES, "", "") == IMAGES
-    assert [image.suite for image in chosen(IMAGES, "3.11", "6.1.1")] == ["bookworm"]
-    with pytest.raises(LabError, match=r"no image for PYTHON=3\.8 MOD_WSGI=: there is mod_wsgi 6\.1\.1 for Python"):
+    assert [image.suite for image in chosen(IMAGES, "3.11", NEWEST)] == ["bookworm"]
+    with pytest.raises(LabError, match=r"no image for PYTHON=3\.8 MOD_WSGI=: there is mod_wsgi .* for Python"):
         chosen(IMAGES, "3.8", "")
 
 
@@ -70,7 +71,7 @@ def test_the_context_has_the_roles_the_runtime_and_the_certificates(tmp_path: Pa
         "runtime/entrypoint.py",
         "requirements.txt",
         "ca-certificates/authority.crt",
-        "collection/playbooks/image.yml",
+        "server/play.yml",
         "collection/collections/ansible_collections/modwsgi/deploy/roles/httpd/tasks/main.yml",
     ):
         assert (context / name).is_file(), name
@@ -147,10 +148,10 @@ def test_every_stage_has_a_name_by_which_it_is_removed(
     builds = [line for line in docker.read_text(encoding="utf-8").splitlines() if line.startswith("build ")]
     named = [re.findall(r"--tag=(\S+)", build) for build in builds]
     assert named == [IMAGES[0].stage(stage) for stage in wsgi_images.STAGES]
-    assert named[0] == ["mod-wsgi:6.1.1-python3.11-build"]
+    assert named[0] == [f"mod-wsgi:{NEWEST}-python3.11-build"]
     assert named[-2:] == [
-        ["mod-wsgi:6.1.1-python3.11-slim", "mod-wsgi:6.1.1-slim", "mod-wsgi:slim"],
-        ["mod-wsgi:6.1.1-python3.11", "mod-wsgi:6.1.1", "mod-wsgi:latest"],
+        [f"mod-wsgi:{NEWEST}-python3.11-slim", f"mod-wsgi:{NEWEST}-slim", "mod-wsgi:slim"],
+        [f"mod-wsgi:{NEWEST}-python3.11", f"mod-wsgi:{NEWEST}", "mod-wsgi:latest"],
     ]
     assert lab.recall("images") == sorted(name for names in named for name in names)
     assert all("--build-arg=BASE_IMAGE=the-base" in build for build in builds)
@@ -159,12 +160,42 @@ def test_every_stage_has_a_name_by_which_it_is_removed(
     assert "image rm sha256:0" in docker.read_text(encoding="utf-8").splitlines()
 
 
+def test_all_names_are_pushed_the_short_ones_last(docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = IMAGES[0].names[0]
+    monkeypatch.setattr(images, "exists", lambda name: name == built)
+    digest = "sha256:" + "a" * 64
+    script = docker.parent / "programs/docker"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {docker}\necho "digest: {digest} size: 1"\n', encoding="utf-8")
+    names = [f"{IMAGES[0].builder}", IMAGES[0].slim_names[0], built, *IMAGES[0].slim_names[1:], *IMAGES[0].names[1:]]
+    remotes = [f"registry.example.com/team/{name}" for name in names]
+    pushed = wsgi_images.push(IMAGES, "registry.example.com/team/", all_of_them=False)
+    assert list(pushed) == [f"{remote}@{digest}" for remote in remotes]
+    calls = docker.read_text(encoding="utf-8").splitlines()
+    assert calls == [
+        line
+        for name, remote in zip(names, remotes, strict=True)
+        for line in (f"tag {name} {remote}", f"push {remote}", f"image rm --no-prune {remote}")
+    ], "and no name is left behind"
+
+
+def test_what_cannot_be_pushed_is_refused(docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "exists", lambda _name: False)
+    for registry in ("", "team", "team/shop"):
+        with pytest.raises(LabError, match=f"^REGISTRY={registry} does not begin with a host"):
+            list(wsgi_images.push(IMAGES, registry, all_of_them=False))
+    with pytest.raises(LabError, match=r"^No image of images/versions\.json is built"):
+        list(wsgi_images.push(IMAGES, "localhost/team", all_of_them=False))
+    (docker.parent / "programs/docker").write_text("#!/bin/sh\necho no such image >&2\nexit 1\n", encoding="utf-8")
+    with pytest.raises(LabError, match=r"`docker tag mod-wsgi:.*-build` failed: no such image"):
+        list(wsgi_images.push(IMAGES, "127.0.0.1:5000", all_of_them=True))
+
+
 def test_what_is_in_an_image_is_said_beside_it(tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILS", "none")
     lab = Lab(tmp_path)
     wsgi_images.write_boms(lab, IMAGES[0])
     calls = docker.read_text(encoding="utf-8").splitlines()
-    for name in ("mod-wsgi-6.1.1-python3.11.spdx.json", "mod-wsgi-6.1.1-python3.11-slim.spdx.json"):
+    for name in (f"mod-wsgi-{NEWEST}-python3.11.spdx.json", f"mod-wsgi-{NEWEST}-python3.11-slim.spdx.json"):
         assert any(
             call.startswith("cp ") and call.endswith(f"{wsgi_images.SBOM} {tmp_path}/.lab/sbom/{name}")
             for call in calls
@@ -180,14 +211,6 @@ def test_a_build_that_fails_is_told_with_its_log(tmp_path: Path, docker: Path, m
     assert docker.exists()
     # What is there already is remembered, too.
     assert IMAGES[0].builder in lab.recall("images")
-
-
-def test_a_derived_image_shows_the_way_in_twenty_lines() -> None:
-    for example in ("flask", "django"):
-        text = (ROOT / "examples" / example / "Containerfile").read_text(encoding="utf-8")
-        assert len(text.splitlines()) <= 20
-        # Together with the image from which the virtual environment comes.
-        assert set(re.findall(r"=mod-wsgi:(\S+?)(?:-build)?$", text, re.MULTILINE)) == {IMAGES[0].tags[0]}
 
 
 def test_any_builder_can_read_the_containerfile() -> None:
@@ -223,12 +246,12 @@ def test_what_serves_begins_with_nothing_and_has_one_contract() -> None:
     assert "FROM scratch AS contract\n" in CONTAINERFILE
 
 
-# ---------------------------------------------------------------- a base of the user's
-
-
 def test_an_image_on_a_base_of_the_user_s_is_named_for_its_python() -> None:
     image = wsgi_images.on_base(IMAGES, "python:3.12-slim", "3.12", "", "")
-    assert (image.names, image.slim_names) == (["mod-wsgi:6.1.1-python3.12"], ["mod-wsgi:6.1.1-python3.12-slim"])
+    assert (image.names, image.slim_names) == (
+        [f"mod-wsgi:{NEWEST}-python3.12"],
+        [f"mod-wsgi:{NEWEST}-python3.12-slim"],
+    )
     assert wsgi_images.on_base(IMAGES, "python:3.12-slim", "3.12", "5.0.2", "ours").names == ["mod-wsgi:ours"]
 
 
@@ -237,7 +260,11 @@ def test_an_image_on_a_base_of_the_user_s_is_named_for_its_python() -> None:
     [
         ("", "", "BASE_IMAGE=python:slim needs the version of its Python, for example PYTHON=3.12."),
         ("3", "", "BASE_IMAGE=python:slim needs the version of its Python, for example PYTHON=3.12."),
-        ("3.11", "", "The tag 6.1.1-python3.11 is that of an image of images/versions.json; name another with TAG=."),
+        (
+            "3.11",
+            "",
+            f"The tag {NEWEST}-python3.11 is that of an image of images/versions.json; name another with TAG=.",
+        ),
         ("3.12", "slim", "The tag slim is that of an image of images/versions.json; name another with TAG=."),
         ("3.12", "a b", "TAG=a b is no tag of an image; use letters, digits, dots and dashes."),
     ],
@@ -276,9 +303,6 @@ def test_a_base_from_a_registry_is_used_by_its_digest(tmp_path: Path, monkeypatc
     found = wsgi_images.base_arguments(Lab(tmp_path), Console(), IMAGES[0])
     assert found["BASE_IMAGE"] == f"debian@{digest}"
     assert (found["BASE_NAME"], found["BASE_DIGEST"]) == ("debian:bookworm-slim", digest)
-
-
-# ---------------------------------------------------------------- labels
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,6 @@ def fixture_image() -> Iterator[Image]:
         yield Image(Path(folder))
 
 
-# ---------------------------------------------------------------- words
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -185,9 +182,6 @@ def test_python_is_pip_when_it_is_to_run_that_module(words: str, expected: list[
 def test_paths_among_the_words_are_found(words: str, expected: str) -> None:
     found = installer.changed_paths(words.split()[1:], lambda kind, value: f"{kind}:{value}")
     assert ["install" if expected.startswith("install") else "wheel", *found] == expected.split()
-
-
-# ---------------------------------------------------------------- as whom
 
 
 WHO = """\
@@ -254,8 +248,6 @@ def test_another_user_gets_pip_as_it_is(image: Image) -> None:
     )  # fmt: skip
     assert done.stdout == "1234 ['list']\n"
 
-
-# ---------------------------------------------------------------- what it leaves
 
 SHOP = "folder = [path for path in sys.path if path.endswith('site-packages')][0] + '/'\n"
 
@@ -443,8 +435,6 @@ def test_what_is_left_in_folders_of_everybody_is_root_s_or_gone(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["pip.log"]
     assert stat.S_IMODE((tmp_path / "pip.log").stat().st_mode) == 0o644
 
-
-# ---------------------------------------------------------------- what it is given
 
 CONTENT = "print(json.dumps([open(words[-1]).read(), words]))"
 

@@ -68,9 +68,6 @@ def web(name: str) -> dict[str, Any]:
     return {**service, "environment": without_variables(service["environment"])}
 
 
-# ---------------------------------------------------------------- Kubernetes
-
-
 @pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
 def test_kubernetes_accepts_each_manifest(path: Path, version: str) -> None:
@@ -142,9 +139,6 @@ def test_the_service_sets_no_variable_that_the_image_refuses() -> None:
     assert not manifest("Service")["metadata"]["name"].upper().startswith("WSGI")
 
 
-# ---------------------------------------------------------------- Compose and Swarm
-
-
 @pytest.mark.parametrize("name", ["compose.yaml", "stack.yaml"])
 def test_the_engine_kills_after_the_image_s_bound(name: str) -> None:
     server = web(name)
@@ -181,22 +175,10 @@ def test_no_part_of_a_stack_is_one_that_swarm_ignores() -> None:
         assert not ignored & set(service)
 
 
-# ---------------------------------------------------------------- all of them
-
-
 @pytest.mark.parametrize("path", [*EXAMPLES.rglob("*.yaml"), *ROOT.glob("examples/*/Containerfile")], ids=str)
 def test_every_setting_of_the_image_that_an_example_names_exists(path: Path) -> None:
     text = re.sub(r"(?m)^\s*#.*$", "", path.read_text(encoding="utf-8"))
     assert set(re.findall(r"\bWSGI_[A-Z_]+", text)) <= set(settings.BY_NAME)
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [web("compose.yaml")["environment"], web("stack.yaml")["environment"], manifest("ConfigMap")["data"]],
-    ids=["compose", "stack", "kubernetes"],
-)
-def test_the_image_accepts_the_settings(environment: dict[str, str]) -> None:
-    settings.read({name: value for name, value in environment.items() if name.startswith("WSGI_")})
 
 
 def threads(environment: dict[str, str]) -> int:

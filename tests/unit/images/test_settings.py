@@ -37,7 +37,7 @@ def test_the_defaults_are_those_of_hosts() -> None:
 
 
 def test_the_private_port_is_what_the_roles_get_for_an_image() -> None:
-    (play,) = yaml.safe_load((ROOT / "playbooks" / "image.yml").read_text())
+    (play,) = yaml.safe_load((ROOT / "images/mod-wsgi/server/play.yml").read_text())
     assert play["vars"]["httpd_private_port"] == settings.PRIVATE_PORT
 
 

@@ -57,8 +57,8 @@ esac""",
 
 
 def test_it_is_named_by_what_decides_about_packages_and_module_alone(lab: Lab) -> None:
-    first = furnished_image(lab, HOST, "6.1.1")
-    names = {first, furnished_image(lab, f"{HOST}0", "6.1.1"), furnished_image(lab, HOST, "5.0.2")}
+    first = furnished_image(lab, HOST, "1.2.3")
+    names = {first, furnished_image(lab, f"{HOST}0", "1.2.3"), furnished_image(lab, HOST, "5.0.2")}
     for name in (
         "roles/httpd/tasks/packages.yml",
         "roles/mod_wsgi/files/mod_reload_drain.c",
@@ -66,13 +66,13 @@ def test_it_is_named_by_what_decides_about_packages_and_module_alone(lab: Lab) -
     ):
         with (lab.repository / name).open("a") as file:
             file.write("\n")
-        names.add(furnished_image(lab, HOST, "6.1.1"))
+        names.add(furnished_image(lab, HOST, "1.2.3"))
     (lab.repository / "plugins/module_utils/mod_wsgi/versions.py").write_text("")
-    changed = furnished_image(lab, HOST, "6.1.1")
+    changed = furnished_image(lab, HOST, "1.2.3")
     assert len({*names, changed}) == 7
     (lab.repository / "roles/wsgi_app/templates/vhost.conf.j2").write_text("")
     (lab.repository / "plugins/plugin_utils/site/hosts.py").write_text("")
-    assert furnished_image(lab, HOST, "6.1.1") == changed, "site.yml does the rest on every host"
+    assert furnished_image(lab, HOST, "1.2.3") == changed, "site.yml does the rest on every host"
 
 
 def test_the_roles_are_where_their_changes_are_looked_for() -> None:
@@ -83,7 +83,7 @@ def test_the_roles_are_where_their_changes_are_looked_for() -> None:
 def test_it_is_removed_before_the_images_below_it(lab: Lab) -> None:
     shutil.copytree(ROOT / "images", lab.repository / "images")
     host = host_image(lab, BOOKWORM, {})
-    above = furnished_image(lab, host, "6.1.1")
+    above = furnished_image(lab, host, "1.2.3")
     lab.add("images", [above, host, interpreter_image(lab, host, "3.13")])
     assert next(reversed(lab.recall("images"))) == above
     assert images.base_image(BOOKWORM) < host < above
@@ -91,11 +91,11 @@ def test_it_is_removed_before_the_images_below_it(lab: Lab) -> None:
 
 def test_what_older_roles_made_is_removed_unless_it_is_used(lab: Lab, programs: Programs) -> None:
     calls = programs(0)
-    family = "modwsgi-lab/test-host:bookworm-with-mod-wsgi-6.1.1-"
-    lab.add("images", [HOST, f"{family}old", f"{family}in-use", "mod-wsgi:6.1.1"])
-    made = furnished.ensure(lab, Console(), BOOKWORM, HOST, "6.1.1")
+    family = "modwsgi-lab/test-host:bookworm-with-mod-wsgi-1.2.3-"
+    lab.add("images", [HOST, f"{family}old", f"{family}in-use", "mod-wsgi:1.2.3"])
+    made = furnished.ensure(lab, Console(), BOOKWORM, HOST, "1.2.3")
     assert made.startswith(family)
-    assert lab.recall("images") == sorted(["mod-wsgi:6.1.1", HOST, made, f"{family}in-use"])
+    assert lab.recall("images") == sorted(["mod-wsgi:1.2.3", HOST, made, f"{family}in-use"])
     said = calls.read_text().splitlines()
     assert [line for line in said if line.startswith("image rm")] == [
         f"image rm {family}in-use",
@@ -109,9 +109,9 @@ def test_what_older_roles_made_is_removed_unless_it_is_used(lab: Lab, programs: 
 
 def test_one_that_cannot_be_made_leaves_nothing(lab: Lab, programs: Programs) -> None:
     calls = programs(2)
-    sentence = r"^A task of molecule/shared/furnish\.yml failed for mod_wsgi 6\.1\.1: the log is .*/furnish\.log\.$"
+    sentence = r"^A task of molecule/shared/furnish\.yml failed for mod_wsgi 1\.2\.3: the log is .*/furnish\.log\.$"
     with pytest.raises(LabError, match=sentence):
-        furnished.ensure(lab, Console(), BOOKWORM, HOST, "6.1.1")
+        furnished.ensure(lab, Console(), BOOKWORM, HOST, "1.2.3")
     assert calls.read_text().splitlines()[-1] == "rm --force --volumes container-1"
     assert "commit" not in calls.read_text()
     assert (lab.directory / "furnish.log").read_text() == "no package list\n"

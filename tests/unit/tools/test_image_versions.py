@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docker-bake.hcl and the workflows say what images/versions.json says, and nothing is published otherwise."""
+"""docker-bake.hcl and the workflows publish what images/versions.json says, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,102 +15,43 @@ import pytest
 import yaml
 from support.scripts import ROOT, load_script
 
-from tools.laboratory.suites import SUITES
-from tools.laboratory.wsgi_images import Image, versions
+from tools.laboratory.wsgi_images import versions
 
 IMAGES = versions(ROOT)
-OLD = Image("5.0.2", "3.9", "bullseye", ("5.0.2-python3.9", "5.0.2"))
-
-tool = load_script("tools/image_versions.py")
 
 
-@pytest.fixture(name="repository")
-def fixture_repository(tmp_path: Path) -> Path:
-    """A repository with images and a bake file that agree."""
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images/versions.json").write_bytes((ROOT / "images/versions.json").read_bytes())
+def test_a_page_that_names_another_version_than_the_table_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("images/versions.json", "docs/image.md", "docs/versions.md", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    tool = load_script("tools/versions.py")
+    assert tool.main(["--check"], tmp_path) == 0
+    for name, old, new in (
+        ("images/versions.json", f'"module": "{IMAGES[0].module}"', '"module": "0.1.2"'),
+        ("docs/image.md", f"FROM mod-wsgi:{IMAGES[0].module}-", "FROM mod-wsgi:0.1.3-"),
+        ("docs/versions.md", "| no |", "| yes |"),
+        ("README.md", f"{IMAGES[0].module} by default", "0.1.4 by default"),
+    ):
+        path = tmp_path / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert tool.main(["--check"], tmp_path) == 1
+    said = capsys.readouterr().err.splitlines()
+    for line, word in zip(said, ("the module is 0.1.2", "names 0.1.4", "names 0.1.3", "--write"), strict=True):
+        assert word in line
     assert tool.main(["--write"], tmp_path) == 0
-    return tmp_path
+    assert (tmp_path / "images/versions.json").read_bytes() == (ROOT / "images/versions.json").read_bytes()
 
 
-def block(kind: str, name: str, text: str) -> str:
-    """One block of a bake file."""
-    (found,) = re.findall(rf'^{kind} "{name}" {{\n(.*?)^}}$', text, re.MULTILINE | re.DOTALL)
-    return str(found)
-
-
-def test_agreement_is_left_in_peace(repository: Path) -> None:
-    assert tool.main(["--check"], repository) == 0
-
-
-def test_a_changed_table_is_found(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = repository / "images/versions.json"
-    path.write_text(path.read_text(encoding="utf-8").replace('"latest"', '"newest"'), encoding="utf-8")
-    assert tool.main(["--check"], repository) == 1
-    assert "run tools/image_versions.py --write" in capsys.readouterr().err
-
-
-def test_a_bake_file_that_is_edited_or_missing_is_found(repository: Path) -> None:
-    path = repository / "docker-bake.hcl"
-    path.write_text(path.read_text(encoding="utf-8").replace("linux/arm64", "linux/riscv64"), encoding="utf-8")
-    assert tool.main(["--check"], repository) == 1
-    path.unlink()
-    assert tool.main(["--check"], repository) == 1
-
-
-@pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.tags[0])
-def test_each_image_has_its_three_forms_with_all_names(image: Image) -> None:
-    text = tool.document(IMAGES)
-    name = tool.identifier(image)
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", name), "bake takes no other characters in a target's name"
-    tags: list[str] = []
-    for stage in ("build", "slim", "default"):
-        target = block("target", f"{name}-{stage}", text)
-        assert f'target   = "{stage}"' in target
-        tags += json.loads(re.findall(r"names\((.*)\)", target)[0])
-        assert f'"{name}-{stage}"' in block("group", name, text)
-    assert sorted(f"mod-wsgi:{tag}" for tag in tags) == sorted([*image.names, *image.slim_names, image.builder])
-    assert f'"{name}"' in block("group", "default", text)
-
-
-def test_every_argument_of_the_containerfile_is_given() -> None:
-    declared = set(
-        re.findall(r"^ARG (\w+)", (ROOT / "images/mod-wsgi/Containerfile").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    text = tool.document(IMAGES)
-    common = set(re.findall(r"^    (\w+) += ", block("target", "_common", text), re.MULTILINE))
-    for image in IMAGES:
-        own = block("target", f"_{tool.identifier(image)}", text)
-        assert common | set(re.findall(r"^    (\w+) += ", own, re.MULTILINE)) == declared
-
-
-def test_an_old_python_gets_the_roles_from_a_newer_suite() -> None:
-    assert [suite.name for suite in tool.suites(OLD)] == ["bullseye", "bookworm"]
-    values = tool.arguments(OLD)
-    assert values["BASE_IMAGE"] == "base(BULLSEYE_BASE, BULLSEYE_DIGEST)"
-    assert values["CONTROL_IMAGE"] == "base(BOOKWORM_BASE, BOOKWORM_DIGEST)"
-    (job,) = tool.matrix([OLD])["include"]
-    assert job["bases"] == "BULLSEYE_DIGEST debian:bullseye-slim\nBOOKWORM_DIGEST debian:bookworm-slim"
-
-
-def test_settings_of_apt_are_quoted() -> None:
-    forky = Image("6.1.1", "3.14", "forky", ("6.1.1-python3.14",))
-    assert json.loads(tool.arguments(forky)["APT_OPTIONS"]) == "\n".join(SUITES["forky"].apt_options)
-
-
-def test_the_matrix_has_a_job_for_each_image(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool.main(["--matrix"], ROOT) == 0
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1, "an output of a workflow's step is one line"
-    jobs = json.loads(out)["include"]
-    assert [job["image"] for job in jobs] == [image.tags[0] for image in IMAGES]
-    text = (ROOT / "docker-bake.hcl").read_text(encoding="utf-8")
-    for job in jobs:
-        block("group", job["group"], text)
-        for line in job["bases"].splitlines():
-            variable, base = line.split(" ")
-            block("variable", variable, text)
-            assert json.dumps(base) in block("variable", variable.replace("_DIGEST", "_BASE"), text)
+def test_the_bake_file_gives_every_argument_of_the_containerfile() -> None:
+    containerfile = (ROOT / "images/mod-wsgi/Containerfile").read_text(encoding="utf-8")
+    bake = (ROOT / "docker-bake.hcl").read_text(encoding="utf-8")
+    given = re.findall(r"^    (\w+) += ", bake.partition("\n  args = {\n")[2], re.MULTILINE)
+    assert set(given) == set(re.findall(r"^ARG (\w+)", containerfile, re.MULTILINE))
+    assert not [image.module for image in IMAGES if image.module in bake], "versions are in the table alone"
 
 
 @pytest.mark.skipif(
@@ -119,19 +60,29 @@ def test_the_matrix_has_a_job_for_each_image(capsys: pytest.CaptureFixture[str])
     else True,
     reason="docker has no buildx here; the publishing workflow has",
 )
-def test_buildx_reads_the_bake_file() -> None:
-    variables = {"REGISTRY": "registry.example.com/team", "BOOKWORM_DIGEST": f"sha256:{'a' * 64}"}
-    words = ["docker", "buildx", "bake", "--print", "--file=docker-bake.hcl"]
+def test_buildx_reads_the_table() -> None:
+    base, mirror = "debian:bookworm-slim", f"mirror.example.com:5000/debian:bookworm-slim@sha256:{'a' * 64}"
+    variables = {"REGISTRY": "registry.example.com/team", "BASES": json.dumps({base: mirror})}
+    words = ["docker", "buildx", "bake", "--print", "--file=docker-bake.hcl", "--file=images/versions.json"]
     shown = subprocess.run(words, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, check=True)
     targets = json.loads(shown.stdout)["target"]
     assert len(targets) == 3 * len(IMAGES)
     for image in IMAGES:
-        serving = targets[f"{tool.identifier(image)}-default"]
-        assert serving["tags"] == [f"registry.example.com/team/{name}" for name in image.names]
-        assert serving["platforms"] == ["linux/amd64", "linux/arm64"]
-        assert serving["args"]["PYTHON_VERSION"] == image.python
-        if image.suite == "bookworm":
-            assert serving["args"]["BASE_IMAGE"] == f"debian:bookworm-slim@sha256:{'a' * 64}"
+        for form, names in {"build": [image.builder], "slim": image.slim_names, "default": image.names}.items():
+            target = targets[f"{image.tags[0].replace('.', '_')}-{form}"]
+            assert (target["target"], target["platforms"]) == (form, ["linux/amd64", "linux/arm64"])
+            assert target["tags"] == [f"registry.example.com/team/{name}" for name in names]
+            values = {
+                "BASE_IMAGE": mirror if image.suite == "bookworm" else f"debian:{image.suite}-slim",
+                "BASE_NAME": mirror.partition("@")[0] if image.suite == "bookworm" else f"debian:{image.suite}-slim",
+                "BASE_DIGEST": mirror.partition("@")[2] if image.suite == "bookworm" else "",
+                "CONTROL_IMAGE": mirror if image.python in {"3.9", "3.11"} else f"debian:{image.suite}-slim",
+                "APT_OPTIONS": image.apt_options,
+                "APT_PREFERENCES": image.apt_preferences,
+                "PYTHON_VERSION": image.python,
+                "MOD_WSGI_VERSION": image.module,
+            }
+            assert values.items() <= target["args"].items()
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -147,7 +98,7 @@ def test_the_workflow_takes_its_images_from_the_table() -> None:
         assert image.suite not in text
     jobs = workflow("images")["jobs"]
     assert jobs["publish"]["strategy"]["matrix"] == "${{ fromJSON(needs.plan.outputs.matrix) }}"
-    assert any("tools/image_versions.py --matrix" in step.get("run", "") for step in jobs["plan"]["steps"])
+    assert any("--file images/versions.json" in step.get("run", "") for step in jobs["plan"]["steps"])
 
 
 def test_nothing_is_published_that_was_not_tested() -> None:

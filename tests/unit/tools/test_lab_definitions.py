@@ -20,6 +20,7 @@ from tools.laboratory.lock import without_addresses
 from tools.laboratory.machine import trusted_certificates
 from tools.laboratory.state import Lab
 from tools.laboratory.suites import DEFAULT_SUITE, INTERPRETERS, SUITES
+from tools.laboratory.wsgi_images import versions
 
 
 @pytest.fixture(name="lab")
@@ -136,9 +137,7 @@ def test_every_pin_has_a_hash() -> None:
     assert [entry for entry in entries if "--hash=sha256:" not in entry or "==" not in entry] == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["up"], ["image"], ["host"], ["host", "create"], ["host", "destroy"], ["clean"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["up"], ["image"], ["images"], ["push"], ["clean"]])
 def test_every_command_explains_itself(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([*arguments, "--help"])
@@ -163,6 +162,8 @@ def test_a_package_of_the_collection_holds_the_roles_and_no_tests() -> None:
 
 def test_hosts_and_images_of_debian_11_build_with_the_same_preferences() -> None:
     prepared = (ROOT / "molecule/pythons/prepare.yml").read_text(encoding="utf-8")
-    assert [suite.name for suite in SUITES.values() if suite.build_preferences] == ["bullseye"]
-    for line in SUITES["bullseye"].build_preferences:
+    # The archive of its security updates lists versions of apache2-dev and libaprutil1-dev that it does not have
+    # (2026-11). The module that is built with those of the release serves with httpd of the security updates.
+    (preferences,) = [image.apt_preferences for image in versions(ROOT) if image.apt_preferences]
+    for line in preferences.splitlines():
         assert f" {line}\n" in prepared

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that make httpd in an image serve its one application. Runs on the control node only.
+"""The filter of play.yml: the files that make httpd in an image serve its one application.
 
 The vhost comes from the template of the hosts. Where a host has a value, the image has a variable that httpd puts in
 when it starts, so one image serves with any setting.
@@ -7,27 +7,29 @@ when it starts, so one image serves with any setting.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-from collections.abc import Mapping
-from functools import cache
-from types import ModuleType
+import runpy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
+from ansible.errors import AnsibleFilterError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import DEBUG_CONFIGURATION
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import Reference
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import DAEMON_LISTEN_BACKLOG
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import COLLECTION, role_file
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import role_file
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.settings import applications
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import DAEMON, EMBEDDED, SECONDS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import ROLE, File, templates
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.render import site_values
 
-SETTINGS = COLLECTION / "images" / "mod-wsgi" / "runtime" / "settings.py"
+FOLDER = Path(__file__).resolve().parents[2]
+settings = SimpleNamespace(**runpy.run_path(str(FOLDER / "runtime" / "settings.py")))
 LIBRARY = "/usr/local/lib/modwsgi-image"
 """Where the image has the files of images/mod-wsgi/runtime."""
 NAME = "app"
@@ -41,21 +43,6 @@ LOGS = {
 }
 LOG_WRITER = "log_writer.py"
 """What writes the error log as JSON; beside the files of images/mod-wsgi/runtime."""
-
-
-class ImageError(ValueError):
-    """The files cannot be made; the text is for the user."""
-
-
-@cache
-def settings() -> ModuleType:
-    """The settings of the image. An installed collection has neither them nor the image's Containerfile."""
-    spec = importlib.util.spec_from_file_location("modwsgi_image_settings", SETTINGS)
-    if spec is None or spec.loader is None or not SETTINGS.is_file():
-        raise ImageError(f"{SETTINGS} is missing; build images from a clone of the repository.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def application(mode: str) -> dict[str, Any]:
@@ -93,7 +80,7 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
     home = Reference("WSGI_HOME")
     member: dict[str, Any] = {
         "application": application(mode),
-        "paths": {"venv": settings().VENV, "current": home, "code": home},
+        "paths": {"venv": settings.VENV, "current": home, "code": home},
         "process_group": NAME if mode == DAEMON else "%{GLOBAL}",
         "launcher_directory": LIBRARY,
         "launcher_file": "application.py",
@@ -112,8 +99,8 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
 
 def defaults() -> dict[str, str]:
     """The values of all variables when nobody sets one. Empty ones stand only where IfDefine leaves them out."""
-    values = settings().read({})
-    return {name: value for name, value in {**values, **settings().derived(values)}.items() if value}
+    values = settings.read({})
+    return {name: value for name, value in {**values, **settings.derived(values)}.items() if value}
 
 
 def files(installation: Mapping[str, Any]) -> list[File]:
@@ -123,18 +110,20 @@ def files(installation: Mapping[str, Any]) -> list[File]:
         "error_log": Reference("MODWSGI_ERROR_LOG"),
         "json_error_format": logs.line_format({"format": logs.JSON}, "error"),
         "defaults": defaults(),
-        "configuration": settings().CONFIGURATION,
+        "configuration": settings.CONFIGURATION,
     }
     both = "".join(
         f"<IfDefine {'!' if mode == DAEMON else ''}WSGI_EMBEDDED>\n{vhost(mode, environment)}</IfDefine>\n"
         for mode in (DAEMON, EMBEDDED)
     )
+    text = (FOLDER / "server/templates/image.conf.j2").read_text(encoding="utf-8")
+    configuration = environment.from_string(text)
     # Read after the files of the role httpd, whose values these replace.
     image, site = "modwsgi-image.conf", f"100-modwsgi-{NAME}.conf"
     return [
-        {"path": settings().CONFIGURATION, "directory": True},
-        {"path": settings().HOOKS, "directory": True},
-        {"path": f"conf-available/{image}", "content": environment.get_template("image.conf.j2").render(server)},
+        {"path": settings.CONFIGURATION, "directory": True},
+        {"path": settings.HOOKS, "directory": True},
+        {"path": f"conf-available/{image}", "content": configuration.render(server)},
         {"path": f"conf-enabled/zzz-{image}", "link": f"../conf-available/{image}"},
         {"path": f"sites-available/{site}", "content": both},
         {"path": f"sites-enabled/{site}", "link": f"../sites-available/{site}"},
@@ -158,4 +147,12 @@ def description(installation: Mapping[str, Any]) -> dict[str, str]:
             "package": os.path.dirname(os.path.dirname(str(installation["module"]))),
         }
     except (KeyError, TypeError) as error:
-        raise ImageError(f"The record of mod_wsgi lacks {error}; give ansible_local.mod_wsgi.") from None
+        raise AnsibleFilterError(f"The record of mod_wsgi lacks {error}; give ansible_local.mod_wsgi.") from None
+
+
+class FilterModule:
+    """What Ansible looks for."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """The filters by name."""
+        return {"image_files": files}
