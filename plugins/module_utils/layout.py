@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os.path
-from typing import Any
 
 CODE_ROOT = "/srv/wsgi"
 STATE_ROOT = "/var/lib/wsgi"
@@ -56,8 +55,3 @@ def inside(root: str, relative: str) -> str | None:
     real_root = os.path.realpath(root)
     path = os.path.realpath(os.path.join(real_root, relative))
     return path if path == real_root or path.startswith(real_root + os.sep) else None
-
-
-def index_by_name(applications: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The applications, each under its name."""
-    return {application["name"]: application for application in applications}
