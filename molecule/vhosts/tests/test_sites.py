@@ -125,8 +125,14 @@ def test_a_file_without_a_compressed_one_is_sent_as_it_is(shop: SecureSite) -> N
     assert "Content-Encoding" not in answer.headers
 
 
+def test_a_link_in_a_release_is_served(shop: SecureSite) -> None:
+    answer = shop.get("/static/linked.js")
+    assert (answer.status_code, answer.content) == (200, b"x")
+
+
 def test_static_files_that_never_change_say_so(guestbook: SecureSite) -> None:
     answer = guestbook.get("/static/admin/css/base.css")
+    assert answer.status_code == 200, "a link of collectstatic's into the virtual environment"
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 

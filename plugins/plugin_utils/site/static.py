@@ -72,16 +72,18 @@ def _url(url: str) -> str:
 
 
 def normalise(application: App, place: Place) -> dict[str, Any]:
-    """The absolute paths of the folders."""
+    """The absolute paths of the folders, and whether httpd follows links in them.
+
+    It does in a release, where all belongs to root. Elsewhere the application may write, and between httpd's look at a
+    link and its opening of the file could change what it leads to: httpd reads more than an application may
+    (SymLinksIfOwnerMatch in httpd's documentation).
+    """
     current = place.paths["current"]
+    folders = [os.path.normpath(os.path.join(current, static["directory"])) for static in application["static"]]
     return {
         "static": [
-            {
-                **static,
-                "url": _url(static["url"]),
-                "directory": os.path.normpath(os.path.join(current, static["directory"])),
-            }
-            for static in application["static"]
+            {**static, "url": _url(static["url"]), "directory": folder, "links": folder.startswith(current + os.sep)}
+            for static, folder in zip(application["static"], folders)
         ]
     }
 

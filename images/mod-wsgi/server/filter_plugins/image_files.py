@@ -68,6 +68,8 @@ def application(mode: str) -> dict[str, Any]:
                 "directory": Reference("WSGI_STATIC_PATH"),
                 "cache_seconds": Reference("WSGI_STATIC_CACHE_SECONDS"),
                 "only_if_defined": "WSGI_STATIC",
+                # httpd and the application are one account here.
+                "links": True,
             }
         ],
         "maintenance": None,

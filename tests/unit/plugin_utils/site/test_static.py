@@ -51,8 +51,19 @@ def test_the_complete_form(shop: App) -> None:
             "cache_seconds": 3600,
             "precompressed": False,
             "immutable": False,
+            "links": True,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("directory", "options"),
+    [("assets", "SymLinksIfOwnerMatch"), ("/var/www/assets", "None"), ("/srv/wsgi/shop/current-assets", "None")],
+)
+def test_links_are_followed_where_all_is_root_s(shop: App, directory: str, options: str) -> None:
+    text = vhost(shop, static=[{"url": "/static", "directory": directory}])
+    folder = text.partition("Alias /static ")[2].partition("</Directory>")[0]
+    assert f"Options {options}\n" in folder
 
 
 def test_files_do_not_hide_another_application(shop: App, blog: App) -> None:
