@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import io
 import json
@@ -12,7 +13,7 @@ import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LogTail, traceback, without_prefix
 
@@ -42,6 +43,7 @@ LONGEST_TEXT = 4096
 
 MOST_DIGITS = 20
 VERSIONS = ("version_info", "mod_wsgi_version")
+TITLE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
 TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
 
 
@@ -116,8 +118,18 @@ class TLSConnection(http.client.HTTPSConnection):
         self.sock = self.context.wrap_socket(self.sock, server_hostname=self.wanted)
 
 
-def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple[Any, ...]:
-    """One request; status and body, of which LARGEST_ANSWER bytes and one more are read.
+class Answer(NamedTuple):
+    """What a request got."""
+
+    status: int
+    body: bytes
+    """LARGEST_ANSWER bytes and one more at most."""
+    location: str = ""
+    """Where a redirection leads."""
+
+
+def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> Answer:
+    """One request.
 
     All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
     """
@@ -137,15 +149,16 @@ def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool
         connection.sock = BoundedSocket(connected, deadline)
         connection.request("GET", path, headers={"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"})
         response = connection.getresponse()
-        return response.status, response.read(LARGEST_ANSWER + 1)
+        location = response.getheader("Location") or ""
+        return Answer(response.status, response.read(LARGEST_ANSWER + 1), location)
     except ValueError as error:
         raise http.client.HTTPException(f"the answer is no HTTP: {error}") from None
     finally:
         connected.close()
 
 
-def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> tuple[Any, ...]:
-    """Repeat a request until an application answers it; the last status and body, or the last error.
+def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> Answer:
+    """Repeat a request until an application answers it; the last answer, or the last error.
 
     A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
     """
@@ -153,9 +166,9 @@ def get_until(address: str, port: int, path: str, host: str, timeout: float, tls
     while True:
         left = max(deadline - time.monotonic(), 0.1)
         try:
-            status, body = get(address, port, path, host, left, tls)
-            if status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
-                return status, body
+            answer = get(address, port, path, host, left, tls)
+            if answer.status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
+                return answer
         except (OSError, http.client.HTTPException):
             if time.monotonic() + RETRY_SECONDS >= deadline:
                 raise
@@ -279,7 +292,7 @@ class Check:
         path = f"/probe/{group}"
         limit, setting = probe_limit(self.application, group)
         try:
-            status, body = get_until("127.0.0.1", port, path, self.application["health"]["host"], limit)
+            status, body, _ = get_until("127.0.0.1", port, path, self.application["health"]["host"], limit)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The processes of {group} gave no answer within {limit} s ({setting}; {describe(error)}); "
@@ -313,19 +326,20 @@ class Check:
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         began = time.monotonic()
         try:
-            status, body = get_until(
-                health["address"], health["port"], health["path"], health["host"], health["timeout"], tls
-            )
+            found = get_until(health["address"], health["port"], health["path"], health["host"], health["timeout"], tls)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
                 f"(health.timeout; {describe(error)}); see {self.logs[0].path}.{self.evidence()}"
             ) from error
-        self.result.update(status=status, seconds=round(time.monotonic() - began, 3))
-        if status != health["status"]:
+        self.result.update(status=found.status, seconds=round(time.monotonic() - began, 3))
+        if found.status != health["status"]:
+            to = f" (to {printable(found.location).strip()[:BODY_LENGTH]})" if found.location else ""
+            # It may be well, and asked the wrong question.
+            hint = " If that is right, set health.path or health.status." if 300 <= found.status < 500 else ""
             raise ProbeError(
-                f"The application {self.name} answered {where} with status {status} instead of {health['status']}"
-                f"{excerpt(body)}; see {self.logs[0].path}.{self.evidence()}"
+                f"The application {self.name} answered {where} with status {found.status}{to} instead of "
+                f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}{self.evidence()}"
             )
 
     def health_check(self) -> dict[str, Any]:
@@ -379,9 +393,13 @@ def printable(text: str) -> str:
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of an answer, for a message; nothing of a page made for browsers."""
+    """The beginning of an answer, for a message; of a page made for browsers, its title."""
     text = " ".join(printable(body[: 16 * BODY_LENGTH].decode("utf-8", "replace")).split())
-    return "" if not text or text.startswith("<") else f" ({text[:BODY_LENGTH]})"
+    if text.startswith("<"):
+        title = TITLE.search(text)
+        text = html.unescape(title[1]).strip() if title else ""
+        text = printable(text)
+    return f" ({text[:BODY_LENGTH]})" if text else ""
 
 
 def describe(error: Exception) -> str:

@@ -7,6 +7,7 @@ the release, and whether they hold hashes. What pip would refuse is left to pip.
 
 from __future__ import annotations
 
+import codecs
 import optparse
 import os
 import re
@@ -35,6 +36,16 @@ NAMED = re.compile(
     re.VERBOSE,
 )
 """A requirement by its name, as in PEP 508: extras, versions, a marker, or an address."""
+
+# The longer one first: that of UTF-16 begins it.
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+ENCODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
 
 INCLUDED = ("requirement", "constraint")
 PLACES = ("editable", "find_links", "index_url", "extra_index_url")
@@ -187,6 +198,21 @@ def _content(release: str, path: str) -> str:
     if len(content) > LARGEST_FILE:
         raise RequirementsError(f"the requirements file {path} is larger than {LARGEST_FILE} bytes; divide it")
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise RequirementsError(f"the requirements file {path} is not UTF-8; save it as such") from None
+        return _decoded(content)
+    except (UnicodeError, LookupError) as error:
+        raise RequirementsError(f"the requirements file {path} cannot be read ({error}); save it as UTF-8") from None
+
+
+def _decoded(content: bytes) -> str:
+    """The text as pip reads it: by its mark (PowerShell writes UTF-16), by what a comment says, or as UTF-8.
+
+    Raises UnicodeError, and LookupError for an encoding that Python does not know.
+    """
+    for mark, encoding in MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding)
+    for line in content.split(b"\n", 2)[:2]:
+        named = ENCODING.search(line) if line.startswith(b"#") else None
+        if named:
+            return content.decode(named[1].decode("ascii"))
+    return content.decode("utf-8")

@@ -53,6 +53,10 @@ MOST_LINKS = 40
 LARGEST_HEADER = 1 << 16
 """Bytes of a tar header beyond the first block: tarfile reads it as a whole."""
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+LARGEST_POINTER = 1024
+"""Bytes of a file that stands for one that Git LFS keeps elsewhere."""
+
 HEADER_BYTES = 1 << 12
 """Bytes of an archive for each entry, beside its content."""
 
@@ -289,16 +293,36 @@ def _walk(root: str, below: str, left_out: tuple[Sequence[str], str], contents: 
 
 
 def digest(root: str, entries: Iterable[Entry]) -> str:
-    """The release's name: it changes with a path, an executable bit, a link's target or a file's content."""
+    """The release's name: it changes with a path, an executable bit, a link's target or a file's content.
+
+    Raises SourceError for files whose content Git LFS keeps elsewhere.
+    """
     total = hashlib.sha256()
+    pointers: list[str] = []
     for entry in entries:
         kind = b"l" if entry.target is not None else b"x" if entry.executable else b"f"
         if entry.target is not None:
             content = hashlib.sha256(os.fsencode(entry.target))
         else:
             content = _file_digest(os.path.join(root, entry.path))
+            pointers += [entry.path] if _is_pointer(os.path.join(root, entry.path)) else []
         total.update(kind + os.fsencode(entry.path) + b"\0" + content.digest())
+    _refuse_pointers(pointers)
     return total.hexdigest()[:DIGEST_LENGTH]
+
+
+def _is_pointer(path: str) -> bool:
+    """Whether Git LFS keeps the file's content elsewhere; a pointer has less than 1,024 bytes (its specification)."""
+    with _open(path) as stream:
+        return os.fstat(stream.fileno()).st_size < LARGEST_POINTER and stream.read(len(POINTER)) == POINTER
+
+
+def _refuse_pointers(paths: Sequence[str]) -> None:
+    if paths:
+        raise SourceError(
+            f"{shown(paths[0])} is a pointer of Git LFS and not the file itself (one of {len(paths)}); put the files "
+            "there with git lfs pull in a source.directory, or leave them out by source.exclude"
+        )
 
 
 def examine_all(applications: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, list[Entry]]]:
@@ -437,6 +461,7 @@ def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str
     except UNREADABLE as error:
         raise SourceError(f"the archive cannot be read ({error})") from error
     contents.check_links()
+    _refuse_pointers([path for path in sorted(contents.files) if _is_pointer(os.path.join(target, path))])
     if made:
         contents.check_made_folder(made)
     for path, goal in contents.links.items():

@@ -83,7 +83,7 @@ def normalise(application: App, place: Place) -> dict[str, Any]:
     return {
         "static": [
             {**static, "url": _url(static["url"]), "directory": folder, "links": folder.startswith(current + os.sep)}
-            for static, folder in zip(application["static"], folders)
+            for static, folder in zip(application["static"], folders, strict=True)
         ]
     }
 

@@ -104,6 +104,7 @@ def test_the_image_serves_as_a_host_does(tmp_path: Path, mode: str) -> None:
         "<Files app.py>": "<Files application.py>",
         "/var/log/apache2/app-access.log": "/proc/self/fd/1",
     }
+    image = ["Options None" if line == "Options SymLinksIfOwnerMatch" else line for line in image]
     for old, new in where_it_is.items():
         host = [line.replace(old, new) for line in host]
     # The image has one error log, that of the server, and so nothing to gain by a group in the vhost.

@@ -159,7 +159,7 @@ def test_the_probe_waits_as_long_as_a_load_may_take(change: dict[str, Any], limi
     assert words.startswith(setting)
 
 
-@pytest.mark.parametrize("outcome", [TimeoutError(), (503, b"")])
+@pytest.mark.parametrize("outcome", [TimeoutError(), probe.Answer(503, b"")])
 def test_a_probe_that_fails_says_which_setting_has_ended_it(
     check: probe.Check, monkeypatch: pytest.MonkeyPatch, outcome: Any
 ) -> None:
@@ -201,7 +201,8 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
     def answer(_address: str, _port: int, path: str, *_more: object) -> tuple[int, bytes]:
         asked.append(path)
         facts = {**ANSWER, "process_group": path.rpartition("/")[2], "venv": "/srv/wsgi/shop/venv"}
-        return 200, json.dumps({**facts, "release": "/old"} if path.endswith("slow") else facts).encode()
+        found = {**facts, "release": "/old"} if path.endswith("slow") else facts
+        return probe.Answer(200, json.dumps(found).encode())
 
     monkeypatch.setattr(probe, "get_until", answer)
     check.run()
@@ -244,22 +245,22 @@ def fixture_server() -> Iterator[ThreadingHTTPServer]:
         server.shutdown()
 
 
-def ask(server: ThreadingHTTPServer, statuses: list[int], timeout: float) -> tuple[int, bytes]:
+def ask(server: ThreadingHTTPServer, statuses: list[int], timeout: float) -> tuple[int, bytes, str]:
     Handler.statuses = statuses
     return probe.get_until("127.0.0.1", server.server_port, "/", "shop.example", timeout)
 
 
 def test_a_start_is_waited_for(server: ThreadingHTTPServer) -> None:
-    assert ask(server, [503, 502, 504, 200], 20) == (200, b"body")
+    assert ask(server, [503, 502, 504, 200], 20) == (200, b"body", "")
     assert Handler.hosts == ["shop.example"] * 4
 
 
 def test_a_definite_answer_is_not_waited_for(server: ThreadingHTTPServer) -> None:
-    assert ask(server, [500, 200], 20) == (500, b"body")
+    assert ask(server, [500, 200], 20) == (500, b"body", "")
 
 
 def test_waiting_ends_with_the_deadline(server: ThreadingHTTPServer) -> None:
-    assert ask(server, [503], 0.5) == (503, b"body")
+    assert ask(server, [503], 0.5) == (503, b"body", "")
 
 
 def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer) -> None:
@@ -272,6 +273,7 @@ def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer
 
 def test_a_page_for_browsers_is_not_repeated_in_a_message() -> None:
     assert probe.excerpt(b"<!DOCTYPE html><p>Error") == ""
+    assert probe.excerpt(b"<html>\n<TITLE lang=en>\n Not &lt;Found&#27; </TITLE><p>x") == " (Not <Found)"
     assert probe.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
     assert probe.excerpt(b"") == ""
 
@@ -285,7 +287,7 @@ class Recorder:
 
     def get(self, *request: Any) -> tuple[int, bytes]:
         self.asked.append(request)
-        return 200, b""
+        return probe.Answer(200, b"")
 
 
 def certified(tmp_path: Path) -> probe.Check:
@@ -494,6 +496,29 @@ def test_a_health_answer_cannot_act_on_the_terminal(
     assert " instead of 200 (]52;c;eA== down \N{REPLACEMENT CHARACTER});" in lines[0]
     assert len(lines) == 3, "with the log's line"
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [
+        (
+            b"301 Moved",
+            b"Location: https://shop.example/healthz\x1b\r\n",
+            "with status 301 (to https://shop.example/healthz) instead of 200 (down); see ",
+        ),
+        (b"404 Not Found", b"", "with status 404 instead of 200 (down); see "),
+        (b"500 No", b"", "with status 500 instead of 200 (down); see "),
+    ],
+)
+def test_an_answer_that_may_be_right_names_the_keys(
+    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: bytes, headers: bytes, told: str
+) -> None:
+    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+    liar.begin = answer(b"down", status=status).replace(b"\r\n", b"\r\n" + headers, 1)
+    with pytest.raises(probe.ProbeError) as error:
+        probing(liar, tmp_path).health()
+    assert told in str(error.value)
+    assert ("set health.path or health.status" in str(error.value)) is not status.startswith(b"5")
 
 
 def test_only_what_a_probe_can_answer_is_handed_on() -> None:

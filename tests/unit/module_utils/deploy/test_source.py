@@ -46,6 +46,25 @@ def test_what_belongs_to_a_release(source: Path) -> None:
     assert paths == ["größe.txt", "link", "manage.py"]
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 130000\n"
+
+
+def test_pointers_of_git_lfs_are_refused_unless_they_are_left_out(source: Path, tmp_path: Path) -> None:
+    """httpd would serve 130 bytes of text as an image."""
+    whole, packed = list_entries(str(source)), tmp_path / "packed"
+    for path in ("package/logo.png", "package/photo.jpg"):
+        (source / path).write_bytes(POINTER)
+    with pytest.raises(SourceError, match=r"^package/logo\.png is a pointer of Git LFS .* \(one of 2\); put the files"):
+        digest(str(source), list_entries(str(source)))
+    assert digest(str(source), list_entries(str(source), ["*.png", "*.jpg"])) == digest(str(source), whole)
+    # A repository that is exported on the host.
+    pack(str(source), list_entries(str(source)), str(packed))
+    with packed.open("rb") as stream, pytest.raises(SourceError, match=r"photo\.jpg is a pointer of Git LFS"):
+        unpack(stream, str(tmp_path / "one"), ["*.png"])
+    with packed.open("rb") as stream:
+        unpack(stream, str(tmp_path / "none"), ["*.png", "*.jpg"])
+
+
 @pytest.mark.parametrize(
     ("path", "patterns", "excluded"),
     [

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from support.applications import App, complete, problems, refused
+from support.applications import App, complete, problems, refused, vhost
 
 CASES: list[tuple[App, str]] = [
     ({"static": [{"url": "static", "directory": "assets"}]}, "static[0].url: is not a URL path"),
