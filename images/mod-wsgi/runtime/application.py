@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LIBRARY = os.path.dirname(os.path.realpath(__file__))
 VENV = "/opt/venv"
+CO_COROUTINE = 0x80  # of a code object; inspect.CO_COROUTINE
 IMPORTED = 100
 FAILED = 101
 """Exit status of the check. An import that ends its process may leave 0, so that says nothing."""
@@ -58,11 +59,24 @@ def load_script() -> "Any":
     sys.modules[module.__name__] = module
     exec(code, module.__dict__)  # noqa: S102 - this is what a WSGI script is for
     try:
-        return functools.reduce(getattr, name.split("."), module)
+        function = functools.reduce(getattr, name.split("."), module)
     except AttributeError:
         raise RuntimeError(
             "The script %s has no %s; set WSGI_CALLABLE to the name of its WSGI application." % (path, name)
         ) from None
+    if is_asgi(function):
+        raise RuntimeError(
+            "%s of the script %s is an ASGI application, which mod_wsgi does not serve; wrap it by an adapter such as "
+            "a2wsgi." % (name, path)
+        )
+    return function
+
+
+def is_asgi(function: "Any") -> bool:
+    """Whether a call is a coroutine: nothing of WSGI is."""
+    calls = (function, getattr(function, "__call__", None))  # noqa: B004 - not whether it can be called
+    codes = (getattr(getattr(call, "__func__", call), "__code__", None) for call in calls)
+    return any(code is not None and code.co_flags & CO_COROUTINE for code in codes)
 
 
 def load_for_debugger(pdb: "Any") -> "Any":

@@ -21,6 +21,9 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import
 GIT_ADDRESS = re.compile(r"(https|ssh|git|file)://\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+:\S+|/\S*")
 GIT_VERSION = re.compile(r"(?!-)[A-Za-z0-9_./@^~-]+")
 
+NO_REQUIREMENTS = re.compile(r"(.*/)?(pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?|(poetry|uv|pdm)\.lock)")
+"""Files that tell of requirements, and that pip does not read as such."""
+
 CREDENTIALS = {
     "git": ("username", "password", "ssh_key", "known_hosts"),
     "pip": ("netrc", "ssh_key", "known_hosts"),
@@ -30,6 +33,12 @@ CREDENTIALS = {
 def check(application: App) -> Problems:
     """Exactly one source, the files in it that other keys name, and commands."""
     yield from _check_relative_paths(application)
+    if NO_REQUIREMENTS.fullmatch(application["requirements"]):
+        yield (
+            "requirements",
+            f"{application['requirements']!r} is no requirements file of pip's; name one that says what to install: "
+            "the line '.' installs a project with its dependencies (docs/builds.md)",
+        )
     yield from _check_commands(application)
     yield from _check_source(application)
     yield from _check_pip(application.get("pip") or {})
@@ -38,7 +47,7 @@ def check(application: App) -> Problems:
 def _relative_paths(application: App) -> Iterator[tuple[str, str, Callable[[str], bool] | None]]:
     """Keys whose value is a path below the source, and what it is there; None: the release commands make it."""
     yield "script", application["script"], os.path.isfile
-    if application["requirements"]:
+    if application["requirements"] and not NO_REQUIREMENTS.fullmatch(application["requirements"]):
         yield "requirements", application["requirements"], os.path.isfile
     if application["static_root"]:
         yield "static_root", application["static_root"], None

@@ -35,6 +35,7 @@ import mod_wsgi
 
 CONFIGURATION_ROOT = "/etc/wsgi"
 LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
+CO_COROUTINE = 0x80  # of a code object; inspect.CO_COROUTINE
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
 # wsgi.PID.GENERATION.GROUP.sock and .lock; without WSGISocketRotation the generation of a socket is an account.
 SOCKET = re.compile(r"(.+/[^/]+\.\d+)\.u?\d+\.(\d+)\.sock")
@@ -180,12 +181,25 @@ def load_script(application, release):
     sys.modules[module.__name__] = module
     exec(code, module.__dict__)  # noqa: S102 - this is what a WSGI script is for
     try:
-        return functools.reduce(getattr, application["callable"].split("."), module)
+        function = functools.reduce(getattr, application["callable"].split("."), module)
     except AttributeError:
         raise RuntimeError(
             "The script %s has no %s; set `callable` to the name of its WSGI application."
             % (path, application["callable"])
         ) from None
+    if is_asgi(function):
+        raise RuntimeError(
+            "%s of the script %s is an ASGI application, which mod_wsgi does not serve; wrap it by an adapter such as "
+            "a2wsgi, or run it beside httpd and name it in `backends`." % (application["callable"], path)
+        )
+    return function
+
+
+def is_asgi(function):
+    """Whether a call is a coroutine: nothing of WSGI is."""
+    calls = (function, getattr(function, "__call__", None))  # noqa: B004 - not whether it can be called
+    codes = (getattr(getattr(call, "__func__", call), "__code__", None) for call in calls)
+    return any(code is not None and code.co_flags & CO_COROUTINE for code in codes)
 
 
 def limits(application, release, venv):

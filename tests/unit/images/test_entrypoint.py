@@ -267,6 +267,11 @@ def test_the_application_finds_its_own_modules_and_none_of_the_image_s(container
     assert "ModuleNotFoundError: No module named 'settings'" in container.refusal()
 
 
+def test_an_asgi_application_is_refused(container: Container) -> None:
+    container.script("class App:\n    async def __call__(self, scope, receive, send): pass\napplication = App()\n")
+    assert "is an ASGI application, which mod_wsgi does not serve; wrap it by an adapter" in container.refusal()
+
+
 def test_hooks_run_in_order_before_the_import(container: Container) -> None:
     log = container.root / "log"
     container.hook("20-second", f"#!/bin/sh\necho second $WSGI_PORT >> {log}\n")

@@ -20,6 +20,8 @@ CASES: list[tuple[App, str]] = [
     ({"script": "app.py"}, "script: 'app.py' is not in the source"),
     ({"script": "assets"}, "script: is not in the source"),
     ({"requirements": "dev.txt"}, "requirements: 'dev.txt' is not in the source"),
+    ({"requirements": "pyproject.toml"}, "requirements: is no requirements file of pip's; name one"),
+    ({"requirements": "app/poetry.lock"}, "requirements: is no requirements file of pip's; name one"),
     ({"python_path": ["lib"]}, "python_path[0]: 'lib' is not in the source"),
     ({"static_root": "."}, "static_root: a folder of its own"),
     ({"release_commands": ["echo 'x"]}, "release_commands[0]: cannot be split into words"),

@@ -280,6 +280,20 @@ def test_a_callable_that_is_not_there_is_named(site: Site) -> None:
         site.start("app = 1\n")
 
 
+ASGI = """
+class App:
+    async def __call__(self, scope, receive, send): pass
+    async def method(self, scope, receive, send): pass
+async def function(scope, receive, send): pass
+"""
+
+
+@pytest.mark.parametrize("application", ["App()", "App().method", "function"])
+def test_an_asgi_application_is_refused_by_name(site: Site, application: str) -> None:
+    with pytest.raises(RuntimeError, match=r"^application of the script .*wsgi\.py is an ASGI application"):
+        site.start(f"{ASGI}application = {application}\n")
+
+
 @pytest.mark.parametrize("damage", ["missing", "broken"])
 def test_without_its_environment_nothing_is_imported(site: Site, damage: str, tmp_path: Path) -> None:
     site.variables = None
