@@ -85,7 +85,7 @@ import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import locales, maintenance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import locales, maintenance, published
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
@@ -111,7 +111,10 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     Comparison(described, sets, predict=True)  # refuses what can be refused
     applications = parameters["applications"]
     environments = decode_environments(parameters["environments"])
-    missing = list(locales.problems(applications, environments))
+    missing = [
+        *locales.problems(applications, environments),
+        *published.problems(applications, described["user"]),
+    ]
     if missing:
         raise ValueError(" ".join(missing))
     accounts = Accounts(check_mode=True, server_user=described["user"])

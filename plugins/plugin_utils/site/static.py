@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import STATE_ROOT
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names, pages
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.hosts import hidden
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
@@ -48,6 +49,12 @@ def _check_directory(key: str, directory: str) -> Problems:
         yield key, f"{directory!r} would publish everything; name the folder of static files"
     elif directory.startswith("/") and ".." in directory.split("/"):
         yield key, f"{directory!r} holds '..'; write the path without it"
+    elif os.path.normpath(directory).startswith(STATE_ROOT + "/"):
+        yield (
+            key,
+            f"{directory!r} is in the state folder of an application, which httpd cannot enter, so it answers 403; "
+            "name a folder outside of it that httpd can read, and that the application may write where it has to",
+        )
     if names.FOLDER_WILDCARD.search(directory):
         yield key, f"{directory!r} is a pattern for httpd; use none of * ? [ ]"
 

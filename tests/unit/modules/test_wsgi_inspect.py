@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,25 @@ def test_a_certificate_is_looked_at(deployed: Host, monkeypatch: pytest.MonkeyPa
     (deployed.root / "shop.key").touch()
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert deployed.inspect()["steps"] == ["certificates"], "without openssl nothing is known yet"
+
+
+@pytest.mark.parametrize(
+    ("above", "mode", "refused"), [(0o755, 0o711, False), (0o750, 0o755, True), (0o755, 0o750, True)]
+)
+def test_a_static_folder_that_httpd_cannot_enter_is_refused(host: Host, above: int, mode: int, refused: bool) -> None:
+    folder = host.root / "uploads" / "media"
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    folder.parent.chmod(above)
+    host.described["user"] = "nobody"
+    host.application["static"] = [{"url": "/media", "directory": str(folder)}]
+    sentence = (
+        r"application 'shop', key static\[0\]\.directory: httpd's account nobody cannot enter .*/media on the host"
+    )
+    with pytest.raises(ValueError, match=sentence) if refused else nullcontext():
+        host.inspect()
+    host.described["user"] = "no-such-account"
+    assert host.inspect(), "httpd is not installed yet"
 
 
 def test_an_account_that_is_root_is_refused(host: Host) -> None:

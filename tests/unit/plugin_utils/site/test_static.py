@@ -27,6 +27,10 @@ CASES: list[tuple[App, str]] = [
         {"static": [{"url": "/a", "directory": "/srv/%{HTTP_HOST}", "precompressed": True}]},
         "static[0].directory: cannot be precompressed",
     ),
+    (
+        {"static": [{"url": "/media", "directory": "/var/lib/wsgi/shop/media"}]},
+        "static[0].directory: is in the state folder of an application, which httpd cannot enter",
+    ),
     ({"static": [{"url": "/a", "directory": "nope"}]}, "static[0].directory: 'nope' is not in the source"),
     ({"static": [{"url": "/a", "directory": "as\x00sets"}]}, "static[0].directory: holds a newline, a NUL"),
     (
