@@ -16,6 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon impor
     kill,
     processes,
     threads,
+    used_folders,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record, write_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.removal import remove_tree
@@ -187,8 +188,10 @@ class Activation:
 
 
 def remove_superfluous(applications: list[Any], keep: int, check_mode: bool) -> list[Any]:
-    """Remove what no deployment uses that is kept; the folders."""
-    removed = [path for application in applications for path in superfluous(application, keep)]
+    """Remove what no deployment uses that is kept, and no process; the folders."""
+    candidates = [path for application in applications for path in superfluous(application, keep)]
+    used = used_folders(candidates) if candidates else set()
+    removed = [path for path in candidates if path not in used]
     for path in [] if check_mode else removed:
         remove_tree(path)
     return removed

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import signal
+from collections.abc import Iterable
 from typing import NamedTuple
+
+LARGEST_TEXT = 1 << 21
+"""Bytes of what a process says of itself."""
 
 
 class Process(NamedTuple):
@@ -119,3 +124,33 @@ def account(user: str) -> int | None:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         return None
+
+
+def used_folders(folders: Iterable[str]) -> set[str]:
+    """Those of some folders that a process works in, has open or mapped, runs from, or names in its variables.
+
+    A command of `wsgi-run` lives as long as it likes. It is in its release, and names its virtual environment in PATH.
+    """
+    wanted = {folder: os.fsencode(os.path.realpath(folder)) + b"/" for folder in folders}
+    used: set[str] = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            found = _paths_of(f"/proc/{name}")
+            used |= {folder for folder, path in wanted.items() if path in found}
+    return used
+
+
+def _paths_of(process: str) -> bytes:
+    """All that a process says of paths, each with a slash after it; empty when it has ended."""
+    found = []
+    try:
+        links = [f"{process}/cwd", f"{process}/exe", *(f"{process}/fd/{name}" for name in os.listdir(f"{process}/fd"))]
+    except OSError:
+        links = []
+    for link in links:
+        with contextlib.suppress(OSError):
+            found.append(os.fsencode(os.readlink(link)) + b"/")
+    for file in ("maps", "cmdline", "environ"):
+        with contextlib.suppress(OSError), open(f"{process}/{file}", "rb") as stream:
+            found.append(stream.read(LARGEST_TEXT).replace(b"\0", b"/\0") + b"/")
+    return b"\n".join(found)

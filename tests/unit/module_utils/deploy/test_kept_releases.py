@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,43 @@ def test_the_newest_releases_stay_with_their_virtual_environments(
     before = left(application)
     assert removed(application, keep) == gone
     assert left(application) == [name for name in before if name not in gone]
+
+
+@pytest.mark.parametrize(
+    ("folder", "how"),
+    [
+        ("releases/r0", {"cwd": "releases/r0/package"}),
+        ("releases/r0", {"cwd": "releases/r0"}),
+        ("venvs/v9", {"env": "venvs/v9/bin"}),
+        ("venvs/v9", {"argument": "venvs/v9"}),
+        ("releases/r0", {"stdin": "releases/r0/package/data"}),
+    ],
+)
+def test_what_a_process_uses_stays_until_it_ends(
+    application: dict[str, Any], tmp_path: Path, folder: str, how: dict[str, str]
+) -> None:
+    package = tmp_path / "releases/r0/package"
+    package.mkdir()
+    (package / "data").touch()
+    code = "import sys; print(flush=True); sys.stderr.close(); __import__('time').sleep(60)"
+    places = {key: str(tmp_path / path) for key, path in how.items()}
+    with open(places.get("stdin", os.devnull)) as given:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", code, places.get("argument", "")],
+            cwd=places.get("cwd", "/"),
+            env={"PATH": f"{places.get('env', '/bin')}:/usr/bin"},
+            stdin=given,
+            stdout=subprocess.PIPE,
+        )
+    assert worker.stdout
+    with worker:
+        try:
+            worker.stdout.readline()
+            assert Path(folder).name not in removed(application, 1)
+            assert (tmp_path / folder).is_dir()
+        finally:
+            worker.kill()
+    assert Path(folder).name in removed(application, 1)
 
 
 def test_check_mode_removes_nothing(application: dict[str, Any]) -> None:
