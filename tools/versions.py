@@ -23,7 +23,7 @@ TAG = re.compile(r"mod-wsgi:([0-9]+[.][0-9.]*[0-9])|\b([0-9]+[.][0-9]+[.][0-9]+)
 DEFAULT = re.compile(r"builds mod_wsgi ([0-9.]+)|([0-9]+[.][0-9.]+) by default|`mod_wsgi_version` \| `\"([0-9.]+)\"`")
 
 PREFACE = f"""\
-<!-- Made from mod_wsgi_versions.py and distributions.py in plugins/module_utils: see tools/versions.py. -->
+<!-- Made from mod_wsgi/versions.py and distributions.py in plugins/module_utils: see tools/versions.py. -->
 # Versions
 
 Which mod_wsgi installs with which Python. `mod_wsgi_version` is {table.DEFAULT_VERSION} when nothing else is said.

@@ -10,7 +10,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_termina
 
 
 def terminal_command(command: str, host: str, variables: Mapping[str, Any]) -> str:
-    """One line that runs the command as root on the host, with a terminal; see module_utils/host_terminal.py."""
+    """One line that runs the command as root on the host, with a terminal; see plugin_utils/host_terminal.py."""
     return host_terminal.terminal_command(command, host, variables)
 
 

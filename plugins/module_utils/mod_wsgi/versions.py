@@ -23,6 +23,7 @@ _FORGED_ADDRESS = (
 _LARGE_BODIES = "request bodies over 1 GiB crash it with Apache 2.4.54 or later"
 _DEAD_ON_32_BIT = "daemon mode does not work on 32-bit machines"
 _LOST_BODIES = f"POST bodies are broken with WSGIScriptReloading Off and queue-timeout=0, and {_DEAD_ON_32_BIT}"
+_RACE = "its threads race on memory pools of APR, which are not thread safe; 6.1.1 has the correction"
 
 # Why a Python outside of the range does not fit; "it" is the version of the module.
 _OPAQUE_FRAMES = "it does not compile with Python 3.11 or later, where PyFrameObject is opaque"
@@ -30,6 +31,7 @@ _UNDECLARED = (
     "it calls PySys_AddWarnOption, which Python 3.13 and later do not declare, and GCC compiles no such call from 14 on"
 )
 _ASKS_FOR_3_10 = "its source distribution asks for Python 3.10 or later"
+_NAMES_3_15 = "it names Python 3.15 as supported, which was not tried, since no distribution here has it yet"
 
 
 @dataclass(frozen=True)
@@ -84,19 +86,20 @@ MODULE_VERSIONS: dict[str, ModuleVersion] = {
     "5.0.0": ModuleVersion("3.8", "3.14"),
     "5.0.1": ModuleVersion("3.8", "3.14"),
     "5.0.2": ModuleVersion("3.8", "3.14", sha256="6fe5557c3ef25c184c2c994905fe52be1c06ae5c46235ecafe558e84789e2159"),
-    "6.0.0": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
-    "6.0.1": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
-    "6.0.2": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
-    "6.0.3": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
-    "6.0.4": ModuleVersion("3.10", "3.14", known_bad=_LOST_BODIES, too_old=_ASKS_FOR_3_10),
-    "6.0.5": ModuleVersion("3.10", "3.14", known_bad=_DEAD_ON_32_BIT, too_old=_ASKS_FOR_3_10),
-    "6.0.6": ModuleVersion("3.10", "3.14", too_old=_ASKS_FOR_3_10),
-    "6.1.0": ModuleVersion("3.10", "3.14", too_old=_ASKS_FOR_3_10),
+    "6.0.0": ModuleVersion("3.10", "3.14", known_bad=f"{_LOST_BODIES}, and {_RACE}", too_old=_ASKS_FOR_3_10),
+    "6.0.1": ModuleVersion("3.10", "3.14", known_bad=f"{_LOST_BODIES}, and {_RACE}", too_old=_ASKS_FOR_3_10),
+    "6.0.2": ModuleVersion("3.10", "3.14", known_bad=f"{_LOST_BODIES}, and {_RACE}", too_old=_ASKS_FOR_3_10),
+    "6.0.3": ModuleVersion("3.10", "3.14", known_bad=f"{_LOST_BODIES}, and {_RACE}", too_old=_ASKS_FOR_3_10),
+    "6.0.4": ModuleVersion("3.10", "3.14", known_bad=f"{_LOST_BODIES}, and {_RACE}", too_old=_ASKS_FOR_3_10),
+    "6.0.5": ModuleVersion("3.10", "3.14", known_bad=f"{_DEAD_ON_32_BIT}, and {_RACE}", too_old=_ASKS_FOR_3_10),
+    "6.0.6": ModuleVersion("3.10", "3.14", known_bad=_RACE, too_old=_ASKS_FOR_3_10),
+    "6.1.0": ModuleVersion("3.10", "3.14", known_bad=_RACE, too_old=_ASKS_FOR_3_10, too_new=_NAMES_3_15),
     "6.1.1": ModuleVersion(
         "3.10",
         "3.14",
         sha256="a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e",
         too_old=_ASKS_FOR_3_10,
+        too_new=_NAMES_3_15,
     ),
 }
 

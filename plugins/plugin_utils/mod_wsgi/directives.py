@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every directive of mod_wsgi and every option of its daemon processes: what may be set, since when, how it is written.
 
-The data is in ``mod_wsgi_directives.yml`` beside this file, which also says what its fields mean. This module reads it,
+The data is in ``directives.yml`` beside this file, which also says what its fields mean. This module reads it,
 says what is wrong with a value, and lays values out as lines for httpd. Runs on the control node only.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration transaction: whole sets of files go live together, or not at all.
+"""Whole sets of files go live together, or not at all.
 
 The sets of one or more owners are compared with the disk. What differs is first applied to a complete copy of the
 server root, which httpd itself tests; only then it goes live, as one step of the journal, which can be undone. What an
