@@ -130,6 +130,13 @@ def test_a_link_in_a_release_is_served(shop: SecureSite) -> None:
     assert (answer.status_code, answer.content) == (200, b"x")
 
 
+def test_a_single_file_is_served_and_nothing_beside_it(shop: SecureSite) -> None:
+    answer = shop.get("/robots.txt")
+    assert (answer.status_code, answer.content) == (200, b"User-agent: *\n")
+    assert answer.headers["Content-Type"] == "text/plain"
+    assert "python" in shop.get("/wsgi.py").json(), "the application answers"
+
+
 def test_static_files_that_never_change_say_so(guestbook: SecureSite) -> None:
     answer = guestbook.get("/static/admin/css/base.css")
     assert answer.status_code == 200, "a link of collectstatic's into the virtual environment"

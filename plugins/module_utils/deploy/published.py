@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
-def open_to(folder: str, account: pwd.struct_passwd) -> bool:
-    """Whether an account can enter a folder, as the kernel sees it: by modes, groups and access lists."""
+def open_to(path: str, account: pwd.struct_passwd) -> bool:
+    """Whether an account can enter a folder or read a file, by modes, groups and access lists, as the kernel does."""
+    is_folder = os.path.isdir(path)
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -18,13 +19,13 @@ def open_to(folder: str, account: pwd.struct_passwd) -> bool:
         os.initgroups(account.pw_name, account.pw_gid)
         os.setgid(account.pw_gid)
         os.setuid(account.pw_uid)
-        os._exit(0 if os.access(folder, os.X_OK) else 1)
+        os._exit(0 if os.access(path, os.X_OK if is_folder else os.R_OK) else 1)
     finally:
         os._exit(2)
 
 
 def problems(applications: Iterable[Mapping[str, Any]], server_user: str) -> Iterator[str]:
-    """One sentence for each folder of ``static`` that is there, outside of the release, and that httpd cannot enter.
+    """One sentence for each folder or file of ``static`` that is there, not in the release, and closed to httpd.
 
     Before httpd is installed, its account is not there, and nothing is known.
     """
@@ -35,10 +36,10 @@ def problems(applications: Iterable[Mapping[str, Any]], server_user: str) -> Ite
     for application in applications:
         current = application["paths"]["current"] + os.sep
         for index, static in enumerate(application["static"]):
-            folder = static["directory"]
-            if not folder.startswith(current) and os.path.isdir(folder) and not open_to(folder, account):
+            path, kind = os.path.join(static["directory"], static["file"]), "file" if static["file"] else "directory"
+            if not f"{path}/".startswith(current) and os.path.exists(path) and not open_to(path.rstrip("/"), account):
                 yield (
-                    f"wsgi_apps: application {application['name']!r}, key static[{index}].directory: httpd's account "
-                    f"{server_user} cannot enter {folder} on the host and would answer 403; let it enter and read that "
-                    "folder and those above it, or name another one."
+                    f"wsgi_apps: application {application['name']!r}, key static[{index}].{kind}: httpd's account "
+                    f"{server_user} has no access to {path.rstrip('/')} on the host and would answer 403; let it read "
+                    "that and enter the folders above, or name another one."
                 )

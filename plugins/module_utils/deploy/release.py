@@ -59,9 +59,10 @@ def named_files(application: dict[str, Any]) -> list[tuple[str, str, Callable[[s
     current = application["paths"]["current"] + os.sep
     made = os.path.join(current, application["static_root"]) + os.sep if application["static_root"] else None
     for index, static in enumerate(application["static"]):
-        directory = static["directory"] + os.sep
-        if directory.startswith(current) and not (made and directory.startswith(made)):
-            found.append((f"static[{index}].directory", directory[len(current) : -1], os.path.isdir))
+        path = os.path.join(static["directory"], static["file"])
+        kind, exists = ("file", os.path.isfile) if static["file"] else ("directory", os.path.isdir)
+        if f"{path}/".startswith(current) and not (made and f"{path}/".startswith(made)):
+            found.append((f"static[{index}].{kind}", path[len(current) :].rstrip("/"), exists))
     return found
 
 

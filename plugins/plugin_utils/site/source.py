@@ -54,9 +54,10 @@ def _relative_paths(application: App) -> Iterator[tuple[str, str, Callable[[str]
     for key, path in entries(application, "python_path"):
         yield key, path, os.path.isdir
     for key, static in entries(application, "static"):
-        path = static["directory"]
-        if not path.startswith("/"):
-            yield f"{key}.directory", path, None if _is_below(path, application["static_root"]) else os.path.isdir
+        for kind, exists in (("directory", os.path.isdir), ("file", os.path.isfile)):
+            path = static[kind]
+            if path and not path.startswith("/"):
+                yield f"{key}.{kind}", path, None if _is_below(path, application["static_root"]) else exists
 
 
 def _leaves(path: str) -> bool:
@@ -177,6 +178,9 @@ def _check_present(
     found = inside(directory, path)
     if found is None:
         yield key, f"{path!r} is a link that leads out of the source {directory}; put the file itself there"
+    elif not exists(found) and os.path.exists(found):
+        there = "a folder" if os.path.isdir(found) else "a file"
+        yield key, f"{path!r} is {there} in the source {directory}, and the other is meant; correct the path or the key"
     elif not exists(found):
         yield key, f"{path!r} is not in the source {directory}; correct the path or add the file"
     elif is_excluded(os.path.normpath(path), exclude):

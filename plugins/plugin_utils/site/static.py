@@ -37,26 +37,31 @@ def check(application: App) -> Problems:
         if url.rstrip("/") in seen:
             yield f"{key}.url", f"{url!r} is there twice; remove one"
         seen.add(url.rstrip("/"))
-        yield from _check_directory(f"{key}.directory", static["directory"])
+        if bool(static["directory"]) == bool(static["file"]):
+            yield key, "it needs exactly one of directory and file; correct it"
+        kind = "file" if static["file"] else "directory"
+        yield from _check_place(f"{key}.{kind}", static[kind])
+        if static["file"] and static["precompressed"]:
+            yield f"{key}.precompressed", "it is for a directory; leave it out, or name the folder of the file"
         if static["precompressed"]:
             yield from _check_precompressed(key, url, static["directory"])
         if static["cache_seconds"] < 0:
             yield f"{key}.cache_seconds", f"{static['cache_seconds']} is negative; use 0 or more"
 
 
-def _check_directory(key: str, directory: str) -> Problems:
-    if os.path.normpath(directory) in (".", "/"):
-        yield key, f"{directory!r} would publish everything; name the folder of static files"
-    elif directory.startswith("/") and ".." in directory.split("/"):
-        yield key, f"{directory!r} holds '..'; write the path without it"
-    elif os.path.normpath(directory).startswith(STATE_ROOT + "/"):
+def _check_place(key: str, path: str) -> Problems:
+    if path and os.path.normpath(path) in (".", "/"):
+        yield key, f"{path!r} would publish everything; name the folder of static files"
+    elif path.startswith("/") and ".." in path.split("/"):
+        yield key, f"{path!r} holds '..'; write the path without it"
+    elif os.path.normpath(path).startswith(STATE_ROOT + "/"):
         yield (
             key,
-            f"{directory!r} is in the state folder of an application, which httpd cannot enter, so it answers 403; "
+            f"{path!r} is in the state folder of an application, which httpd cannot enter, so it answers 403; "
             "name a folder outside of it that httpd can read, and that the application may write where it has to",
         )
-    if names.FOLDER_WILDCARD.search(directory):
-        yield key, f"{directory!r} is a pattern for httpd; use none of * ? [ ]"
+    if names.FOLDER_WILDCARD.search(path):
+        yield key, f"{path!r} is a pattern for httpd; use none of * ? [ ]"
 
 
 def _check_precompressed(key: str, url: str, directory: str) -> Problems:
@@ -79,20 +84,20 @@ def _url(url: str) -> str:
 
 
 def normalise(application: App, place: Place) -> dict[str, Any]:
-    """The absolute paths of the folders, and whether httpd follows links in them.
+    """The absolute paths of the folders, with the name of a single file, and whether httpd follows links in them.
 
     It does in a release, where all belongs to root. Elsewhere the application may write, and between httpd's look at a
     link and its opening of the file could change what it leads to: httpd reads more than an application may
     (SymLinksIfOwnerMatch in httpd's documentation).
     """
     current = place.paths["current"]
-    folders = [os.path.normpath(os.path.join(current, static["directory"])) for static in application["static"]]
-    return {
-        "static": [
-            {**static, "url": _url(static["url"]), "directory": folder, "links": folder.startswith(current + os.sep)}
-            for static, folder in zip(application["static"], folders, strict=True)
-        ]
-    }
+    complete = []
+    for static in application["static"]:
+        path = os.path.normpath(os.path.join(current, static["file"] or static["directory"]))
+        folder, file = os.path.split(path) if static["file"] else (path, "")
+        of_release = f"{folder}/".startswith(f"{current}/")
+        complete.append({**static, "url": _url(static["url"]), "directory": folder, "file": file, "links": of_release})
+    return {"static": complete}
 
 
 def modules(application: App) -> list[str]:

@@ -284,9 +284,9 @@ def test_a_static_folder_that_httpd_cannot_enter_is_refused(host: Host, above: i
     folder.chmod(mode)
     folder.parent.chmod(above)
     host.described["user"] = "nobody"
-    host.application["static"] = [{"url": "/media", "directory": str(folder)}]
+    host.application["static"] = [{"url": "/media", "directory": str(folder), "file": ""}]
     sentence = (
-        r"application 'shop', key static\[0\]\.directory: httpd's account nobody cannot enter .*/media on the host"
+        r"application 'shop', key static\[0\]\.directory: httpd's account nobody has no access to .*/media on the host"
     )
     with pytest.raises(ValueError, match=sentence) if refused else nullcontext():
         host.inspect()

@@ -18,7 +18,7 @@ CASES: list[tuple[App, str]] = [
     ({"script": "../outside.py"}, "script: leads out of the source"),
     ({"script": "link.py"}, "script: is a link that leads out of the source"),
     ({"script": "app.py"}, "script: 'app.py' is not in the source"),
-    ({"script": "assets"}, "script: is not in the source"),
+    ({"script": "assets"}, "script: 'assets' is a folder in the source"),
     ({"requirements": "dev.txt"}, "requirements: 'dev.txt' is not in the source"),
     ({"requirements": "pyproject.toml"}, "requirements: is no requirements file of pip's; name one"),
     ({"requirements": "app/poetry.lock"}, "requirements: is no requirements file of pip's; name one"),

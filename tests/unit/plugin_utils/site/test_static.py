@@ -31,6 +31,12 @@ CASES: list[tuple[App, str]] = [
         {"static": [{"url": "/media", "directory": "/var/lib/wsgi/shop/media"}]},
         "static[0].directory: is in the state folder of an application, which httpd cannot enter",
     ),
+    ({"static": [{"url": "/a"}]}, "static[0]: it needs exactly one of directory and file"),
+    ({"static": [{"url": "/a", "directory": "assets", "file": "wsgi.py"}]}, "static[0]: it needs exactly one of"),
+    ({"static": [{"url": "/a", "file": "wsgi.py", "precompressed": True}]}, "static[0].precompressed: for a directory"),
+    ({"static": [{"url": "/a", "directory": "wsgi.py"}]}, "static[0].directory: 'wsgi.py' is a file in the source"),
+    ({"static": [{"url": "/a", "file": "assets"}]}, "static[0].file: 'assets' is a folder in the source"),
+    ({"static": [{"url": "/a", "file": "../x"}]}, "static[0].file: leads out of the source"),
     ({"static": [{"url": "/a", "directory": "nope"}]}, "static[0].directory: 'nope' is not in the source"),
     ({"static": [{"url": "/a", "directory": "as\x00sets"}]}, "static[0].directory: holds a newline, a NUL"),
     (
@@ -52,12 +58,23 @@ def test_the_complete_form(shop: App) -> None:
         {
             "url": "/static",
             "directory": "/srv/wsgi/shop/current/assets",
+            "file": "",
             "cache_seconds": 3600,
             "precompressed": False,
             "immutable": False,
             "links": True,
         }
     ]
+
+
+def test_a_single_file_publishes_nothing_beside_it(shop: App) -> None:
+    text = vhost(shop, static=[{"url": "/robots.txt", "file": "wsgi.py", "cache_seconds": 60}])
+    assert "Alias /robots.txt /srv/wsgi/shop/current/wsgi.py\n" in text
+    folder = text.partition("Alias /robots.txt ")[2].partition("</Directory>")[0]
+    assert "<Directory /srv/wsgi/shop/current>" in folder
+    before, inside = folder.split("<Files wsgi.py>")
+    assert "Require" not in before
+    assert "Require all granted" in inside
 
 
 @pytest.mark.parametrize(
