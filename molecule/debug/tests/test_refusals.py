@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from debugger import Session
+from support.debugger import Session
 from support.deployment import Deployment, play
 from support.managed_host import ManagedHost
 from support.side_by_side import play_side_by_side

@@ -8,8 +8,8 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from debugger import Session, start, wait_until_nothing_is_left
 from support.breadth import wider
+from support.debugger import Session, start, wait_until_nothing_is_left
 from support.deployment import deploy
 from support.managed_host import ManagedHost
 from support.newest import NEWEST

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pexpect
+
 from support.managed_host import ManagedHost
 from support.waiting import wait_for
 
