@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs on a managed host imports nothing of the control node's, and Ansible finds all that it sends there."""
+"""Each floor imports what is on it: hosts nothing of the control node's, tests what tests/support has."""
 
 from __future__ import annotations
 
@@ -37,3 +37,10 @@ def test_ansible_finds_every_folder_that_it_sends() -> None:
     folders = {file.parent for file in (PLUGINS / "module_utils").rglob("*.py")} - {PLUGINS / "module_utils"}
     assert folders
     assert all((folder / "__init__.py").read_bytes() == b"" for folder in folders)
+
+
+def test_what_tests_share_is_where_they_can_import_it() -> None:
+    """pytest's mode importlib does not look beside a file of tests."""
+    files = [*ROOT.glob("molecule/*/**/tests/*.py"), *ROOT.glob("tests/images/*.py"), *ROOT.glob("tests/unit/**/*.py")]
+    assert len(files) > 100
+    assert [path for path in files if not path.name.startswith("test_") and path.name != "conftest.py"] == []
