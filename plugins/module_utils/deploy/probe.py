@@ -43,7 +43,8 @@ LONGEST_TEXT = 4096
 
 MOST_DIGITS = 20
 VERSIONS = ("version_info", "mod_wsgi_version")
-TITLE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
+# httpd's own pages are called by their status, which the message has already.
+TITLE = re.compile(r"<title[^>]*>\s*(?!\d{3} )([^<]*)</title>", re.IGNORECASE)
 TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
 
 
