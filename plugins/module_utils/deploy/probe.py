@@ -43,8 +43,9 @@ LONGEST_TEXT = 4096
 
 MOST_DIGITS = 20
 VERSIONS = ("version_info", "mod_wsgi_version")
+TITLE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
 # httpd's own pages are called by their status, which the message has already.
-TITLE = re.compile(r"<title[^>]*>\s*(?!\d{3} )([^<]*)</title>", re.IGNORECASE)
+OWN_TITLE = re.compile(r"\d{3} ")
 TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
 
 
@@ -399,7 +400,7 @@ def excerpt(body: bytes) -> str:
     if text.startswith("<"):
         title = TITLE.search(text)
         text = html.unescape(title[1]).strip() if title else ""
-        text = printable(text)
+        text = "" if OWN_TITLE.match(text) else printable(text)
     return f" ({text[:BODY_LENGTH]})" if text else ""
 
 

@@ -274,7 +274,7 @@ def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer
 def test_a_page_for_browsers_is_not_repeated_in_a_message() -> None:
     assert probe.excerpt(b"<!DOCTYPE html><p>Error") == ""
     assert probe.excerpt(b"<html>\n<TITLE lang=en>\n Not &lt;Found&#27; </TITLE><p>x") == " (Not <Found)"
-    assert probe.excerpt(b"<html><head>\n<title>500 Internal Server Error</title>") == ""
+    assert probe.excerpt(b"<html><head>\n<title>\n500 Internal Server Error</title>") == ""
     assert probe.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
     assert probe.excerpt(b"") == ""
 
