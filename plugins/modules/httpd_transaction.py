@@ -83,7 +83,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
@@ -107,9 +107,7 @@ def main() -> None:
             if module.params["state"] == "committed":
                 transaction.commit(described, module.params["site"])
             else:
-                with locked(described["state_directory"]):
-                    before = transaction.answers_before(journal)
-                    done = transaction.roll_back(described) + foreign_answers.told(before)
+                done = transaction.go_back(described)
     except (ControlError, JournalError, UnknownInstanceError, foreign_answers.WorseAnswerError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -13,11 +13,16 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import maint
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers, transaction
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 
 LEFT = "Everything was left as it is, since httpd_rollback is false."
+
+
+def in_words(error: Exception) -> str:
+    """An error that nobody has expected, in words."""
+    return f"{type(error).__name__}: {error}"
 
 
 class GoBack:
@@ -54,18 +59,25 @@ class GoBack:
         try:
             journal = transaction.journal_of(self.described)
             if journal.open and not self.check_mode:
-                with locked(self.described["state_directory"]):
-                    before = transaction.answers_before(journal)
-                    self.done = transaction.roll_back(self.described) + foreign_answers.told(before)
+                self.done = transaction.go_back(self.described)
             self.site = journal.proven()
         except (ControlError, JournalError) as error:
             self.problem = str(error)
         except OSError as error:
             self.problem = transaction.failure(error)
+        except Exception as error:  # whatever it is, the reason of the failure before must not be lost to it
+            self.problem = f"The way back has failed ({in_words(error)}); run the play again."
 
     def prove(self) -> None:
         """Daemon processes run the previous releases, and the previous site is asked."""
         self.asked = True
+        try:
+            self._prove()
+        except Exception as error:  # likewise: a file of an earlier version, an account that is gone
+            self.healthy = False
+            self.unwell.append(f"It could not be asked ({in_words(error)}).")
+
+    def _prove(self) -> None:
         applications = self.site["applications"]
         activation = Activation(applications, self.described["pid_file"])
         try:

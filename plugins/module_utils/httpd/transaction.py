@@ -88,6 +88,16 @@ def failure(error: OSError) -> str:
     return f"The transaction cannot be ended: {error}; correct that and run the play again."
 
 
+def go_back(instance: Instance) -> list[str]:
+    """Bring back what was before, with the lock; what was done and how sites of others answer, in sentences.
+
+    Raises ControlError, JournalError and OSError.
+    """
+    with locked(instance["state_directory"]):
+        before = answers_before(journal_of(instance))
+        return roll_back(instance) + foreign_answers.told(before)
+
+
 def roll_back(instance: Instance, manager: Manager | None = None) -> list[str]:
     """Bring back files and server; what was done, in words. Needs the lock. A second call continues a first one.
 
