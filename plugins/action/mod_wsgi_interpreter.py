@@ -8,6 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError, interpreter_answer
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.plan import build_host_problem
 
 MODULE = "modwsgi.deploy.mod_wsgi_interpreter"
 
@@ -22,6 +23,7 @@ class ActionModule(ActionBase):
         """The checked answer."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
+        builds_for = arguments.pop("builds_for", None)
         answer = self._execute_module(MODULE, arguments, task_vars=task_vars or {})
         # It has no facts to tell, so none that somebody has put there become variables.
         result.update({key: value for key, value in answer.items() if key != "ansible_facts"})
@@ -29,6 +31,10 @@ class ActionModule(ActionBase):
             return result
         try:
             result.update(interpreter_answer(answer, str(arguments.get("host"))))
+            problem = build_host_problem(builds_for["settings"], builds_for["inspection"], answer) if builds_for else ""
         except AnswerError as error:
             raise AnsibleActionFail(str(error)) from error
+        if problem:
+            # Not raised: Ansible would put words of its own before it.
+            return {**result, "failed": True, "msg": problem}
         return result

@@ -32,10 +32,13 @@ class ActionModule(ActionBase):
         if not roles or not set(roles) <= set(ROLES):
             raise AnsibleActionFail(f"The option roles of preflight takes a list of {', '.join(ROLES)}; correct it.")
         known = self._known(variables)
-        if known.get("hold") and set(roles) <= set(known["roles"]):
+        installed = self._task.args.get("installed_wheel")
+        if installed is None and known.get("hold") and set(roles) <= set(known["roles"]):
             return {**result, **known, "changed": False}
         host = str(variables.get("inventory_hostname"))
         preflight = Preflight(roles, host, self._variables(variables), self._asker(variables), known)
+        if installed is not None:
+            return {**result, **preflight.installed(str(installed), self._task.check_mode), "changed": False}
         try:
             found = preflight.run()
         except PreflightError as error:

@@ -38,6 +38,12 @@ options:
     description: Name of the host for messages.
     type: str
     required: true
+  builds_for:
+    description:
+      - The host for which this one builds the module, as C(settings) and C(inspection) of its plan. Fails when it is of
+        another kind.
+      - For the action on the control node.
+    type: dict
 attributes:
   check_mode:
     description: Reads only.
@@ -98,6 +104,7 @@ def main() -> None:
         argument_spec={
             **QUESTIONS,
             "host": {"type": "str", "required": True},
+            "builds_for": {"type": "dict"},
         },
         supports_check_mode=True,
     )

@@ -33,6 +33,11 @@ options:
         certificates meanwhile; that costs a second.
     type: bool
     default: false
+  installed_wheel:
+    description:
+      - SHA-256 of the wheel from which the module was just installed, an empty one where the distribution's package
+        was. Asks nothing; the plan of this play then says that nothing is left to install.
+    type: str
 attributes:
   check_mode:
     description: Reads only.
@@ -133,6 +138,7 @@ def main() -> None:
                 "required": True,
             },
             "hold": {"type": "bool", "default": False},
+            "installed_wheel": {"type": "str"},
         },
         supports_check_mode=True,
     )

@@ -101,6 +101,23 @@ class Preflight:
         covered = {*self.result.get("roles", ()), *self.roles}
         return {**self.result, "roles": [role for role in ROLES if role in covered]}
 
+    def installed(self, wheel_sha256: str, check_mode: bool) -> dict[str, Any]:
+        """What is known after the module was installed: what was asked for, not what the host reports.
+
+        ``wheel_sha256`` is that of the wheel, "" for the distribution's package. The answers of before are out of date.
+        """
+        plan, interpreter = self.result["mod_wsgi_plan"], self.result["mod_wsgi_interpreter"]
+        record = self.result["mod_wsgi_record"]
+        package = plan["settings"]["install_method"] == "package"
+        installation = {} if package else {**record, "wheel_sha256": wheel_sha256}
+        return {
+            **self.result,
+            "asked": {**self.result["asked"], MOD_WSGI: {}},
+            "mod_wsgi_interpreter": {**interpreter, "installed": not check_mode or interpreter["installed"]},
+            "mod_wsgi_plan": {**plan, "action": "none", "installation": installation},
+            "mod_wsgi_files": self._module_files(installation or record),
+        }
+
     def _refuse(self, problems: Iterable[str]) -> None:
         sentences = " ".join(problems)
         if sentences:
@@ -244,10 +261,10 @@ class Preflight:
             "mod_wsgi_inspection": inspection,
             "mod_wsgi_plan": plan,
             "mod_wsgi_record": record,
-            "mod_wsgi_files": self.module_files(plan["installation"] or record),
+            "mod_wsgi_files": self._module_files(plan["installation"] or record),
         }
 
-    def module_files(self, installation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _module_files(self, installation: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The files of the role mod_wsgi for an installation."""
         checked = self._mod_wsgi_settings
         return mod_wsgi_plan.files(

@@ -567,16 +567,29 @@ def orderer(wheel: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, A
     return ""
 
 
-def verification_problem(host: str, hosts: Iterable[str], plans: Mapping[str, Mapping[str, Any]]) -> str:
-    """Why the wheel of a host cannot be built a second time; "" when it can, or need not."""
+def order(host: str, plans: Mapping[str, Mapping[str, Any]], own: str = "", ready: bool = False) -> dict[str, Any]:
+    """``orders``: whether the wheel of a host is built on its behalf; ``wheel_sha256``: what it gets, "" for none yet.
+
+    A host that compiles for itself gets what it has built (``own``), all others what the control node has looked at.
+    ``plans`` are those of all hosts of the play, in their order; ``ready``: builds are over. Raises ValueError when
+    nobody can build a second time what is to be verified, or there is no wheel after the builds.
+    """
     made = plans[host]
-    if made["action"] != "build" or not made["settings"]["verify_wheel"] or orderer(made["wheel"], hosts, plans):
-        return ""
-    return (
-        f"mod_wsgi_verify_wheel of host {host} is true, and no host of this play but {host} itself, which builds, "
-        f"needs {made['wheel_name']}, so nobody builds it a second time; run the play with another host of the same "
-        f"kind, or set mod_wsgi_build_on to {CONTAINER}."
-    )
+    building = made["action"] == "build"
+    first = orderer(made["wheel"], plans, plans) if building else ""
+    if building and made["settings"]["verify_wheel"] and not first:
+        raise ValueError(
+            f"mod_wsgi_verify_wheel of host {host} is true, and no host of this play but {host} itself, which builds, "
+            f"needs {made['wheel_name']}, so nobody builds it a second time; run the play with another host of the "
+            f"same kind, or set mod_wsgi_build_on to {CONTAINER}."
+        )
+    checksum = made["wheel_sha256"] or (cached_wheel(made["wheel"]) if made["wheel"] else own)
+    if ready and made["wheel"] and not checksum:
+        raise ValueError(
+            f"There is no wheel {made['wheel']} for host {host}, since the host of this play that was to build it has "
+            "failed; correct what that host reports, then run again."
+        )
+    return {"orders": building and (made["build_on"] == EACH or first == host), "wheel_sha256": checksum}
 
 
 _KIND = (

@@ -274,6 +274,20 @@ class TestAction:
             assert {**again, "changed": False} == {**found, "changed": False}
         assert machine.asked == []
 
+    def test_an_installed_module_leaves_nothing_to_install(self, machine: Machine, variables: dict[str, Any]) -> None:
+        found = self.made(machine, "one", roles=list(ROLES), hold=True).run(None, variables)
+        assert found["mod_wsgi_plan"]["action"] != "none"
+        machine.asked.clear()
+        later = {**variables, "modwsgi_preflight": found}
+        installed = self.made(machine, "one", roles=["mod_wsgi"], installed_wheel="a" * 64).run(None, later)
+        assert machine.asked == []
+        plan = installed["mod_wsgi_plan"]
+        assert (plan["action"], plan["installation"]["wheel_sha256"]) == ("none", "a" * 64)
+        assert "a" * 64 in str(installed["mod_wsgi_files"])
+        assert installed["mod_wsgi_interpreter"]["installed"]
+        again = self.made(machine, "one", roles=["mod_wsgi"]).run(None, {**variables, "modwsgi_preflight": installed})
+        assert again["mod_wsgi_plan"] == plan, "the plan still holds"
+
     def test_a_plan_of_another_play_is_not_taken(self, machine: Machine, variables: dict[str, Any]) -> None:
         found = self.made(machine, "one", roles=list(ROLES), hold=True).run(None, variables)
         machine.asked.clear()

@@ -10,10 +10,11 @@ from zipfile import ZipFile
 
 import pytest
 import yaml
-from ansible.errors import AnsibleFilterError
-from ansible_collections.modwsgi.deploy.plugins.filter import mod_wsgi as filters
+from ansible_collections.modwsgi.deploy.plugins.action.mod_wsgi_order import plans as plans_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.versions import MODULE_VERSIONS
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import QuotingError
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
 from support.preflight import INSPECTION
 
@@ -533,8 +534,8 @@ class TestBuildOn:
         assert "whose Python is 3.12" in mod_wsgi_plan.build_host_problem(settings, own_python, builder)
 
     def test_a_builder_that_lies(self, settings, inspection):
-        with pytest.raises(AnsibleFilterError, match="Host build1 answers"):
-            filters.mod_wsgi_build_host_problem(inspection, settings, {**inspection, "architecture": "x/../.."})
+        with pytest.raises(AnswerError, match="Host build1 answers"):
+            mod_wsgi_plan.build_host_problem(settings, inspection, {**inspection, "architecture": "x/../.."})
 
 
 class TestOrderer:
@@ -542,7 +543,7 @@ class TestOrderer:
     def plans(self):
         # One Python and one httpd, so one key; two versions of the module.
         build = {"action": "build", "wheel": "a", "wheel_name": "a.whl", "build_on": "host", "build_host": "web2"}
-        build["settings"] = {"verify_wheel": False}
+        build |= {"settings": {"verify_wheel": False}, "wheel_sha256": ""}
         other = {**build, "wheel": "b"}
         return {"web1": {**build, "action": "none"}, "web2": build, "web3": other, "web4": build}
 
@@ -557,20 +558,29 @@ class TestOrderer:
         preflights = {name: {"mod_wsgi_plan": plan} for name, plan in plans.items()}
         hostvars = {name: {"modwsgi_preflight": each} for name, each in preflights.items()}
         hostvars |= {"web0": {}, "web9": {"modwsgi_preflight": {"failed": True}}}
-        assert filters.mod_wsgi_orderer("a", ["web0", "web9", *plans], hostvars) == "web2"
+        found = plans_of({"hostvars": hostvars, "ansible_play_batch": ["web0", "web9", *plans]})
+        assert [name for name in plans if mod_wsgi_plan.order(name, found)["orders"]] == ["web2", "web3"]
 
     def test_the_second_build_is_anothers(self, plans):
         for plan in plans.values():
             plan["settings"] = {"verify_wheel": True}
         assert mod_wsgi_plan.orderer("a", plans, plans) == "web4"
-        assert mod_wsgi_plan.verification_problem("web2", plans, plans) == ""
-        problem = mod_wsgi_plan.verification_problem("web2", ["web1", "web2"], plans)
-        assert problem.startswith(
-            "mod_wsgi_verify_wheel of host web2 is true, and no host of this play but web2 itself"
-        )
+        assert not mod_wsgi_plan.order("web2", plans)["orders"]
+        words = "^mod_wsgi_verify_wheel of host web2 is true, and no host of this play but web2 itself"
+        with pytest.raises(ValueError, match=words):
+            mod_wsgi_plan.order("web2", {name: plans[name] for name in ("web1", "web2")})
 
-    def test_what_is_not_verified_has_no_problem(self, plans):
-        assert mod_wsgi_plan.verification_problem("web2", ["web2"], plans) == ""
+    def test_a_host_that_compiles_for_itself_orders_and_gets_its_own(self, plans):
+        own = {**plans["web2"], "build_on": "each", "wheel": ""}
+        assert mod_wsgi_plan.order("web5", {**plans, "web5": own}, "f" * 64, ready=True) == {
+            "orders": True,
+            "wheel_sha256": "f" * 64,
+        }
+
+    def test_a_wheel_that_its_builder_did_not_make_is_missed(self, plans):
+        assert mod_wsgi_plan.order("web4", plans) == {"orders": False, "wheel_sha256": ""}
+        with pytest.raises(ValueError, match=r"^There is no wheel a for host web4, since the host of this play"):
+            mod_wsgi_plan.order("web4", plans, ready=True)
 
 
 class TestFiles:
@@ -594,7 +604,7 @@ class TestFiles:
 
     def test_the_interpreter_is_kept_only_where_it_is_asked_for(self, files, installation):
         assert "WSGIDestroyInterpreter" not in str(files), "an older module does not know the directive"
-        kept = filters.mod_wsgi_files(installation, instance("apache2"), False)
+        kept = mod_wsgi_plan.files(installation, instance("apache2"), False)
         (settings,) = [file for file in kept if file["path"] == "mods-available/modwsgi.conf"]
         assert "\nWSGIDestroyInterpreter Off\n" in settings["content"]
         assert settings["action"] == "restart"
@@ -635,15 +645,15 @@ class TestFiles:
 
     def test_a_path_that_httpd_cannot_carry_is_refused(self, installation):
         installation["interpreter"]["prefix"] = "/opt/my\npython"
-        with pytest.raises(AnsibleFilterError, match=r"mod_wsgi_interpreter\.prefix"):
-            filters.mod_wsgi_files(installation, instance("apache2"))
+        with pytest.raises(QuotingError, match=r"mod_wsgi_interpreter\.prefix"):
+            mod_wsgi_plan.files(installation, instance("apache2"))
 
 
-def test_the_cache_filter_refuses_a_changed_wheel(settings):
+def test_a_wheel_that_changed_in_the_cache_is_refused(settings):
     wheel, _ = put_wheel(settings)
     wheel.write_bytes(b"changed")
-    with pytest.raises(AnsibleFilterError, match="Checksum mismatch for the cached wheel"):
-        filters.mod_wsgi_cached_wheel(str(wheel))
+    with pytest.raises(ValueError, match="Checksum mismatch for the cached wheel"):
+        mod_wsgi_plan.cached_wheel(str(wheel))
 
 
 @pytest.mark.parametrize("content", ["", "not a checksum\n"])
