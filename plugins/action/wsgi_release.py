@@ -11,26 +11,25 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import Entry, SourceError, examine_all, pack
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError, names_among
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import WrittenAction
 
-MODULE = "modwsgi.deploy.wsgi_release"
 
-
-class ActionModule(ActionBase):
+class ActionModule(WrittenAction):
     """Ask the host which releases it lacks, and bring those."""
 
-    _requires_connection = True
-    _supports_check_mode = True
+    MODULE = "modwsgi.deploy.wsgi_release"
+    NEEDS = ("credentials",)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module once, and a second time with archives when releases are missing."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: dict[str, Any] = ActionBase.run(self, tmp, task_vars)
         variables = task_vars or {}
         try:
             applications, listed = examine_all(self._task.args.get("applications") or [])
         except SourceError as error:
             raise AnsibleActionFail(str(error)) from error
-        options = {key: value for key, value in self._task.args.items() if key != "applications"}
-        result.update(self._execute_module(MODULE, {**options, "applications": applications}, task_vars=variables))
+        options = {key: value for key, value in self.complete(dict(self._task.args)).items() if key != "applications"}
+        result.update(self._execute_module(self.MODULE, {**options, "applications": applications}, task_vars=variables))
         if result.get("failed") or self._task.check_mode or not result.get("missing"):
             return result
         try:
@@ -42,7 +41,7 @@ class ActionModule(ActionBase):
         try:
             for application in lacking:
                 application["archive"] = self._transfer(application, listed[application["name"]])
-            second = self._execute_module(MODULE, {**options, "applications": lacking}, task_vars=variables)
+            second = self._execute_module(self.MODULE, {**options, "applications": lacking}, task_vars=variables)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         releases = {**result["releases"], **second.get("releases", {})}

@@ -158,3 +158,14 @@ options:
     type: dict
     required: true
 """
+
+    WRITTEN = r"""
+options:
+  wsgi_apps:
+    description:
+      - The applications as the variable C(wsgi_apps) of the role wsgi_app has them, with their secrets. From them the
+        action on the control node makes those of O(environments), O(credentials) and O(sensitive_files) that the module
+        has and that are not given.
+    type: list
+    elements: dict
+"""

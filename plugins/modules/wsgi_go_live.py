@@ -23,10 +23,16 @@ description:
     a change to roll back.
 options:
   files:
-    description: The complete set of files of the applications.
+    description: The complete set of files of the applications. The action on the control node renders those not given.
     type: list
     elements: dict
     required: true
+  certificates:
+    description: For the action, RV(modwsgi.deploy.httpd_certificates#module:certificates).
+    type: dict
+  logging:
+    description: For the action, C(format) and C(destination) of the logs, as the role httpd has them.
+    type: dict
   sensitive_files:
     description:
       - More files of the set, as JSON in Base64, each with C(path) and C(content); one opaque value that no log shows.
@@ -93,6 +99,7 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.files
   - modwsgi.deploy.deployment.instance
   - modwsgi.deploy.deployment.releases
+  - modwsgi.deploy.deployment.written
 attributes:
   check_mode:
     description: Predicts, also on a host without httpd; httpd's own test is not run, and no application is asked.
@@ -108,11 +115,11 @@ EXAMPLES = r"""
 - name: The deployment is live and proven
   modwsgi.deploy.wsgi_go_live:
     applications: "{{ applications }}"
-    environments: "{{ environments | to_json | b64encode }}"
+    wsgi_apps: "{{ wsgi_apps }}"
     releases: "{{ release.releases }}"
     venvs: "{{ venv.venvs }}"
     launcher: "{{ lookup('ansible.builtin.file', 'launcher.py') | hash('sha256') }}"
-    files: "{{ files }}"
+    certificates: "{{ certificate.certificates }}"
     site: "{{ site }}"
     keep_releases: 5
   become: true
@@ -175,12 +182,15 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "applications": {"type": "list", "elements": "dict", "required": True},
+            "wsgi_apps": {"type": "list", "elements": "dict"},
             "environments": {"type": "str", "required": True, "no_log": True},
             "releases": {"type": "dict", "required": True},
             "venvs": {"type": "dict", "required": True},
             "launcher": {"type": "str", "required": True},
             "instance": {"type": "str", "default": "apache2"},
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE_OPTIONS},
+            "certificates": {"type": "dict"},
+            "logging": {"type": "dict"},
             "sensitive_files": {"type": "str", "no_log": True},
             "together_with": {"type": "dict", "default": {}},
             "foreign": {"type": "dict", "default": {}},

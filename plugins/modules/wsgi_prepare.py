@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.environments
   - modwsgi.deploy.deployment.releases
+  - modwsgi.deploy.deployment.written
 attributes:
   check_mode:
     description: Predicts; runs no command.
@@ -38,7 +39,7 @@ EXAMPLES = r"""
 - name: New releases are prepared
   modwsgi.deploy.wsgi_prepare:
     applications: "{{ applications }}"
-    environments: "{{ environments | to_json | b64encode }}"
+    wsgi_apps: "{{ wsgi_apps }}"
     releases: "{{ release.releases }}"
     venvs: "{{ venv.venvs }}"
     launcher: "{{ lookup('ansible.builtin.file', 'launcher.py') | hash('sha256') }}"
@@ -71,6 +72,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "applications": {"type": "list", "elements": "dict", "required": True},
+            "wsgi_apps": {"type": "list", "elements": "dict"},
             "environments": {"type": "str", "required": True, "no_log": True},
             "releases": {"type": "dict", "required": True},
             "venvs": {"type": "dict", "required": True},

@@ -28,6 +28,7 @@ options:
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
+  - modwsgi.deploy.deployment.written
 attributes:
   check_mode:
     description: Predicts; a git source is then resolved only where git is installed.
@@ -83,6 +84,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "applications": {"type": "list", "elements": "dict", "required": True},
+            "wsgi_apps": {"type": "list", "elements": "dict"},
             "atexit_warnings": {"type": "bool", "default": False},
             **OPTIONS,
         },

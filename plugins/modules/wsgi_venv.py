@@ -29,6 +29,7 @@ options:
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
+  - modwsgi.deploy.deployment.written
 attributes:
   check_mode:
     description: Predicts.
@@ -64,6 +65,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "applications": {"type": "list", "elements": "dict", "required": True},
+            "wsgi_apps": {"type": "list", "elements": "dict"},
             "releases": {"type": "dict", "required": True},
             "interpreter": {"type": "dict", "required": True},
             **OPTIONS,

@@ -7,9 +7,7 @@ changed; whatever can be refused is refused here.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -22,9 +20,10 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import role_file
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, auth, daemon, files
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon, files
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import certificates as wsgi_certificates
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import source as site_source
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import encoded, environments
 
 HTTPD, MOD_WSGI, WSGI_APP = ROLES = ("httpd", "mod_wsgi", "wsgi_app")
 
@@ -61,11 +60,6 @@ Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 
 class PreflightError(Exception):
     """The host, the variables or the applications are not fit; the text is for the user."""
-
-
-def encoded(value: Any) -> str:
-    """One opaque string: what looks like a template in it is none, and hiding it hides nothing else."""
-    return base64.b64encode(json.dumps(value).encode()).decode()
 
 
 class Preflight:
@@ -355,13 +349,3 @@ class Preflight:
         listen = self._httpd_settings["httpd_listen"]
         complete = apps.normalise(self._written_applications, listen, sizes["applications"], base.instance)
         return apps.without_environments(complete)
-
-
-def environments(applications: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """The environment variables of each application, by its name."""
-    return {str(application["name"]): dict(application.get("environment") or {}) for application in applications}
-
-
-def user_files(applications: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The files of users with their hashed passwords, for the option ``sensitive_files`` of ``wsgi_go_live``."""
-    return [{"path": path, "content": text} for path, text in sorted(auth.user_files(applications).items())]

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of wsgi_go_live that runs on the control node: the files are rendered, secrets of the applications added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import WrittenAction
+
+
+class ActionModule(WrittenAction):
+    """Renders what goes live."""
+
+    MODULE = "modwsgi.deploy.wsgi_go_live"
+    NEEDS = ("environments", "sensitive_files")
+
+    def complete(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options of the module; ``certificates`` and ``logging`` become files."""
+        certificates, logging = options.pop("certificates", None), options.pop("logging", None)
+        options = super().complete(options)
+        if "files" in options:
+            return options
+        try:
+            described = instance(options.get("instance", "apache2"))
+            port = int(options["site"]["private_port"])
+            made = files(options["applications"], described, certificates, logging, port, options.get("foreign"))
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
+        return {**options, "files": made}
