@@ -115,18 +115,39 @@ def test_open_connections_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> Non
         port = int(server.stdout.readline())
         with socket.create_connection(("127.0.0.1", port)):
             assert server.stdout.readline() == "accepted\n"
-            looks = []
+            waits, tables = [], []
 
-            def look(_: float) -> None:
-                looks.append(drain.is_in_use({f"{port:04X}"}))
-                if len(looks) == 3:
+            def wait(_: float) -> None:
+                waits.append(None)
+                if len(waits) == 300:
                     print(file=server.stdin, flush=True)
 
-            monkeypatch.setattr(drain.time, "sleep", look)
+            read = drain.connections
+            monkeypatch.setattr(drain, "connections", lambda: tables.append(None) or read())
+            monkeypatch.setattr(drain.time, "sleep", wait)
             drain.finish(server.pid, LONG)
-        assert len(looks) >= 3, "it waited for the connection"
+        assert len(waits) >= 300, "it waited for the connection"
+        assert len(tables) < 100, "it asked for the connection, and did not read the whole table each time"
         assert server.poll() is None, "it does not end the server itself"
         server.communicate("\n")
+
+
+@pytest.mark.parametrize(
+    ("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")]
+)
+def test_the_kernel_tells_of_a_single_connection(family: int, address: str) -> None:
+    """In either family, and where a client of IPv4 came to a socket of IPv6."""
+    both = address == "::"
+    with socket.create_server((address, 0), family=family, dualstack_ipv6=both) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1" if both else address, port))
+        accepted, _ = server.accept()
+        (known,) = [each for each in drain.connections() if each.port == f"{port:04X}" and each.state == "01"]
+        assert known.is_still_open()
+        client.close()
+        assert known.is_still_open(), "httpd has not closed its side yet"
+        accepted.close()
+        assert not known.is_still_open()
 
 
 def test_a_server_that_has_ended_is_no_error() -> None:
@@ -143,13 +164,15 @@ def test_the_signal_is_httpd_s_graceful_stop(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_wait_for_requests_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(1000))
-    monkeypatch.setattr(drain.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(drain.time, "sleep", lambda _: None)
-    monkeypatch.setattr(drain, "is_in_use", lambda _: True)
+    waited = []
+    monkeypatch.setattr(drain.time, "monotonic", lambda: float(len(waited)))
+    monkeypatch.setattr(drain.time, "sleep", waited.append)
+    listening = drain.Connection("00000000:0050", "00000000:0000", drain.LISTENING, "7")
+    monkeypatch.setattr(drain, "connections", lambda: [listening])
+    monkeypatch.setattr(drain, "sockets_of", lambda _: {"7"})
     monkeypatch.setattr(drain.os, "kill", lambda *_: None)
     drain.finish(os.getpid(), 14)
-    assert next(clock) == 15, "one look a second of this clock, and none from the fourteenth on"
+    assert len(waited) == 14, "each wait is a second of this clock"
 
 
 def test_a_stop_of_a_server_that_has_ended_by_itself_succeeds() -> None:
