@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -402,6 +403,21 @@ def test_interpreters_are_not_destroyed_when_that_is_off(containers: Containers)
     status, seconds = container.end("stop", "--time=30")
     assert status == 0
     assert seconds < 5
+
+
+def all_have_imported(container: Container, processes: int) -> Callable[[], bool]:
+    """Whether so many processes have said so."""
+    return lambda: container.output().count("imported\n") == processes
+
+
+def test_what_is_finalised_is_what_a_stop_of_large_applications_costs(containers: Containers) -> None:
+    """Each process takes half a second of CPU to be finalised, which the other setting leaves out."""
+    for destroy, finalised in {"On": 3, "Off": 0}.items():
+        container = containers.start(WSGI_DESTROY_INTERPRETER=destroy, WSGI_PROCESSES="3", TEST_HEAVY="0.5")
+        wait_for(all_have_imported(container, 3), "all processes have the application")
+        status, seconds = container.end("stop", "--time=30")
+        assert (status, container.output().count("finalised\n")) == (0, finalised)
+        assert seconds < 5
 
 
 def test_hooks_and_extra_configuration(containers: Containers, tmp_path: Any) -> None:

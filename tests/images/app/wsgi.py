@@ -13,6 +13,25 @@ from urllib.parse import parse_qs
 if os.environ.get("TEST_THREAD"):  # keeps a process from ending
     threading.Thread(target=time.sleep, args=(3600,)).start()
 
+
+class Heavy:
+    """Takes CPU time when Python is finalised, and says so, as the objects of a large application do."""
+
+    def __init__(self, seconds):
+        self.seconds, self.clock, self.write = seconds, time.process_time, os.write
+        os.write(2, b"imported\n")
+
+    def __del__(self):
+        end = self.clock() + self.seconds
+        while self.clock() < end:
+            pass
+        self.write(2, b"finalised\n")
+
+
+# Not where the entry point only tries whether the script can be imported.
+if os.environ.get("TEST_HEAVY") and getattr(sys.modules.get("mod_wsgi"), "process_group", ""):
+    heavy = Heavy(float(os.environ["TEST_HEAVY"]))
+
 if os.environ.get("TEST_IMPORT") == "hang":
     time.sleep(3600)
 if os.environ.get("TEST_IMPORT") == "exit":
