@@ -99,6 +99,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certificates as httpd_certificate_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import log_files, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import CertificateError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import restart_notice
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.plan import Comparison
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
@@ -106,9 +107,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import Unk
 
 
 def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
-    """What the module returns. Raises the errors of what it looks at."""
+    """What the module returns, and ``notices``. Raises the errors of what it looks at."""
     sets, _ = log_files.separate(checked_sets(parameters["configuration"]))
-    Comparison(described, sets, predict=True)  # refuses what can be refused
+    comparison = Comparison(described, sets, predict=True)  # refuses what can be refused
     applications = parameters["applications"]
     environments = decode_environments(parameters["environments"])
     missing = [
@@ -142,6 +143,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "releases": releases,
         "venvs": venvs,
         "certificates": certificates,
+        "notices": restart_notice(comparison),
     }
 
 
@@ -180,6 +182,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"The host cannot be looked at: {error}; become root, or correct the host.")
+    for sentence in result.pop("notices"):
+        module.warn(sentence)
     module.exit_json(changed=False, **result)
 
 

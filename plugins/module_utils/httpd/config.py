@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.mod
     Change,
     is_full,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.plan import Comparison
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import locked
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.log_files import LogFile
@@ -86,7 +87,7 @@ def _result(transaction: Transaction, logs: list[LogFile]) -> dict[str, Any]:
         "changes": [change.describe() for change in transaction.changes] + [log.describe() for log in logs],
         "diff": transaction.diff(),
         "unproven": bool(transaction.changes) or transaction.journal.open,
-        "noticeable": noticeable(transaction),
+        "noticeable": noticeable(transaction) + restart_notice(transaction),
     }
 
 
@@ -109,6 +110,20 @@ def noticeable(transaction: Transaction) -> list[str]:
     if lost:
         sentences.append(f"httpd runs, and no longer listens on {', '.join(lost)} after this change (httpd_listen).")
     return sentences
+
+
+def restart_notice(comparison: Comparison) -> list[str]:
+    """Why a server that runs is restarted for the change, in a sentence; nothing where a reload does."""
+    needing = [change for change in comparison.changes if change.desired.action == httpd_pending.RESTART]
+    changed = [Path(change.path).name for change in needing]
+    if not changed or httpd_main_process(comparison.instance) is None:
+        return []
+    further = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return [
+        f"httpd runs, and this change restarts it, since it reads {', '.join(changed[:3])}{further} only when it "
+        "starts: requests in flight are finished, and those that come within the next seconds wait or are refused "
+        "(docs/operating.md#changes-that-restart-httpd)."
+    ]
 
 
 def _ports_lost(change: Change) -> list[str]:

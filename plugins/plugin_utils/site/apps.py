@@ -248,6 +248,11 @@ def modules(applications: Apps) -> list[str]:
     return sorted({name for each in applications for subject in SUBJECTS for name in subject.modules(each)})
 
 
+def possible_modules() -> list[str]:
+    """The modules of httpd that keys of applications can need, see ``Subject.possible``."""
+    return sorted({name for subject in SUBJECTS for name in subject.possible})
+
+
 def notes(applications: Iterable[App]) -> list[str]:
     """What an operator should know about the applications, one sentence each."""
     return [

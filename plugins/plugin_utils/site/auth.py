@@ -83,6 +83,9 @@ def user_files(applications: Iterable[App]) -> dict[str, str]:
     }
 
 
+MODULES = ("authn_core", "authz_user", "auth_basic", "authn_file")
+
+
 def modules(application: App) -> Iterator[str]:
     """The modules that ask for passwords, and those that the operator names."""
     for entry in application["auth"]:
@@ -103,4 +106,10 @@ def _own(vhost: Vhost) -> list[Mapping[str, Any]]:
     return sorted(found, key=lambda entry: len(entry["path"]))
 
 
-SUBJECT = Subject(check, normalise=normalise, modules=modules, values=lambda vhost: {"auths": _own(vhost)})
+SUBJECT = Subject(
+    check,
+    normalise=normalise,
+    modules=modules,
+    possible=MODULES,
+    values=lambda vhost: {"auths": _own(vhost)},
+)

@@ -87,5 +87,6 @@ SUBJECT = Subject(
     lambda applications, _: hidden(applications, _taken),
     normalise,
     modules,
+    ("setenvif", "proxy", "proxy_http", "proxy_wstunnel", *TLS_MODULES),
     of_site=("trusted_proxies", "trusted_proxy_headers"),
 )

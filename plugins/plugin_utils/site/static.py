@@ -125,5 +125,10 @@ def values(vhost: Vhost) -> dict[str, Any]:
 
 
 SUBJECT = Subject(
-    check, lambda applications, _: hidden(applications, _taken), normalise=normalise, modules=modules, values=values
+    check,
+    lambda applications, _: hidden(applications, _taken),
+    normalise=normalise,
+    modules=modules,
+    possible=("rewrite",),
+    values=values,
 )

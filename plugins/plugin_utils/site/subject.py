@@ -72,6 +72,8 @@ class Subject:
     """The keys whose complete form is another than the specification's, and those that are derived."""
     modules: Callable[[App], Iterable[str]] = lambda _: ()
     """The modules of httpd that the keys need beyond those that every site has."""
+    possible: tuple[str, ...] = ()
+    """All that they can need and that changes nothing of a server where no key does: they are loaded from the start."""
     values: Callable[[Vhost], dict[str, Any]] = lambda _: {}
     """What the template of the vhost lays out for these keys."""
     of_site: tuple[str, ...] = ()

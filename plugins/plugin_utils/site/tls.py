@@ -233,4 +233,5 @@ def values(vhost: Vhost) -> dict[str, Any]:
     }
 
 
-SUBJECT = Subject(check, check_all, normalise, modules, values, of_site=("tls",))
+# Not md: it asks the store of its certificates at each start.
+SUBJECT = Subject(check, check_all, normalise, modules, (*MODULES, "http2"), values, of_site=("tls",))

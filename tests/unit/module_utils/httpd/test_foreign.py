@@ -427,7 +427,7 @@ def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.Mon
     changes = (
         {"path": "sites-enabled/000-default.conf", "absent": True, "adopt": True},
         {"path": "sites-enabled/000-modwsgi-application-status.conf", "absent": True, "adopt": True},
-        {"path": "mods-enabled/dir.load", "absent": True, "adopt": True},
+        {"path": "mods-enabled/dir.load", "absent": True, "adopt": True, "action": "restart"},
         {"path": "ports.conf", "content": "Listen 8000\n", "adopt": True},
     )
     monkeypatch.setattr(config, "httpd_main_process", lambda _: object())
@@ -438,6 +438,9 @@ def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.Mon
         "httpd runs, and these sites are disabled by this change: 000-default.",
         "httpd runs, and these modules are disabled by this change: dir.",
         "httpd runs, and no longer listens on 80 after this change (httpd_listen).",
+        "httpd runs, and this change restarts it, since it reads dir.load only when it starts: requests in flight are "
+        "finished, and those that come within the next seconds wait or are refused "
+        "(docs/operating.md#changes-that-restart-httpd).",
     ]
     monkeypatch.setattr(config, "httpd_main_process", lambda _: None)
     assert config.run(host.instance, sets, {}, True)["noticeable"] == []

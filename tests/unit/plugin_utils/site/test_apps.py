@@ -12,6 +12,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import ins
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
 from support.applications import SIZES, App, complete, problems, refused, rendered
+from support.preflight import base
 
 CASES: list[tuple[App, str]] = [
     ({"name": "Shop"}, "name: 'Shop' is not usable"),
@@ -150,3 +151,35 @@ def test_the_modules_are_those_that_are_needed(shop: App) -> None:
         "auth_openidc", "authn_core", "authz_user", "proxy", "proxy_http", "proxy_wstunnel", "rewrite", "setenvif",
         "socache_shmcb", "ssl",
     ]  # fmt: skip
+    assert needed(trusted_proxies=["192.0.2.1"]) == ["setenvif"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tls": {"self_signed": True}},
+        {"auth": [{"type": "basic", "realm": "Staff", "users": {"ann": "$2y$05$" + "a" * 53}}]},
+        {"backends": [{"path": "/a", "url": "wss://b/"}, {"path": "/b", "url": "https://b/"}]},
+        {"static": [{"url": "/s", "directory": "static", "precompressed": True}]},
+        {"trusted_proxies": ["192.0.2.1"]},
+        {"wsgi_directives": {"locations": [{"path": "/a", "auth_user_script": {"script": "a.py", "realm": "Staff"}}]}},
+    ],
+)
+def test_no_key_of_an_application_loads_a_module_later(shop: App, change: dict[str, Any]) -> None:
+    """To load a module, httpd has to be restarted, which loses requests."""
+
+    def of_modules(*applications: App, host: dict[str, Any] | None = None, **variables: Any) -> set[str]:
+        files = base(applications, host, **variables).files()
+        return {file["path"] for file in files if file["path"].startswith("mods-enabled/") and not file.get("absent")}
+
+    assert of_modules({**shop, **change}) == of_modules(shop)
+    needed = of_modules({**shop, **change}, httpd_site_modules="needed")
+    assert of_modules(shop, httpd_site_modules="needed") < needed < of_modules(shop)
+    foreign = {"sites": [{"file": "/etc/apache2/sites-enabled/other.conf"}], "files": [], "vhosts": [], "names": []}
+    assert of_modules({**shop, **change}, host={"foreign": foreign}) == needed, "others would see more modules"
+
+
+def test_http2_is_not_loaded_in_advance_where_it_cannot_work(shop: App) -> None:
+    prefork = base((shop,), httpd_modules=["mpm_prefork", "alias"])
+    assert "ssl" in prefork.modules
+    assert "http2" not in prefork.modules
