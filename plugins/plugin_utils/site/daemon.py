@@ -45,8 +45,8 @@ ALIASES = "script_alias_matches"
 
 CHUNKED = "chunked_request"
 # mod_http2 passes a body of unknown length on with empty buckets in it. mod_wsgi sends each bucket to the daemon
-# process as a chunk, and a chunk of length 0 ends a body: the application got none of it, with status 200 (measured with
-# mod_wsgi 6.1.1 on Debian 12, Apache 2.4.71, 2026-11). mod_buffer joins the buckets before mod_wsgi reads them.
+# process as a chunk, and a chunk of length 0 ends a body: the application got none of it, with status 200 (measured
+# with mod_wsgi 6.1.1 on Debian 12, Apache 2.4.71, 2026-11). mod_buffer joins the buckets before mod_wsgi reads them.
 WHOLE_BODY = (
     "<If \"%{SERVER_PROTOCOL} =~ m#^HTTP/2# && -z req_novary('Content-Length')\">",
     "    SetInputFilter BUFFER",
