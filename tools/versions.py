@@ -38,7 +38,7 @@ Which mod_wsgi installs with which Python. `mod_wsgi_version` is {table.DEFAULT_
 def _strict_distributions() -> str:
     """The distributions with a strict compiler."""
     strict = [known.title for known in distribution_table.DISTRIBUTIONS.values() if known.strict_compiler]
-    return " and ".join(strict)
+    return " and ".join([", ".join(strict[:-1]), strict[-1]])
 
 
 def versions() -> list[str]:

@@ -12,16 +12,21 @@ class UnsupportedDistributionError(Exception):
     """The host's distribution is not in the table; the text says what it is and what is supported."""
 
 
+FAMILIES: Mapping[str, str] = {"debian": "debian:{codename}-slim", "ubuntu": "ubuntu:{release}"}
+"""The families of distributions, each with the public image of a release. All have Debian's packages, tools and layout:
+apt, dpkg, a2enmod, /etc/apache2, the unit and the accounts have the same names."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """One release of a distribution, and what it brings."""
 
     family: str
-    """ID of /etc/os-release: "debian"."""
+    """ID of /etc/os-release, a key of FAMILIES: "debian"."""
     codename: str
     """VERSION_CODENAME of /etc/os-release: "bookworm"."""
     release: str
-    """Its number: "12"; for the one in the making the number that it will have."""
+    """Its number: "12", "24.04"; for the one in the making the number that it will have."""
     python: str
     """Version of its python3: "3.11"."""
     module_version: str
@@ -33,7 +38,7 @@ class Distribution:
 
     @property
     def key(self) -> str:
-        """Its name where it is part of another name: "debian12"."""
+        """Its name where it is part of another name: "debian12", "ubuntu24.04"."""
         return self.family + self.release
 
     @property
@@ -44,7 +49,7 @@ class Distribution:
     @property
     def image(self) -> str:
         """The public image of it, in which a wheel is built on the control node: "debian:bookworm-slim"."""
-        return f"{self.family}:{self.codename}-slim"
+        return FAMILIES[self.family].format(codename=self.codename, release=self.release)
 
 
 _TABLE = (
@@ -52,9 +57,12 @@ _TABLE = (
     Distribution("debian", "bookworm", "12", "3.11", "4.9.4"),
     Distribution("debian", "trixie", "13", "3.13", "5.0.2", strict_compiler=True),
     Distribution("debian", "forky", "14", "3.14", "", strict_compiler=True),
+    Distribution("ubuntu", "jammy", "22.04", "3.10", "4.9.0"),
+    Distribution("ubuntu", "noble", "24.04", "3.12", "5.0.0"),
+    Distribution("ubuntu", "resolute", "26.04", "3.14", "5.0.2", strict_compiler=True),
 )
 DISTRIBUTIONS: Mapping[str, Distribution] = {entry.key: entry for entry in _TABLE}
-"""By key, oldest first."""
+"""By key; of each family the oldest first."""
 
 
 def identify(os_release: str) -> Distribution:

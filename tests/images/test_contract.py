@@ -398,6 +398,20 @@ def test_files_are_served_and_bodies_are_limited(containers: Containers) -> None
     assert container.get("/", body=b"x" * 1001).status == 413
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_application_is_below_a_path_and_has_its_own_variables(containers: Containers, mode: str) -> None:
+    container = containers.start(
+        WSGI_MODE=mode,
+        WSGI_MOUNT_PATH="/shop/",
+        WSGI_HEALTH_PATH="/shop/healthz",
+        WSGI_APPLICATION_VARIABLES="WSGI_AUTH_CREDENTIALS",
+        WSGI_AUTH_CREDENTIALS="of a library ${HOME}",
+    )
+    told = container.get("/shop/basket?x=1").json
+    assert (told["root"], told["path"], told["credentials"]) == ("/shop", "/basket", "of a library ${HOME}")
+    assert (container.get("/").status, container.get("/shopping").status) == (403, 403)
+
+
 def test_interpreters_are_not_destroyed_when_that_is_off(containers: Containers) -> None:
     container = containers.start(WSGI_DESTROY_INTERPRETER="Off", WSGI_MODE="embedded", TEST_THREAD="1")
     status, seconds = container.end("stop", "--time=30")

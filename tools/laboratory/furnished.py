@@ -59,7 +59,7 @@ def ensure(lab: Lab, console: Console, suite: Suite, host: str, module: str) -> 
     """
     image = furnished_image(lab, host, module)
     if not images.exists(image):
-        with console.step(f"Test host image of Debian {suite.version} with mod_wsgi {module}"):
+        with console.step(f"Test host image of {suite.title} with mod_wsgi {module}"):
             _furnish(lab, suite, host, module, image)
         lab.add("images", [image])
         _remove_superseded(lab, _family(host, module), image)

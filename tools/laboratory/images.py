@@ -117,7 +117,7 @@ def _ensure_host(lab: Lab, console: Console, suite: Suite) -> str:
     image = host_image(lab, suite, certificates)
     if not exists(image):
         base = ensure_base(lab, console, suite)
-        with console.step(f"Test host image of Debian {suite.version} ({suite.name})"):
+        with console.step(f"Test host image of {suite.title} ({suite.name})"):
             _build(lab, suite, base, image, certificates)
         lab.add("images", [image])
     return image
@@ -234,6 +234,11 @@ def _pull(console: Console, image: str) -> bool:
 
 def _bootstrap(lab: Lab, console: Console, suite: Suite, image: str, packages: Sequence[str]) -> None:
     """Makes a base image out of Debian's packages."""
+    if suite.family != "debian":
+        raise LabError(
+            f"The image {suite.pulled_image} is not on this machine and cannot be pulled, and only Debian can be made "
+            "out of packages here; load that image."
+        )
     if machine.is_root() and machine.is_debian_family():
         machine.install_packages(lab, console, _BOOTSTRAP_PACKAGES)
     elif not shutil.which("mmdebstrap"):
@@ -248,7 +253,7 @@ def _bootstrap(lab: Lab, console: Console, suite: Suite, image: str, packages: S
         options += _IMPERSONAL
     if not packages and _MERGED_USR.is_dir():
         options.append(f"--hook-dir={_MERGED_USR}")
-    with console.step(f"Base image: bootstrap of Debian {suite.version} ({suite.name}), since none can be pulled"):
+    with console.step(f"Base image: bootstrap of {suite.title} ({suite.name}), since none can be pulled"):
         _pipe(
             ["mmdebstrap", "--variant=minbase", "--quiet", *options, suite.name, "-"],
             ["docker", "import", "--change", f"LABEL {_LABEL}=base", "-", image],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian suites that a test host can be made of: the one place that lists them."""
+"""The releases of Debian and Ubuntu that a test host can be made of: the one place that lists them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_SUITE = "bookworm"
 
 @dataclass(frozen=True)
 class Suite:
-    """A Debian release, by code name."""
+    """A release of Debian or Ubuntu, by code name."""
 
     name: str
     #: Release number; the next release after the newest one for testing.
@@ -31,11 +31,18 @@ class Suite:
     python: str
     #: Settings for apt, in its own syntax; they stay in the image.
     apt_options: tuple[str, ...] = ()
+    #: Whose release it is. Only Debian's can be made here where no registry of images answers.
+    family: str = "debian"
+
+    @property
+    def title(self) -> str:
+        """Its name in sentences."""
+        return f"{self.family.capitalize()} {self.version}"
 
     @property
     def pulled_image(self) -> str:
         """The public image of this suite."""
-        return f"debian:{self.name}-slim"
+        return f"ubuntu:{self.version}" if self.family == "ubuntu" else f"debian:{self.name}-slim"
 
 
 SUITES = {
@@ -46,8 +53,11 @@ SUITES = {
         Suite("trixie", "13", "3.13"),
         # The index of a suite in the making can be past its date.
         Suite("forky", "14", "3.14", apt_options=('Acquire::Check-Valid-Until "false";',)),
+        Suite("jammy", "22.04", "3.10", family="ubuntu"),
+        Suite("noble", "24.04", "3.12", family="ubuntu"),
+        Suite("resolute", "26.04", "3.14", family="ubuntu"),
     )
 }
 
 #: Pythons that a test host can have beside its own, each with the suite whose source package it is built from.
-INTERPRETERS = {suite.python: suite for suite in SUITES.values()}
+INTERPRETERS = {suite.python: suite for suite in SUITES.values() if suite.family == "debian"}

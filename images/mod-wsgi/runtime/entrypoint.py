@@ -520,6 +520,7 @@ def debug_command(values: Mapping[str, str], express: str, root: str, startup: b
         "--log-to-terminal",
         *("--error-log-format", "%M"),
         *("--port", values["WSGI_PORT"]),
+        *("--mount-point", values["WSGI_MOUNT_PATH"]),
         *("--server-root", root),
         *("--working-directory", values["WSGI_HOME"]),
         *("--keep-alive-timeout", "0"),  # a connection that waits would occupy the only thread

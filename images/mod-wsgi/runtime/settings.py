@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 PREFIX = "WSGI_"
+APPLICATION_VARIABLES = f"{PREFIX}APPLICATION_VARIABLES"
+_URL_CHARACTER = r"[A-Za-z0-9._~!&'()*+,;=:@-]"
 PRIVATE_PORT = 8079
 """Where httpd tells its status, on loopback; `httpd_private_port` of the role httpd."""
 
@@ -111,6 +113,19 @@ def addresses(value: str) -> str:
     return " ".join(words)
 
 
+def mount(value: str) -> str:
+    """A kind: the path that is the root of the application."""
+    return pattern(rf"(/{_URL_CHARACTER}+)*/?", "a URL path like /shop")(value).rstrip("/") or "/"
+
+
+def variables(value: str) -> str:
+    """A kind: names of variables that begin as settings do, separated by commas or blanks."""
+    words = value.replace(",", " ").split()
+    if not words or any(not re.fullmatch(rf"{PREFIX}\w+", word, re.ASCII) or word in BY_NAME for word in words):
+        raise Refused(f"names like {PREFIX}AUTH_TOKEN that are no settings, separated by commas")
+    return " ".join(words)
+
+
 def port(value: str) -> str:
     """A kind: a port which httpd does not have already."""
     number = whole_number(1, 65535)(value)
@@ -122,7 +137,6 @@ def port(value: str) -> str:
 SECONDS = whole_number(0, 86400)
 COUNT = whole_number(1, 1000)
 SWITCH = choice("On", "Off")
-_URL_CHARACTER = r"[A-Za-z0-9._~!&'()*+,;=:@-]"
 URL_PATH = rf"/({_URL_CHARACTER}|/)*"
 URL_BELOW = rf"{URL_PATH}{_URL_CHARACTER}/?"
 
@@ -144,6 +158,19 @@ SETTINGS: tuple[Setting, ...] = (
         pattern(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a Python name like application"),
         "application",
         "Name of the WSGI application in it.",
+    ),
+    Setting(
+        "WSGI_MOUNT_PATH",
+        mount,
+        "/",
+        "URL path that is the root of the application (SCRIPT_NAME), like /shop. Other URLs get 403.",
+    ),
+    Setting(
+        APPLICATION_VARIABLES,
+        variables,
+        "",
+        "Names of variables that begin with WSGI_ and are no settings, but the application's own.",
+        True,
     ),
     Setting("WSGI_HOME", path, HOME, "Folder that the application runs in; imports look here first."),
     Setting(
@@ -232,8 +259,8 @@ def unknown_problem(name: str) -> str:
             f"{name} is not a setting; Kubernetes sets it for a service called wsgi, so set enableServiceLinks: false."
         )
     close = difflib.get_close_matches(name, BY_NAME, 1)
-    advice = f"did you mean {close[0]}?" if close else "`help` lists the settings, other names must not begin so."
-    return f"{name} is not a setting; {advice}"
+    advice = f"did you mean {close[0]}?" if close else "`help` lists the settings."
+    return f"{name} is not a setting; {advice} If it is the application's own, name it in {APPLICATION_VARIABLES}."
 
 
 def value_problem(setting: Setting, value: str, wanted: Refused) -> str:
@@ -247,9 +274,8 @@ def value_problem(setting: Setting, value: str, wanted: Refused) -> str:
 
 def read(environment: Mapping[str, str]) -> dict[str, str]:
     """Every setting, in its plain form. Raises SettingsError with all that is wrong."""
-    problems = [
-        unknown_problem(name) for name in sorted(environment) if name.startswith(PREFIX) and name not in BY_NAME
-    ]
+    known = {*BY_NAME, *environment.get(APPLICATION_VARIABLES, "").replace(",", " ").split()}
+    problems = [unknown_problem(name) for name in sorted(environment) if name.startswith(PREFIX) and name not in known]
     values = {}
     for setting in SETTINGS:
         value = environment.get(setting.name, setting.default)

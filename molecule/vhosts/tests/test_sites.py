@@ -49,6 +49,13 @@ def test_http2_is_spoken(machine: ManagedHost) -> None:
     assert machine.run(*command, "--http1.1", "https://guestbook.example/").strip() == "1.1"
 
 
+@pytest.mark.parametrize("protocol", ["--http2", "--http1.1"])
+def test_a_body_of_unknown_length_reaches_the_application(machine: ManagedHost, protocol: str) -> None:
+    """mod_wsgi alone passes on nothing of it over HTTP/2, with status 200."""
+    send = f"head -c 900 /dev/zero | curl -sk {protocol} --resolve '*:443:127.0.0.1' -T - https://guestbook.example/status/"
+    assert json.loads(machine.run("sh", "-c", send))["body"] == 900
+
+
 def test_an_unknown_name_gets_nothing_of_a_site(machine: ManagedHost) -> None:
     command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "*:443:127.0.0.1"]
     assert machine.run(*command, "https://nobody.example/").strip() == "404"

@@ -57,6 +57,10 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 LARGEST_POINTER = 1024
 """Bytes of a file that stands for one that Git LFS keeps elsewhere."""
 
+SUBMODULES = ".gitmodules"
+LARGEST_SUBMODULES = 1 << 16
+"""Bytes that are read of the file in which git lists the submodules of a repository."""
+
 HEADER_BYTES = 1 << 12
 """Bytes of an archive for each entry, beside its content."""
 
@@ -260,11 +264,13 @@ def list_entries(root: str, exclude: Sequence[str] = (), made: str = "", bounds:
     """The files and links of a source, ordered by path. Empty folders are not part of a release.
 
     `made` is a folder that is made later, or empty. Raises SourceError for what cannot become a release: a link that
-    leads out of the source, anything that is neither file, folder nor link, a name that is no text, too much of all.
+    leads out of the source, anything that is neither file, folder nor link, a name that is no text, an empty submodule,
+    too much of all.
     """
     contents = Contents("source", bounds)
     entries = sorted(_walk(root, "", (exclude, made), contents), key=lambda entry: entry.path)
     contents.check_links()
+    _refuse_empty_submodules(root, contents)
     if made:
         contents.check_made_folder(made)
     return entries
@@ -322,6 +328,32 @@ def _refuse_pointers(paths: Sequence[str]) -> None:
         raise SourceError(
             f"{shown(paths[0])} is a pointer of Git LFS and not the file itself (one of {len(paths)}); put the files "
             "there with git lfs pull in a source.directory, or leave them out by source.exclude"
+        )
+
+
+def _submodules(root: str, contents: Contents) -> Iterator[str]:
+    """The folders of submodules, as the files that list them say; those that lead out of the source match nothing."""
+    for path in contents.files:
+        above, _, name = path.rpartition("/")
+        if name == SUBMODULES:
+            with _open(os.path.join(root, path)) as stream:
+                text = stream.read(LARGEST_SUBMODULES).decode(errors="replace")
+            for key, _, value in (line.partition("=") for line in text.splitlines()):
+                if key.strip() == "path":
+                    folder = value.strip().strip('"').rstrip("/")
+                    yield f"{above}/{folder}" if above else folder
+
+
+def _refuse_empty_submodules(root: str, contents: Contents) -> None:
+    """Raise SourceError for folders whose content git has in another repository, and which are not there."""
+    listed = contents.folders.intersection(_submodules(root, contents))
+    filled = (path.split("/")[:-1] for path in (*contents.files, *contents.links)) if listed else ()
+    for parts in filled:
+        listed.difference_update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    if listed:
+        raise SourceError(
+            f"{shown(min(listed))} is an empty folder of a git submodule (one of {len(listed)}); put its files there "
+            "with git submodule update --init --recursive in a source.directory, or leave it out by source.exclude"
         )
 
 
@@ -461,6 +493,7 @@ def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str
     except UNREADABLE as error:
         raise SourceError(f"the archive cannot be read ({error})") from error
     contents.check_links()
+    _refuse_empty_submodules(target, contents)
     _refuse_pointers([path for path in sorted(contents.files) if _is_pointer(os.path.join(target, path))])
     if made:
         contents.check_made_folder(made)

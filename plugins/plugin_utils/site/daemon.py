@@ -43,6 +43,16 @@ STANDARD_STREAMS = ("restrict_stdin", "restrict_stdout")
 ALIASES = "script_alias_matches"
 """The directive that has to come before the application's own path."""
 
+CHUNKED = "chunked_request"
+# mod_http2 passes a body of unknown length on with empty buckets in it. mod_wsgi sends each bucket to the daemon
+# process as a chunk, and a chunk of length 0 ends a body: the application got none of it, with status 200 (measured
+# with mod_wsgi 6.1.1 on Debian 12, Apache 2.4.71, 2026-11). mod_buffer joins the buckets before mod_wsgi reads them.
+WHOLE_BODY = (
+    "<If \"%{SERVER_PROTOCOL} =~ m#^HTTP/2# && -z req_novary('Content-Length')\">",
+    "    SetInputFilter BUFFER",
+    "</If>",
+)
+
 
 def options_of(application: App) -> dict[str, Any]:
     """The daemon options that are set."""
@@ -291,9 +301,15 @@ def _connecting(application: App, sizes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def modules(application: App) -> tuple[str, ...]:
-    """What makes httpd ask for a password where a script checks it."""
-    asks = any("auth_user_script" in location for _, location in locations_of(application))
-    return ("auth_basic", "authn_core", "authz_user") if asks else ()
+    """What makes httpd ask for a password where a script checks it, and what hands on bodies of unknown length."""
+    locations = [location for _, location in locations_of(application)]
+    asks = any("auth_user_script" in location for location in locations)
+    takes = any(_whole_body(values) for values in (directives_of(application), *locations))
+    return (*(("auth_basic", "authn_core", "authz_user") if asks else ()), *(("buffer",) if takes else ()))
+
+
+def _whole_body(values: mod_wsgi.Values) -> Sequence[str]:
+    return WHOLE_BODY if values.get(CHUNKED) else ()
 
 
 def root(application: App) -> str:
@@ -321,7 +337,7 @@ def vhost_lines(application: App, code: str, added: Mapping[str, str]) -> list[s
     values = {key: value for key, value in directives_of(application).items() if key != ALIASES}
     path = application["path"]
     if path == "/":
-        return mod_wsgi.directive_lines(mod_wsgi.VHOST, values, code, added)
+        return [*mod_wsgi.directive_lines(mod_wsgi.VHOST, values, code, added), *_whole_body(values)]
     # The vhost has other applications too. What it says of the header Authorization is not for this one.
     whole = {key: value for key, value in values.items() if key not in mod_wsgi.at(mod_wsgi.LOCATION)}
     own = {
@@ -340,7 +356,7 @@ def _location(path: str, inner: Sequence[str]) -> list[str]:
 
 def location_lines(location: mod_wsgi.Values, code: str, added: Mapping[str, str]) -> list[str]:
     """One location."""
-    inner = mod_wsgi.directive_lines(mod_wsgi.LOCATION, location, code, added)
+    inner = [*mod_wsgi.directive_lines(mod_wsgi.LOCATION, location, code, added), *_whole_body(location)]
     # The vhost's own is placed by the template; here nobody else writes it.
     if "pass_authorization" in location:
         inner.append(f"WSGIPassAuthorization {_on(location['pass_authorization'])}")

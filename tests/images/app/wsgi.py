@@ -77,6 +77,8 @@ def application(environ, start_response):
     body = environ["wsgi.input"].read()
     told = {
         "path": path,
+        "root": environ["SCRIPT_NAME"],
+        "credentials": os.environ.get("WSGI_AUTH_CREDENTIALS"),
         "scheme": environ["wsgi.url_scheme"],
         "client": environ["REMOTE_ADDR"],
         "host": environ["HTTP_HOST"],

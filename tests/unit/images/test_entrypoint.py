@@ -17,7 +17,7 @@ from typing import Any
 
 import pexpect
 import pytest
-from support.scripts import ROOT
+from support.scripts import ROOT, load_script
 from support.shadowing import run_as_mod_wsgi, shadow_python
 
 RUNTIME_FILES = ROOT / "images" / "mod-wsgi" / "runtime"
@@ -465,3 +465,10 @@ def test_health_asks_the_application(container: Container) -> None:
     status, sentence = health("/good")
     assert status == 1
     assert sentence.startswith(f"Port {port} does not answer /good: ")
+
+
+def test_the_debugger_serves_below_the_same_path() -> None:
+    entrypoint: Any = load_script("images/mod-wsgi/runtime/entrypoint.py")
+    values = entrypoint.settings.read({"WSGI_MOUNT_PATH": "/shop/"})
+    command = entrypoint.debug_command(values, "/express", "/root", startup=False)
+    assert command[command.index("--mount-point") + 1] == "/shop"

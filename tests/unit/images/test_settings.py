@@ -42,13 +42,27 @@ def test_the_private_port_is_what_the_roles_get_for_an_image() -> None:
 
 
 def test_a_misspelt_name_is_refused_with_the_one_that_was_meant() -> None:
-    assert problems(WSGI_PROCESSSES="4") == ["WSGI_PROCESSSES is not a setting; did you mean WSGI_PROCESSES?"]
+    assert problems(WSGI_PROCESSSES="4") == [
+        "WSGI_PROCESSSES is not a setting; did you mean WSGI_PROCESSES? If it is the application's own, name it in "
+        "WSGI_APPLICATION_VARIABLES."
+    ]
     (sentence,) = problems(WSGI_XYZZY_PLUGH_QUUX="")
     assert "`help` lists the settings" in sentence
 
 
 def test_names_of_others_are_left_alone() -> None:
     assert settings.read({"MOD_WSGI_X": "1", "DJANGO_SETTINGS_MODULE": "x"}) == settings.read({})
+
+
+def test_a_variable_of_the_application_may_begin_as_settings_do() -> None:
+    own = {"WSGI_AUTH_CREDENTIALS": "any ${value}", "WSGI_APPLICATION_VARIABLES": "WSGI_AUTH_CREDENTIALS, WSGI_unset"}
+    assert settings.read(own)["WSGI_APPLICATION_VARIABLES"] == "WSGI_AUTH_CREDENTIALS WSGI_unset"
+    (sentence,) = problems(**own, WSGI_THREAD="3")
+    assert sentence.startswith("WSGI_THREAD is not a setting; did you mean WSGI_THREADS?")
+    (sentence,) = problems(**{**own, "WSGI_APPLICATION_VARIABLES": "WSGI_AUTH_CREDENTIALS WSGI_THREADS"})
+    assert sentence.endswith(
+        "must be names like WSGI_AUTH_TOKEN that are no settings, separated by commas; correct it or leave it out."
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,6 +122,9 @@ def test_no_setting_carries_anything_into_the_configuration(setting: Any, value:
         ("WSGI_LOG_LEVEL", "crit", "one of error, "),
         ("WSGI_LOG_FORMAT", "xml", "one of text, json"),
         ("WSGI_HEALTH_PATH", "healthz", "a URL path like /healthz"),
+        ("WSGI_MOUNT_PATH", "shop", "a URL path like /shop"),
+        ("WSGI_MOUNT_PATH", "//shop", "a URL path like /shop"),
+        ("WSGI_APPLICATION_VARIABLES", "WSGI_ENV AUTH_TOKEN", "names like WSGI_AUTH_TOKEN"),
         ("WSGI_SCRIPT", "", "an absolute path"),
     ],
 )
@@ -126,6 +143,8 @@ def test_a_value_of_another_kind_is_refused(name: str, value: str, wanted: str) 
         ("WSGI_SCRIPT", "/srv/my shop/wsgi.py", "/srv/my shop/wsgi.py"),
         ("WSGI_CALLABLE", "factory.app", "factory.app"),
         ("WSGI_MAX_BODY_SIZE", "0", "0"),
+        ("WSGI_MOUNT_PATH", "/shop/new/", "/shop/new"),
+        ("WSGI_MOUNT_PATH", "/", "/"),
     ],
 )
 def test_a_good_value_has_a_plain_form(name: str, value: str, plain: str) -> None:

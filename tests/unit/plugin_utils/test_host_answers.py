@@ -551,3 +551,26 @@ def test_a_value_is_shown_in_one_line_of_bounded_length() -> None:
         assert host_answers.shown(value).isprintable()
         assert len(host_answers.shown(value)) < 100
     assert json.dumps(host_answers.shown("é"))
+
+
+@pytest.mark.parametrize(
+    ("codename", "release", "python"),
+    [("jammy", "22.04", "3.10"), ("noble", "24.04", "3.12"), ("resolute", "26.04", "3.14")],
+)
+def test_the_answer_of_an_ubuntu_host_is_taken(codename: str, release: str, python: str) -> None:
+    told = distribution(f"ID=ubuntu\nVERSION_ID={release}\nVERSION_CODENAME={codename}\n", "web1")
+    host = host_answers.host_description({**DESCRIPTION, **told}, "web1")
+    found = (host["distribution"], host["codename"], host["release"], host["python_version"])
+    assert found == ("ubuntu", codename, release, python)
+    key = f"ubuntu{release}"
+    installation = {**ANSWER["installation"], "key": ANSWER["installation"]["key"].replace("debian12", key)}
+    answer = host_answers.interpreter_answer(
+        {
+            **ANSWER,
+            "distribution": key,
+            "installation": installation,
+            "interpreter": {**INTERPRETER, "from_distribution": False},
+        },
+        "web1",
+    )
+    assert answer["installation"]["key"].startswith(f"{key}-x86_64-")

@@ -99,8 +99,19 @@ def test_the_lab_and_the_roles_know_the_same_distributions() -> None:
     known = {entry.codename: (entry.release, entry.python) for entry in DISTRIBUTIONS.values()}
     assert {suite.name: (suite.version, suite.python) for suite in SUITES.values()} == known
     assert {python: suite.name for python, suite in INTERPRETERS.items()} == {
-        entry.python: entry.codename for entry in DISTRIBUTIONS.values()
+        entry.python: entry.codename for entry in DISTRIBUTIONS.values() if entry.family == "debian"
     }
+    assert {suite.pulled_image for suite in SUITES.values()} == {entry.image for entry in DISTRIBUTIONS.values()}
+
+
+def test_ubuntu_is_not_made_out_of_debians_packages(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, docker_calls: Path
+) -> None:
+    monkeypatch.setattr(images, "exists", lambda _: False)
+    monkeypatch.setattr(images, "_pull", lambda *_: False)
+    with pytest.raises(LabError, match=r"^The image ubuntu:24\.04 is not on this machine and cannot be pulled"):
+        images.ensure_base(lab, Console(), SUITES["noble"])
+    assert docker_calls.read_text() == ""
 
 
 def test_only_a_suite_in_the_making_may_have_an_old_index() -> None:

@@ -90,9 +90,12 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
             application(mode), str(home), NAME if mode == DAEMON else "%{GLOBAL}", f"{LIBRARY}/application.py"
         ),
     }
-    values = {
-        **site_values(member["application"], [member], {}),
+    values = site_values(member["application"], [member], {})
+    # Only the alias has it: whatever its path, the one application of the vhost is the whole of it.
+    mounted = {"application": {**member["application"], "path": Reference("WSGI_MOUNT_PATH")}}
+    values |= {
         **member,
+        "members": [{**each, **mounted} for each in values["members"]],
         "shared": False,
         "logs": LOGS,
     }

@@ -65,6 +65,42 @@ def test_pointers_of_git_lfs_are_refused_unless_they_are_left_out(source: Path, 
         unpack(stream, str(tmp_path / "none"), ["*.png", "*.jpg"])
 
 
+def test_empty_submodules_are_refused_unless_they_are_left_out(source: Path, tmp_path: Path) -> None:
+    """They are what a clone without --recurse-submodules has, and what git exports."""
+    packed = tmp_path / "packed.tar"
+    for folder in ("package/theme", "vendor/lib", "filled"):
+        (source / folder).mkdir(parents=True)
+    (source / "vendor" / "lib" / ".git").write_text("gitdir: ../../.git/modules/lib\n")
+    (source / "filled" / "module.py").write_text("")
+    (source / ".gitmodules").write_text(
+        '[submodule "theme"]\n\tpath = package/theme\n\turl = https://git.example/theme\n'
+        '[submodule "lib"]\n\tpath = "vendor/lib"\n[submodule "x"]\n\tpath = filled\n'
+        "\tpath = ../out\n\tpath = removed\n"
+    )
+    message = r"^package/theme is an empty folder of a git submodule \(one of 2\); put its files there"
+    with pytest.raises(SourceError, match=message):
+        list_entries(str(source))
+    with pytest.raises(SourceError, match=r"^vendor/lib is .* \(one of 1\)"):
+        list_entries(str(source), ["theme"])
+    assert list_entries(str(source), ["theme", "vendor/lib"])
+    # A repository that is exported on the host.
+    with tarfile.open(packed, "w") as tar:
+        tar.add(source, arcname=".")
+    with packed.open("rb") as stream, pytest.raises(SourceError, match=message):
+        unpack(stream, str(tmp_path / "one"))
+    with packed.open("rb") as stream:
+        unpack(stream, str(tmp_path / "none"), ["theme", "vendor"])
+    (source / ".gitmodules").write_text("#" * (1 << 17) + "\npath = package/theme\n")
+    assert list_entries(str(source)), "no more of it is read than a real one has"
+
+
+def test_the_submodules_of_a_submodule_are_below_it(source: Path) -> None:
+    (source / "package" / "inner").mkdir()
+    (source / "package" / ".gitmodules").write_text("path = inner/\n")
+    with pytest.raises(SourceError, match=r"^package/inner is an empty folder of a git submodule \(one of 1\)"):
+        list_entries(str(source))
+
+
 @pytest.mark.parametrize(
     ("path", "patterns", "excluded"),
     [

@@ -239,9 +239,22 @@ def test_below_a_path_of_a_vhost_directives_are_for_that_path(shop: App) -> None
         "WSGIImportScript /code/warm.py process-group=shop application-group=%{GLOBAL}",
         "<Location /shop>",
         "    WSGIChunkedRequest On",
+        *(f"    {line}" for line in daemon.WHOLE_BODY),
         "    WSGIPassAuthorization Off",
         "</Location>",
     ]
+
+
+@pytest.mark.parametrize(
+    "values", [{"chunked_request": True}, {"locations": [{"path": "/upload", "chunked_request": True}]}]
+)
+def test_a_body_of_unknown_length_is_handed_on_without_empty_parts(shop: App, values: dict[str, Any]) -> None:
+    """Over HTTP/2 there are some, the first of which ends the body for a daemon process."""
+    text, written = vhost(shop, wsgi_directives=values), {**shop, "wsgi_directives": values}
+    assert [line.strip() for line in text.splitlines() if "BUFFER" in line] == ["SetInputFilter BUFFER"]
+    assert apps.modules(settings.applications([written])) == ["buffer"]
+    assert "BUFFER" not in vhost(shop)
+    assert apps.modules(settings.applications([shop])) == []
 
 
 @pytest.mark.parametrize(
