@@ -16,7 +16,8 @@ description:
   - The account C(modwsgi-build) makes it, which has no rights and no keys but O(credentials). Root takes over the
     content, and neither runs nor imports any of it.
   - When any requirement carries a hash, all must (pip's C(--require-hashes)).
-  - A failure leaves the virtual environment in use as it is.
+  - A failure leaves the virtual environment in use as it is. Its message has pip's reason, RV(last_lines) the last
+    lines of the build, and the file that the message names all that pip said.
 options:
   releases:
     description: RV(modwsgi.deploy.wsgi_release#module:releases).
@@ -50,6 +51,11 @@ venvs:
     cannot be known.
   returned: success
   type: dict
+last_lines:
+  description: The essential lines of what a program said that has failed, without secrets.
+  returned: failure
+  type: list
+  elements: str
 """
 
 import os
@@ -74,7 +80,8 @@ def main() -> None:
     try:
         venvs = virtual_environments(module.params["applications"], module.params, module.check_mode)
     except (VenvError, ValueError) as error:
-        module.fail_json(msg=str(error))
+        lines = error.lines if isinstance(error, VenvError) else []
+        module.fail_json(msg=str(error), **({"last_lines": lines} if lines else {}))
     module.exit_json(changed=any(venv["changed"] for venv in venvs.values()), venvs=venvs)
 
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, pip_output
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import (
     Requirements,
@@ -23,7 +23,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import
 
 COMPLETE = ".complete"
 ID_LENGTH = 20
-PIP_ERROR_LINES = 6
 
 FORMER_CACHE = "/var/cache/modwsgi/pip"
 """Of earlier versions, in which pip ran as root; it goes with the next virtual environment."""
@@ -55,6 +54,11 @@ for path in (path for place in places for path in glob.glob(place)):
 class VenvError(Exception):
     """A virtual environment cannot be made; the text is one sentence for the user."""
 
+    def __init__(self, text: str, lines: Sequence[str] = (), output: str = "") -> None:
+        """``lines`` are the essential ones of ``output``, which is all that the program said."""
+        super().__init__(text)
+        self.lines, self.output = list(lines), output
+
 
 def identity(interpreter: dict[str, Any], requirements: Requirements, release_id: str) -> str:
     """The name of a virtual environment. Requirements that point into the source make the release part of it."""
@@ -66,22 +70,40 @@ def identity(interpreter: dict[str, Any], requirements: Requirements, release_id
     return total.hexdigest()[:ID_LENGTH]
 
 
-def last_errors(output: str) -> str:
-    """What pip says about a failure, in its own words."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("ERROR:", "error:"))]
-    return " ".join((errors or lines)[-PIP_ERROR_LINES:]) or "it said nothing"
+COMPILING = (
+    "name the Debian packages that its build needs in the key build_packages, and those that it needs to run in "
+    "packages (docs/builds.md)"
+)
+FETCHING = "correct its address, or give access by the key pip (docs/builds.md)"
+NO_GIT = "name git in the key build_packages"
 
 
-def run(room: Room, command: Sequence[str], what: str, folder: str = "", copy: tuple[str, str] = ("", "")) -> None:
-    """Run a program; raises VenvError with its last error lines. ``copy`` is a path, and what messages say for it."""
+def advice(found: pip_output.PipFailure, output: str) -> str:
+    """What to do about a failure, as the end of a sentence."""
+    if "Cannot find command 'git'" in output:
+        return f"; {NO_GIT}"
+    otherwise = {"built": f"; {COMPILING}", "fetched": f"; {FETCHING}"}
+    return builder.hint("\n".join([found.reason, *found.lines]), "pip") or otherwise.get(found.what, "")
+
+
+def run(
+    room: Room, command: Sequence[str], what: str, folder: str = "", shown: Mapping[str, str] | None = None
+) -> None:
+    """Run a program; raises VenvError with its reason. ``shown`` are paths, and what messages say for them."""
     try:
         ended = room.run(command, folder=folder)
     except BuildError as error:
         raise VenvError(f"{what} failed: {error}") from error
-    if ended.status != 0:
-        output = ended.output.replace(*copy) if copy[0] else ended.output
-        raise VenvError(f"{what} failed: {last_errors(output)}{builder.hint(output, 'pip')}")
+    if ended.status == 0:
+        return
+    output = failure_log.plain(ended.output)
+    for path, name in (shown or {}).items():
+        output = output.replace(path, name)
+    found = pip_output.failure(output)
+    subject = f"the requirement {found.requirement or 'that pip was at'} cannot be {found.what}"
+    raise VenvError(
+        f"{subject if found.what else f'{what} failed'}: {found.reason}{advice(found, output)}", found.lines, output
+    )
 
 
 def install(room: Room, path: str, release: str, requirements_file: str, requirements: Requirements) -> None:
@@ -96,8 +118,11 @@ def install(room: Room, path: str, release: str, requirements_file: str, require
         run(room, ["cp", "--recursive", "--preserve=mode,timestamps,links", f"{release}/.", copy], what)
         file = requirements_file
     hashes = ["--require-hashes"] if requirements.hashed else []
-    pip = [os.path.join(path, "bin", "python"), "-I", "-m", "pip", "install", "--quiet", "--no-compile", *hashes]
-    run(room, [*pip, "--requirement", file], what, folder, (copy, release))
+    # Not quiet: what pip was at when it failed is in its output, of which only a failure shows anything.
+    pip = [os.path.join(path, "bin", "python"), "-I", "-m", "pip", "install", "--progress-bar", "off", "--no-compile"]
+    root = copy or release
+    shown = {f"file://{root}/": "./", f"{root}/": "", root: release}
+    run(room, [*pip, *hashes, "--requirement", file], what, folder, shown)
 
 
 def links_to(executable: str) -> list[str]:
@@ -201,11 +226,23 @@ def virtual_environments(applications: list[Any], parameters: Mapping[str, Any],
     """
     found = {}
     for application in applications:
+        name = application["name"]
         try:
-            found[application["name"]] = virtual_environment(application, dict(parameters), check_mode)
+            found[name] = virtual_environment(application, dict(parameters), check_mode)
         except (VenvError, RequirementsError, BuildError, OSError) as error:
-            raise VenvError(
-                f"wsgi_apps: application {application['name']!r}, key requirements: {error}; "
-                "the virtual environment in use is untouched."
-            ) from error
+            raise _named(name, error) from error
+        if found[name]["changed"] and not check_mode:
+            failure_log.forget(name, failure_log.PIP)
     return found
+
+
+def _named(name: str, error: Exception) -> VenvError:
+    """An error with its application, and where the rest of what the program said is."""
+    lines, output = (error.lines, error.output) if isinstance(error, VenvError) else ([], "")
+    kept = failure_log.keep(name, failure_log.PIP, output) if output else ""
+    return VenvError(
+        f"wsgi_apps: application {name!r}, key requirements: {error}; the virtual environment in use is "
+        f"untouched{kept}.",
+        lines,
+        output,
+    )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,13 +53,6 @@ def test_requirements_that_point_into_the_source_depend_on_it(line: str) -> None
     assert name(line, release="r1") != name(line, release="r2")
 
 
-def test_pip_speaks_for_itself() -> None:
-    output = "Collecting x\n  ERROR: Could not find x\nnoise\nERROR: No matching distribution found for x\n"
-    assert wsgi_venvs.last_errors(output) == "ERROR: Could not find x ERROR: No matching distribution found for x"
-    assert wsgi_venvs.last_errors("a\n\nb\n") == "a b"
-    assert wsgi_venvs.last_errors("") == "it said nothing"
-
-
 class Host:
     """A host with one release of one application."""
 
@@ -69,13 +63,20 @@ class Host:
         self.interpreter = interpreter()
 
     def make(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        return wsgi_venvs.virtual_environment(*self.described(requirements, **options), check_mode)
+
+    def make_all(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        application, parameters = self.described(requirements, **options)
+        return wsgi_venvs.virtual_environments([application], parameters, check_mode)
+
+    def described(self, requirements: str, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         application = {"name": "shop", "requirements": requirements, "paths": {"venvs": str(self.venvs)}}
         parameters = {
             "interpreter": {"executable": self.interpreter, "full_version": "3", "abi": "cp3"},
             "releases": {"shop": {"id": "r1", "path": str(self.release)}},
             **options,
         }
-        return wsgi_venvs.virtual_environment(application, parameters, check_mode)
+        return application, parameters
 
     def left(self) -> list[str]:
         return sorted(path.name for path in self.venvs.iterdir()) if self.venvs.exists() else []
@@ -141,9 +142,52 @@ def test_what_cannot_be_taken_over_is_refused_and_nothing_is_left(
 
 def test_a_failure_leaves_nothing_behind(host: Host) -> None:
     (host.release / "requirements.txt").write_text("./does-not-exist\n")
-    with pytest.raises(wsgi_venvs.VenvError, match=r"pip install --requirement requirements\.txt failed: ERROR: "):
+    with pytest.raises(wsgi_venvs.VenvError, match=r"pip install --requirement requirements\.txt failed: "):
         host.make("requirements.txt")
     assert host.left() == []
+
+
+BACKEND = """
+import sys
+def get_requires_for_build_wheel(settings=None):
+    for number in range(200):
+        print("compiling", number)
+    print("Error: pg_config executable not found.", "", "Please add the folder of pg_config to the PATH.", sep="\\n")
+    print("\\033[31mthat is red\\033[0m")
+    sys.exit(1)
+"""
+"""As psycopg2 fails where libpq is not."""
+
+
+def test_what_cannot_be_built_is_told_with_the_builds_own_reason(host: Host) -> None:
+    (host.release / "vendor").mkdir()
+    (host.release / "vendor" / "backend.py").write_text(BACKEND)
+    (host.release / "vendor" / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    )
+    (host.release / "requirements.txt").write_text("./vendor\n")
+    with pytest.raises(wsgi_venvs.VenvError) as failed:
+        host.make_all("requirements.txt")
+    log = host.release.parent / "log" / "shop-pip.log"
+    sentence = str(failed.value)
+    assert re.fullmatch(
+        r"wsgi_apps: application 'shop', key requirements: the requirement \./vendor( \(from .*\))? cannot be built: "
+        r"Error: pg_config executable not found\.; name the Debian packages that its build needs in the key "
+        r"build_packages, and those that it needs to run in packages \(docs/builds\.md\); the virtual environment in "
+        rf"use is untouched; its whole output is in {log} on the host\.",
+        sentence,
+    ), sentence
+    assert failed.value.lines[-3:] == [
+        "Error: pg_config executable not found.",
+        "Please add the folder of pg_config to the PATH.",
+        "that is red",
+    ]
+    assert len(failed.value.lines) <= 15
+    assert "compiling 0\n" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+    (host.release / "requirements.txt").write_text("")
+    host.make_all("requirements.txt")
+    assert not log.exists(), "it tells of what is no longer so"
 
 
 def test_check_mode_makes_nothing(host: Host) -> None:
