@@ -16,6 +16,9 @@ description:
   - The account C(modwsgi-build) makes it, which has no rights and no keys but O(credentials). Root takes over the
     content, and neither runs nor imports any of it.
   - When any requirement carries a hash, all must (pip's C(--require-hashes)).
+  - The packages of Debian in C(build_packages) of an application are there while its virtual environment is made.
+    Then those that were not there before are removed. What a run that was cut off has left, the next one removes
+    (M(modwsgi.deploy.wsgi_packages)).
   - A failure leaves the virtual environment in use as it is. Its message has pip's reason, RV(last_lines) the last
     lines of the build, and the file that the message names all that pip said.
 options:
@@ -27,9 +30,14 @@ options:
     description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
     type: dict
     required: true
+  host:
+    description: Name of the host for messages.
+    type: str
+    default: localhost
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
+  - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
     description: Predicts.
@@ -62,6 +70,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import PackagesError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import VenvError, virtual_environments
 
 
@@ -72,6 +81,8 @@ def main() -> None:
             "applications": {"type": "list", "elements": "dict", "required": True},
             "releases": {"type": "dict", "required": True},
             "interpreter": {"type": "dict", "required": True},
+            "host": {"type": "str", "default": "localhost"},
+            "instance": {"type": "str", "default": "apache2"},
             **OPTIONS,
         },
         supports_check_mode=True,
@@ -79,7 +90,7 @@ def main() -> None:
     os.umask(0o022)
     try:
         venvs = virtual_environments(module.params["applications"], module.params, module.check_mode)
-    except (VenvError, ValueError) as error:
+    except (VenvError, PackagesError, ValueError) as error:
         lines = error.lines if isinstance(error, VenvError) else []
         module.fail_json(msg=str(error), **({"last_lines": lines} if lines else {}))
     module.exit_json(changed=any(venv["changed"] for venv in venvs.values()), venvs=venvs)

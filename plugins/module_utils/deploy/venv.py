@@ -12,8 +12,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, pip_output
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, packages, pip_output
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import (
     Requirements,
     RequirementsError,
@@ -202,8 +203,10 @@ def is_complete(path: str) -> bool:
         return False
 
 
-def virtual_environment(application: dict[str, Any], parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """The virtual environment of one application; made when it is missing."""
+def virtual_environment(
+    application: dict[str, Any], parameters: dict[str, Any], check_mode: bool, build_packages: BuildPackages
+) -> dict[str, Any]:
+    """The virtual environment of one application; made when it is missing, with the packages that its build needs."""
     release = parameters["releases"][application["name"]]
     if not os.path.isdir(release["path"]):  # only in check mode, where no release is made
         return {"id": "", "path": "", "changed": True}
@@ -214,6 +217,7 @@ def virtual_environment(application: dict[str, Any], parameters: dict[str, Any],
     path = os.path.join(application["paths"]["venvs"], name)
     changed = not is_complete(path)
     if changed and not check_mode:
+        build_packages.install(application)
         build(path, release["path"], application, requirements, parameters)
     return {"id": name, "path": path, "changed": changed}
 
@@ -221,18 +225,20 @@ def virtual_environment(application: dict[str, Any], parameters: dict[str, Any],
 def virtual_environments(applications: list[Any], parameters: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Those of all applications, by name, each as ``id``, ``path`` and ``changed``.
 
-    ``parameters`` are ``releases`` and ``interpreter``, and those of a build (`wsgi_builder.OPTIONS`). Raises VenvError
-    with a sentence that names the application, and ValueError for credentials that cannot be decoded.
+    ``parameters`` are ``releases`` and ``interpreter``, those of a build (`builder.OPTIONS`), and for its packages
+    ``host`` and ``instance``. Raises VenvError and PackagesError with a sentence that names the application, and
+    ValueError for credentials that cannot be decoded.
     """
     found = {}
-    for application in applications:
-        name = application["name"]
-        try:
-            found[name] = virtual_environment(application, dict(parameters), check_mode)
-        except (VenvError, RequirementsError, BuildError, OSError) as error:
-            raise _named(name, error) from error
-        if found[name]["changed"] and not check_mode:
-            failure_log.forget(name, failure_log.PIP)
+    with packages.for_builds(applications, parameters) as build_packages:
+        for application in applications:
+            name = application["name"]
+            try:
+                found[name] = virtual_environment(application, dict(parameters), check_mode, build_packages)
+            except (VenvError, RequirementsError, BuildError, OSError) as error:
+                raise _named(name, error) from error
+            if found[name]["changed"] and not check_mode:
+                failure_log.forget(name, failure_log.PIP)
     return found
 
 

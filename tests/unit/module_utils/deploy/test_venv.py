@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import Requirements, parse
 from support.building import ACCOUNT, build_ground, interpreter
 
@@ -63,7 +64,9 @@ class Host:
         self.interpreter = interpreter()
 
     def make(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
-        return wsgi_venvs.virtual_environment(*self.described(requirements, **options), check_mode)
+        application, parameters = self.described(requirements, **options)
+        packages = BuildPackages([application], parameters)
+        return wsgi_venvs.virtual_environment(application, parameters, check_mode, packages)
 
     def make_all(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
         application, parameters = self.described(requirements, **options)
