@@ -12,7 +12,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files a
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import source
 
 
-def credentials(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, str]]]:
+def credentials(value: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
     """What gives builds access, by the application's name: for the option ``credentials`` of modules."""
     return source.credentials(value)
 

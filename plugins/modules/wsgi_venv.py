@@ -11,8 +11,8 @@ short_description: Virtual environments of WSGI applications, named by their con
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - A virtual environment is named by the interpreter and the requirements. One that is complete is never changed;
-    other requirements or another Python make another one.
+  - A virtual environment is named by the interpreter and the requirements, not by where these come from. One that is
+    complete is never changed; other requirements or another Python make another one.
   - The account C(modwsgi-build) makes it, which has no rights and no keys but O(credentials). Root takes over the
     content, and neither runs nor imports any of it.
   - When any requirement carries a hash, all must (pip's C(--require-hashes)).
@@ -30,6 +30,12 @@ options:
     description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
     type: dict
     required: true
+  environments:
+    description:
+      - Environment variables of the applications, as base64-encoded JSON. Those that a requirements file names
+        (C(${NAME})) reach pip, and no messages.
+    type: str
+    default: ""
   host:
     description: Name of the host for messages.
     type: str
@@ -81,6 +87,7 @@ def main() -> None:
             "applications": {"type": "list", "elements": "dict", "required": True},
             "releases": {"type": "dict", "required": True},
             "interpreter": {"type": "dict", "required": True},
+            "environments": {"type": "str", "default": "", "no_log": True},
             "host": {"type": "str", "default": "localhost"},
             "instance": {"type": "str", "default": "apache2"},
             **OPTIONS,

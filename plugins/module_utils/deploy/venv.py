@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, packages, pip_output
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import (
     Requirements,
     RequirementsError,
@@ -24,6 +25,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import
 
 COMPLETE = ".complete"
 ID_LENGTH = 20
+SHORTEST_SECRET = 8
+"""Characters from which on the secret of a login is looked for in what was installed."""
 
 FORMER_CACHE = "/var/cache/modwsgi/pip"
 """Of earlier versions, in which pip ran as root; it goes with the next virtual environment."""
@@ -61,13 +64,22 @@ class VenvError(Exception):
         self.lines, self.output = list(lines), output
 
 
-def identity(interpreter: dict[str, Any], requirements: Requirements, release_id: str) -> str:
-    """The name of a virtual environment. Requirements that point into the source make the release part of it."""
+def identity(
+    interpreter: dict[str, Any], requirements: Requirements, release_id: str, variables: Mapping[str, str]
+) -> str:
+    """The name of a virtual environment.
+
+    Requirements that point into the source make the release part of it. Of the environment variables that they name,
+    those count that say what is installed. How it is reached does not: a new password or another index must not replace
+    what serves.
+    """
     of_release = release_id if requirements.local else ""
     parts = [interpreter["executable"], interpreter["full_version"], interpreter["abi"], of_release]
     total = hashlib.sha256("\0".join(parts).encode())
     for path in sorted(requirements.files):
         total.update(f"\0{path}\0{requirements.files[path]}".encode())
+    for name in sorted(requirements.variables.deciding):
+        total.update(f"\0${name}\0{variables.get(name, '')}".encode())
     return total.hexdigest()[:ID_LENGTH]
 
 
@@ -156,6 +168,22 @@ def make(
     room.run([python, "-I", "-S", "-m", "compileall", "-qq", os.path.join(path, "lib")])
 
 
+def refuse_secrets(room: Room, path: str, secrets: Iterable[str]) -> None:
+    """Raise VenvError when a secret is in what was installed, which every account can read: git keeps it in a clone."""
+    # Line by line, as grep has them; shorter ones are words that are anywhere.
+    wanted = [line for secret in secrets for line in secret.splitlines() if len(line) >= SHORTEST_SECRET]
+    if not wanted:
+        return
+    patterns = room.write("secrets", "\n".join(wanted) + "\n")
+    ended = room.run(["grep", "-rlF", "--file", patterns, "--", path])
+    if ended.status == 0:
+        file = os.path.relpath(ended.output.splitlines()[0], path)
+        raise VenvError(
+            f"{file} of the new virtual environment holds the secret of a login, and all accounts of the host could "
+            "read it; take the login out of that requirement and give pip.netrc instead (docs/builds.md)"
+        )
+
+
 def build(
     path: str, release: str, application: dict[str, Any], requirements: Requirements, parameters: dict[str, Any]
 ) -> None:
@@ -172,10 +200,15 @@ def build(
         for torso in left:  # by a run that was cut off
             builder.remove(torso)
         with builder.room(application["name"], builder.PIP, limits) as room:
-            builder.admit_pip(room, builder.credentials_of(parameters, application["name"]).pip)
+            access = builder.credentials_of(parameters, application["name"]).pip
+            variables = variables_of(parameters, application["name"])
+            builder.admit_pip(room, access)
+            builder.admit_variables(room, requirements.variables.all, variables)
             builder.remove(FORMER_CACHE)
             room.give_folder(path)
             make(room, path, release, application, requirements, parameters["interpreter"])
+            of_variables = (variables.get(name, "") for name in requirements.variables.secret)
+            refuse_secrets(room, path, of_variables)
             os.rename(path, made)
             bounds = Bounds(builder.MOST_FILES, limits.size)
             allowed = links_to(parameters["interpreter"]["executable"])
@@ -193,6 +226,11 @@ def build(
         for torso in left:
             builder.remove(torso)
         raise
+
+
+def variables_of(parameters: Mapping[str, Any], name: str) -> dict[str, str]:
+    """The environment variables of an application, among the options of a module. Raises ValueError."""
+    return decode_environments(parameters["environments"]).get(name, {}) if parameters.get("environments") else {}
 
 
 def is_complete(path: str) -> bool:
@@ -213,7 +251,8 @@ def virtual_environment(
     requirements = Requirements({})
     if application["requirements"]:
         requirements = read(release["path"], application["requirements"])
-    name = identity(parameters["interpreter"], requirements, release["id"])
+    variables = variables_of(parameters, application["name"])
+    name = identity(parameters["interpreter"], requirements, release["id"], variables)
     path = os.path.join(application["paths"]["venvs"], name)
     changed = not is_complete(path)
     if changed and not check_mode:

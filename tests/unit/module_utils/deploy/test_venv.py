@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
+import json
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +24,11 @@ from support.building import ACCOUNT, build_ground, interpreter
 INTERPRETER = {"executable": "/usr/bin/python3.11", "full_version": "3.11.2", "abi": "cp311"}
 
 
-def name(text: str = "flask==3.1\n", release: str = "r1", **changes: str) -> str:
+def name(
+    text: str = "flask==3.1\n", release: str = "r1", variables: dict[str, str] | None = None, **changes: str
+) -> str:
     requirements = Requirements({"requirements.txt": text}, tuple(parse(text)))
-    return wsgi_venvs.identity({**INTERPRETER, **changes}, requirements, release)
+    return wsgi_venvs.identity({**INTERPRETER, **changes}, requirements, release, variables or {})
 
 
 def test_the_name_depends_on_python_and_requirements_only() -> None:
@@ -52,6 +58,23 @@ def test_the_name_is_that_of_earlier_versions() -> None:
 )
 def test_requirements_that_point_into_the_source_depend_on_it(line: str) -> None:
     assert name(line, release="r1") != name(line, release="r2")
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("shop==${NAME}", True),
+        ("shop @ git+https://x/shop.git@${NAME}", True),
+        ("shop @ git+https://deploy:${NAME}@x/shop.git@v1", False),
+        ("shop @ https://${NAME}@x/shop.whl", False),
+        ("--index-url https://x/${NAME}/simple\nshop", False),
+        ("--extra-index-url=https://x/${NAME}/simple\nshop", False),
+        ("shop  # ${NAME}", False),
+    ],
+)
+def test_a_variable_counts_where_it_says_what_is_installed(text: str, counts: bool) -> None:
+    one, two = (name(text, variables={"NAME": value, "OTHER": value}) for value in ("one", "two"))
+    assert (one != two) is counts
 
 
 class Host:
@@ -148,6 +171,76 @@ def test_a_failure_leaves_nothing_behind(host: Host) -> None:
     with pytest.raises(wsgi_venvs.VenvError, match=r"pip install --requirement requirements\.txt failed: "):
         host.make("requirements.txt")
     assert host.left() == []
+
+
+class Index(http.server.BaseHTTPRequestHandler):
+    """An index that wants a login, and has nothing."""
+
+    def do_GET(self) -> None:
+        """Tell what was asked for, and with which login."""
+        self.server.seen.append((self.path, self.headers.get("Authorization")))  # type: ignore[attr-defined]
+        self.send_error(401 if not self.headers.get("Authorization") else 404)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def encoded(value: object) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def test_the_applications_variables_reach_pip_and_no_message(host: Host) -> None:
+    (host.release / "requirements.txt").write_text("nothing-like-this==1\n")
+    with http.server.HTTPServer(("127.0.0.1", 0), Index) as server:
+        server.seen = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"127.0.0.1:{server.server_port}/simple"
+        requirements = f"--index-url http://${{USER_NAME}}:${{TOKEN}}@{place}\nnothing-like-this==1\n"
+        (host.release / "requirements.txt").write_text(requirements)
+        variables = {"USER_NAME": "deployer", "TOKEN": "s3cret-token", "OTHER": "x"}
+        with pytest.raises(wsgi_venvs.VenvError) as failed:
+            host.make_all("requirements.txt", environments=encoded({"shop": variables}))
+        (host.release / "requirements.txt").write_text("nothing-like-this==1\n")
+        access = {"index_url": f"http://{place}2", "netrc": "machine 127.0.0.1 login a password s3cret-other"}
+        with pytest.raises(wsgi_venvs.VenvError) as refused:
+            host.make_all("requirements.txt", credentials=encoded({"shop": {"pip": access}}))
+        server.shutdown()
+    login, other = (
+        f"Basic {base64.b64encode(text).decode()}" for text in (b"deployer:s3cret-token", b"a:s3cret-other")
+    )
+    seen = server.seen  # type: ignore[attr-defined]
+    assert ("/simple/nothing-like-this/", login) in seen
+    assert ("/simple2/nothing-like-this/", other) in seen
+    log = (host.release.parent / "log" / "shop-pip.log").read_text()
+    assert "s3cret" not in f"{failed.value} {failed.value.lines} {failed.value.output} {refused.value} {log}"
+    assert "No matching distribution found for nothing-like-this==1" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({}, r"\$\{PIP_TARGET\} is empty or not in the key environment; add it there"),
+        ({"PIP_TARGET": "/tmp"}, r"\$\{PIP_TARGET\} would steer pip itself; give the variable another name"),
+    ],
+)
+def test_a_variable_that_pip_does_not_get_is_named(host: Host, variables: dict[str, str], problem: str) -> None:
+    (host.release / "requirements.txt").write_text("x==${PIP_TARGET}\n")
+    with pytest.raises(wsgi_venvs.VenvError, match=f"'shop', key requirements: {problem}"):
+        host.make_all("requirements.txt", environments=encoded({"shop": variables}))
+
+
+@pytest.mark.usefixtures("host")
+def test_a_secret_in_what_was_installed_is_refused() -> None:
+    """As git keeps the login of a clone."""
+    with builder.passing_room(builder.Limits()) as room:
+        path = room.folder("venv")
+        write = f"mkdir -p {path}/src/x/.git; echo 'url = https://a:s3cret-token@x' > {path}/src/x/.git/config"
+        assert room.run(["sh", "-c", write]).status == 0
+        wsgi_venvs.refuse_secrets(room, path, ["", "a\n\nb", "url"])
+        with pytest.raises(
+            wsgi_venvs.VenvError, match=r"^src/x/\.git/config of the new .* holds the secret of a login"
+        ):
+            wsgi_venvs.refuse_secrets(room, path, ["s3cret-token"])
 
 
 BACKEND = """
