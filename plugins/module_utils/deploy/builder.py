@@ -540,10 +540,14 @@ ACCESS = re.compile(
 )
 
 
+TOO_LARGE, LARGER = "File too large", "raise wsgi_app_build_size"
+"""What a program says that has met the limit, and what to do."""
+
+
 def hint(output: str, key: str) -> str:
     """What to do when a program was refused, as the end of a sentence; empty otherwise."""
-    if "File too large" in output:
-        return "; raise wsgi_app_build_size"
+    if TOO_LARGE in output:
+        return f"; {LARGER}"
     if not ACCESS.search(output):
         return ""
     return (

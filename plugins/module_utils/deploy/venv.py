@@ -95,8 +95,11 @@ def advice(found: pip_output.PipFailure, output: str) -> str:
     """What to do about a failure, as the end of a sentence."""
     if "Cannot find command 'git'" in output:
         return f"; {NO_GIT}"
-    otherwise = {"built": f"; {COMPILING}", "fetched": f"; {FETCHING}"}
-    return builder.hint("\n".join([found.reason, *found.lines]), "pip") or otherwise.get(found.what, "")
+    if found.what == "built":  # a compiler's line 403 is no answer of a server
+        return f"; {builder.LARGER}" if any(builder.TOO_LARGE in line for line in found.lines) else f"; {COMPILING}"
+    warnings = [line for line in output.splitlines() if "WARNING: " in line]
+    hint = builder.hint("\n".join([*warnings, found.reason, *found.lines]), "pip")
+    return hint or (f"; {FETCHING}" if found.what == "fetched" else "")
 
 
 def run(

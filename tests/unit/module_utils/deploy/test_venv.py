@@ -173,6 +173,30 @@ def test_a_failure_leaves_nothing_behind(host: Host) -> None:
     assert host.left() == []
 
 
+FRAME = "Collecting x\n  \u2570\u2500> [9 lines of output]\n{}\n  [end of output]\n"
+REFUSED = "Downloading x (403 kB)\n{}ERROR: No matching distribution found for x\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "advice"),
+    [
+        (FRAME.format("x.c:403: error: no such type"), f"; {wsgi_venvs.COMPILING}"),
+        (FRAME.format("error: [Errno 27] File too large"), "; raise wsgi_app_build_size"),
+        (
+            REFUSED.format("WARNING: 401 Error, Credentials not correct for https://x/simple/x/\n"),
+            "give access by the key pip",
+        ),
+        (REFUSED.format(""), ""),
+        ("  Running command git clone x\n  fatal: no route\nERROR: x\n", f"; {wsgi_venvs.FETCHING}"),
+        ("ERROR: Cannot find command 'git' - do you have 'git' installed?\n", f"; {wsgi_venvs.NO_GIT}"),
+    ],
+)
+def test_what_to_do_follows_from_the_failure(output: str, advice: str) -> None:
+    told = wsgi_venvs.advice(wsgi_venvs.pip_output.failure(output), output)
+    assert advice in told
+    assert bool(told) is bool(advice)
+
+
 class Index(http.server.BaseHTTPRequestHandler):
     """An index that wants a login, and has nothing."""
 
