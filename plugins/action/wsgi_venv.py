@@ -7,7 +7,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import Writ
 
 
 class ActionModule(WrittenAction):
-    """Adds the credentials."""
+    """Adds the credentials, and the environment variables that requirements may name."""
 
     MODULE = "modwsgi.deploy.wsgi_venv"
-    NEEDS = ("credentials",)
+    NEEDS = ("credentials", "environments")

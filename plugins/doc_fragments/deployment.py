@@ -21,7 +21,8 @@ options:
   credentials:
     description:
       - What gives the account for builds access, as base64-encoded JSON, by application - C(git) with C(username),
-        C(password), C(ssh_key) and C(known_hosts), C(pip) with C(netrc), C(ssh_key) and C(known_hosts).
+        C(password), C(ssh_key) and C(known_hosts), C(pip) with C(netrc), C(ssh_key), C(known_hosts), C(index_url),
+        C(extra_index_urls) and C(trusted_ca).
     type: str
     default: ""
   build_timeout:

@@ -87,6 +87,8 @@ def _host(name: str, suffix: str) -> dict[str, str]:
         "state_directory": f"/var/lib/modwsgi/{name}",
         # The packages that a build has installed and not yet removed.
         "build_record": f"/var/lib/modwsgi/{name}/mod_wsgi-build-packages.json",
+        # Likewise, for virtual environments.
+        "venv_build_record": f"/var/lib/modwsgi/{name}/venv-build-packages.json",
         # For root alone: the staged configuration, and what one role hands to another within a run.
         "volatile_directory": f"/run/modwsgi/{name}",
         # The module that it loads; Ansible reads it as ansible_local.mod_wsgi.
@@ -121,5 +123,6 @@ def _container() -> dict[str, str]:
         "socket_directory": run_directory,
         "state_directory": f"/var/lib/modwsgi/{CONTAINER}",
         "build_record": f"/var/lib/modwsgi/{CONTAINER}/mod_wsgi-build-packages.json",
+        "venv_build_record": f"/var/lib/modwsgi/{CONTAINER}/venv-build-packages.json",
         "volatile_directory": f"/run/modwsgi/{CONTAINER}",
     }

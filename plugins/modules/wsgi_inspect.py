@@ -58,8 +58,8 @@ EXAMPLES = r"""
 RETURN = r"""
 steps:
   description: >-
-    The steps that have something to do, of V(accounts), V(releases), V(venvs), V(maintenance), V(preparation),
-    V(certificates), V(switch).
+    The steps that have something to do, of V(accounts), V(packages), V(releases), V(venvs), V(maintenance),
+    V(preparation), V(certificates), V(switch).
   returned: success
   type: list
   elements: str
@@ -85,7 +85,7 @@ import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import locales, maintenance, published
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import locales, maintenance, packages, published
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
@@ -127,6 +127,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     switches = [Switch(each, environments.get(each["name"], {}), chosen, described) for each in applications]
     due = {
         "accounts": bool(accounts.changes),
+        "packages": packages.are_due(applications, described),
         "releases": any(release["changed"] for release in releases.values()),
         "venvs": any(venv["changed"] for venv in venvs.values()),
         "maintenance": any(maintenance.is_due(application, releases) for application in applications),

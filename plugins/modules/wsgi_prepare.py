@@ -51,6 +51,13 @@ commands:
   description: The release commands that ran, by application.
   returned: success
   type: dict
+last_lines:
+  description: >-
+    The last lines of a command that has failed, or its traceback, without the values of environment variables. All that
+    it said is in the file that the message names.
+  returned: failure
+  type: list
+  elements: str
 """
 
 import os
@@ -101,7 +108,8 @@ def main() -> None:
             for sentence in prepare(application, variables, release["path"], venv["path"]):
                 module.warn(sentence)
     except (PreparationError, ValueError, OSError) as error:
-        module.fail_json(msg=str(error))
+        lines = error.lines if isinstance(error, PreparationError) else []
+        module.fail_json(msg=str(error), **({"last_lines": lines} if lines else {}))
     module.exit_json(changed=bool(ran), commands=ran)
 
 

@@ -11,12 +11,16 @@ short_description: Virtual environments of WSGI applications, named by their con
 version_added: 0.1.0
 author: The modwsgi.deploy maintainers (@modwsgi)
 description:
-  - A virtual environment is named by the interpreter and the requirements. One that is complete is never changed;
-    other requirements or another Python make another one.
+  - A virtual environment is named by the interpreter and the requirements, not by where these come from. One that is
+    complete is never changed; other requirements or another Python make another one.
   - The account C(modwsgi-build) makes it, which has no rights and no keys but O(credentials). Root takes over the
     content, and neither runs nor imports any of it.
   - When any requirement carries a hash, all must (pip's C(--require-hashes)).
-  - A failure leaves the virtual environment in use as it is.
+  - The packages of Debian in C(build_packages) of an application are there while its virtual environment is made.
+    Then those that were not there before are removed. What a run that was cut off has left, the next one removes
+    (M(modwsgi.deploy.wsgi_packages)).
+  - A failure leaves the virtual environment in use as it is. Its message has pip's reason, RV(last_lines) the last
+    lines of the build, and the file that the message names all that pip said.
 options:
   releases:
     description: RV(modwsgi.deploy.wsgi_release#module:releases).
@@ -26,9 +30,20 @@ options:
     description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
     type: dict
     required: true
+  environments:
+    description:
+      - Environment variables of the applications, as base64-encoded JSON. Those that a requirements file names
+        (C(${NAME})) reach pip, and no messages.
+    type: str
+    default: ""
+  host:
+    description: Name of the host for messages.
+    type: str
+    default: localhost
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
+  - modwsgi.deploy.deployment.instance
   - modwsgi.deploy.deployment.written
 attributes:
   check_mode:
@@ -51,12 +66,18 @@ venvs:
     cannot be known.
   returned: success
   type: dict
+last_lines:
+  description: The essential lines of what a program said that has failed, without secrets.
+  returned: failure
+  type: list
+  elements: str
 """
 
 import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import PackagesError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import VenvError, virtual_environments
 
 
@@ -68,6 +89,9 @@ def main() -> None:
             "wsgi_apps": {"type": "list", "elements": "dict"},
             "releases": {"type": "dict", "required": True},
             "interpreter": {"type": "dict", "required": True},
+            "environments": {"type": "str", "default": "", "no_log": True},
+            "host": {"type": "str", "default": "localhost"},
+            "instance": {"type": "str", "default": "apache2"},
             **OPTIONS,
         },
         supports_check_mode=True,
@@ -75,8 +99,9 @@ def main() -> None:
     os.umask(0o022)
     try:
         venvs = virtual_environments(module.params["applications"], module.params, module.check_mode)
-    except (VenvError, ValueError) as error:
-        module.fail_json(msg=str(error))
+    except (VenvError, PackagesError, ValueError) as error:
+        lines = error.lines if isinstance(error, VenvError) else []
+        module.fail_json(msg=str(error), **({"last_lines": lines} if lines else {}))
     module.exit_json(changed=any(venv["changed"] for venv in venvs.values()), venvs=venvs)
 
 

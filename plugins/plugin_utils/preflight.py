@@ -51,7 +51,7 @@ LEAST = {
     "wsgi_app_build_size": (1 << 20, "and nothing can be built in that; use 1048576 (bytes) or more."),
 }
 
-STEPS = ("accounts", "releases", "venvs", "maintenance", "preparation", "certificates", "switch")
+STEPS = ("accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch")
 """Steps of a deployment that may have something to do."""
 
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import auth, source
 
 
@@ -59,5 +60,7 @@ class WrittenAction(ActionBase):
     def complete(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of the module."""
         written = options.pop("wsgi_apps", None)
-        made = {} if written is None else {name: encoded(OPTIONS[name](written)) for name in self.NEEDS}
-        return {**made, **options}
+        if written is None:
+            return options
+        typed = settings.applications(written)
+        return {**{name: encoded(OPTIONS[name](typed)) for name in self.NEEDS}, **options}

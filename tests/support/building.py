@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, venv
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, venv
 
 from tools.laboratory.machine import is_debian_family, is_root, python_for_accounts
 
@@ -65,6 +65,7 @@ def build_ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(builder, "BUILD_ROOT", str(folder / "rooms" / "build"))
     monkeypatch.setattr(builder, "SHARED", ("/var/tmp",))  # the folder itself is in /tmp
     monkeypatch.setattr(builder, "build_account", lambda: account)
+    monkeypatch.setattr(failure_log, "FOLDER", str(folder / "log"))
     monkeypatch.setattr(venv, "FORMER_CACHE", str(folder / "rooms" / "pip"))
     try:
         yield folder

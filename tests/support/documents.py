@@ -21,6 +21,7 @@ SECRETS = {"vault_alice": HASH, "vault_shop_secret_key": "a secret"}
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
 SECRETS |= {"vault_shop_deploy_key": KEY, "vault_shop_common_key": KEY}
 SECRETS |= {"vault_shop_git_token": "a token", "vault_shop_index_password": "a password"}
+SECRETS["our_authority"] = "-----BEGIN CERTIFICATE-----"
 TREE = ["wsgi.py", "shop/wsgi.py", "requirements.txt", "auth.py", "static/shop.css", "staticfiles/shop.css"]
 
 

@@ -39,6 +39,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement 
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import BUILD_ACCOUNT, BUILD_ROOT
 
+HOST_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+
 GIT, PIP = "git", "pip"
 """The kinds of rooms."""
 
@@ -127,6 +129,9 @@ class PipCredentials(NamedTuple):
     netrc: str = ""
     ssh_key: str = ""
     known_hosts: str = ""
+    index_url: str = ""
+    extra_index_urls: Sequence[str] = ()
+    trusted_ca: str = ""
 
 
 class Credentials(NamedTuple):
@@ -475,11 +480,28 @@ def admit_git(made: Room, address: str, credentials: GitCredentials) -> None:
     made.variables.update(git_variables(made, ssh), GIT_ALLOW_PROTOCOL="https:ssh:git:file")
 
 
+def _trusted_by_host() -> str:
+    """The certificate authorities that the host trusts; a bundle of our own is in the place of that one."""
+    try:
+        with open(HOST_AUTHORITIES, encoding="ascii", errors="replace") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
 def admit_pip(made: Room, credentials: PipCredentials) -> None:
     """Give a room what pip needs to reach indexes and repositories."""
     made.secrets += secrets(credentials)
     if credentials.netrc:
         made.write(".netrc", credentials.netrc.rstrip() + "\n")
+    if credentials.index_url or credentials.extra_index_urls:
+        # Not those of the play beside them: pip takes a package from whichever index has the newest.
+        made.variables["PIP_EXTRA_INDEX_URL"] = " ".join(credentials.extra_index_urls)
+    if credentials.index_url:
+        made.variables["PIP_INDEX_URL"] = credentials.index_url
+    if credentials.trusted_ca:
+        bundle = made.write("trusted_ca.pem", f"{_trusted_by_host()}\n{credentials.trusted_ca.rstrip()}\n")
+        made.variables.update(PIP_CERT=bundle, GIT_SSL_CAINFO=bundle)
     made.write(".gitconfig", git_configuration())
     made.variables.update(
         git_variables(made, ssh_command(made, credentials.ssh_key, credentials.known_hosts)),
@@ -489,6 +511,28 @@ def admit_pip(made: Room, credentials: PipCredentials) -> None:
     )
 
 
+STEERING = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|IFS|ENV|BASH_ENV|LANG(?:UAGE)?|(?:PIP|PYTHON|LD|GIT|SSH|SSL|LC|XDG|MALLOC)_?\w*"
+)
+"""Variables that tell pip, Python, git or the loader what to do: none of an application's is passed on as such."""
+
+
+def admit_variables(made: Room, names: Iterable[str], given: Mapping[str, str]) -> None:
+    """Give pip those variables of an application that its requirements files name, and no others.
+
+    Their values are blotted out of messages. Raises BuildError.
+    """
+    for name in sorted(names):
+        value = given.get(name, "")
+        if value and STEERING.fullmatch(name):
+            raise BuildError(f"${{{name}}} would steer pip itself; give the variable another name in environment")
+        if not value and not made.variables.get(name):
+            raise BuildError(f"${{{name}}} is empty or not in the key environment; add it there")
+        if value:
+            made.variables[name] = value
+            made.secrets.append(value)
+
+
 ACCESS = re.compile(
     r"\b40[13]\b|Permission denied|Host key verification failed|could not read (?:Username|Password)"
     r"|Authentication failed|terminal prompts disabled|not readable",
@@ -496,10 +540,14 @@ ACCESS = re.compile(
 )
 
 
+TOO_LARGE, LARGER = "File too large", "raise wsgi_app_build_size"
+"""What a program says that has met the limit, and what to do."""
+
+
 def hint(output: str, key: str) -> str:
     """What to do when a program was refused, as the end of a sentence; empty otherwise."""
-    if "File too large" in output:
-        return "; raise wsgi_app_build_size"
+    if TOO_LARGE in output:
+        return f"; {LARGER}"
     if not ACCESS.search(output):
         return ""
     return (

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import grp
 import pwd
+import re
 import shlex
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import run
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import failure_log, log, run
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import (
     ConfinementError,
     Ended,
@@ -18,20 +20,41 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot, StaticRootError
 
 LAST_LINES = 20
+LONGEST_REASON = 500
+"""Characters."""
 SHORTEST_SECRET = 8
 """Characters from which on a value of an environment variable is blotted out of a command's output."""
+
+LONGEST_MESSAGE = 10
+"""Lines of an exception that has ended a command."""
+EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|$)")
 
 
 class PreparationError(Exception):
     """A release cannot be used; the text is one sentence for the user."""
 
+    def __init__(self, text: str, lines: Sequence[str] = ()) -> None:
+        """``lines`` are the essential ones of what a command said."""
+        super().__init__(text)
+        self.lines = list(lines)
 
-def output_tail(output: str, variables: dict[str, Any]) -> str:
-    """The last lines of a command's output without the values of its environment variables."""
-    for value in variables.values():
+
+def without_secrets(output: str, variables: dict[str, Any]) -> str:
+    """What a command said, without the values of its environment variables and what acts on a terminal."""
+    for value in sorted(variables.values(), key=len, reverse=True):
         if len(value) >= SHORTEST_SECRET:
             output = output.replace(value, "********")
-    return "\n".join(output.rstrip().splitlines()[-LAST_LINES:])
+    return failure_log.plain(output).rstrip()
+
+
+def essential(output: str) -> tuple[str, list[str]]:
+    """Why a command has failed, in one line, and its last lines, which are those of a traceback where it has one."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    begin = max((index for index, line in enumerate(lines) if line.strip() == log.TRACEBACK), default=0)
+    raised = [index for index in range(begin + 1, len(lines)) if EXCEPTION.match(lines[index])][:1]
+    if not raised or raised[0] < len(lines) - LONGEST_MESSAGE:  # or one that the command only told of
+        return (lines[-1].strip() if lines else "no output")[:LONGEST_REASON], lines[-LAST_LINES:]
+    return lines[raised[0]][:LONGEST_REASON], lines[begin:][-LAST_LINES:]
 
 
 def run_as_application(
@@ -89,16 +112,21 @@ def run_commands(application: dict[str, Any], variables: dict[str, Any], release
         except ConfinementError as error:
             raise PreparationError(f"{where}: {error}; look at the host's processes.") from error
         if ended.status != 0 or ended.reason:
-            end = f"exit status {ended.status}" if ended.status > 0 else f"signal {-ended.status}"
-            tail = output_tail(ended.output, variables)
-            raise PreparationError(
-                f"{where} ended with {ended.reason or end}; what was deployed before is untouched. "
-                f"Its last lines:\n{tail or '(no output)'}"
-            )
+            raise _failure(application, where, ended, without_secrets(ended.output, variables))
         if ended.left:
             processes = "1 process" if ended.left == 1 else f"{ended.left} processes"
             told.append(
                 f"{where} left {processes} running, which were ended with it; "
                 "let the host's service manager start what has to go on."
             )
+    failure_log.forget(application["name"], failure_log.RELEASE_COMMAND)
     return told
+
+
+def _failure(application: dict[str, Any], where: str, ended: Ended, output: str) -> PreparationError:
+    """The failure of a command; its whole output is in a file that the application's account can read, too."""
+    end = ended.reason or (f"exit status {ended.status}" if ended.status > 0 else f"signal {-ended.status}")
+    reason, lines = essential(output)
+    gid = grp.getgrnam(application["group"]).gr_gid
+    kept = failure_log.keep(application["name"], failure_log.RELEASE_COMMAND, output, gid) if lines else ""
+    return PreparationError(f"{where} ended with {end}: {reason}; what was deployed before is untouched{kept}.", lines)

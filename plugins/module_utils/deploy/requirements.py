@@ -12,7 +12,7 @@ import optparse
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NoReturn
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import inside
@@ -36,6 +36,11 @@ NAMED = re.compile(
     re.VERBOSE,
 )
 """A requirement by its name, as in PEP 508: extras, versions, a marker, or an address."""
+
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+"""What pip fills in from its environment."""
+LOGIN = re.compile(r"//(?P<user>[^/\s@:]*)(?P<password>:[^/\s@]*)?@")
+INDEX = re.compile(r"\s*(?:-i|--index-url|--pypi-url|--extra-index-url)(?:=|\s)")
 
 # The longer one first: that of UTF-16 begins it.
 MARKS = (
@@ -105,6 +110,21 @@ class Line(NamedTuple):
         return not self.understood or not all(map(REMOTE.match, self.places)) or not _is_remote(self.requirement)
 
 
+class Variables(NamedTuple):
+    """Names of the environment variables that requirements files leave pip to fill in."""
+
+    all: frozenset[str] = frozenset()
+    deciding: frozenset[str] = frozenset()
+    """Those that say what is installed, not how it is reached."""
+    users: frozenset[str] = frozenset()
+    """Those that stand for nothing but the user of a login, with a password beside it."""
+
+    @property
+    def secret(self) -> frozenset[str]:
+        """Those that must be nowhere in what is installed."""
+        return self.all - self.deciding - self.users
+
+
 class Requirements(NamedTuple):
     """All requirements files of a release."""
 
@@ -118,9 +138,26 @@ class Requirements(NamedTuple):
         return any(line.local for line in self.lines)
 
     @property
+    def variables(self) -> Variables:
+        """The environment variables that they name."""
+        lines = [COMMENT.sub("", line) for text in self.files.values() for line in _joined(text)]
+        logins = [login for line in lines for login in LOGIN.finditer(line)]
+        secret = _variables(login["password"] or login["user"] for login in logins)
+        beside = (line if not INDEX.match(line) else "" for line in lines)
+        return Variables(
+            _variables(lines),
+            _variables(LOGIN.sub("//", line) for line in beside),
+            _variables(login["user"] for login in logins) - secret,
+        )
+
+    @property
     def hashed(self) -> bool:
         """Whether any requirement carries a hash, so that all have to."""
         return any(line.hashed for line in self.lines)
+
+
+def _variables(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for text in texts for name in VARIABLE.findall(text))
 
 
 def _is_remote(requirement: str) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, packages, pip_output
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import (
     Requirements,
     RequirementsError,
@@ -23,7 +25,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import
 
 COMPLETE = ".complete"
 ID_LENGTH = 20
-PIP_ERROR_LINES = 6
+SHORTEST_SECRET = 8
+"""Characters from which on the secret of a login is looked for in what was installed."""
 
 FORMER_CACHE = "/var/cache/modwsgi/pip"
 """Of earlier versions, in which pip ran as root; it goes with the next virtual environment."""
@@ -55,33 +58,68 @@ for path in (path for place in places for path in glob.glob(place)):
 class VenvError(Exception):
     """A virtual environment cannot be made; the text is one sentence for the user."""
 
+    def __init__(self, text: str, lines: Sequence[str] = (), output: str = "") -> None:
+        """``lines`` are the essential ones of ``output``, which is all that the program said."""
+        super().__init__(text)
+        self.lines, self.output = list(lines), output
 
-def identity(interpreter: dict[str, Any], requirements: Requirements, release_id: str) -> str:
-    """The name of a virtual environment. Requirements that point into the source make the release part of it."""
+
+def identity(
+    interpreter: dict[str, Any], requirements: Requirements, release_id: str, variables: Mapping[str, str]
+) -> str:
+    """The name of a virtual environment.
+
+    Requirements that point into the source make the release part of it. Of the environment variables that they name,
+    those count that say what is installed. How it is reached does not: a new password or another index must not replace
+    what serves.
+    """
     of_release = release_id if requirements.local else ""
     parts = [interpreter["executable"], interpreter["full_version"], interpreter["abi"], of_release]
     total = hashlib.sha256("\0".join(parts).encode())
     for path in sorted(requirements.files):
         total.update(f"\0{path}\0{requirements.files[path]}".encode())
+    for name in sorted(requirements.variables.deciding):
+        total.update(f"\0${name}\0{variables.get(name, '')}".encode())
     return total.hexdigest()[:ID_LENGTH]
 
 
-def last_errors(output: str) -> str:
-    """What pip says about a failure, in its own words."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("ERROR:", "error:"))]
-    return " ".join((errors or lines)[-PIP_ERROR_LINES:]) or "it said nothing"
+COMPILING = (
+    "name the Debian packages that its build needs in the key build_packages, and those that it needs to run in "
+    "packages (docs/builds.md)"
+)
+FETCHING = "correct its address, or give access by the key pip (docs/builds.md)"
+NO_GIT = "name git in the key build_packages"
 
 
-def run(room: Room, command: Sequence[str], what: str, folder: str = "", copy: tuple[str, str] = ("", "")) -> None:
-    """Run a program; raises VenvError with its last error lines. ``copy`` is a path, and what messages say for it."""
+def advice(found: pip_output.PipFailure, output: str) -> str:
+    """What to do about a failure, as the end of a sentence."""
+    if "Cannot find command 'git'" in output:
+        return f"; {NO_GIT}"
+    if found.what == "built":  # a compiler's line 403 is no answer of a server
+        return f"; {builder.LARGER}" if any(builder.TOO_LARGE in line for line in found.lines) else f"; {COMPILING}"
+    warnings = [line for line in output.splitlines() if "WARNING: " in line]
+    hint = builder.hint("\n".join([*warnings, found.reason, *found.lines]), "pip")
+    return hint or (f"; {FETCHING}" if found.what == "fetched" else "")
+
+
+def run(
+    room: Room, command: Sequence[str], what: str, folder: str = "", shown: Mapping[str, str] | None = None
+) -> None:
+    """Run a program; raises VenvError with its reason. ``shown`` are paths, and what messages say for them."""
     try:
         ended = room.run(command, folder=folder)
     except BuildError as error:
         raise VenvError(f"{what} failed: {error}") from error
-    if ended.status != 0:
-        output = ended.output.replace(*copy) if copy[0] else ended.output
-        raise VenvError(f"{what} failed: {last_errors(output)}{builder.hint(output, 'pip')}")
+    if ended.status == 0:
+        return
+    output = failure_log.plain(ended.output)
+    for path, name in (shown or {}).items():
+        output = output.replace(path, name)
+    found = pip_output.failure(output)
+    subject = f"the requirement {found.requirement or 'that pip was at'} cannot be {found.what}"
+    raise VenvError(
+        f"{subject if found.what else f'{what} failed'}: {found.reason}{advice(found, output)}", found.lines, output
+    )
 
 
 def install(room: Room, path: str, release: str, requirements_file: str, requirements: Requirements) -> None:
@@ -96,8 +134,11 @@ def install(room: Room, path: str, release: str, requirements_file: str, require
         run(room, ["cp", "--recursive", "--preserve=mode,timestamps,links", f"{release}/.", copy], what)
         file = requirements_file
     hashes = ["--require-hashes"] if requirements.hashed else []
-    pip = [os.path.join(path, "bin", "python"), "-I", "-m", "pip", "install", "--quiet", "--no-compile", *hashes]
-    run(room, [*pip, "--requirement", file], what, folder, (copy, release))
+    # Not quiet: what pip was at when it failed is in its output, of which only a failure shows anything.
+    pip = [os.path.join(path, "bin", "python"), "-I", "-m", "pip", "install", "--progress-bar", "off", "--no-compile"]
+    root = copy or release
+    shown = {f"file://{root}/": "./", f"{root}/": "", root: release}
+    run(room, [*pip, *hashes, "--requirement", file], what, folder, shown)
 
 
 def links_to(executable: str) -> list[str]:
@@ -130,6 +171,22 @@ def make(
     room.run([python, "-I", "-S", "-m", "compileall", "-qq", os.path.join(path, "lib")])
 
 
+def refuse_secrets(room: Room, path: str, secrets: Iterable[str]) -> None:
+    """Raise VenvError when a secret is in what was installed, which every account can read: git keeps it in a clone."""
+    # Line by line, as grep has them; shorter ones are words that are anywhere.
+    wanted = [line for secret in secrets for line in secret.splitlines() if len(line) >= SHORTEST_SECRET]
+    if not wanted:
+        return
+    patterns = room.write("secrets", "\n".join(wanted) + "\n")
+    ended = room.run(["grep", "-rlF", "--file", patterns, "--", path])
+    if ended.status == 0:
+        file = os.path.relpath(ended.output.splitlines()[0], path)
+        raise VenvError(
+            f"{file} of the new virtual environment holds the secret of a login, and all accounts of the host could "
+            "read it; take the login out of that requirement and give pip.netrc instead (docs/builds.md)"
+        )
+
+
 def build(
     path: str, release: str, application: dict[str, Any], requirements: Requirements, parameters: dict[str, Any]
 ) -> None:
@@ -146,10 +203,15 @@ def build(
         for torso in left:  # by a run that was cut off
             builder.remove(torso)
         with builder.room(application["name"], builder.PIP, limits) as room:
-            builder.admit_pip(room, builder.credentials_of(parameters, application["name"]).pip)
+            access = builder.credentials_of(parameters, application["name"]).pip
+            variables = variables_of(parameters, application["name"])
+            builder.admit_pip(room, access)
+            builder.admit_variables(room, requirements.variables.all, variables)
             builder.remove(FORMER_CACHE)
             room.give_folder(path)
             make(room, path, release, application, requirements, parameters["interpreter"])
+            of_variables = (variables.get(name, "") for name in requirements.variables.secret)
+            refuse_secrets(room, path, of_variables)
             os.rename(path, made)
             bounds = Bounds(builder.MOST_FILES, limits.size)
             allowed = links_to(parameters["interpreter"]["executable"])
@@ -169,6 +231,11 @@ def build(
         raise
 
 
+def variables_of(parameters: Mapping[str, Any], name: str) -> dict[str, str]:
+    """The environment variables of an application, among the options of a module. Raises ValueError."""
+    return decode_environments(parameters["environments"]).get(name, {}) if parameters.get("environments") else {}
+
+
 def is_complete(path: str) -> bool:
     """Whether a virtual environment is whole, and not one that is just being made, whatever is in it."""
     try:
@@ -177,18 +244,22 @@ def is_complete(path: str) -> bool:
         return False
 
 
-def virtual_environment(application: dict[str, Any], parameters: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """The virtual environment of one application; made when it is missing."""
+def virtual_environment(
+    application: dict[str, Any], parameters: dict[str, Any], check_mode: bool, build_packages: BuildPackages
+) -> dict[str, Any]:
+    """The virtual environment of one application; made when it is missing, with the packages that its build needs."""
     release = parameters["releases"][application["name"]]
     if not os.path.isdir(release["path"]):  # only in check mode, where no release is made
         return {"id": "", "path": "", "changed": True}
     requirements = Requirements({})
     if application["requirements"]:
         requirements = read(release["path"], application["requirements"])
-    name = identity(parameters["interpreter"], requirements, release["id"])
+    variables = variables_of(parameters, application["name"])
+    name = identity(parameters["interpreter"], requirements, release["id"], variables)
     path = os.path.join(application["paths"]["venvs"], name)
     changed = not is_complete(path)
     if changed and not check_mode:
+        build_packages.install(application)
         build(path, release["path"], application, requirements, parameters)
     return {"id": name, "path": path, "changed": changed}
 
@@ -196,16 +267,30 @@ def virtual_environment(application: dict[str, Any], parameters: dict[str, Any],
 def virtual_environments(applications: list[Any], parameters: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Those of all applications, by name, each as ``id``, ``path`` and ``changed``.
 
-    ``parameters`` are ``releases`` and ``interpreter``, and those of a build (`wsgi_builder.OPTIONS`). Raises VenvError
-    with a sentence that names the application, and ValueError for credentials that cannot be decoded.
+    ``parameters`` are ``releases`` and ``interpreter``, those of a build (`builder.OPTIONS`), and for its packages
+    ``host`` and ``instance``. Raises VenvError and PackagesError with a sentence that names the application, and
+    ValueError for credentials that cannot be decoded.
     """
     found = {}
-    for application in applications:
-        try:
-            found[application["name"]] = virtual_environment(application, dict(parameters), check_mode)
-        except (VenvError, RequirementsError, BuildError, OSError) as error:
-            raise VenvError(
-                f"wsgi_apps: application {application['name']!r}, key requirements: {error}; "
-                "the virtual environment in use is untouched."
-            ) from error
+    with packages.for_builds(applications, parameters) as build_packages:
+        for application in applications:
+            name = application["name"]
+            try:
+                found[name] = virtual_environment(application, dict(parameters), check_mode, build_packages)
+            except (VenvError, RequirementsError, BuildError, OSError) as error:
+                raise _named(name, error) from error
+            if found[name]["changed"] and not check_mode:
+                failure_log.forget(name, failure_log.PIP)
     return found
+
+
+def _named(name: str, error: Exception) -> VenvError:
+    """An error with its application, and where the rest of what the program said is."""
+    lines, output = (error.lines, error.output) if isinstance(error, VenvError) else ([], "")
+    kept = failure_log.keep(name, failure_log.PIP, output) if output else ""
+    return VenvError(
+        f"wsgi_apps: application {name!r}, key requirements: {error}; the virtual environment in use is "
+        f"untouched{kept}.",
+        lines,
+        output,
+    )

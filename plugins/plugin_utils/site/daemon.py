@@ -431,4 +431,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 """For the template of the vhost; the options that it places itself are asked for by name."""
 
-SUBJECT = Subject(check, normalise=normalise, modules=modules, possible=("auth_basic", "authn_core", "authz_user"))
+SUBJECT = Subject(
+    check, normalise=normalise, modules=modules, possible=("auth_basic", "authn_core", "authz_user", "buffer")
+)

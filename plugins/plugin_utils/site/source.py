@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import e
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 
 GIT_ADDRESS = re.compile(r"(https|ssh|git|file)://\S+|[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+:\S+|/\S*")
+INDEX_ADDRESS = re.compile(r"(https?|file)://[^\s$]+")
 GIT_VERSION = re.compile(r"(?!-)[A-Za-z0-9_./@^~-]+")
 
 NO_REQUIREMENTS = re.compile(r"(.*/)?(pyproject\.toml|setup\.(py|cfg)|Pipfile(\.lock)?|(poetry|uv|pdm)\.lock)")
@@ -26,7 +27,7 @@ NO_REQUIREMENTS = re.compile(r"(.*/)?(pyproject\.toml|setup\.(py|cfg)|Pipfile(\.
 
 CREDENTIALS = {
     "git": ("username", "password", "ssh_key", "known_hosts"),
-    "pip": ("netrc", "ssh_key", "known_hosts"),
+    "pip": ("netrc", "ssh_key", "known_hosts", "index_url", "extra_index_urls", "trusted_ca"),
 }
 
 
@@ -152,8 +153,23 @@ def _check_ssh(key: str, credentials: Mapping[str, str]) -> Problems:
             yield f"{key}.{name}", "it holds a NUL byte; remove it"
 
 
-def _check_pip(given: Mapping[str, str]) -> Problems:
+def _check_pip(given: Mapping[str, Any]) -> Problems:
     """What gives pip access. A secret is never repeated in a message."""
+    addresses = [("index_url", given["index_url"])] if given.get("index_url") else []
+    for key, address in [*addresses, *entries(given, "extra_index_urls")]:
+        if "@" in address.partition("://")[2].partition("/")[0]:
+            yield (
+                f"pip.{key}",
+                "the address holds a user or a password, which process lists would show; leave it out there, and give "
+                "pip.netrc",
+            )
+        elif not INDEX_ADDRESS.fullmatch(address):
+            yield f"pip.{key}", "it is not the address of an index; write one like https://pypi.example.com/simple"
+    if given.get("trusted_ca") and "-----BEGIN CERTIFICATE-----" not in given["trusted_ca"]:
+        yield (
+            "pip.trusted_ca",
+            "it is not the text of certificates, which begin with -----BEGIN CERTIFICATE-----; give that",
+        )
     yield from _check_ssh("pip", given)
     if given.get("netrc") and not re.search(r"(?m)^\s*(machine|default)\s", given["netrc"]):
         yield "pip.netrc", "it has no entry; write lines like: machine HOST login USER password SECRET"
@@ -211,13 +227,18 @@ def without_credentials(application: App) -> dict[str, Any]:
     return {**copy, "source": {key: value for key, value in copy["source"].items() if key != "credentials"}}
 
 
-def credentials(applications: Iterable[App]) -> dict[str, dict[str, dict[str, str]]]:
+def _plain(value: Any) -> Any:
+    """Without Ansible's own types."""
+    return [str(each) for each in value] if isinstance(value, (list, tuple)) else str(value)
+
+
+def credentials(applications: Iterable[App]) -> dict[str, dict[str, dict[str, Any]]]:
     """What gives builds access, by application, then `git` and `pip`; what is not given is left out."""
-    found: dict[str, dict[str, dict[str, str]]] = {}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     for application in applications:
         given = {"git": (application.get("source") or {}).get("credentials"), "pip": application.get("pip")}
         kept = {
-            kind: {key: str(values[key]) for key in CREDENTIALS[kind] if values.get(key)}
+            kind: {key: _plain(values[key]) for key in CREDENTIALS[kind] if values.get(key)}
             for kind, values in given.items()
             if values
         }

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes folders of othe
 
 NOBODY = pwd.getpwnam("nobody")
 INTERPRETER = {"executable": "", "full_version": "3.11.0", "abi": "cp311"}
-EVERYTHING = ["accounts", "releases", "venvs", "maintenance", "preparation", "certificates", "switch"]
+EVERYTHING = ["accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch"]
 
 
 class Host:

@@ -200,6 +200,38 @@ def test_ssh_has_the_keys_that_are_given_and_no_others(known: str) -> None:
     assert options["UserKnownHostsFile"] == (str(Path(key.parent, "known_hosts")) if known else "/dev/null")
 
 
+@pytest.mark.usefixtures("ground")
+def test_pip_has_the_indexes_of_the_application_and_trusts_its_authorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.crt").write_text("of the host\n")
+    monkeypatch.setattr(builder, "HOST_AUTHORITIES", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://pypi.example.com/of-the-play")
+    given = PipCredentials(index_url="https://a/simple", extra_index_urls=["https://b", "https://c"], trusted_ca="PEM")
+    with passing_room(LIMITS) as made:
+        builder.admit_pip(made, given)
+        assert made.variables["PIP_INDEX_URL"] == "https://a/simple"
+        assert made.variables["PIP_EXTRA_INDEX_URL"] == "https://b https://c"
+        assert made.variables["PIP_CERT"] == made.variables["GIT_SSL_CAINFO"]
+        assert Path(made.variables["PIP_CERT"]).read_text() == "of the host\n\nPEM\n"
+    with passing_room(LIMITS) as made:
+        builder.admit_pip(made, PipCredentials(index_url="https://a/simple"))
+        assert made.variables["PIP_EXTRA_INDEX_URL"] == ""
+    with passing_room(LIMITS) as made:
+        builder.admit_pip(made, PipCredentials())
+        assert made.variables["PIP_EXTRA_INDEX_URL"] == "https://pypi.example.com/of-the-play"
+
+
+@pytest.mark.usefixtures("ground")
+def test_a_build_has_the_variables_that_its_requirements_name_and_no_others() -> None:
+    with passing_room(LIMITS) as made:
+        builder.admit_variables(made, {"TOKEN"}, {"TOKEN": "s3cret-token", "SECRET_KEY": "s3cret-key", "PATH": "/x"})
+        assert "s3cret" not in made.run(["env"]).output
+        assert made.variables["TOKEN"] == "s3cret-token"
+        assert not {"SECRET_KEY"} & made.variables.keys()
+        assert made.variables["PATH"] == builder.PATH
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

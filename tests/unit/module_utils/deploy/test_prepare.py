@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import failure_log
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import prepare as wsgi_preparation
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import static_root as wsgi_static_root
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare import PreparationError
@@ -80,26 +81,62 @@ def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
     assert "There is no program no-such-program" in ended.output
 
 
-def test_a_failure_stops_and_is_told_without_secrets(tmp_path: Path) -> None:
-    shop = application("echo ready", "echo password=$KEY on $HOST; exit 4", "touch never")
-    variables = {"KEY": "a long secret", "HOST": "db"}
+@pytest.fixture(name="logs", autouse=True)
+def fixture_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the output of commands that have failed is kept."""
+    monkeypatch.setattr(failure_log, "FOLDER", str(tmp_path / "logs"))
+    return tmp_path / "logs"
+
+
+def failure(tmp_path: Path, *commands: str, **variables: str) -> PreparationError:
     with pytest.raises(PreparationError) as error:
-        wsgi_preparation.run_commands(shop, variables, str(tmp_path), "/venv")
-    message = str(error.value)
+        wsgi_preparation.run_commands(application(*commands), variables, str(tmp_path), "/venv")
+    return error.value
+
+
+def test_a_failure_stops_and_is_told_without_secrets(tmp_path: Path, logs: Path) -> None:
+    failed = failure(
+        tmp_path, "echo ready", "echo password=$KEY on $HOST; exit 4", "touch never", KEY="a long secret", HOST="db"
+    )
+    message, log = str(failed), logs / "shop-release-command.log"
     assert message.startswith("wsgi_apps: application 'shop', key release_commands: sh -c ")
-    assert "ended with exit status 4; what was deployed before is untouched" in message
-    assert message.endswith("password=******** on db")
+    assert message.endswith(
+        "ended with exit status 4: password=******** on db; what was deployed before is untouched; its whole output is "
+        f"in {log} on the host."
+    )
+    assert failed.lines == ["password=******** on db"]
+    assert log.read_text() == "password=******** on db\n"
+    assert log.stat().st_mode & 0o777 == 0o640, "the application's own group reads what it has said"
     assert not (tmp_path / "never").exists()
+    wsgi_preparation.run_commands(application("true"), {}, str(tmp_path), "/venv")
+    assert not log.exists(), "it tells of what is no longer so"
+
+
+def test_a_traceback_is_told_once_and_its_exception_in_the_sentence(tmp_path: Path) -> None:
+    program = "def connect():\n    raise OSError('no database\\nis there')\nprint('begun')\nconnect()\n"
+    (tmp_path / "migrate.py").write_text(program)
+    failed = failure(tmp_path, "python3 migrate.py")
+    assert ": OSError: no database; what was deployed" in str(failed)
+    assert "Traceback" not in str(failed)
+    assert failed.lines[0] == "Traceback (most recent call last):"
+    assert failed.lines[-2:] == ["OSError: no database", "is there"]
+
+
+def test_a_traceback_that_a_command_only_tells_of_is_not_its_failure() -> None:
+    output = "\n".join(["Traceback (most recent call last):", "ValueError: handled", *"abcdefghijk", "it was the disk"])
+    assert wsgi_preparation.essential(output)[0] == "it was the disk"
 
 
 def test_a_signal_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PreparationError, match=r"ended with signal 9;.*\n\(no output\)"):
-        wsgi_preparation.run_commands(application("kill -9 $$"), {}, str(tmp_path), "/venv")
+    assert "ended with signal 9: no output; what was deployed before is untouched." in str(
+        failure(tmp_path, "kill -9 $$")
+    )
 
 
-def test_only_the_last_lines_are_told() -> None:
-    tail = wsgi_preparation.output_tail("\n".join(str(number) for number in range(100)), {})
-    assert tail.splitlines() == [str(number) for number in range(100 - wsgi_preparation.LAST_LINES, 100)]
+def test_only_the_last_lines_are_told(tmp_path: Path, logs: Path) -> None:
+    failed = failure(tmp_path, "seq 100; exit 1")
+    assert failed.lines == [str(number + 1) for number in range(100 - wsgi_preparation.LAST_LINES, 100)]
+    assert (logs / "shop-release-command.log").read_text().startswith("1\n2\n")
 
 
 def prepare(release: Path, *commands: str, venv: str = "/venv", static_root: str = "made") -> list[str]:

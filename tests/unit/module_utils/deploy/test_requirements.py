@@ -186,3 +186,14 @@ def test_what_is_read_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (tmp_path / f"{number}.txt").write_text(f"-r {number + 1}.txt\n")
     with pytest.raises(RequirementsError, match="more than 3 requirements files"):
         read(str(tmp_path), "0.txt")
+
+
+def test_variables_are_told_apart_by_what_they_are_for() -> None:
+    text = (
+        "-i https://${A}:${B}@x/${C}/simple\nx @ https://${D}@x/${E}  # ${F}\ny @ https://${E}:x@z/ ${lower}\n# ${G}\n"
+    )
+    found = requirements.Requirements({"a.txt": text}).variables
+    assert found.all == set("ABCDE")
+    assert found.deciding == {"E"}
+    assert found.users == {"A", "E"}
+    assert found.secret == set("BCD")

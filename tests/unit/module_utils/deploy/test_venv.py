@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
+import json
 import os
+import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +17,18 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import Requirements, parse
 from support.building import ACCOUNT, build_ground, interpreter
 
 INTERPRETER = {"executable": "/usr/bin/python3.11", "full_version": "3.11.2", "abi": "cp311"}
 
 
-def name(text: str = "flask==3.1\n", release: str = "r1", **changes: str) -> str:
+def name(
+    text: str = "flask==3.1\n", release: str = "r1", variables: dict[str, str] | None = None, **changes: str
+) -> str:
     requirements = Requirements({"requirements.txt": text}, tuple(parse(text)))
-    return wsgi_venvs.identity({**INTERPRETER, **changes}, requirements, release)
+    return wsgi_venvs.identity({**INTERPRETER, **changes}, requirements, release, variables or {})
 
 
 def test_the_name_depends_on_python_and_requirements_only() -> None:
@@ -52,11 +60,21 @@ def test_requirements_that_point_into_the_source_depend_on_it(line: str) -> None
     assert name(line, release="r1") != name(line, release="r2")
 
 
-def test_pip_speaks_for_itself() -> None:
-    output = "Collecting x\n  ERROR: Could not find x\nnoise\nERROR: No matching distribution found for x\n"
-    assert wsgi_venvs.last_errors(output) == "ERROR: Could not find x ERROR: No matching distribution found for x"
-    assert wsgi_venvs.last_errors("a\n\nb\n") == "a b"
-    assert wsgi_venvs.last_errors("") == "it said nothing"
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("shop==${NAME}", True),
+        ("shop @ git+https://x/shop.git@${NAME}", True),
+        ("shop @ git+https://deploy:${NAME}@x/shop.git@v1", False),
+        ("shop @ https://${NAME}@x/shop.whl", False),
+        ("--index-url https://x/${NAME}/simple\nshop", False),
+        ("--extra-index-url=https://x/${NAME}/simple\nshop", False),
+        ("shop  # ${NAME}", False),
+    ],
+)
+def test_a_variable_counts_where_it_says_what_is_installed(text: str, counts: bool) -> None:
+    one, two = (name(text, variables={"NAME": value, "OTHER": value}) for value in ("one", "two"))
+    assert (one != two) is counts
 
 
 class Host:
@@ -69,13 +87,22 @@ class Host:
         self.interpreter = interpreter()
 
     def make(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        application, parameters = self.described(requirements, **options)
+        packages = BuildPackages([application], parameters)
+        return wsgi_venvs.virtual_environment(application, parameters, check_mode, packages)
+
+    def make_all(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        application, parameters = self.described(requirements, **options)
+        return wsgi_venvs.virtual_environments([application], parameters, check_mode)
+
+    def described(self, requirements: str, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         application = {"name": "shop", "requirements": requirements, "paths": {"venvs": str(self.venvs)}}
         parameters = {
             "interpreter": {"executable": self.interpreter, "full_version": "3", "abi": "cp3"},
             "releases": {"shop": {"id": "r1", "path": str(self.release)}},
             **options,
         }
-        return wsgi_venvs.virtual_environment(application, parameters, check_mode)
+        return application, parameters
 
     def left(self) -> list[str]:
         return sorted(path.name for path in self.venvs.iterdir()) if self.venvs.exists() else []
@@ -141,9 +168,146 @@ def test_what_cannot_be_taken_over_is_refused_and_nothing_is_left(
 
 def test_a_failure_leaves_nothing_behind(host: Host) -> None:
     (host.release / "requirements.txt").write_text("./does-not-exist\n")
-    with pytest.raises(wsgi_venvs.VenvError, match=r"pip install --requirement requirements\.txt failed: ERROR: "):
+    with pytest.raises(wsgi_venvs.VenvError, match=r"pip install --requirement requirements\.txt failed: "):
         host.make("requirements.txt")
     assert host.left() == []
+
+
+FRAME = "Collecting x\n  \u2570\u2500> [9 lines of output]\n{}\n  [end of output]\n"
+REFUSED = "Downloading x (403 kB)\n{}ERROR: No matching distribution found for x\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "advice"),
+    [
+        (FRAME.format("x.c:403: error: no such type"), f"; {wsgi_venvs.COMPILING}"),
+        (FRAME.format("error: [Errno 27] File too large"), "; raise wsgi_app_build_size"),
+        (
+            REFUSED.format("WARNING: 401 Error, Credentials not correct for https://x/simple/x/\n"),
+            "give access by the key pip",
+        ),
+        (REFUSED.format(""), ""),
+        ("  Running command git clone x\n  fatal: no route\nERROR: x\n", f"; {wsgi_venvs.FETCHING}"),
+        ("ERROR: Cannot find command 'git' - do you have 'git' installed?\n", f"; {wsgi_venvs.NO_GIT}"),
+    ],
+)
+def test_what_to_do_follows_from_the_failure(output: str, advice: str) -> None:
+    told = wsgi_venvs.advice(wsgi_venvs.pip_output.failure(output), output)
+    assert advice in told
+    assert bool(told) is bool(advice)
+
+
+class Index(http.server.BaseHTTPRequestHandler):
+    """An index that wants a login, and has nothing."""
+
+    def do_GET(self) -> None:
+        """Tell what was asked for, and with which login."""
+        self.server.seen.append((self.path, self.headers.get("Authorization")))  # type: ignore[attr-defined]
+        self.send_error(401 if not self.headers.get("Authorization") else 404)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def encoded(value: object) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def test_the_applications_variables_reach_pip_and_no_message(host: Host) -> None:
+    (host.release / "requirements.txt").write_text("nothing-like-this==1\n")
+    with http.server.HTTPServer(("127.0.0.1", 0), Index) as server:
+        server.seen = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"127.0.0.1:{server.server_port}/simple"
+        requirements = f"--index-url http://${{USER_NAME}}:${{TOKEN}}@{place}\nnothing-like-this==1\n"
+        (host.release / "requirements.txt").write_text(requirements)
+        variables = {"USER_NAME": "deployer", "TOKEN": "s3cret-token", "OTHER": "x"}
+        with pytest.raises(wsgi_venvs.VenvError) as failed:
+            host.make_all("requirements.txt", environments=encoded({"shop": variables}))
+        (host.release / "requirements.txt").write_text("nothing-like-this==1\n")
+        access = {"index_url": f"http://{place}2", "netrc": "machine 127.0.0.1 login a password s3cret-other"}
+        with pytest.raises(wsgi_venvs.VenvError) as refused:
+            host.make_all("requirements.txt", credentials=encoded({"shop": {"pip": access}}))
+        server.shutdown()
+    login, other = (
+        f"Basic {base64.b64encode(text).decode()}" for text in (b"deployer:s3cret-token", b"a:s3cret-other")
+    )
+    seen = server.seen  # type: ignore[attr-defined]
+    assert ("/simple/nothing-like-this/", login) in seen
+    assert ("/simple2/nothing-like-this/", other) in seen
+    log = (host.release.parent / "log" / "shop-pip.log").read_text()
+    assert "s3cret" not in f"{failed.value} {failed.value.lines} {failed.value.output} {refused.value} {log}"
+    assert "No matching distribution found for nothing-like-this==1" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({}, r"\$\{PIP_TARGET\} is empty or not in the key environment; add it there"),
+        ({"PIP_TARGET": "/tmp"}, r"\$\{PIP_TARGET\} would steer pip itself; give the variable another name"),
+    ],
+)
+def test_a_variable_that_pip_does_not_get_is_named(host: Host, variables: dict[str, str], problem: str) -> None:
+    (host.release / "requirements.txt").write_text("x==${PIP_TARGET}\n")
+    with pytest.raises(wsgi_venvs.VenvError, match=f"'shop', key requirements: {problem}"):
+        host.make_all("requirements.txt", environments=encoded({"shop": variables}))
+
+
+@pytest.mark.usefixtures("host")
+def test_a_secret_in_what_was_installed_is_refused() -> None:
+    """As git keeps the login of a clone."""
+    with builder.passing_room(builder.Limits()) as room:
+        path = room.folder("venv")
+        write = f"mkdir -p {path}/src/x/.git; echo 'url = https://a:s3cret-token@x' > {path}/src/x/.git/config"
+        assert room.run(["sh", "-c", write]).status == 0
+        wsgi_venvs.refuse_secrets(room, path, ["", "a\n\nb", "url"])
+        with pytest.raises(
+            wsgi_venvs.VenvError, match=r"^src/x/\.git/config of the new .* holds the secret of a login"
+        ):
+            wsgi_venvs.refuse_secrets(room, path, ["s3cret-token"])
+
+
+BACKEND = """
+import sys
+def get_requires_for_build_wheel(settings=None):
+    for number in range(200):
+        print("compiling", number)
+    print("Error: pg_config executable not found.", "", "Please add the folder of pg_config to the PATH.", sep="\\n")
+    print("\\033[31mthat is red\\033[0m")
+    sys.exit(1)
+"""
+"""As psycopg2 fails where libpq is not."""
+
+
+def test_what_cannot_be_built_is_told_with_the_builds_own_reason(host: Host) -> None:
+    (host.release / "vendor").mkdir()
+    (host.release / "vendor" / "backend.py").write_text(BACKEND)
+    (host.release / "vendor" / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    )
+    (host.release / "requirements.txt").write_text("./vendor\n")
+    with pytest.raises(wsgi_venvs.VenvError) as failed:
+        host.make_all("requirements.txt")
+    log = host.release.parent / "log" / "shop-pip.log"
+    sentence = str(failed.value)
+    assert re.fullmatch(
+        r"wsgi_apps: application 'shop', key requirements: the requirement \./vendor( \(from .*\))? cannot be built: "
+        r"Error: pg_config executable not found\.; name the Debian packages that its build needs in the key "
+        r"build_packages, and those that it needs to run in packages \(docs/builds\.md\); the virtual environment in "
+        rf"use is untouched; its whole output is in {log} on the host\.",
+        sentence,
+    ), sentence
+    assert failed.value.lines[-3:] == [
+        "Error: pg_config executable not found.",
+        "Please add the folder of pg_config to the PATH.",
+        "that is red",
+    ]
+    assert len(failed.value.lines) <= 15
+    assert "compiling 0\n" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+    (host.release / "requirements.txt").write_text("")
+    host.make_all("requirements.txt")
+    assert not log.exists(), "it tells of what is no longer so"
 
 
 def test_check_mode_makes_nothing(host: Host) -> None:

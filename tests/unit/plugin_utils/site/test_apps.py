@@ -162,6 +162,7 @@ def test_the_modules_are_those_that_are_needed(shop: App) -> None:
         {"backends": [{"path": "/a", "url": "wss://b/"}, {"path": "/b", "url": "https://b/"}]},
         {"static": [{"url": "/s", "directory": "static", "precompressed": True}]},
         {"trusted_proxies": ["192.0.2.1"]},
+        {"wsgi_directives": {"chunked_request": True}},
         {"wsgi_directives": {"locations": [{"path": "/a", "auth_user_script": {"script": "a.py", "realm": "Staff"}}]}},
     ],
 )

@@ -51,6 +51,13 @@ CASES: list[tuple[App, str]] = [
     ),
     ({"source": {**SSH, "credentials": {"ssh_key": "secret"}}}, "source.credentials.ssh_key: not the text of a"),
     ({"pip": {"ssh_key": "secret"}}, "pip.ssh_key: not the text of a private key"),
+    ({"pip": {"index_url": "https://u:secret@x/simple"}}, "pip.index_url: the address holds a user or a password"),
+    ({"pip": {"index_url": "x/simple"}}, "pip.index_url: it is not the address of an index"),
+    (
+        {"pip": {"extra_index_urls": ["https://x", "https://x y"]}},
+        "pip.extra_index_urls[1]: it is not the address of an",
+    ),
+    ({"pip": {"trusted_ca": "/etc/ca.pem"}}, "pip.trusted_ca: it is not the text of certificates"),
     ({"pip": {"netrc": "login u password secret"}}, "pip.netrc: it has no entry"),
     ({"source": {"git": "https://git.example/x", "version": "--all"}}, "source.version: is not a branch, a tag"),
 ]
@@ -69,12 +76,13 @@ def test_a_script_that_is_excluded_is_missed(shop: App) -> None:
 def test_credentials_are_nowhere_but_in_their_own_option(shop: App) -> None:
     git = {"username": "u", "password": "git-secret", "known_hosts": "", "ssh_key": None}
     shop |= {"source": {**HTTPS, "credentials": git}, "pip": {"netrc": "machine x\npassword pip-secret\n"}}
+    shop["pip"] |= {"extra_index_urls": ["https://x/simple"]}
     assert problems(shop) == []
     assert "secret" not in json.dumps(apps.without_environments(complete(shop)))
     assert source.credentials([shop, {"name": "other", "source": HTTPS}]) == {
         "shop": {
             "git": {"username": "u", "password": "git-secret"},
-            "pip": {"netrc": "machine x\npassword pip-secret\n"},
+            "pip": {"netrc": "machine x\npassword pip-secret\n", "extra_index_urls": ["https://x/simple"]},
         }
     }
 

@@ -6,55 +6,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.modules import mod_wsgi_build_tools as build_tools
-
-DEPENDENCIES = {"apache2-dev": ["libtool"], "libtool": ["gcc"], "gcc": ["libc6-dev"], "libc6-dev": [], "perl": []}
-
-
-class Host:
-    """What is installed, and what depends on what."""
-
-    def __init__(self, *packages):
-        self.packages = set(packages)
-        self.dependencies = {**DEPENDENCIES}
-        self.fails = False
-
-    def with_dependencies(self, names):
-        found = set(names)
-        for name in names:
-            found |= self.with_dependencies(self.dependencies[name])
-        return found
-
-    def with_dependents(self, names):
-        found = {name for name in self.packages if self.with_dependencies([name]) & set(names)}
-        return found & self.packages
-
-    def apt(self, _host, verb, *names):
-        simulated = "--simulate" in names
-        names = [name for name in names if name != "--simulate"]
-        if verb == "install":
-            new = self.with_dependencies(names) - self.packages
-            if not simulated:
-                if self.fails:
-                    raise build_tools.AptError("apt-get failed.")
-                self.packages |= new
-            return (
-                "".join(f"Inst {name} (1.0 Debian:12 [amd64])\n" for name in new) + "Inst perl [5.1] (5.2 Debian:12)\n"
-            )
-        if verb == "purge":
-            gone = self.with_dependents(names)
-            if not simulated:
-                self.packages -= gone
-            return "".join(f"Purg {name} [1.0]\n" for name in gone)
-        return ""
+from ansible_collections.modwsgi.deploy.plugins.module_utils import apt as build_tools
+from support.apt_host import apt_host
 
 
 @pytest.fixture
 def host(monkeypatch):
-    host = Host("perl", "libc6-dev")
-    monkeypatch.setattr(build_tools, "run_apt", host.apt)
-    monkeypatch.setattr(build_tools, "installed", lambda names: [name for name in names if name in host.packages])
-    return host
+    return apt_host(monkeypatch, "perl", "libc6-dev")
 
 
 @pytest.fixture
@@ -127,3 +85,36 @@ def test_an_upgraded_package_is_not_new():
 
 def test_removals_are_read_without_their_architecture():
     assert build_tools.would_remove("Remv gcc [12.2]\nPurg libc6-dev:amd64 [2.36]\n") == ["gcc", "libc6-dev"]
+
+
+def test_of_an_interrupted_build_what_is_to_stay_meanwhile_stays(host, record):
+    """A package of a build that an operator has listed since, and what it needs."""
+    build_tools.install(["apache2-dev"], record, "web1")
+    assert build_tools.remove(record, "web1", check_mode=False, keep=["libtool"]) == ["apache2-dev"]
+    assert host.packages == {"perl", "libc6-dev", "libtool", "gcc"}
+
+
+def test_without_a_record_packages_stay(host, record):
+    assert build_tools.install(["gcc"], None, "web1") == ["gcc"]
+    assert build_tools.remove(record, "web1", check_mode=False) == []
+    assert "gcc" in host.packages
+
+
+def test_a_package_is_there_under_its_name_or_as_what_another_provides(monkeypatch):
+    rows = {"libssl3t64": ["installed", "libssl3 (= 3.5), libssl-x"], "mawk": ["config-files", "awk"]}
+
+    def query(_form, *names):
+        return [[name, *row] for name, row in rows.items() if not names or name in names]
+
+    monkeypatch.setattr(build_tools, "query", query)
+    assert build_tools.missing(["libssl3", "libssl-x", "libssl3t64", "mawk", "awk", "gcc"]) == ["awk", "gcc", "mawk"]
+    assert build_tools.missing([]) == []
+
+
+def test_a_name_that_nobody_knows_is_to_be_corrected(tmp_path, monkeypatch):
+    program = tmp_path / "apt-get"
+    program.write_text("#!/bin/sh\necho 'E: Unable to locate package libqp5' >&2; exit 100\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(build_tools, "APT", [str(program)])
+    with pytest.raises(build_tools.AptError, match=r"failed on host web1: E: Unable to locate .*; correct the name of"):
+        build_tools.run_apt("web1", "install", "libqp5")
