@@ -165,7 +165,7 @@ options:
   wsgi_apps:
     description:
       - The applications as the variable C(wsgi_apps) of the role wsgi_app has them, with their secrets. From them the
-        action on the control node makes those of O(environments), O(credentials) and O(sensitive_files) that the module
+        action on the control node makes those of C(environments), C(credentials) and C(sensitive_files) that the module
         has and that are not given.
     type: list
     elements: dict

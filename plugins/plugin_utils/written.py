@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -32,7 +32,7 @@ def user_files(applications: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
     return [{"path": path, "content": text} for path, text in sorted(auth.user_files(applications).items())]
 
 
-OPTIONS: Mapping[str, Callable[[list[Mapping[str, Any]]], Any]] = {
+OPTIONS: Mapping[str, Callable[[Sequence[Mapping[str, Any]]], Any]] = {
     "environments": environments,
     "credentials": source.credentials,
     "sensitive_files": user_files,
