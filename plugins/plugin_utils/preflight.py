@@ -345,7 +345,7 @@ class Preflight:
         How many requests may wait for each application is a part of httpd's workers.
         """
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
-        sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
+        sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides, base.mpm)
         listen = self._httpd_settings["httpd_listen"]
         complete = apps.normalise(self._written_applications, listen, sizes["applications"], base.instance)
         return apps.without_environments(complete)
