@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -130,8 +131,16 @@ class Answer(NamedTuple):
     """Where a redirection leads."""
 
 
-def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> Answer:
-    """One request.
+def get(
+    address: str,
+    port: int,
+    path: str,
+    host: str,
+    timeout: float,
+    tls: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request, with further ``headers``.
 
     All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
     """
@@ -149,7 +158,8 @@ def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool
         raise
     try:
         connection.sock = BoundedSocket(connected, deadline)
-        connection.request("GET", path, headers={"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"})
+        ours = {"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"}
+        connection.request("GET", path, headers={**(headers or {}), **ours})
         response = connection.getresponse()
         location = response.getheader("Location") or ""
         return Answer(response.status, response.read(LARGEST_ANSWER + 1), location)
@@ -159,7 +169,15 @@ def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool
         connected.close()
 
 
-def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> Answer:
+def get_until(
+    address: str,
+    port: int,
+    path: str,
+    host: str,
+    timeout: float,
+    tls: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """Repeat a request until an application answers it; the last answer, or the last error.
 
     A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
@@ -168,7 +186,7 @@ def get_until(address: str, port: int, path: str, host: str, timeout: float, tls
     while True:
         left = max(deadline - time.monotonic(), 0.1)
         try:
-            answer = get(address, port, path, host, left, tls)
+            answer = get(address, port, path, host, left, tls, headers)
             if answer.status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
                 return answer
         except (OSError, http.client.HTTPException):
@@ -328,7 +346,9 @@ class Check:
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         began = time.monotonic()
         try:
-            found = get_until(health["address"], health["port"], health["path"], health["host"], health["timeout"], tls)
+            where_from = (health["address"], health["port"], health["path"], health["host"])
+            # A record that an earlier version has kept has no headers.
+            found = get_until(*where_from, health["timeout"], tls, health.get("headers"))
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
@@ -337,8 +357,7 @@ class Check:
         self.result.update(status=found.status, seconds=round(time.monotonic() - began, 3))
         if found.status != health["status"]:
             to = f" (to {printable(found.location).strip()[:BODY_LENGTH]})" if found.location else ""
-            # It may be well, and asked the wrong question.
-            hint = " If that is right, set health.path or health.status." if 300 <= found.status < 500 else ""
+            hint = advice(found, where)
             raise ProbeError(
                 f"The application {self.name} answered {where} with status {found.status}{to} instead of "
                 f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}{self.evidence()}"
@@ -371,6 +390,24 @@ class Check:
                 return found
             before = found
             time.sleep(RETRY_SECONDS)
+
+
+def advice(found: Answer, where: str) -> str:
+    """What to do about an answer of an application that may be well, and was asked the wrong question."""
+    if not 300 <= found.status < 500:
+        return ""
+    secure = where.replace("http://", "https://", 1)
+    if found.location and where.startswith("http://") and same_place(found.location, secure):
+        return (
+            " It sends what did not come over https elsewhere: set health.headers to {X-Forwarded-Proto: https} (and "
+            "name 127.0.0.1 in trusted_proxies where that is set), or set health.path to one that it does not redirect."
+        )
+    return " If that is right, set health.path or health.status."
+
+
+def same_place(location: str, wanted: str) -> bool:
+    """Whether a redirect leads to this URL, with or without the port of https."""
+    return location.replace(":443/", "/", 1).rstrip("/") == wanted.rstrip("/")
 
 
 def awaits_certificate(health: dict[str, Any]) -> bool:

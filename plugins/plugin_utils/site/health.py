@@ -12,6 +12,15 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import auth, n
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 PATH = re.compile(r"/[\x21-\x7e]*")
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+OURS = {
+    "host": "the application is asked under its server_name",
+    "connection": "each connection is for one request",
+    "user-agent": "logs tell these requests by it",
+    **dict.fromkeys(("content-length", "transfer-encoding"), "the request has no body"),
+}
+"""Headers that the health check has already, and why, in lower case."""
 
 
 def check(application: App) -> Problems:
@@ -23,6 +32,13 @@ def check(application: App) -> Problems:
         yield "health.timeout", f"{timeout} is too short; the least is 1 (seconds)"
     if not PATH.fullmatch(path):
         yield "health.path", f"{path!r} is not a path; begin with / and use printable ASCII without blanks"
+    for name, value in application["health"]["headers"].items():
+        if not HEADER.fullmatch(str(name)):
+            yield "health.headers", f"{name!r} is not the name of a header; write it like X-Forwarded-Proto"
+        elif reason := OURS.get(str(name).lower()):
+            yield "health.headers", f"{name} cannot be set, since {reason}; remove it"
+        elif not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
+            yield "health.headers", f"the value of {name} has to be a text of printable ASCII; put it in quotes"
 
 
 def path_of(application: App) -> str:

@@ -218,9 +218,11 @@ class Handler(BaseHTTPRequestHandler):
     statuses: list[int]
     over: threading.Event
     hosts: list[str]
+    schemes: list[str]
 
     def do_GET(self) -> None:
         self.hosts.append(self.headers["Host"])
+        self.schemes.append(self.headers["X-Forwarded-Proto"])
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status == 0:
             self.over.wait()
@@ -236,7 +238,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture(name="server")
 def fixture_server() -> Iterator[ThreadingHTTPServer]:
     Handler.over = threading.Event()
-    Handler.hosts = []
+    Handler.hosts, Handler.schemes = [], []
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -305,7 +307,7 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     network = Recorder(monkeypatch)
     check = certified(tmp_path)
     check.health()
-    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False)]
+    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False, None)]
     assert probe.awaited([check]) == [
         "httpd has no certificate for shop.example yet and answers 503 there over TLS; it asks the authority in the "
         "background, and its error log says what is wrong when that does not succeed in some minutes."
@@ -313,7 +315,7 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     (tmp_path / "pubcert.pem").write_text("")
     check = certified(tmp_path)
     check.health()
-    assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", 5, True)]
+    assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", 5, True, None)]
     assert probe.awaited([check]) == []
 
 
@@ -520,6 +522,29 @@ def test_an_answer_that_may_be_right_names_the_keys(
         probing(liar, tmp_path).health()
     assert told in str(error.value)
     assert ("set health.path or health.status" in str(error.value)) is not status.startswith(b"5")
+
+
+@pytest.mark.parametrize(
+    ("location", "names_headers"),
+    [
+        ("https://shop.example/healthz", True),
+        ("https://shop.example:443/healthz/", True),
+        ("https://login.example/healthz", False),
+        ("http://shop.example/healthz/", False),
+        ("/login", False),
+    ],
+)
+def test_a_redirect_to_https_names_the_headers_of_a_proxy(location: str, names_headers: bool) -> None:
+    advice = probe.advice(probe.Answer(301, b"", location), "http://shop.example/healthz")
+    assert ("health.headers to {X-Forwarded-Proto: https}" in advice) is names_headers
+    assert "health.path" in advice
+
+
+def test_the_health_check_has_the_headers_of_the_application(server: ThreadingHTTPServer) -> None:
+    Handler.statuses = [200]
+    given = {"X-Forwarded-Proto": "https"}
+    probe.get_until("127.0.0.1", server.server_port, "/", "shop.example", 5, False, given)
+    assert (Handler.hosts, Handler.schemes) == (["shop.example"], ["https"])
 
 
 def test_only_what_a_probe_can_answer_is_handed_on() -> None:

@@ -12,6 +12,12 @@ CASES: list[tuple[App, str]] = [
     ({"health": {"path": "healthz"}}, "health.path: is not a path"),
     ({"health": {"status": 20}}, "health.status: is not an HTTP status"),
     ({"health": {"timeout": 0}}, "health.timeout: is too short"),
+    ({"health": {"headers": {"X Y": "1"}}}, "health.headers: is not the name of a header"),
+    ({"health": {"headers": {"X:": "1"}}}, "health.headers: is not the name of a header"),
+    ({"health": {"headers": {"HOST": "a"}}}, "health.headers: HOST cannot be set, since the application is asked"),
+    ({"health": {"headers": {"X-A": "a "}}}, "health.headers: the value of X-A has to be a text"),
+    ({"health": {"headers": {"X-A": True}}}, "health.headers: the value of X-A has to be a text"),
+    ({"health": {"headers": {"X-A": ""}}}, "health.headers: the value of X-A has to be a text"),
 ]
 
 
@@ -36,6 +42,7 @@ def test_health_is_asked_where_httpd_listens(
         "path": "/healthz",
         "status": 200,
         "timeout": 30,
+        "headers": {},
         "tls": False,
         "certificate": "",
         "address": address,
