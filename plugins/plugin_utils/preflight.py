@@ -51,7 +51,7 @@ LEAST = {
     "wsgi_app_build_size": (1 << 20, "and nothing can be built in that; use 1048576 (bytes) or more."),
 }
 
-STEPS = ("accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch")
+STEPS = ("accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch", "upgrade")
 """Steps of a deployment that may have something to do."""
 
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
@@ -312,6 +312,7 @@ class Preflight:
                 "build_timeout": checked["wsgi_app_build_timeout"],
                 "build_size": checked["wsgi_app_build_size"],
                 "instance": base.instance["name"],
+                "module_version": self.result["mod_wsgi_record"]["version"],
             },
         )
         names = [*(application["name"] for application in applications), *(each["name"] for each in certificates)]
