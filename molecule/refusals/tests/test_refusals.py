@@ -148,7 +148,7 @@ REFUSALS = [
         "a Python that is not on the host",
         {"mod_wsgi_python": "3.12"},
         f'Python 3.12 is not on host {HOST}: Debian 12 offers 3.11, so set mod_wsgi_python: "3.11", '
-        "or install Python 3.12 and give the path of its interpreter.",
+        "or install Python 3.12 and give the path of its interpreter (docs/operating.md#a-further-python).",
     ),
     Refusal(
         "an interpreter that does not exist",

@@ -95,7 +95,8 @@ def locate(python: str, distribution: Distribution, host: str) -> str:
         return ""
     raise InterpreterError(
         f"Python {python} is not on host {host}: {distribution.title} offers {distribution.python}, so set "
-        f'mod_wsgi_python: "{distribution.python}", or install Python {python} and give the path of its interpreter.'
+        f'mod_wsgi_python: "{distribution.python}", or install Python {python} and give the path of its interpreter '
+        "(docs/operating.md#a-further-python)."
     )
 
 
