@@ -140,7 +140,7 @@ def get(
     tls: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request, with further ``headers``.
+    """One request, with further headers.
 
     All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
     """
@@ -158,8 +158,7 @@ def get(
         raise
     try:
         connection.sock = BoundedSocket(connected, deadline)
-        ours = {"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"}
-        connection.request("GET", path, headers={**(headers or {}), **ours})
+        connection.request("GET", path, headers=request_headers(host, headers or {}))
         response = connection.getresponse()
         location = response.getheader("Location") or ""
         return Answer(response.status, response.read(LARGEST_ANSWER + 1), location)
@@ -167,6 +166,14 @@ def get(
         raise http.client.HTTPException(f"the answer is no HTTP: {error}") from None
     finally:
         connected.close()
+
+
+def request_headers(host: str, further: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request; ``further`` names none of the first two, and wins over the last."""
+    own = {"Host": host, "Connection": "close"}
+    if "user-agent" not in map(str.lower, further):
+        own["User-Agent"] = "modwsgi.deploy"
+    return {**own, **further}
 
 
 def get_until(
@@ -346,9 +353,15 @@ class Check:
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         began = time.monotonic()
         try:
-            where_from = (health["address"], health["port"], health["path"], health["host"])
-            # A record that an earlier version has kept has no headers.
-            found = get_until(*where_from, health["timeout"], tls, health.get("headers"))
+            found = get_until(
+                health["address"],
+                health["port"],
+                health["path"],
+                health["host"],
+                health["timeout"],
+                tls,
+                health.get("headers"),  # a record that an earlier version has kept has none
+            )
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
@@ -357,6 +370,7 @@ class Check:
         self.result.update(status=found.status, seconds=round(time.monotonic() - began, 3))
         if found.status != health["status"]:
             to = f" (to {printable(found.location).strip()[:BODY_LENGTH]})" if found.location else ""
+            # It may be well, and asked the wrong question.
             hint = advice(found, where)
             raise ProbeError(
                 f"The application {self.name} answered {where} with status {found.status}{to} instead of "
@@ -399,8 +413,8 @@ def advice(found: Answer, where: str) -> str:
     secure = where.replace("http://", "https://", 1)
     if found.location and where.startswith("http://") and same_place(found.location, secure):
         return (
-            " It sends what did not come over https elsewhere: set health.headers to {X-Forwarded-Proto: https} (and "
-            "name 127.0.0.1 in trusted_proxies where that is set), or set health.path to one that it does not redirect."
+            " It sends what did not come over https elsewhere: set health.headers to {X-Forwarded-Proto: https}, as "
+            "your proxy says it, or set health.path to one that it does not redirect."
         )
     return " If that is right, set health.path or health.status."
 
