@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -130,8 +131,16 @@ class Answer(NamedTuple):
     """Where a redirection leads."""
 
 
-def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> Answer:
-    """One request.
+def get(
+    address: str,
+    port: int,
+    path: str,
+    host: str,
+    timeout: float,
+    tls: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """One request, with further headers.
 
     All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
     """
@@ -149,7 +158,7 @@ def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool
         raise
     try:
         connection.sock = BoundedSocket(connected, deadline)
-        connection.request("GET", path, headers={"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"})
+        connection.request("GET", path, headers=request_headers(host, headers or {}))
         response = connection.getresponse()
         location = response.getheader("Location") or ""
         return Answer(response.status, response.read(LARGEST_ANSWER + 1), location)
@@ -159,7 +168,23 @@ def get(address: str, port: int, path: str, host: str, timeout: float, tls: bool
         connected.close()
 
 
-def get_until(address: str, port: int, path: str, host: str, timeout: float, tls: bool = False) -> Answer:
+def request_headers(host: str, further: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request; ``further`` names none of the first two, and wins over the last."""
+    own = {"Host": host, "Connection": "close"}
+    if "user-agent" not in map(str.lower, further):
+        own["User-Agent"] = "modwsgi.deploy"
+    return {**own, **further}
+
+
+def get_until(
+    address: str,
+    port: int,
+    path: str,
+    host: str,
+    timeout: float,
+    tls: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """Repeat a request until an application answers it; the last answer, or the last error.
 
     A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
@@ -168,7 +193,7 @@ def get_until(address: str, port: int, path: str, host: str, timeout: float, tls
     while True:
         left = max(deadline - time.monotonic(), 0.1)
         try:
-            answer = get(address, port, path, host, left, tls)
+            answer = get(address, port, path, host, left, tls, headers)
             if answer.status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
                 return answer
         except (OSError, http.client.HTTPException):
@@ -328,7 +353,15 @@ class Check:
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         began = time.monotonic()
         try:
-            found = get_until(health["address"], health["port"], health["path"], health["host"], health["timeout"], tls)
+            found = get_until(
+                health["address"],
+                health["port"],
+                health["path"],
+                health["host"],
+                health["timeout"],
+                tls,
+                health.get("headers"),  # a record that an earlier version has kept has none
+            )
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "

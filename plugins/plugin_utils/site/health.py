@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import auth, names, tls
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.headers import TOKEN
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 PATH = re.compile(r"/[\x21-\x7e]*")
+HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+LONGEST_NAME = 40
+# What says where a request goes or ends is httpd's and the check's own.
+FRAMING = (
+    "connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding",
+    "upgrade",
+)  # fmt: skip
 
 
 def check(application: App) -> Problems:
@@ -23,6 +31,23 @@ def check(application: App) -> Problems:
         yield "health.timeout", f"{timeout} is too short; the least is 1 (seconds)"
     if not PATH.fullmatch(path):
         yield "health.path", f"{path!r} is not a path; begin with / and use printable ASCII without blanks"
+    for name, value in application["health"]["headers"].items():
+        problem = _problem_of_header(str(name), value)
+        if problem:
+            yield f"health.headers.{str(name)[:LONGEST_NAME]!a}", problem
+
+
+def _problem_of_header(name: str, value: Any) -> str:
+    """What is wrong with a header of the request; empty when nothing is. No value is repeated."""
+    if not TOKEN.fullmatch(name):
+        return "this is not the name of a header; write it like X-Forwarded-Proto"
+    if name.lower() == "host":
+        return "the name in Host chooses the vhost, and is server_name; use X-Forwarded-Host, or remove it"
+    if name.lower() in FRAMING:
+        return "it says how the request is sent, which is not yours to choose here; remove it"
+    if not isinstance(value, str):
+        return "the value must be a string; put it in quotes"
+    return "" if HEADER_VALUE.fullmatch(value) else "the value must be printable ASCII on one line; correct it"
 
 
 def path_of(application: App) -> str:
@@ -65,7 +90,17 @@ def values(vhost: Vhost) -> dict[str, Any]:
         covering = [login for login in logins if names.is_below(path_of(application), login["path"])]
         if covering:
             found.append({"path": path_of(application), "require": covering[-1]["require"]})
-    return {"health_checks": found}
+    return {"health_checks": found, "health_proxies": list(_proxies(vhost))}
+
+
+def _proxies(vhost: Vhost) -> Iterator[dict[str, Any]]:
+    """Health paths on which the host asks as a proxy would; mod_wsgi removes such headers of anybody else."""
+    trusted, known = vhost.site["trusted_proxies"], {name.lower() for name in vhost.site["trusted_proxy_headers"]}
+    for application in vhost.applications if trusted else ():
+        if known & {name.lower() for name in application["health"]["headers"]}:
+            # What a host asks at one of its own addresses comes from that address.
+            addresses = dict.fromkeys([*trusted, application["health"]["address"]])
+            yield {"path": f"^{re.escape(path_of(application))}$", "addresses": list(addresses)}
 
 
 def private_values(site: App, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

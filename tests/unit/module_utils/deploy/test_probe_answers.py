@@ -218,9 +218,11 @@ class Handler(BaseHTTPRequestHandler):
     statuses: list[int]
     over: threading.Event
     hosts: list[str]
+    found: list[tuple[str, str]]
 
     def do_GET(self) -> None:
         self.hosts.append(self.headers["Host"])
+        Handler.found = self.headers.items()
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status == 0:
             self.over.wait()
@@ -253,6 +255,19 @@ def ask(server: ThreadingHTTPServer, statuses: list[int], timeout: float) -> tup
 def test_a_start_is_waited_for(server: ThreadingHTTPServer) -> None:
     assert ask(server, [503, 502, 504, 200], 20) == (200, b"body", "")
     assert Handler.hosts == ["shop.example"] * 4
+
+
+def test_further_headers_are_sent_and_the_host_stays(server: ThreadingHTTPServer) -> None:
+    Handler.statuses = [200]
+    further = {"X-Forwarded-Proto": "https", "user-agent": "checker"}
+    probe.get_until("127.0.0.1", server.server_port, "/", "shop.example", 20, False, further)
+    found = [(name.lower(), value) for name, value in Handler.found]
+    assert [pair for pair in sorted(found) if pair[0] != "accept-encoding"] == [
+        ("connection", "close"),
+        ("host", "shop.example"),
+        ("user-agent", "checker"),
+        ("x-forwarded-proto", "https"),
+    ]
 
 
 def test_a_definite_answer_is_not_waited_for(server: ThreadingHTTPServer) -> None:
@@ -305,15 +320,16 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     network = Recorder(monkeypatch)
     check = certified(tmp_path)
     check.health()
-    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False)]
+    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False, None)]
     assert probe.awaited([check]) == [
         "httpd has no certificate for shop.example yet and answers 503 there over TLS; it asks the authority in the "
         "background, and its error log says what is wrong when that does not succeed in some minutes."
     ]
     (tmp_path / "pubcert.pem").write_text("")
     check = certified(tmp_path)
+    check.application["health"]["headers"] = {"X-A": "1"}
     check.health()
-    assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", 5, True)]
+    assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", 5, True, {"X-A": "1"})]
     assert probe.awaited([check]) == []
 
 

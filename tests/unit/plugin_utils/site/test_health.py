@@ -6,12 +6,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.applications import HASH, App, complete, contents, refused, shown
+from support.applications import HASH, App, complete, contents, refused, shown, vhost
 
 CASES: list[tuple[App, str]] = [
     ({"health": {"path": "healthz"}}, "health.path: is not a path"),
     ({"health": {"status": 20}}, "health.status: is not an HTTP status"),
     ({"health": {"timeout": 0}}, "health.timeout: is too short"),
+    ({"health": {"headers": {"X-A: b": "1"}}}, "health.headers.'X-A: b': this is not the name of a header"),
+    ({"health": {"headers": {"X-A\r\nX-B": "1"}}}, "health.headers.'X-A\\r\\nX-B': this is not the name"),
+    ({"health": {"headers": {"X-A": "1\r\nX-B: 1"}}}, "health.headers.X-A: holds a newline"),
+    ({"health": {"headers": {"X-A": "secr\u00e9t"}}}, "health.headers.'X-A': must be printable ASCII on one line"),
+    ({"health": {"headers": {"X-A": ""}}}, "health.headers.'X-A': must be printable ASCII"),
+    ({"health": {"headers": {"X-Forwarded-Port": 443}}}, "health.headers.'X-Forwarded-Port': put it in quotes"),
+    ({"health": {"headers": {"HOST": "a"}}}, "health.headers.'HOST': use X-Forwarded-Host"),
+    (
+        {"health": {"headers": {"Transfer-Encoding": "chunked"}}},
+        "health.headers.'Transfer-Encoding': remove it",
+    ),
 ]
 
 
@@ -36,6 +47,7 @@ def test_health_is_asked_where_httpd_listens(
         "path": "/healthz",
         "status": 200,
         "timeout": 30,
+        "headers": {},
         "tls": False,
         "certificate": "",
         "address": address,
@@ -69,3 +81,24 @@ def test_the_health_is_asked_privately_until_there_is_a_certificate(shop: App) -
         '<LocationMatch "^/part/healthz$">',
     ]
     assert files["sites-enabled/060-modwsgi-probes.conf"] == "../sites-available/060-modwsgi-probes.conf"
+
+
+def test_the_host_may_say_what_a_proxy_says_on_the_health_path_alone(shop: App) -> None:
+    """mod_wsgi removes the headers of proxies that it does not trust, so the application would never see them."""
+    shop |= {"trusted_proxies": ["192.0.2.7"], "health": {"path": "/is.it?well=1"}}
+    assert "LocationMatch" not in vhost(shop)
+    shop["health"]["headers"] = {"X-Probe": "1"}
+    assert "LocationMatch" not in vhost(shop), "nobody removes this header"
+    shop["health"]["headers"] = {"x-forwarded-PROTO": "https"}
+    lines = shown(vhost(shop))
+    start = lines.index('<LocationMatch "^/is\\\\.it$">')
+    assert lines[start + 1] == "WSGITrustedProxies 192.0.2.7 127.0.0.1"
+    assert "WSGITrustedProxies 192.0.2.7" in lines, "elsewhere only the proxy is believed"
+    del shop["trusted_proxies"]
+    assert "LocationMatch" not in vhost(shop)
+
+
+def test_an_application_below_the_site_is_asked_as_its_proxy_would(shop: App) -> None:
+    part = {**shop, "name": "part", "path": "/part", "health": {"headers": {"X-Forwarded-Proto": "https"}}}
+    lines = shown(vhost({**shop, "trusted_proxies": ["192.0.2.7"]}, part))
+    assert [line for line in lines if line.startswith("<LocationMatch")] == ['<LocationMatch "^/part/healthz$">']
