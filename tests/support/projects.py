@@ -15,21 +15,9 @@ from support.scripts import ROOT
 
 REQUIREMENTS = ROOT / "requirements-projects.txt"
 
-# What every project needs before it serves: Django's own words for it are `manage.py check --deploy`.
-SETTINGS = """
-import os
-
-DEBUG = False
-SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]
-ALLOWED_HOSTS = ["shop.example.com"]
-STATIC_ROOT = os.environ["WSGI_STATIC_ROOT"]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.path.join(os.environ["WSGI_STATE_DIRECTORY"], "db.sqlite3"),
-    }
-}
-"""
+PAGE = (ROOT / "docs" / "django.md").read_text()
+# What every project needs before it serves, as the page says it.
+(SETTINGS,) = re.findall(r"^```python\n(import os\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def programs(*packages: str) -> Path:
@@ -71,16 +59,11 @@ def run(command: list[str], folder: Path | None = None, variables: dict[str, str
 
 
 def django(folder: Path) -> Path:
-    """A project of `startproject` with an application that has a style sheet of its own; the Python that it needs.
-
-    Its settings become a package, as README.md's example has them (`shop.settings.production`).
-    """
+    """A project of `startproject` with an application that has a style sheet of its own; the Python that it needs."""
     tools = programs("asgiref", "django", "sqlparse")
     run([str(tools / "django-admin"), "startproject", "shop", str(folder)])
-    settings = folder / "shop" / "settings"
-    settings.mkdir()
-    (folder / "shop" / "settings.py").rename(settings / "base.py")
-    (settings / "production.py").write_text(f"from .base import *\n\nINSTALLED_APPS += ['home']\n{SETTINGS}")
+    with (folder / "shop" / "settings.py").open("a") as settings:
+        settings.write(f"\nINSTALLED_APPS += ['home']\n{SETTINGS}")
     run([str(tools / "django-admin"), "startapp", "home"], folder)
     style = folder / "home" / "static" / "home" / "home.css"
     style.parent.mkdir(parents=True)

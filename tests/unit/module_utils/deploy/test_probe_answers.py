@@ -286,12 +286,64 @@ def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer
     assert probe.describe(error.value) == "the request hangs"
 
 
-def test_a_page_for_browsers_is_not_repeated_in_a_message() -> None:
-    assert probe.excerpt(b"<!DOCTYPE html><p>Error") == ""
-    assert probe.excerpt(b"<html>\n<TITLE lang=en>\n Not &lt;Found&#27; </TITLE><p>x") == " (Not <Found)"
+def test_a_page_for_browsers_is_told_as_its_text() -> None:
+    assert probe.excerpt(b"<!DOCTYPE html><p>Error") == " (Error)"
+    assert probe.excerpt(b"<html>\n<TITLE lang=en>\n Not &lt;Found&#27; </TITLE><p>x") == " (Not <Found: x)"
+    assert probe.excerpt(
+        b"<!DOCTYPE html><!-- a > b --><style>p { x }</style><SCRIPT>1 < 2</SCRIPT ><p>No<br>more"
+    ) == (" (No more)")
+    django = b"""<!doctype html>
+<html lang="en">
+<head>
+  <title>Not Found</title>
+</head>
+<body>
+  <h1>Not Found</h1><p>The requested resource was not found on this server.</p>
+</body>
+</html>"""
+    assert probe.excerpt(django) == " (Not Found: The requested resource was not found on this server.)"
     assert probe.excerpt(b"<html><head>\n<title>\n500 Internal Server Error</title>") == ""
     assert probe.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
     assert probe.excerpt(b"") == ""
+
+
+@pytest.mark.parametrize("page", [b"<" * 100000, b"<head" * 50000, b"<!--" * 50000, b"<title>" * 50000, b"<p>" * 50000])
+def test_no_page_takes_long_to_be_told(page: bytes) -> None:
+    began = time.monotonic()
+    assert len(probe.excerpt(b"<" + page)) <= probe.BODY_LENGTH + 3
+    assert time.monotonic() - began < 2
+
+
+def test_an_application_that_logs_nothing_is_told_so(
+    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+    liar.begin = answer(b"down", status=b"500 No")
+    with pytest.raises(
+        probe.ProbeError, match=r"It has logged nothing; let it log to standard error \(Django: LOGGING"
+    ):
+        probing(liar, tmp_path).health()
+    (tmp_path / "shop-error.log").write_text("why\n")
+    check = probing(liar, tmp_path)
+    check.logs[0].size = 0
+    with pytest.raises(probe.ProbeError, match="Last lines of the error log:\nwhy"):
+        check.health()
+
+
+@pytest.mark.parametrize(
+    ("answered", "tls", "told"),
+    [
+        (probe.Answer(301, b"", "https://shop.example/"), False, "set health.headers to what that proxy sends"),
+        (probe.Answer(400, b""), False, "ALLOWED_HOSTS"),
+        (probe.Answer(302, b"", "/login"), False, ""),
+        (probe.Answer(301, b"", "https://shop.example/"), True, ""),
+    ],
+)
+def test_what_to_do_depends_on_the_answer(answered: probe.Answer, tls: bool, told: str) -> None:
+    found = probe.advice(answered, tls)
+    assert told in found
+    assert found.endswith(" If that is right, set health.path or health.status.")
+    assert bool(told) == (found.count(". ") > 0), found
 
 
 class Recorder:
