@@ -31,7 +31,7 @@ Which mod_wsgi installs with which Python. `mod_wsgi_version` is {table.DEFAULT_
 - **Pinned**: the SHA-256 of the source distribution is in the table, so `mod_wsgi_version` is all that is needed. The
   others install with a checksum of yours (`mod_wsgi_source_sha256`).
 - **Known to be bad**: refused, unless `mod_wsgi_allow_known_bad` names the version.
-- The 4.x and 5.x lines get no corrections any more.
+- The 4.x and 5.x lines get no corrections any more; [upgrading-to-6.md](upgrading-to-6.md) says what changes with 6.
 """
 
 

@@ -33,6 +33,10 @@ options:
       They are checked against the host.
     type: dict
     default: {}
+  module_version:
+    description: The version of mod_wsgi that is to be loaded; V("") when it is not known.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
@@ -59,7 +63,8 @@ RETURN = r"""
 steps:
   description: >-
     The steps that have something to do, of V(accounts), V(packages), V(releases), V(venvs), V(maintenance),
-    V(preparation), V(certificates), V(switch).
+    V(preparation), V(certificates), V(switch), V(upgrade). The last one is due when mod_wsgi goes from another major
+    version to 6.
   returned: success
   type: list
   elements: str
@@ -85,7 +90,13 @@ import shutil
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import locales, maintenance, packages, published
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
+    locales,
+    maintenance,
+    packages,
+    published,
+    upgrade,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
@@ -134,6 +145,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "preparation": any(differing(switch.deployment, switch.record, COMMAND_PARTS) for switch in switches),
         "certificates": len(certificates) < len(parameters["certificates"]),
         "switch": any(switch.changes() or switch.record.get("stale_processes") for switch in switches),
+        "upgrade": upgrade.is_upgrade(described["facts_file"], parameters["module_version"]),
     }
     journal = transaction.journal_of(described)
     unproven = journal.open or journal.interrupted
@@ -164,6 +176,7 @@ def main() -> None:
             "launcher": {"type": "str", "required": True},
             "configuration": {"type": "dict", "default": {}},
             "instance": {"type": "str", "default": "apache2"},
+            "module_version": {"type": "str", "default": ""},
             **OPTIONS,
         },
         supports_check_mode=True,

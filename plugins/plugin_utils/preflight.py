@@ -51,7 +51,7 @@ LEAST = {
     "wsgi_app_build_size": (1 << 20, "and nothing can be built in that; use 1048576 (bytes) or more."),
 }
 
-STEPS = ("accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch")
+STEPS = ("accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch", "upgrade")
 """Steps of a deployment that may have something to do."""
 
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
@@ -312,6 +312,7 @@ class Preflight:
                 "build_timeout": checked["wsgi_app_build_timeout"],
                 "build_size": checked["wsgi_app_build_size"],
                 "instance": base.instance["name"],
+                "module_version": self.result["mod_wsgi_record"]["version"],
             },
         )
         names = [*(application["name"] for application in applications), *(each["name"] for each in certificates)]
@@ -345,7 +346,7 @@ class Preflight:
         How many requests may wait for each application is a part of httpd's workers.
         """
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
-        sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides)
+        sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides, base.mpm)
         listen = self._httpd_settings["httpd_listen"]
         complete = apps.normalise(self._written_applications, listen, sizes["applications"], base.instance)
         return apps.without_environments(complete)

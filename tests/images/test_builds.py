@@ -135,6 +135,6 @@ def test_a_base_with_its_own_python_serves(builds: Builds, form: str) -> None:
         assert told["python"].startswith(f"{OWN_PYTHON}.")
         container = containers.start(*HARDENED, f"--volume={APPLICATION}/wsgi.py:/app/wsgi.py:ro")
         assert container.get().json["process_group"] == "app"
-        assert container.end("stop", "-t30")[0] == 0
+        assert container.end("stop", "-t", "30")[0] == 0
     finally:
         containers.remove()

@@ -79,7 +79,7 @@ def fixture_container(name: str) -> Iterator[Container]:
     try:
         container = found.start(*HARDENED, f"--volume={APPLICATION}/wsgi.py:/app/wsgi.py:ro")
         yield container
-        assert container.end("stop", "-t30")[0] == 0
+        assert container.end("stop", "-t", "30")[0] == 0
     finally:
         found.remove()
 

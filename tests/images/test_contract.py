@@ -69,7 +69,7 @@ class Request:
 def test_docker_stop_lets_a_request_finish(containers: Containers, mode: str, options: tuple[str, ...]) -> None:
     container = containers.start(*options, WSGI_MODE=mode)
     request = Request(container, 3)
-    status, seconds = container.end("stop", "-t30")
+    status, seconds = container.end("stop", "-t", "30")
     assert (request.result(), status) == (200, 0)
     assert seconds < 8
 
@@ -78,7 +78,7 @@ def test_docker_stop_lets_a_request_finish(containers: Containers, mode: str, op
 def test_an_idle_server_stops_soon_and_says_so_at_last(containers: Containers, form: str) -> None:
     """3 s more would be httpd's patience with a program that writes its log and does not end."""
     container = containers.start(WSGI_LOG_FORMAT=form)
-    status, seconds = container.end("stop", "-t30")
+    status, seconds = container.end("stop", "-t", "30")
     assert status == 0
     assert seconds < 4
     assert "shutting down gracefully" in container.output()
@@ -101,7 +101,7 @@ def test_no_application_makes_a_stop_outlast_its_bound(containers: Containers) -
             Request(container, 120)
             started[mode, rights] = container
     with ThreadPoolExecutor(len(started)) as pool:
-        endings = dict(zip(started, pool.map(lambda each: each.end("stop", "-t60"), started.values()), strict=True))
+        endings = dict(zip(started, pool.map(lambda each: each.end("stop", "-t", "60"), started.values()), strict=True))
     print({which: f"{seconds:.1f} s" for which, (_, seconds) in endings.items()})
     assert {status for status, _ in endings.values()} == {0}
     assert max(seconds for _, seconds in endings.values()) < 16 + 1
@@ -146,7 +146,7 @@ def test_any_user_read_only_and_without_rights(containers: Containers, mode: str
     assert container.get().json["uid"] == 54321
     request = Request(container, 3)
     assert docker("diff", container.name).stdout == ""
-    status, _ = container.end("stop", "-t30")
+    status, _ = container.end("stop", "-t", "30")
     assert (request.result(), status) == (200, 0)
 
 
@@ -155,7 +155,7 @@ def test_root_with_four_capabilities(shared: Shared, mode: str) -> None:
     container = shared.taken(*ROOT_HARDENED, **PLAIN[mode])
     assert container.get().json["uid"] == 33
     request = Request(container, 3)
-    status, seconds = container.end("stop", "-t30")
+    status, seconds = container.end("stop", "-t", "30")
     print(f"{mode}: {seconds:.1f} s")
     assert (request.result(), status) == (200, 0)
     assert seconds < 8
@@ -234,7 +234,7 @@ def test_a_resized_window_does_not_stop_the_server(containers: Containers) -> No
     for columns in (60, 90):
         terminal.setwinsize(20, columns)
         container.stays_up()
-    assert container.end("stop", "-t30")[0] == 0
+    assert container.end("stop", "-t", "30")[0] == 0
     terminal.close()
 
 
@@ -326,7 +326,7 @@ def test_a_reload_keeps_serving_and_the_error_log_json(shared: Shared) -> None:
     container.get("/print")
     wait_for(lambda: len(printed()) > earlier, "what the application prints is in the log")
     assert printed()[-1].endswith("said on stderr")
-    assert container.end("stop", "-t30")[0] == 0
+    assert container.end("stop", "-t", "30")[0] == 0
 
 
 def test_what_goes_wrong_is_on_stderr_with_its_traceback(shared: Shared) -> None:
@@ -346,7 +346,7 @@ def test_an_import_that_hangs_is_ended_and_says_where(containers: Containers, mo
     container.wait_for_output("The application /app/wsgi.py was not loaded within 3 s (WSGI_STARTUP_TIMEOUT)")
     container.wait_for_output("The application /app/wsgi.py is loaded again at once")
     assert 'File "/app/wsgi.py"' in container.output()
-    assert container.end("stop", "-t30")[0] == 0
+    assert container.end("stop", "-t", "30")[0] == 0
 
 
 def test_why_a_process_ended_is_on_stderr_at_any_level(containers: Containers) -> None:
@@ -412,7 +412,7 @@ def test_the_application_is_below_a_path_and_has_its_own_variables(containers: C
 
 def test_interpreters_are_not_destroyed_when_that_is_off(containers: Containers) -> None:
     container = containers.start(WSGI_DESTROY_INTERPRETER="Off", WSGI_MODE="embedded", TEST_THREAD="1")
-    status, seconds = container.end("stop", "-t30")
+    status, seconds = container.end("stop", "-t", "30")
     assert status == 0
     assert seconds < 5
 
@@ -427,7 +427,7 @@ def test_what_is_finalised_is_what_a_stop_of_large_applications_costs(containers
     for destroy, finalised in {"On": 3, "Off": 0}.items():
         container = containers.start(WSGI_DESTROY_INTERPRETER=destroy, WSGI_PROCESSES="3", TEST_HEAVY="0.5")
         wait_for(all_have_imported(container, 3), "all processes have the application")
-        status, seconds = container.end("stop", "-t30")
+        status, seconds = container.end("stop", "-t", "30")
         assert (status, container.output().count("finalised\n")) == (0, finalised)
         assert seconds < 5
 

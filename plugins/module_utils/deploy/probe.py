@@ -143,7 +143,7 @@ def get(
     tls: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request, with further headers.
+    """One request, with further ``headers``.
 
     All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
     """
@@ -161,7 +161,8 @@ def get(
         raise
     try:
         connection.sock = BoundedSocket(connected, deadline)
-        connection.request("GET", path, headers=request_headers(host, headers or {}))
+        ours = {"Host": host, "User-Agent": "modwsgi.deploy", "Connection": "close"}
+        connection.request("GET", path, headers={**(headers or {}), **ours})
         response = connection.getresponse()
         location = response.getheader("Location") or ""
         return Answer(response.status, response.read(LARGEST_ANSWER + 1), location)
@@ -169,14 +170,6 @@ def get(
         raise http.client.HTTPException(f"the answer is no HTTP: {error}") from None
     finally:
         connected.close()
-
-
-def request_headers(host: str, further: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a request; ``further`` names none of the first two, and wins over the last."""
-    own = {"Host": host, "Connection": "close"}
-    if "user-agent" not in map(str.lower, further):
-        own["User-Agent"] = "modwsgi.deploy"
-    return {**own, **further}
 
 
 def get_until(
@@ -356,15 +349,9 @@ class Check:
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         began = time.monotonic()
         try:
-            found = get_until(
-                health["address"],
-                health["port"],
-                health["path"],
-                health["host"],
-                health["timeout"],
-                tls,
-                health.get("headers"),  # a record that an earlier version has kept has none
-            )
+            where_from = (health["address"], health["port"], health["path"], health["host"])
+            # A record that an earlier version has kept has no headers.
+            found = get_until(*where_from, health["timeout"], tls, health.get("headers"))
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
@@ -373,10 +360,11 @@ class Check:
         self.result.update(status=found.status, seconds=round(time.monotonic() - began, 3))
         if found.status != health["status"]:
             to = f" (to {printable(found.location).strip()[:BODY_LENGTH]})" if found.location else ""
+            hint = advice(found, where)
             evidence = self.evidence() or (SILENT if found.status >= 500 else "")
             raise ProbeError(
                 f"The application {self.name} answered {where} with status {found.status}{to} instead of "
-                f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{advice(found, tls)}{evidence}"
+                f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}{evidence}"
             )
 
     def health_check(self) -> dict[str, Any]:
@@ -406,6 +394,25 @@ class Check:
                 return found
             before = found
             time.sleep(RETRY_SECONDS)
+
+
+def advice(found: Answer, where: str) -> str:
+    """What to do about an answer of an application that may be well, and was asked the wrong question."""
+    if not 300 <= found.status < 500:
+        return ""
+    secure = where.replace("http://", "https://", 1)
+    if found.location and where.startswith("http://") and same_place(found.location, secure):
+        return (
+            " It sends what did not come over https elsewhere: set health.headers to {X-Forwarded-Proto: https}, or "
+            "set health.path to one that it does not redirect."
+        )
+    told = " It may refuse the name in Host (Django: ALLOWED_HOSTS)." if found.status == 400 else ""
+    return f"{told} If that is right, set health.path or health.status."
+
+
+def same_place(location: str, wanted: str) -> bool:
+    """Whether a redirect leads to this URL, with or without the port of https."""
+    return location.replace(":443/", "/", 1).rstrip("/") == wanted.rstrip("/")
 
 
 def awaits_certificate(health: dict[str, Any]) -> bool:
@@ -453,21 +460,6 @@ def page_text(page: str) -> str:
     # Many pages repeat their title as the first heading.
     shown = shown[len(title) :].lstrip() if title and shown.startswith(title) else shown
     return ": ".join(filter(None, (title, shown)))
-
-
-def advice(found: Answer, tls: bool) -> str:
-    """What to do about an answer of an application that may be well, and asked the wrong question."""
-    if not 300 <= found.status < 500:
-        return ""
-    told = ""
-    if found.status < 400 and not tls and found.location.lower().startswith("https://"):
-        told = (
-            " It redirects to https: where a proxy in front speaks TLS, set health.headers to what that proxy sends, "
-            "such as {X-Forwarded-Proto: https}."
-        )
-    elif found.status == 400:
-        told = " It may refuse the name in Host (Django: ALLOWED_HOSTS)."
-    return f"{told} If that is right, set health.path or health.status."
 
 
 def describe(error: Exception) -> str:

@@ -31,7 +31,7 @@ OWN_CONFIGURATIONS = ("charset", "localized-error-pages", "other-vhosts-access-l
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
-WITHOUT_CONFIGURATION = ("alias", "mpm_event", "reqtimeout", "status")
+WITHOUT_CONFIGURATION = ("alias", *sizing.MPMS, "reqtimeout", "status")
 """Modules whose configuration of the distribution is left out: ours says the same things in other values, and
 mod_status's would show /server-status on every vhost."""
 WITHOUT_CONFIGURATION_FOR_SITES = ("http2", "setenvif")
@@ -176,8 +176,13 @@ class Base:
     def _modules_in_advance(self) -> list[str]:
         if self.settings["httpd_site_modules"] == "needed" or self.foreign or not self.instance["unit"]:
             return []
-        without = {"http2"} if "mpm_prefork" in self._modules_of_operator else set()
+        without = {"http2"} if self.mpm == sizing.PREFORK else set()
         return [name for name in apps.possible_modules() if name not in without]
+
+    @property
+    def mpm(self) -> str:
+        """The module that takes connections; the first where ``problems`` refuses several, "" where there is none."""
+        return next((name for name in self._modules_of_operator if name in sizing.MPMS), "")
 
     @property
     def _modules_of_operator(self) -> list[str]:
@@ -217,11 +222,7 @@ class Base:
                 f"httpd_log_format and httpd_log_destination are for hosts, and host {name} becomes an image; remove "
                 "them and set WSGI_LOG_FORMAT when the container starts."
             )
-        if "http2" in self.modules_of_sites and "mpm_prefork" in self._modules_of_operator:
-            found.append(
-                f"httpd_modules or httpd_extra_modules of host {name} has mpm_prefork, with which HTTP/2 does not "
-                "work; use mpm_event, or set tls.http2 to false for each application."
-            )
+        found += self._mpm_problems(name)
         found += httpd_foreign.server_problems(self.foreign, name, self.listeners, self.modules)
         return [
             *found,
@@ -231,6 +232,26 @@ class Base:
                 if not VARIABLE.fullmatch(str(variable))
             ),
         ]
+
+    def _mpm_problems(self, name: str) -> list[str]:
+        """What contradicts the module that takes connections."""
+        lists = f"httpd_modules or httpd_extra_modules of host {name}"
+        chosen = [module for module in dict.fromkeys(self._modules_of_operator) if module in sizing.MPMS]
+        if len(chosen) != 1:
+            named = " and ".join(chosen) or "no MPM"
+            return [f"{lists} has {named}, and httpd needs exactly one; choose one of {', '.join(sizing.MPMS)}."]
+        found = []
+        if "http2" in self.modules_of_sites and self.mpm == sizing.PREFORK:
+            found.append(
+                f"{lists} has mpm_prefork, with which HTTP/2 does not work; use mpm_event, or set tls.http2 to false "
+                "for each application."
+            )
+        if self.settings["httpd_reap_stuck_children"] and self.mpm != sizing.EVENT:
+            found.append(
+                f"httpd_reap_stuck_children of host {name} needs mpm_event, which alone tells of processes that are "
+                f"stopping, and the host has {self.mpm}; set it to false, or use mpm_event."
+            )
+        return found
 
     def notes(self, name: str) -> list[str]:
         """What the operator of a host is to know; nothing of it is wrong."""
@@ -269,12 +290,14 @@ class Base:
     def _values(self) -> dict[str, Any]:
         settings = self.settings
         overrides = {key: settings[f"httpd_{key}"] for key in sizing.SERVER_KEYS}
-        sizes = sizing.sizes(self.host["cores"], self.host["memory_mebibytes"], overrides=overrides)
+        sizes = sizing.sizes(self.host["cores"], self.host["memory_mebibytes"], (), overrides, self.mpm)
         return {
             **settings,
             "instance": self.instance,
             "logs": self.logs,
             "sizes": sizes,
+            "mpm": self.mpm,
+            "spare": "Servers" if self.mpm == sizing.PREFORK else "Threads",
             "stop_limits": stopping.stop_limits(settings["httpd_stop_timeout"]),
             "private_listener": self.listeners[-1]["directive"],
             "unknown_host_ports": self._unknown_host_ports(),
@@ -302,23 +325,26 @@ class Base:
                 "content": self._render("modwsgi-httpd.conf.j2", scope="shared" if self.foreign else "server"),
             },
             {"path": "conf-enabled/modwsgi-httpd.conf", "link": "../conf-available/modwsgi-httpd.conf"},
-            # httpd cannot change its process limits while it runs.
-            {
-                "path": "conf-available/modwsgi-sizes.conf",
-                "content": self._render("modwsgi-sizes.conf.j2"),
-                "action": "restart",
-            },
-            {
-                "path": "conf-enabled/modwsgi-sizes.conf",
-                "link": "../conf-available/modwsgi-sizes.conf",
-                "action": "restart",
-            },
+            *self._size_files(),
             {"path": "sites-available/050-modwsgi-private.conf", "content": self._render("private.conf.j2")},
             {
                 "path": "sites-enabled/050-modwsgi-private.conf",
                 "link": "../sites-available/050-modwsgi-private.conf",
             },
             {"path": self.instance["private_include"], "directory": True},
+        ]
+
+    def _size_files(self) -> list[File]:
+        """httpd cannot change its process limits while it runs, so they restart it.
+
+        With a process for each connection, how many there may be depends on what the sites of others do in them.
+        """
+        if self.foreign and self.mpm == sizing.PREFORK and not self.settings["httpd_max_request_workers"]:
+            return []
+        name = "modwsgi-sizes.conf"
+        return [
+            {"path": f"conf-available/{name}", "content": self._render(f"{name}.j2"), "action": "restart"},
+            {"path": f"conf-enabled/{name}", "link": f"../conf-available/{name}", "action": "restart"},
         ]
 
     def _alone_files(self) -> list[File]:
@@ -416,7 +442,9 @@ class Base:
             *WITHOUT_CONFIGURATION,
             *(name for name in WITHOUT_CONFIGURATION_FOR_SITES if name not in operators),
         ]
-        return module_files(self.modules, self.settings["httpd_removed_modules"], bare, self.foreign)
+        # httpd loads one; the distribution enables mpm_event, and mod_php brings mpm_prefork.
+        removed = [*self.settings["httpd_removed_modules"], *sizing.MPMS]
+        return module_files(self.modules, removed, bare, self.foreign)
 
     def _removed_files(self) -> list[File]:
         """What the operator names beyond the distribution's own is to be gone, whoever's it is."""

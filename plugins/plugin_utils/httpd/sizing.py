@@ -16,6 +16,13 @@ FINISHING_GENERATIONS = 3
 # A host with less memory than this gets fewer children, in proportion.
 FULL_SIZE_MEMORY_MEBIBYTES = 512
 
+EVENT, WORKER, PREFORK = MPMS = ("mpm_event", "mpm_worker", "mpm_prefork")
+# Prefork MPM: each worker is a process, of which 8 MiB are its own (with the modules that sites can need, measured on
+# Debian 12, 2026-11; one with mod_php has several times as much). All together may have two fifths of the memory.
+PREFORK_WORKERS_PER_MEBIBYTE = 0.4 / 8
+MAX_PREFORK_WORKERS = 256
+MIN_PREFORK_WORKERS = 10
+
 DAEMON_THREADS = 15
 MIN_DAEMON_PROCESSES = 2
 MAX_DAEMON_PROCESSES = 8
@@ -49,6 +56,32 @@ SERVER_KEYS = (
 
 class SizingError(ValueError):
     """Sizes that contradict each other; the text is for the user."""
+
+
+THREADED_KEYS = ("threads_per_child", "min_spare_threads", "max_spare_threads")
+"""Sizes that the prefork MPM does not have."""
+
+
+def _prefork_sizes(memory_mebibytes: int, overrides: Mapping[str, int]) -> dict[str, int]:
+    for key in THREADED_KEYS:
+        if key in overrides:
+            raise SizingError(
+                f"httpd_{key} is for an MPM with threads, and httpd_modules has {PREFORK}; remove it, or use {EVENT}."
+            )
+    workers = int(memory_mebibytes * PREFORK_WORKERS_PER_MEBIBYTE)
+    workers = overrides.get("max_request_workers", max(MIN_PREFORK_WORKERS, min(MAX_PREFORK_WORKERS, workers)))
+    sizes = {
+        "max_request_workers": workers,
+        "threads_per_child": 1,
+        # Children of an earlier configuration keep their slots until they have finished.
+        "server_limit": 2 * workers,
+        "start_servers": min(workers, MIN_PREFORK_WORKERS),
+        "min_spare_threads": min(workers, MIN_PREFORK_WORKERS),
+        # No child is ended while httpd serves, as with the other MPMs.
+        "max_spare_threads": workers,
+        "listen_backlog": LISTEN_BACKLOG,
+    }
+    return {**sizes, **{key: overrides[key] for key in SERVER_KEYS if key in overrides}}
 
 
 def _server_sizes(memory_mebibytes: int, overrides: Mapping[str, int]) -> dict[str, int]:
@@ -105,12 +138,14 @@ def sizes(
     memory_mebibytes: int,
     applications: Iterable[Mapping[str, Any]] = (),
     overrides: Mapping[str, int | None] | None = None,
+    mpm: str = EVENT,
 ) -> dict[str, Any]:
     """Sizes for one host.
 
     ``applications`` are mappings with ``name`` and, where the user says so, ``processes``, ``threads`` and
     ``daemon_groups``.
     ``overrides`` are the server's sizes that the user sets, by the keys of the result; None means not set.
+    ``mpm`` is the module that takes connections (MPMS); with prefork, the spare threads are spare processes.
 
     Reasoning:
 
@@ -154,7 +189,7 @@ def sizes(
     applications = list(applications)
     processes = _daemon_processes(cores, memory_mebibytes, applications)
     wanted = {key: int(value) for key, value in (overrides or {}).items() if value is not None}
-    server = _server_sizes(memory_mebibytes, wanted)
+    server = (_prefork_sizes if mpm == PREFORK else _server_sizes)(memory_mebibytes, wanted)
     found = {}
     for application in applications:
         own = int(application.get("processes") or processes)

@@ -9,17 +9,18 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import auth, names, tls
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.headers import TOKEN
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 PATH = re.compile(r"/[\x21-\x7e]*")
-HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
-LONGEST_NAME = 40
-# What says where a request goes or ends is httpd's and the check's own.
-FRAMING = (
-    "connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding",
-    "upgrade",
-)  # fmt: skip
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+OURS = {
+    "host": "the application is asked under its server_name",
+    "connection": "each connection is for one request",
+    "user-agent": "logs tell these requests by it",
+    **dict.fromkeys(("content-length", "transfer-encoding"), "the request has no body"),
+}
+"""Headers that the health check has already, and why, in lower case."""
 
 
 def check(application: App) -> Problems:
@@ -32,22 +33,12 @@ def check(application: App) -> Problems:
     if not PATH.fullmatch(path):
         yield "health.path", f"{path!r} is not a path; begin with / and use printable ASCII without blanks"
     for name, value in application["health"]["headers"].items():
-        problem = _problem_of_header(str(name), value)
-        if problem:
-            yield f"health.headers.{str(name)[:LONGEST_NAME]!a}", problem
-
-
-def _problem_of_header(name: str, value: Any) -> str:
-    """What is wrong with a header of the request; empty when nothing is. No value is repeated."""
-    if not TOKEN.fullmatch(name):
-        return "this is not the name of a header; write it like X-Forwarded-Proto"
-    if name.lower() == "host":
-        return "the name in Host chooses the vhost, and is server_name; use X-Forwarded-Host, or remove it"
-    if name.lower() in FRAMING:
-        return "it says how the request is sent, which is not yours to choose here; remove it"
-    if not isinstance(value, str):
-        return "the value must be a string; put it in quotes"
-    return "" if HEADER_VALUE.fullmatch(value) else "the value must be printable ASCII on one line; correct it"
+        if not HEADER.fullmatch(str(name)):
+            yield "health.headers", f"{name!r} is not the name of a header; write it like X-Forwarded-Proto"
+        elif reason := OURS.get(str(name).lower()):
+            yield "health.headers", f"{name} cannot be set, since {reason}; remove it"
+        elif not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
+            yield "health.headers", f"the value of {name} has to be a text of printable ASCII; put it in quotes"
 
 
 def path_of(application: App) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
 import re
 import subprocess
@@ -140,7 +141,7 @@ def test_a_process_that_ends_by_itself_leaves_nothing() -> None:
 
 def test_the_play_does_not_warn_of_it() -> None:
     assert "atexit.register(" in CODE
-    assert wsgi_atexit.lines_of(CODE) == []
+    assert wsgi_atexit.find(ast.parse(CODE)) == []
 
 
 def test_the_examples_use_the_same_code() -> None:

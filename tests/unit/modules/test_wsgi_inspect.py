@@ -32,7 +32,17 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes folders of othe
 
 NOBODY = pwd.getpwnam("nobody")
 INTERPRETER = {"executable": "", "full_version": "3.11.0", "abi": "cp311"}
-EVERYTHING = ["accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch"]
+EVERYTHING = [
+    "accounts",
+    "packages",
+    "releases",
+    "venvs",
+    "maintenance",
+    "preparation",
+    "certificates",
+    "switch",
+    "upgrade",
+]
 
 
 class Host:
@@ -53,6 +63,7 @@ class Host:
             "volatile_directory": str(root / "run"),
             "pid_file": str(root / "pid"),
             "unit": "",
+            "facts_file": str(root / "mod_wsgi.fact"),
         }
         group = grp.getgrgid(NOBODY.pw_gid).gr_name
         described = {
@@ -81,6 +92,7 @@ class Host:
             "certificates": self.certificates,
             "interpreter": {**INTERPRETER, "executable": interpreter()},
             "launcher": "launcher-1",
+            "module_version": "6.1.1",
             "configuration": self.configuration,
         }
 
@@ -246,6 +258,14 @@ def stale_process(host: Host) -> None:
 def test_what_a_change_needs(deployed: Host, change: Callable[[Host], None], steps: list[str]) -> None:
     change(deployed)
     assert deployed.inspect()["steps"] == steps
+
+
+def test_an_upgrade_to_6_is_a_step(deployed: Host) -> None:
+    facts = Path(deployed.described["facts_file"])
+    facts.write_text('{"version": "5.0.2"}')
+    assert deployed.inspect()["steps"] == ["upgrade"]
+    facts.write_text('{"version": "6.0.6"}')
+    assert deployed.inspect()["steps"] == []
 
 
 def test_while_a_change_is_not_proven_every_step_looks_for_itself(deployed: Host) -> None:

@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import atexit
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import reader
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import atexit, searching
 from support.scripts import ROOT
+
+
+def lines_of(source: str) -> list[int]:
+    tree = searching.parsed(source)
+    return [] if tree is None else [line for line, _ in atexit.find(tree)]
+
+
+def places(root: Path, files: Iterable[str]) -> list[searching.Place]:
+    return [place for _, place in searching.places(str(root), files, [atexit.SEARCH])]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +37,7 @@ from support.scripts import ROOT
     ],
 )
 def test_registrations_are_found_by_line(source: str, lines: list[int]) -> None:
-    assert atexit.lines_of(source) == lines
+    assert lines_of(source) == lines
 
 
 IDIOM = """\
@@ -55,7 +62,7 @@ def on_shutdown(handler):
     ],
 )
 def test_a_handler_where_mod_wsgi_cannot_be_imported_is_left_out(body: str, kinds: str) -> None:
-    assert atexit.lines_of(IDIOM.format(body=body, kinds=kinds)) == [8]
+    assert lines_of(IDIOM.format(body=body, kinds=kinds)) == [8]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,7 @@ def test_a_handler_where_mod_wsgi_cannot_be_imported_is_left_out(body: str, kind
     ],
 )
 def test_a_handler_that_may_run_under_mod_wsgi_is_found(body: str, kinds: str) -> None:
-    assert atexit.lines_of(IDIOM.format(body=body, kinds=kinds)) == [6, 8]
+    assert lines_of(IDIOM.format(body=body, kinds=kinds)) == [6, 8]
 
 
 def test_only_the_handler_of_the_import_is_left_out() -> None:
@@ -100,12 +107,12 @@ try:
 except ImportError:
     register(print)
 """
-    assert atexit.lines_of(source) == [2, 5, 10, 12, 20]
+    assert lines_of(source) == [2, 5, 10, 12, 20]
 
 
 def test_a_bare_except_is_no_proof() -> None:
     source = "import atexit\ntry:\n    import mod_wsgi\nexcept:\n    atexit.register(print)\n"
-    assert atexit.lines_of(source) == [5]
+    assert lines_of(source) == [5]
 
 
 @pytest.mark.parametrize("example", ["django", "flask"])
@@ -113,15 +120,15 @@ def test_the_examples_do_it_right(example: str) -> None:
     root = ROOT / "examples" / example
     files = [str(path.relative_to(root)) for path in root.rglob("*.py")]
     assert any("atexit.register(" in (root / file).read_text(encoding="utf-8") for file in files)
-    assert list(atexit.registrations(str(root), files)) == []
+    assert places(root, files) == []
 
 
 def test_all_python_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.py").write_text("import atexit\natexit.register(print)\n")
     (tmp_path / "notes.txt").write_text("import atexit\natexit.register(print)\n")
-    found = list(atexit.registrations(str(tmp_path), ["notes.txt", "a/b.py", "gone.py"]))
-    assert found == [("a/b.py", 2)]
+    found = places(tmp_path, ["notes.txt", "a/b.py", "gone.py"])
+    assert found == [("a/b.py", 2, "atexit")]
     sentence = atexit.warning({"name": "shop"}, found)
     assert "'shop' registers handlers of atexit (a/b.py:2)" in sentence
     assert sentence.endswith(".")
@@ -129,62 +136,3 @@ def test_all_python_files_are_read(tmp_path: Path) -> None:
 
 def test_without_a_handler_there_is_no_warning() -> None:
     assert atexit.warning({"name": "shop"}, []) == ""
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "import atexit\n" + "(" * 5000,
-        "import atexit\nx = " + "-" * 100_000 + "1",
-        "import atexit\nx = " + "[" * 90 + "]" * 90,
-        "import atexit\n\0",
-        "import atexit\nx = '\ud800'",
-        "# -*- coding: nonsense -*-\nimport atexit\n",
-    ],
-)
-def test_a_source_that_no_parser_likes_is_skipped(tmp_path: Path, source: str) -> None:
-    (tmp_path / "a.py").write_bytes(source.encode("utf-8", "surrogatepass"))
-    assert list(atexit.registrations(str(tmp_path), ["a.py"])) == []
-
-
-def test_only_files_of_a_reasonable_size_are_read(tmp_path: Path) -> None:
-    text = "import atexit\natexit.register(print)\n"
-    (tmp_path / "large.py").write_text(text + "#" * atexit.LARGEST_FILE)
-    (tmp_path / "link.py").symlink_to("other")
-    (tmp_path / "other").write_text(text)
-    os.mkfifo(tmp_path / "pipe.py")
-    assert list(atexit.registrations(str(tmp_path), os.listdir(tmp_path))) == []
-
-
-@pytest.fixture(name="release")
-def fixture_release(tmp_path: Path) -> Path:
-    for folder in (*reversed(tmp_path.parents), tmp_path):
-        if folder.stat().st_mode & 0o777 == 0o700:
-            folder.chmod(0o711)  # pytest's own folders are private
-    (tmp_path / "release").mkdir()
-    (tmp_path / "release" / "a.py").write_text("import atexit\natexit.register(print)\n")
-    return tmp_path / "release"
-
-
-def test_a_release_is_searched_by_another_account(
-    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines_of = atexit.lines_of
-    (tmp_path / "who").mkdir()
-    (tmp_path / "who").chmod(0o777)
-
-    def tell(source: str) -> list[int]:
-        (tmp_path / "who" / str(os.geteuid())).touch()
-        return lines_of(source)
-
-    monkeypatch.setattr(atexit, "lines_of", tell)
-    assert atexit.search(str(release)) == [atexit.Registration("a.py", 2)]
-    with reader() as account:
-        assert os.geteuid() != 0 or account.uid != 0
-        assert os.listdir(tmp_path / "who") == [str(account.uid)]
-
-
-def test_a_parser_that_crashes_is_told(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atexit, "lines_of", lambda _source: os.kill(os.getpid(), signal.SIGSEGV))
-    with pytest.raises(atexit.SearchError, match="the parser ended with status -11"):
-        atexit.search(str(release))

@@ -6,7 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import SizingError, sizes
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import (
+    EVENT,
+    PREFORK,
+    WORKER,
+    SizingError,
+    sizes,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +23,22 @@ def test_an_ordinary_host_answers_a_thousand_connections() -> None:
 
 def test_a_small_host_gets_fewer_workers() -> None:
     assert sizes(cores=1, memory_mebibytes=256)["max_request_workers"] < sizes(1, 1024)["max_request_workers"]
+
+
+def test_prefork_has_a_process_for_each_connection() -> None:
+    found = sizes(2, 2048, mpm=PREFORK)
+    assert found["threads_per_child"] == 1
+    assert 50 < found["max_request_workers"] < 150, "two fifths of the memory, at 8 MiB each"
+    assert sizes(2, 64, mpm=PREFORK)["max_request_workers"] == 10
+    assert sizes(64, 1_000_000, mpm=PREFORK)["max_request_workers"] == 256
+    assert sizes(2, 2048, (), {"max_request_workers": 30}, PREFORK)["server_limit"] == 60
+    assert sizes(2, 2048, mpm=WORKER) == sizes(2, 2048, mpm=EVENT)
+
+
+@pytest.mark.parametrize("key", ["threads_per_child", "min_spare_threads", "max_spare_threads"])
+def test_prefork_has_no_threads(key: str) -> None:
+    with pytest.raises(SizingError, match=f"^httpd_{key} is for an MPM with threads, and httpd_modules has"):
+        sizes(2, 2048, (), {key: 64}, PREFORK)
 
 
 @given(

@@ -12,17 +12,12 @@ CASES: list[tuple[App, str]] = [
     ({"health": {"path": "healthz"}}, "health.path: is not a path"),
     ({"health": {"status": 20}}, "health.status: is not an HTTP status"),
     ({"health": {"timeout": 0}}, "health.timeout: is too short"),
-    ({"health": {"headers": {"X-A: b": "1"}}}, "health.headers.'X-A: b': this is not the name of a header"),
-    ({"health": {"headers": {"X-A\r\nX-B": "1"}}}, "health.headers.'X-A\\r\\nX-B': this is not the name"),
-    ({"health": {"headers": {"X-A": "1\r\nX-B: 1"}}}, "health.headers.X-A: holds a newline"),
-    ({"health": {"headers": {"X-A": "secr\u00e9t"}}}, "health.headers.'X-A': must be printable ASCII on one line"),
-    ({"health": {"headers": {"X-A": ""}}}, "health.headers.'X-A': must be printable ASCII"),
-    ({"health": {"headers": {"X-Forwarded-Port": 443}}}, "health.headers.'X-Forwarded-Port': put it in quotes"),
-    ({"health": {"headers": {"HOST": "a"}}}, "health.headers.'HOST': use X-Forwarded-Host"),
-    (
-        {"health": {"headers": {"Transfer-Encoding": "chunked"}}},
-        "health.headers.'Transfer-Encoding': remove it",
-    ),
+    ({"health": {"headers": {"X Y": "1"}}}, "health.headers: is not the name of a header"),
+    ({"health": {"headers": {"X:": "1"}}}, "health.headers: is not the name of a header"),
+    ({"health": {"headers": {"HOST": "a"}}}, "health.headers: HOST cannot be set, since the application is asked"),
+    ({"health": {"headers": {"X-A": "a "}}}, "health.headers: the value of X-A has to be a text"),
+    ({"health": {"headers": {"X-A": True}}}, "health.headers: the value of X-A has to be a text"),
+    ({"health": {"headers": {"X-A": ""}}}, "health.headers: the value of X-A has to be a text"),
 ]
 
 
