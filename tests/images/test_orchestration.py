@@ -342,7 +342,7 @@ def test_podman_runs_the_image_without_rights(podman: Podman, application: str) 
     podman.run("run", "--detach", *options, application)
     sign(podman.site("guestbook", HOST), "under Podman")
     began = time.monotonic()
-    podman.run("stop", "--time=35", "guestbook")
+    podman.run("stop", "-t35", "guestbook")
     seconds = time.monotonic() - began
     assert podman.run("inspect", "--format={{.State.ExitCode}}", "guestbook").stdout == "0\n"
     assert seconds < 10
@@ -380,7 +380,7 @@ def test_podman_plays_the_kubernetes_manifests(podman: Podman, application: str,
     assert found["Config"]["User"] == "65532:0"
     assert not found["EffectiveCaps"]
     began = time.monotonic()
-    podman.run("pod", "stop", "--time=45", pod)
+    podman.run("pod", "stop", "-t45", pod)
     seconds = time.monotonic() - began
     assert podman.run("container", "inspect", "--format={{.State.ExitCode}}", f"{pod}-web").stdout == "0\n"
     assert seconds < 10

@@ -71,16 +71,11 @@ def run(command: list[str], folder: Path | None = None, variables: dict[str, str
 
 
 def django(folder: Path) -> Path:
-    """A project of `startproject` with an application that has a style sheet of its own; the Python that it needs.
-
-    Its settings become a package, as README.md's example has them (`shop.settings.production`).
-    """
+    """A project of `startproject` with an application that has a style sheet of its own; the Python that it needs."""
     tools = programs("asgiref", "django", "sqlparse")
     run([str(tools / "django-admin"), "startproject", "shop", str(folder)])
-    settings = folder / "shop" / "settings"
-    settings.mkdir()
-    (folder / "shop" / "settings.py").rename(settings / "base.py")
-    (settings / "production.py").write_text(f"from .base import *\n\nINSTALLED_APPS += ['home']\n{SETTINGS}")
+    with (folder / "shop" / "settings.py").open("a") as settings:
+        settings.write(f"\nINSTALLED_APPS += ['home']\n{SETTINGS}")
     run([str(tools / "django-admin"), "startapp", "home"], folder)
     style = folder / "home" / "static" / "home" / "home.css"
     style.parent.mkdir(parents=True)

@@ -148,13 +148,13 @@ REFUSALS = [
         "a Python that is not on the host",
         {"mod_wsgi_python": "3.12"},
         f'Python 3.12 is not on host {HOST}: Debian 12 offers 3.11, so set mod_wsgi_python: "3.11", '
-        "or install Python 3.12 and give the path of its interpreter (docs/operating.md#a-further-python).",
+        "or install Python 3.12 (docs/pythons.md) and give the path of its interpreter.",
     ),
     Refusal(
         "an interpreter that does not exist",
         {"mod_wsgi_python": "/opt/python/bin/python3.11"},
         f"mod_wsgi_python names /opt/python/bin/python3.11 on host {HOST}, which does not exist; "
-        "install that Python or correct the path.",
+        "install that Python (docs/pythons.md) or correct the path.",
     ),
     Refusal(
         "an interpreter without a shared libpython",

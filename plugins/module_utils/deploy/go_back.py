@@ -114,4 +114,15 @@ class GoBack:
         proof = ["The previous site was asked, and answers."] if self.asked else []
         if self.unwell:
             proof = [f"It was asked, and is not as it was: {' '.join(self.unwell)}"]
-        return "\n".join([reason, " ".join([*self.done, *proof])])
+        return "\n".join([reason, " ".join([*self.done, *proof, *self.first()])])
+
+    def first(self) -> list[str]:
+        """How to look at applications that were not here before: neither is wsgi-run for them, now."""
+        before = {application["name"] for application in self.site.get("applications", [])}
+        new = [each["name"] for each in self.parameters["applications"] if each["name"] not in before]
+        if not new:
+            return []
+        return [
+            f"Not served before, and not now: {', '.join(new)}; to look at what fails with wsgi-run, run again with "
+            "-e httpd_rollback=false."
+        ]

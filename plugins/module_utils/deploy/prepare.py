@@ -27,6 +27,10 @@ SHORTEST_SECRET = 8
 
 LONGEST_MESSAGE = 10
 """Lines of an exception that has ended a command."""
+NOT_WRITABLE = re.compile(
+    r"unable to open database file|readonly database|Permission denied|Read-only file system", re.IGNORECASE
+)
+"""What SQLite and the kernel say to who writes where he may not."""
 EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|$)")
 
 
@@ -129,4 +133,14 @@ def _failure(application: dict[str, Any], where: str, ended: Ended, output: str)
     reason, lines = essential(output)
     gid = grp.getgrnam(application["group"]).gr_gid
     kept = failure_log.keep(application["name"], failure_log.RELEASE_COMMAND, output, gid) if lines else ""
-    return PreparationError(f"{where} ended with {end}: {reason}; what was deployed before is untouched{kept}.", lines)
+    return PreparationError(
+        f"{where} ended with {end}: {reason}{where_to_write(reason)}; what was deployed before is untouched{kept}.",
+        lines,
+    )
+
+
+def where_to_write(reason: str) -> str:
+    """What to do when a command could not write, as a part of a sentence."""
+    if not NOT_WRITABLE.search(reason):
+        return ""
+    return "; a release belongs to root, so write below WSGI_STATE_DIRECTORY (docs/applications.md)"

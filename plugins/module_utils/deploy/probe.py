@@ -28,6 +28,7 @@ NOT_YET = (502, 503, 504)
 LOG_TIMEOUT = 2
 """Seconds until a traceback has to be in the log; a log in JSON is written by a program behind httpd, so later."""
 
+SILENT = " It has logged nothing; let it log to standard error (Django: LOGGING, docs/django.md)."
 LAST_LINES = 12
 ORDINARY = re.compile(
     r"(?:mod_wsgi \([^)]*\): )?(?:Starting (?:daemon )?process |Python home |Initializing Python|Attach|Loading |"
@@ -47,6 +48,8 @@ VERSIONS = ("version_info", "mod_wsgi_version")
 TITLE = re.compile(r"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
 # httpd's own pages are called by their status, which the message has already.
 OWN_TITLE = re.compile(r"\d{3} ")
+NO_TEXT = re.compile(r"<!--.*?(?:-->|\Z)|<(head|script|style|svg)\b.*?(?:</\1\s*>|\Z)|<[^>]*(?:>|\Z)", re.IGNORECASE)
+"""What of a page no browser shows as text."""
 TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
 
 
@@ -372,9 +375,10 @@ class Check:
             to = f" (to {printable(found.location).strip()[:BODY_LENGTH]})" if found.location else ""
             # It may be well, and asked the wrong question.
             hint = advice(found, where)
+            evidence = self.evidence() or (SILENT if found.status >= 500 else "")
             raise ProbeError(
                 f"The application {self.name} answered {where} with status {found.status}{to} instead of "
-                f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}{self.evidence()}"
+                f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}{evidence}"
             )
 
     def health_check(self) -> dict[str, Any]:
@@ -416,7 +420,8 @@ def advice(found: Answer, where: str) -> str:
             " It sends what did not come over https elsewhere: set health.headers to {X-Forwarded-Proto: https}, as "
             "your proxy says it, or set health.path to one that it does not redirect."
         )
-    return " If that is right, set health.path or health.status."
+    told = " It may refuse the name in Host (Django: ALLOWED_HOSTS)." if found.status == 400 else ""
+    return f"{told} If that is right, set health.path or health.status."
 
 
 def same_place(location: str, wanted: str) -> bool:
@@ -445,14 +450,30 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
+def one_line(text: str) -> str:
+    """A text of others as one line that acts on no terminal."""
+    return " ".join(printable(text).split())
+
+
 def excerpt(body: bytes) -> str:
-    """The beginning of an answer, for a message; of a page made for browsers, its title."""
-    text = " ".join(printable(body[: 16 * BODY_LENGTH].decode("utf-8", "replace")).split())
+    """The beginning of an answer, for a message; of a page made for browsers, its title and what they show of it."""
+    text = one_line(body[: 16 * BODY_LENGTH].decode("utf-8", "replace"))
     if text.startswith("<"):
-        title = TITLE.search(text)
-        text = html.unescape(title[1]).strip() if title else ""
-        text = "" if OWN_TITLE.match(text) else printable(text)
-    return f" ({text[:BODY_LENGTH]})" if text else ""
+        text = page_text(text)
+    return f" ({text[:BODY_LENGTH].rstrip()})" if text else ""
+
+
+def page_text(page: str) -> str:
+    """The title and the text of a page for browsers; nothing of httpd's own pages."""
+    found = TITLE.search(page)
+    title = one_line(html.unescape(found[1])) if found else ""
+    if OWN_TITLE.match(title):
+        return ""
+    without_title = page.replace(found[0], " ", 1) if found else page
+    shown = one_line(html.unescape(NO_TEXT.sub(" ", without_title)))
+    # Many pages repeat their title as the first heading.
+    shown = shown[len(title) :].lstrip() if title and shown.startswith(title) else shown
+    return ": ".join(filter(None, (title, shown)))
 
 
 def describe(error: Exception) -> str:

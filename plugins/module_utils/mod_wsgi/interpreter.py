@@ -57,7 +57,9 @@ def ask(path: str, host: str) -> dict[str, Any]:
     """
     wanted = f"mod_wsgi_python names {path} on host {host}"
     if not Path(path).exists():
-        raise InterpreterError(f"{wanted}, which does not exist; install that Python or correct the path.")
+        raise InterpreterError(
+            f"{wanted}, which does not exist; install that Python (docs/pythons.md) or correct the path."
+        )
     if Path(path).is_dir() or not os.access(path, os.X_OK):
         raise InterpreterError(f"{wanted}, which is not an executable file; name the interpreter itself.")
     try:
@@ -95,8 +97,8 @@ def locate(python: str, distribution: Distribution, host: str) -> str:
         return ""
     raise InterpreterError(
         f"Python {python} is not on host {host}: {distribution.title} offers {distribution.python}, so set "
-        f'mod_wsgi_python: "{distribution.python}", or install Python {python} and give the path of its interpreter '
-        "(docs/operating.md#a-further-python)."
+        f'mod_wsgi_python: "{distribution.python}", or install Python {python} (docs/pythons.md) and '
+        "give the path of its interpreter."
     )
 
 

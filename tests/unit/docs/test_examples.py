@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi_directives
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, files
-from support.documents import SIZES, TREE, blocks, filled
+from support.documents import PAGES, SIZES, TREE, blocks, filled
 from support.scripts import ROOT
 
 
@@ -90,3 +90,9 @@ def test_an_example_with_a_mistake_is_found(folder: Path) -> None:
     assert refused({"wsgi_apps": [complete({"redirect": []}, folder)]})
     assert refused({"wsgi_apps": [complete({"redirects": [{"from": "/a", "status": "gone"}]}, folder)]})
     assert apps.problems([complete({"tls": {"certificate": "x"}}, folder)], [80])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_containers_are_stopped_as_every_engine_knows_it(page: Path) -> None:
+    """Docker 28 has `--timeout` and warns of `--time`, Podman has `--time`; both have always had `-t`."""
+    assert "stop --time" not in page.read_text()

@@ -34,9 +34,10 @@ for url in re.findall(r'<link[^>]*href="/static/([^"?]+)', answer.content.decode
 """Asks for a page; prints its status and the files of its own below /static/."""
 
 SITES = [
-    pytest.param(projects.django, "/admin/login/", ["home/static"], id="django-admin startproject"),
+    pytest.param(projects.django, "shop.settings", "/admin/login/", ["home/static"], id="django-admin startproject"),
     pytest.param(
         projects.wagtail,
+        "shop.settings.production",
         "/",
         ["home/static", "shop/static"],
         id="wagtail start",
@@ -90,9 +91,9 @@ def files_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(("make", "page", "folders"), SITES)
+@pytest.mark.parametrize(("make", "settings", "page", "folders"), SITES)
 def test_a_project_has_all_its_static_files(
-    make: Callable[[Path], Path], page: str, folders: list[str], tmp_path: Path
+    make: Callable[[Path], Path], settings: str, page: str, folders: list[str], tmp_path: Path
 ) -> None:
     application = example()
     project = tmp_path / "project"
@@ -115,6 +116,7 @@ def test_a_project_has_all_its_static_files(
     variables = {
         **os.environ,
         **application["environment"],
+        "DJANGO_SETTINGS_MODULE": settings,
         "PATH": f"{python.parent}:{os.environ['PATH']}",
         "WSGI_STATIC_ROOT": str(release / application["static_root"]),
         "WSGI_STATE_DIRECTORY": str(tmp_path),
@@ -124,6 +126,8 @@ def test_a_project_has_all_its_static_files(
     collected = files_below(release / application["static_root"])
     for folder in folders:
         assert files_below(release / folder) <= collected
+    health = projects.run([str(python), "-c", LOOK, application["health"]["path"]], release, variables)
+    assert health.startswith("200\n"), "the health path of the example is one that the project has"
     status, *styles = projects.run([str(python), "-c", LOOK, page], release, variables).splitlines()
     assert status == "200"
     assert styles

@@ -72,10 +72,18 @@ def test_a_page_ends_that_only_the_failed_deployment_has(host: Host) -> None:
     assert host.steps[-1] == "ask"
 
 
+def test_an_application_that_is_new_beside_others_is_told_how_to_look_at(host: Host) -> None:
+    host.go(applications=[SHOP, {**SHOP, "name": "blog"}])
+    assert "and answers. Not served before, and not now: blog; to look at what fails with wsgi-run" in host.report
+
+
 def test_where_no_site_was_nobody_is_asked(host: Host) -> None:
     host.site = {}
     host.go()
-    assert host.report == "No.\nA. B."
+    assert host.report == (
+        "No.\nA. B. Not served before, and not now: shop; to look at what fails with wsgi-run, run again with "
+        "-e httpd_rollback=false."
+    )
     assert host.steps == ["roll back", "pages"]
 
 

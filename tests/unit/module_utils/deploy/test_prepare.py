@@ -122,6 +122,22 @@ def test_a_traceback_is_told_once_and_its_exception_in_the_sentence(tmp_path: Pa
     assert failed.lines[-2:] == ["OSError: no database", "is there"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("django.db.utils.OperationalError: unable to open database file", True),
+        ("sqlite3.OperationalError: attempt to write a readonly database", True),
+        ("PermissionError: [Errno 13] Permission denied: 'db.sqlite3'", True),
+        ("OSError: [Errno 30] Read-only file system: '/usr/x'", True),
+        ("OSError: no database", False),
+    ],
+)
+def test_a_command_that_cannot_write_is_told_where_it_may(tmp_path: Path, reason: str, told: bool) -> None:
+    (tmp_path / "migrate.py").write_text(f"import sys\nsys.exit({reason!r})\n")
+    sentence = str(failure(tmp_path, "python3 migrate.py"))
+    assert (f": {reason}; a release belongs to root, so write below WSGI_STATE_DIRECTORY (docs/app" in sentence) == told
+
+
 def test_a_traceback_that_a_command_only_tells_of_is_not_its_failure() -> None:
     output = "\n".join(["Traceback (most recent call last):", "ValueError: handled", *"abcdefghijk", "it was the disk"])
     assert wsgi_preparation.essential(output)[0] == "it was the disk"

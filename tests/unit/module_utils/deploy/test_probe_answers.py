@@ -286,12 +286,48 @@ def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer
     assert probe.describe(error.value) == "the request hangs"
 
 
-def test_a_page_for_browsers_is_not_repeated_in_a_message() -> None:
-    assert probe.excerpt(b"<!DOCTYPE html><p>Error") == ""
-    assert probe.excerpt(b"<html>\n<TITLE lang=en>\n Not &lt;Found&#27; </TITLE><p>x") == " (Not <Found)"
+def test_a_page_for_browsers_is_told_as_its_text() -> None:
+    assert probe.excerpt(b"<!DOCTYPE html><p>Error") == " (Error)"
+    assert probe.excerpt(b"<html>\n<TITLE lang=en>\n Not &lt;Found&#27; </TITLE><p>x") == " (Not <Found: x)"
+    assert probe.excerpt(
+        b"<!DOCTYPE html><!-- a > b --><style>p { x }</style><SCRIPT>1 < 2</SCRIPT ><p>No<br>more"
+    ) == (" (No more)")
+    django = b"""<!doctype html>
+<html lang="en">
+<head>
+  <title>Not Found</title>
+</head>
+<body>
+  <h1>Not Found</h1><p>The requested resource was not found on this server.</p>
+</body>
+</html>"""
+    assert probe.excerpt(django) == " (Not Found: The requested resource was not found on this server.)"
     assert probe.excerpt(b"<html><head>\n<title>\n500 Internal Server Error</title>") == ""
     assert probe.excerpt(b'{"database":\n "unavailable"}') == ' ({"database": "unavailable"})'
     assert probe.excerpt(b"") == ""
+
+
+@pytest.mark.parametrize("page", [b"<" * 100000, b"<head" * 50000, b"<!--" * 50000, b"<title>" * 50000, b"<p>" * 50000])
+def test_no_page_takes_long_to_be_told(page: bytes) -> None:
+    began = time.monotonic()
+    assert len(probe.excerpt(b"<" + page)) <= probe.BODY_LENGTH + 3
+    assert time.monotonic() - began < 2
+
+
+def test_an_application_that_logs_nothing_is_told_so(
+    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+    liar.begin = answer(b"down", status=b"500 No")
+    with pytest.raises(
+        probe.ProbeError, match=r"It has logged nothing; let it log to standard error \(Django: LOGGING"
+    ):
+        probing(liar, tmp_path).health()
+    (tmp_path / "shop-error.log").write_text("why\n")
+    check = probing(liar, tmp_path)
+    check.logs[0].size = 0
+    with pytest.raises(probe.ProbeError, match="Last lines of the error log:\nwhy"):
+        check.health()
 
 
 class Recorder:
@@ -552,6 +588,11 @@ def test_a_redirect_to_https_names_the_headers_of_a_proxy(location: str, names_h
     advice = probe.advice(probe.Answer(301, b"", location), "http://shop.example/healthz")
     assert ("health.headers to {X-Forwarded-Proto: https}" in advice) is names_headers
     assert "health.path" in advice
+
+
+def test_a_host_name_that_may_be_refused_is_told() -> None:
+    assert "ALLOWED_HOSTS" in probe.advice(probe.Answer(400, b""), "http://shop.example/healthz")
+    assert "ALLOWED_HOSTS" not in probe.advice(probe.Answer(404, b""), "http://shop.example/healthz")
 
 
 def test_only_what_a_probe_can_answer_is_handed_on() -> None:

@@ -79,7 +79,9 @@ class TestAsk:
         assert interpreters.ask(wrapper, "web1")["version"] == list(sys.version_info[:3])
 
     def test_a_path_that_is_not_there(self, tmp_path):
-        with pytest.raises(InterpreterError, match="on host web1, which does not exist"):
+        with pytest.raises(
+            InterpreterError, match=r"on host web1, which does not exist; install that Python \(docs/pythons\.md\)"
+        ):
             interpreters.ask(str(tmp_path / "python3"), "web1")
 
     def test_a_folder(self, tmp_path):
@@ -112,7 +114,10 @@ class TestLocate:
 
     def test_another_may_not(self, monkeypatch):
         monkeypatch.setattr(Path, "exists", lambda _: False)
-        with pytest.raises(InterpreterError, match=r"Python 3\.13 is not on host web1: Debian 12 offers 3\.11"):
+        with pytest.raises(
+            InterpreterError,
+            match=r"Python 3\.13 is not on host web1: Debian 12 offers 3\.11.* \(docs/pythons\.md\) and give",
+        ):
             interpreters.locate("3.13", DEBIAN_12, "web1")
 
     def test_the_distributions_folder_comes_first(self, monkeypatch):
