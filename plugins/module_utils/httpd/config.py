@@ -42,6 +42,20 @@ FILE_OPTIONS = {
 }
 
 
+DISABLED = (
+    ("sites-enabled", ".conf", "sites"),
+    ("conf-enabled", ".conf", "configurations"),
+    ("mods-enabled", ".load", "modules"),
+)
+"""What others have enabled, by folder."""
+OURS = re.compile(r"(?:(?:\d+|zz)-)?modwsgi-")
+"""Names of our own sites and configurations: of a site, visitors know its names and paths instead."""
+SITE = re.compile(r"(?:000-modwsgi-default|100-modwsgi|zz-modwsgi)-.+\.conf")
+"""Our files of sites in `sites-available`; no visitor reaches the vhosts of our other files there."""
+NAME = re.compile(r'^ *Server(?:Name|Alias) "?([^"\n]+)"?$', re.MULTILINE)
+PATH = re.compile(r'^ *WSGIScriptAlias ("(?:\\.|[^"\\])*"|\S+) ', re.MULTILINE)
+
+
 def failure(error: OSError) -> str:
     """One sentence about an error that kept the files from going live."""
     remedy = "make room" if is_full(error) else "become root, or correct the host"
@@ -97,19 +111,49 @@ def noticeable(transaction: Transaction) -> list[str]:
         return []
     gone = [change for change in transaction.changes if change.desired.kind == ABSENT and not change.original]
     sentences = []
-    for folder, suffix, what in (("sites-enabled", ".conf", "sites"), ("mods-enabled", ".load", "modules")):
+    for folder, suffix, what in DISABLED:
         paths = (Path(change.path) for change in gone)
         names = {path.stem for path in paths if path.parent.name == folder and path.suffix == suffix}
-        # Not sites, but ours: the private vhosts, and what an earlier version had in their place.
-        names = {name for name in names if not re.match(r"\d+-modwsgi-", name)}
+        names = {name for name in names if not OURS.match(name)}
         if any(path.endswith("/mods-enabled/modwsgi.load") for path in transaction.desired):
             names.discard("wsgi")  # ours takes its place
         if names:
             sentences.append(f"httpd runs, and these {what} are disabled by this change: {', '.join(sorted(names))}.")
+    unserved = _unserved(transaction)
+    if unserved:
+        further = f" and {len(unserved) - 10} more" if len(unserved) > 10 else ""
+        sentences.append(f"httpd runs, and no longer serves {', '.join(unserved[:10])}{further} after this change.")
     lost = [port for change in transaction.changes for port in _ports_lost(change)]
     if lost:
         sentences.append(f"httpd runs, and no longer listens on {', '.join(lost)} after this change (httpd_listen).")
     return sentences
+
+
+def _unserved(transaction: Comparison) -> list[str]:
+    """Names with their ports, and paths of applications, that sites of ours have now and will not have."""
+    sites = [change for change in transaction.changes if _is_site(change.path)]
+    wanted = [desired.content for desired in transaction.desired.values() if _is_site(desired.path)]
+    kept: set[tuple[str, str]] = set().union(*map(_served, wanted))
+    lost = set().union(*(_served(change.found.content) for change in sites)) - kept
+    # Paths of a name that goes need not be told, and a name without paths leads to another site.
+    names = {name for name, place in kept if place.startswith("/")}
+    return sorted(name + place for name, place in lost if place.startswith(":") or name in names)
+
+
+def _is_site(path: str) -> bool:
+    return Path(path).parent.name == "sites-available" and bool(SITE.fullmatch(Path(path).name))
+
+
+def _served(content: bytes) -> set[tuple[str, str]]:
+    """Each name of the vhosts in a file with ":PORT" and, where applications are, with their paths."""
+    found: set[tuple[str, str]] = set()
+    # A vhost ends where the next begins: lines in between are nobody's.
+    for vhost in re.split(r"^<VirtualHost ", content.decode(errors="replace"), flags=re.MULTILINE)[1:]:
+        listen, _, body = vhost.partition(">\n")
+        ports = [f":{address.rpartition(':')[2]}" for address in listen.split()]
+        paths = [path.strip('"') for path in PATH.findall(body)]
+        found |= {(name, place) for name in NAME.findall(body) for place in (*ports, *paths)}
+    return found
 
 
 def restart_notice(comparison: Comparison) -> list[str]:

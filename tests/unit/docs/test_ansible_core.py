@@ -15,6 +15,9 @@ def test_the_oldest_ansible_core_is_tested_and_said_everywhere() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
     tested = [each["requirement"] for each in workflow["jobs"]["ansible-core"]["strategy"]["matrix"]["include"]]
     assert tested == [f"ansible-core=={oldest}", "ansible-core"]
+    commands = [each.get("run", "") for each in workflow["jobs"]["ansible-core"]["steps"]]
+    assert ".lab/venv/bin/pytest tests/unit/plugin_utils" in commands, "each of them reads values of a vault"
+    assert (ROOT / "tests/unit/plugin_utils/test_vaulted.py").is_file()
     said = re.findall(r"ansible-core`? (\d+\.\d+) or later", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert set(said) == {oldest.rpartition(".")[0]}
     for meta in ROOT.glob("roles/*/meta/main.yml"):

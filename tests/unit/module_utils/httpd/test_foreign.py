@@ -20,6 +20,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners imp
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
 from support import fake_httpd
 
@@ -50,6 +51,8 @@ Listen 8080
 </VirtualHost>
 """
 MODULES = ["alias", "dir", "mpm_event", "wsgi"]
+SIZES = {"processes": 2, "threads": 15, "listen_backlog": 100, "connect_timeout": None}
+LOGGING = {"format": "json", "destination": "files"}
 
 
 class Host:
@@ -102,6 +105,14 @@ class Host:
         link = self.root / f"{kind}-enabled" / name
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(f"../{kind}-available/{name}")
+
+    def sites(self, *applications: dict[str, Any]) -> list[dict[str, Any]]:
+        """The files of the sites of these applications."""
+        sizes = {each["name"]: SIZES for each in applications}
+        complete = apps.normalise(applications, [80, 443], sizes, self.instance)
+        made = wsgi_files.files(complete, self.instance, {}, LOGGING, 8079)
+        mine = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
+        return [{**file, **mine} for file in made if file["path"].startswith("sites-")]
 
     def find(self, *replaced: str) -> dict[str, Any]:
         return httpd_foreign.find(self.instance, replaced)
@@ -427,6 +438,7 @@ def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.Mon
     changes = (
         {"path": "sites-enabled/000-default.conf", "absent": True, "adopt": True},
         {"path": "sites-enabled/000-modwsgi-application-status.conf", "absent": True, "adopt": True},
+        {"path": "conf-enabled/serve-cgi-bin.conf", "absent": True, "adopt": True},
         {"path": "mods-enabled/dir.load", "absent": True, "adopt": True, "action": "restart"},
         {"path": "ports.conf", "content": "Listen 8000\n", "adopt": True},
     )
@@ -436,6 +448,7 @@ def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.Mon
     checked = config.run(host.instance, sets, {}, True)
     assert checked["noticeable"] == [
         "httpd runs, and these sites are disabled by this change: 000-default.",
+        "httpd runs, and these configurations are disabled by this change: serve-cgi-bin.",
         "httpd runs, and these modules are disabled by this change: dir.",
         "httpd runs, and no longer listens on 80 after this change (httpd_listen).",
         "httpd runs, and this change restarts it, since it reads dir.load only when it starts: requests in flight are "
@@ -444,3 +457,38 @@ def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.Mon
     ]
     monkeypatch.setattr(config, "httpd_main_process", lambda _: None)
     assert config.run(host.instance, sets, {}, True)["noticeable"] == []
+
+
+SHOP: dict[str, Any] = {"name": "shop", "server_name": "shop.example", "source": {"git": "/srv/shop.git"}}
+NAMES_AND_PORTS = ["shop.example:443", "shop.example:80", "www.shop.example:443", "www.shop.example:80"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        (None, NAMES_AND_PORTS),
+        ({"server_aliases": []}, ["www.shop.example:443", "www.shop.example:80"]),
+        ({"tls": None}, ["shop.example:443", "www.shop.example:443"]),
+        ({"path": "/shop"}, ["shop.example/", "www.shop.example/"]),
+        ({"default_vhost": True}, []),
+        ({"server_aliases": [], "redirect_names": ["www.shop.example"]}, []),
+        ({"redirects": [{"from": "/old", "to": "/new"}]}, []),
+    ],
+)
+def test_names_and_paths_that_a_site_of_ours_loses_are_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any] | None, lost: list[str]
+) -> None:
+    before = {**SHOP, "server_aliases": ["www.shop.example"], "tls": {"self_signed": True, "redirect": False}}
+    host.run(*host.sites(before))
+    monkeypatch.setattr(config, "httpd_main_process", lambda _: object())
+    after = [] if changes is None else [{**before, **changes}]
+    found = config.run(host.instance, {"httpd": host.sites(*after)}, {}, True)["noticeable"]
+    told = [f"httpd runs, and no longer serves {', '.join(lost)} after this change."] if lost else []
+    assert [sentence for sentence in found if "serves" in sentence] == told
+
+
+def test_a_redirect_to_tls_takes_no_name_away(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.run(*host.sites(SHOP))
+    monkeypatch.setattr(config, "httpd_main_process", lambda _: object())
+    after = host.sites({**SHOP, "tls": {"self_signed": True}})
+    assert config.run(host.instance, {"httpd": after}, {}, True)["noticeable"] == []
