@@ -103,6 +103,7 @@ RETURN = r"""
 host:
   description:
     - The host.
+    - C(php) is the module of PHP that is enabled, C(php8.2) for example, or nothing.
     - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
       C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
       C(plugins/module_utils/httpd/foreign.py) explains.
@@ -117,6 +118,7 @@ host:
     service_manager: systemd
     cores: 2
     memory_mebibytes: 2048
+    php: ""
     foreign: {}
 missing_packages:
   description: Those of O(packages) that are not installed.
@@ -182,7 +184,8 @@ def main() -> None:
         check_private_port(parameters["private_port"], is_host=bool(described["unit"]))
         keeps = parameters["foreign_sites"] == httpd_foreign.KEEP
         foreign = httpd_foreign.find(described, parameters["replaced"]) if keeps else {}
-        host = {**preflight.describe(parameters["host"]), "foreign": foreign}
+        php = httpd_foreign.enabled_php(described)
+        host = {**preflight.describe(parameters["host"]), "php": php, "foreign": foreign}
         preflight.refuse_taken_ports(described, wanted, parameters["host"])
         found = inspection(parameters["mod_wsgi"], parameters["host"])
     except (preflight.HostError, ListenerError, UnknownInstanceError, OSError) as error:

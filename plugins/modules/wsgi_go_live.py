@@ -153,6 +153,10 @@ killed:
   description: The pids of those among them that did not go by themselves, by application.
   returned: when there were some
   type: dict
+log_lines:
+  description: What the logs say about applications that are not well, by application; tracebacks, or else last lines.
+  returned: failure
+  type: dict
 applications:
   description: What the probe of each process group answered, and status and seconds of each health path.
   returned: when they were asked
@@ -207,15 +211,17 @@ def main() -> None:
         way = GoLive(instance(module.params["instance"]), module.params, module.check_mode)
     except UnknownInstanceError as error:
         module.fail_json(msg=str(error))
-    problem = ""
+    failure: GoLiveError | None = None
     try:
         way.run()
     except GoLiveError as error:
-        problem = str(error)
+        failure = error
     for sentence in way.warnings:
         module.warn(sentence)
-    if problem:
-        module.fail_json(msg=problem, **way.result)
+    if failure:
+        # Ansible prints all of it: no answers of applications that are well, no differences.
+        told = {"log_lines": failure.log_lines} if failure.log_lines else {}
+        module.fail_json(msg=str(failure), changed=way.result["changed"], unproven=way.result["unproven"], **told)
     module.exit_json(**way.result)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign import PHP
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.versions import MODULE_PACKAGE, runtime_packages
 
 ARCHITECTURES = (
@@ -189,6 +190,7 @@ _DESCRIPTION: dict[str, Check] = {
     "service_manager": _among(SERVICE_MANAGERS),
     "cores": _whole(1, MOST_CORES),
     "memory_mebibytes": _whole(1, MOST_MEMORY_MEBIBYTES),
+    "php": _text(re.compile(rf"(?:{PHP.pattern})?"), "a module of PHP, or nothing"),
     "foreign": _foreign,
 }
 

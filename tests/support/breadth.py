@@ -24,7 +24,10 @@ import yaml
 
 VARIABLE = "MODWSGI_ALSO_TEST"
 BREADTH = "breadth"
-"""The only value of the variable; the name of the marker, and of the folder."""
+"""A value of the variable; the name of the marker, and of the folder."""
+
+UBUNTU = "ubuntu"
+"""Another value, and the folder of hosts that only a machine with a registry of images can have; nothing is marked."""
 
 _left_out = pytest.StashKey[dict[str, list[str]]]()
 """By the reason: the function of each test."""
@@ -32,17 +35,23 @@ _left_out = pytest.StashKey[dict[str, list[str]]]()
 
 def wanted(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this run includes breadth. Raises ValueError when the variable says something else."""
+    return _value(environment) == BREADTH
+
+
+def _value(environment: Mapping[str, str] = os.environ) -> str:
     value = environment.get(VARIABLE, "")
-    if value not in ("", BREADTH):
+    if value not in ("", BREADTH, UBUNTU):
         raise ValueError(
-            f"{VARIABLE} is '{value}': set it to '{BREADTH}' to test as `make test-all` does, or unset it."
+            f"{VARIABLE} is '{value}': set it to '{BREADTH}' to test as `make test-all` does, to '{UBUNTU}' for hosts "
+            "of Ubuntu, or unset it."
         )
-    return value == BREADTH
+    return value
 
 
 def inventories(scenario: Path) -> list[Path]:
     """The folders with the scenario's own hosts in this run."""
-    return [scenario / "inventory", *([scenario / BREADTH] if wanted() and (scenario / BREADTH).is_dir() else [])]
+    further = scenario / (_value() or BREADTH)
+    return [scenario / "inventory", *([further] if _value() and further.is_dir() else [])]
 
 
 def hosts(scenario: Path) -> dict[str, dict[str, Any]]:

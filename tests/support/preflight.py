@@ -17,6 +17,7 @@ DESCRIPTION: dict[str, Any] = {
     "service_manager": "systemd",
     "cores": 2,
     "memory_mebibytes": 2048,
+    "php": "",
     "foreign": {},
 }
 """The fact `httpd_host`."""

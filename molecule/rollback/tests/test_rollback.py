@@ -213,6 +213,8 @@ def test_a_release_that_is_not_healthy(before: dict[str, Any]) -> None:
         "The previous configuration is back on the disk. httpd had not read the new one, and was left alone. "
         "The previous site was asked, and answers.",
     )
+    assert run.output.count("RuntimeError: the database of the blog is not configured") == 1, "told more than once"
+    assert "python_prefix" not in run.output, "what others have answered is no part of it"
     assert Site(MACHINE.address(), "blog.example").get("/").text == "blog\n"
     assert processes == {process.pid for process in MACHINE.daemon_processes("shop")}, "the neighbour noticed nothing"
     assert unchanged(before)

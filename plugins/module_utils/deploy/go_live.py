@@ -40,6 +40,11 @@ SITE_OPTIONS: dict[str, Any] = {
 class GoLiveError(Exception):
     """The deployment is not live, or not proven; the text is for the user."""
 
+    def __init__(self, text: str, log_lines: Mapping[str, list[str]] | None = None) -> None:
+        """``log_lines`` are what the logs say about it, by application."""
+        super().__init__(text)
+        self.log_lines = log_lines or {}
+
 
 class GoLive:
     """One deployment on its way; ``result`` grows with each step, and is what the module returns at the end."""
@@ -129,7 +134,7 @@ class GoLive:
         proof = Proof([] if self.check_mode else self.applications, self.parameters["site"])
         self.note(False, applications=proof.results, awaited_certificates=proof.awaited)
         if proof.problem:
-            raise GoLiveError(proof.problem)
+            raise GoLiveError(proof.problem, proof.lines)
 
     def commit(self) -> None:
         """The change is proven, and stays."""

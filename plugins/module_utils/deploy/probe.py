@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -54,7 +54,12 @@ TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
 
 
 class ProbeError(Exception):
-    """An application is not as it should be; the text is one sentence, and evidence may follow."""
+    """An application is not as it should be; the text is one sentence."""
+
+    def __init__(self, text: str, lines: Sequence[str] = ()) -> None:
+        """``lines`` are what its log has to say about it."""
+        super().__init__(text)
+        self.lines = list(lines)
 
 
 class Bounded(io.RawIOBase):
@@ -304,6 +309,8 @@ class Check:
         ]
         self.result: dict[str, Any] = {}
         self.problem = ""
+        self.lines: list[str] = []
+        """What the log has to say about the problem."""
 
     def run(self) -> None:
         """Ask all; the problem is kept, since other applications are asked too."""
@@ -314,7 +321,7 @@ class Check:
                 self.result["daemon_groups"] = answers
             self.health()
         except ProbeError as error:
-            self.problem = str(error)
+            self.problem, self.lines = str(error), error.lines
 
     def probe(self, group: str) -> dict[str, Any]:
         """Ask a daemon process group about itself, under its site's name, since it answers no other."""
@@ -326,13 +333,15 @@ class Check:
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The processes of {group} gave no answer within {limit} s ({setting}; {describe(error)}); "
-                f"see {self.logs[1].path}.{self.evidence()}"
+                f"see {self.logs[1].path}.",
+                self.evidence(),
             ) from error
         if status != 200:
             until = f" until {limit} s were over ({setting})" if status in NOT_YET else ""
             raise ProbeError(
                 f"The probe of {group} got status {status} from http://127.0.0.1:{port}{path}{until}; "
-                f"see {self.logs[1].path}.{self.evidence()}"
+                f"see {self.logs[1].path}.",
+                self.evidence(),
             )
         try:
             answer = parse(body)
@@ -340,7 +349,8 @@ class Check:
             raise ProbeError(
                 f"The probe of {group} got an answer that is not the probe's ({error}): the code of the application "
                 f"{self.name} has changed what runs in its interpreter; look at what it does there, and see "
-                f"{self.logs[0].path}.{self.evidence()}"
+                f"{self.logs[0].path}.",
+                self.evidence(),
             ) from None
         wrong = mismatches(answer, expectation(self.application, self.parameters, group))
         if wrong:
@@ -368,17 +378,19 @@ class Check:
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "
-                f"(health.timeout; {describe(error)}); see {self.logs[0].path}.{self.evidence()}"
+                f"(health.timeout; {describe(error)}); see {self.logs[0].path}.",
+                self.evidence(),
             ) from error
         self.result.update(status=found.status, seconds=round(time.monotonic() - began, 3))
         if found.status != health["status"]:
             to = f" (to {printable(found.location).strip()[:BODY_LENGTH]})" if found.location else ""
             # It may be well, and asked the wrong question.
-            hint = advice(found, where)
-            evidence = self.evidence() or (SILENT if found.status >= 500 else "")
+            lines = self.evidence()
+            hint = SILENT if found.status >= 500 and not lines else advice(found, where)
             raise ProbeError(
                 f"The application {self.name} answered {where} with status {found.status}{to} instead of "
-                f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}{evidence}"
+                f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}",
+                lines,
             )
 
     def health_check(self) -> dict[str, Any]:
@@ -389,14 +401,14 @@ class Check:
         self.result["awaited"] = True
         return {**health, "address": "127.0.0.1", "port": self.parameters["private_port"], "tls": False}
 
-    def evidence(self) -> str:
+    def evidence(self) -> list[str]:
         """The application's traceback, or else the last lines of its log, written since the check began."""
         found = self.settled_traceback()
         if found:
-            return "\n" + "\n".join(map(printable, found))
+            return list(map(printable, found))
         new = [without_prefix(line) for log in self.logs for line in log.read()]
         lines = [line for line in new if not ORDINARY.match(line)][-LAST_LINES:]
-        return "\nLast lines of the error log:\n" + "\n".join(map(printable, lines)) if lines else ""
+        return list(map(printable, lines))
 
     def settled_traceback(self) -> list[Any]:
         """The application's traceback, once nothing more is added to it; what there is of it when the time is over."""
@@ -493,6 +505,9 @@ class Proof:
             with ThreadPoolExecutor(max_workers=len(checks)) as pool:
                 list(pool.map(Check.run, checks))
         self.results = {check.name: check.result for check in checks}
-        self.problem = "\n".join(check.problem for check in checks if check.problem)
-        """Empty when all are well."""
+        unwell = [check for check in checks if check.problem]
+        self.problem = "\n".join(check.problem for check in unwell)
+        """A sentence for each that is not well."""
+        self.lines = {check.name: check.lines for check in unwell if check.lines}
+        """What the logs have to say about these."""
         self.awaited = awaited(checks)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ DISABLED = (
 """What others have enabled, by folder."""
 OURS = re.compile(r"(?:(?:\d+|zz)-)?modwsgi-")
 """Names of our own sites and configurations: of a site, visitors know its names and paths instead."""
-SITE = re.compile(r"(?:000-modwsgi-default|100-modwsgi|zz-modwsgi)-.+\.conf")
+SITE = re.compile(r"(?:000-modwsgi-default|100-modwsgi|zz-modwsgi)-(.+)\.conf")
 """Our files of sites in `sites-available`; no visitor reaches the vhosts of our other files there."""
 NAME = re.compile(r'^ *Server(?:Name|Alias) "?([^"\n]+)"?$', re.MULTILINE)
 PATH = re.compile(r'^ *WSGIScriptAlias ("(?:\\.|[^"\\])*"|\S+) ', re.MULTILINE)
@@ -123,6 +123,13 @@ def noticeable(transaction: Transaction) -> list[str]:
     if unserved:
         further = f" and {len(unserved) - 10} more" if len(unserved) > 10 else ""
         sentences.append(f"httpd runs, and no longer serves {', '.join(unserved[:10])}{further} after this change.")
+    stay = (path for path, desired in transaction.desired.items() if desired.kind != ABSENT)
+    removed = _site_names(change.path for change in gone) - _site_names(stay)
+    if removed:
+        sentences.append(
+            f"Of {', '.join(sorted(removed))} the site is removed, and code, account, data and logs stay "
+            "(docs/operating.md#remove-an-application)."
+        )
     lost = [port for change in transaction.changes for port in _ports_lost(change)]
     if lost:
         sentences.append(f"httpd runs, and no longer listens on {', '.join(lost)} after this change (httpd_listen).")
@@ -138,6 +145,10 @@ def _unserved(transaction: Comparison) -> list[str]:
     # Paths of a name that goes need not be told, and a name without paths leads to another site.
     names = {name for name, place in kept if place.startswith("/")}
     return sorted(name + place for name, place in lost if place.startswith(":") or name in names)
+
+
+def _site_names(paths: Iterable[str]) -> set[str]:
+    return {found[1] for path in paths if _is_site(path) and (found := SITE.fullmatch(Path(path).name))}
 
 
 def _is_site(path: str) -> bool:

@@ -27,6 +27,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners imp
 
 KEEP, IGNORE = "keep", "ignore"
 
+PHP = re.compile(r"php\d{1,3}(?:\.\d{1,3})?")
+"""The names of Debian's modules of PHP."""
+
 CONTROL_SECONDS = 60
 MODULE_BYTES = 64 * 1024 * 1024
 """The most that is read of a module to find the Python that it embeds."""
@@ -292,6 +295,14 @@ def find(instance: Mapping[str, str], replaced: Iterable[str] = ()) -> dict[str,
         ),
         "served_by_main": _served_by_main(everything, serving),
     }
+
+
+def enabled_php(instance: Mapping[str, str]) -> str:
+    """The module of PHP that is enabled, by its name in mods-enabled; whoever enabled it."""
+    if not instance["unit"]:
+        return ""
+    found = sorted(Path(instance["server_root"], "mods-enabled").glob("php[0-9]*.load"))
+    return next((path.stem for path in found if PHP.fullmatch(path.stem)), "")
 
 
 def _default_files(everything: list[Directive], suspects: list[str], mine: Mapping[str, str]) -> set[str]:

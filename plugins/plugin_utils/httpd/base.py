@@ -251,6 +251,12 @@ class Base:
                 f"httpd_reap_stuck_children of host {name} needs mpm_event, which alone tells of processes that are "
                 f"stopping, and the host has {self.mpm}; set it to false, or use mpm_event."
             )
+        php = self.host["php"]
+        if php and php not in self.settings["httpd_removed_modules"] and self.mpm != sizing.PREFORK:
+            found.append(
+                f"{lists} has {self.mpm}, and httpd of the host has {php} enabled, which only mpm_prefork can load; "
+                f"name {php} in httpd_removed_modules, or use mpm_prefork."
+            )
         return found
 
     def notes(self, name: str) -> list[str]:

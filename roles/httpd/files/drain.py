@@ -39,16 +39,17 @@ SETTLING = 0.25
 
 
 def busy_workers(private_port):
-    """How many of the server's workers have a request, the one for this number among them; None when it is not told."""
+    """How many of the server's workers have a request, the one for this number among them; None when it is not told.
+
+    With the MPMs worker and prefork, a kept connection without a request has a worker, too (K); it is no request.
+    """
     try:
         lines = httpd_status.read(private_port, "auto", PATIENCE).splitlines()
     except OSError:
         return None
-    for line in lines:
-        name, _, value = line.partition(": ")
-        if name == "BusyWorkers" and value.isdigit():
-            return int(value)
-    return None
+    told = {name: value for name, _, value in (line.partition(": ") for line in lines)}
+    busy = told.get("BusyWorkers", "")
+    return int(busy) - told.get("Scoreboard", "").count("K") if busy.isdigit() else None
 
 
 def is_idle(private_port):

@@ -62,6 +62,7 @@ DESCRIPTION: dict[str, Any] = {
     "service_manager": "systemd",
     "cores": 2,
     "memory_mebibytes": 2048,
+    "php": "",
     "foreign": {},
 }
 FOREIGN: dict[str, Any] = {

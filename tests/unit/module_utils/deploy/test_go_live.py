@@ -28,6 +28,7 @@ class Host:
         self.done: list[str] = []
         self.faults: dict[str, Exception] = {}
         self.problem = ""
+        self.lines: dict[str, list[str]] = {}
         self.open = True
         self.differs = True
         pool: dict[str, Any] = {
@@ -72,7 +73,7 @@ class Host:
     def proof(self, applications: list[Any], _parameters: dict[str, Any]) -> SimpleNamespace:
         if applications:
             self.step("prove")()
-        return SimpleNamespace(results={}, awaited=[], problem=self.problem)
+        return SimpleNamespace(results={}, awaited=[], problem=self.problem, lines=self.lines)
 
     def go(self, check_mode: bool = False, **changes: Any) -> GoLive:
         parameters = {
@@ -132,8 +133,10 @@ def test_where_a_step_fails_those_after_it_are_not_gone(host: Host, step: str, f
 
 def test_what_is_not_proven_is_not_committed(host: Host) -> None:
     host.problem = "The application shop answered with status 500."
-    with pytest.raises(GoLiveError, match="status 500"):
+    host.lines = {"shop": ["RuntimeError: broken"]}
+    with pytest.raises(GoLiveError, match="status 500") as failure:
         host.go().run()
+    assert failure.value.log_lines == host.lines
     assert host.done == STEPS[:5]
 
 

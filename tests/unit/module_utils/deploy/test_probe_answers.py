@@ -73,16 +73,16 @@ def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(check: probe.
     writer.start()
     evidence = check.evidence()
     writer.join()
-    assert evidence.splitlines()[-1] == "RuntimeError: broken"
+    assert evidence[-1] == "RuntimeError: broken"
 
 
 def test_a_log_without_a_traceback_is_told_by_its_last_lines(
     check: probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
-    assert check.evidence() == ""
+    assert check.evidence() == []
     (tmp_path / "error.log").write_text("[x] nothing to see\n")
-    assert check.evidence() == "\nLast lines of the error log:\nnothing to see"
+    assert check.evidence() == ["nothing to see"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_processes_that_end_and_start_do_not_hide_why(
     monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
     lines = [telling, *ordinary * probe.LAST_LINES]
     (tmp_path / "error.log").write_text("".join(f"[wsgi:info] [pid 1:tid 9] {line}\n" for line in lines))
-    assert check.evidence() == f"\nLast lines of the error log:\n{telling}"
+    assert check.evidence() == [telling]
 
 
 def test_an_embedded_application_has_the_prefix_of_the_server_s_python() -> None:
@@ -326,8 +326,9 @@ def test_an_application_that_logs_nothing_is_told_so(
     (tmp_path / "shop-error.log").write_text("why\n")
     check = probing(liar, tmp_path)
     check.logs[0].size = 0
-    with pytest.raises(probe.ProbeError, match="Last lines of the error log:\nwhy"):
+    with pytest.raises(probe.ProbeError, match=r"see .*shop-error\.log\.$") as failure:
         check.health()
+    assert failure.value.lines == ["why"]
 
 
 class Recorder:
@@ -545,10 +546,9 @@ def test_a_health_answer_cannot_act_on_the_terminal(
     (tmp_path / "shop-error.log").write_text('{"message": "\\u001b[2J"}\n')
     with pytest.raises(probe.ProbeError) as error:
         check.health()
-    lines = str(error.value).splitlines()
-    assert " instead of 200 (]52;c;eA== down \N{REPLACEMENT CHARACTER});" in lines[0]
-    assert len(lines) == 3, "with the log's line"
-    assert all(line.isprintable() for line in lines)
+    assert " instead of 200 (]52;c;eA== down \N{REPLACEMENT CHARACTER});" in str(error.value)
+    assert len(error.value.lines) == 1, "the log's line"
+    assert all(line.isprintable() for line in (str(error.value), *error.value.lines))
 
 
 @pytest.mark.parametrize(

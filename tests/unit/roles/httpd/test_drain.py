@@ -75,6 +75,8 @@ def fixture_status_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         ("BusyWorkers: 1\nIdleWorkers: 74\n", True),
         ("BusyWorkers: 2\nIdleWorkers: 73\n", False),
         ("BusyWorkers: 10\n", False),
+        ("BusyWorkers: 3\nScoreboard: _K_WK_.G\n", True),
+        ("BusyWorkers: 3\nScoreboard: _K_WR_.G\n", False),
         ("", False),
     ],
 )
