@@ -109,7 +109,7 @@ CHUNKS = [
 ]
 LINES = [
     *(
-        Case(f"a request line {line!r}", line + b"\r\n" + HOST + b"\r\n", statuses)
+        Case(f"a request line {line!r}", line + b"\r\n" + HOST + b"\r\n", statuses, "/first")
         for line, statuses in (
             (b"GET /first", (400,)),
             (b"GET  /first HTTP/1.1", (400,)),
@@ -117,8 +117,8 @@ LINES = [
             (b"GET\t/first\tHTTP/1.1", (400,)),
             (b"GET /a b HTTP/1.1", (400,)),
             (b"GET /first HTTP/1.1 ", (200, 400)),
-            (b"GET /first HTTP/2.0", (400, 505)),
-            (b"GET /first HTTP/9.9", (400, 505)),
+            (b"GET /first HTTP/2.0", (200, 400, 505)),
+            (b"GET /first HTTP/9.9", (200, 400, 505)),
             (b"GET /first http/1.1", (400,)),
             (b"GET /first HTTP/1.1a", (400,)),
             (b"G\x00T /first HTTP/1.1", (400,)),
@@ -129,11 +129,12 @@ LINES = [
             (b"GET first HTTP/1.1", (400,)),
             (b"G(T /first HTTP/1.1", (400, 501)),
             (b"PRI * HTTP/2.0", (400, 505)),
-            (b"CONNECT victim.example:80 HTTP/1.1", (400, 403, 405)),
             (b"TRACE / HTTP/1.1", (403, 405)),
             (b"GET /" + b"a" * 9000 + b" HTTP/1.1", (414,)),
         )
     ),
+    # It is no proxy: the application is asked, and nothing is connected.
+    Case("a tunnel", b"CONNECT victim.example:80 HTTP/1.1\r\n" + HOST + b"\r\n", (200, 400, 405), "victim.example:80"),
     Case("a line that ends with LF", b"GET /first HTTP/1.1\n" + HOST.replace(b"\r", b"") + b"\n", (400,)),
     Case("a bare CR in the line", b"GET /first\r HTTP/1.1\r\n" + HOST + b"\r\n", (400,)),
     Case(
