@@ -134,7 +134,7 @@ LINES = [
         )
     ),
     # It is no proxy: the application is asked, and nothing is connected.
-    Case("a tunnel", b"CONNECT victim.example:80 HTTP/1.1\r\n" + HOST + b"\r\n", (200, 400, 405), "victim.example:80"),
+    Case("a tunnel", b"CONNECT victim.example:80 HTTP/1.1\r\n" + HOST + b"\r\n", (200, 400, 405), "/"),
     Case("a line that ends with LF", b"GET /first HTTP/1.1\n" + HOST.replace(b"\r", b"") + b"\n", (400,)),
     Case("a bare CR in the line", b"GET /first\r HTTP/1.1\r\n" + HOST + b"\r\n", (400,)),
     Case(

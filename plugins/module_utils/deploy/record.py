@@ -36,6 +36,8 @@ APPLICATION_KEYS = (
     "locale",
     "debug",
     "startup_timeouts",
+    "max_tasks",
+    "max_open_files",
 )
 """What the launcher, wsgi-run and wsgi-debug need to know of an application; none of it is secret."""
 

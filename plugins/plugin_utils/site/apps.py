@@ -53,7 +53,10 @@ CALLABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 PRODUCTION = "production"
 """The value of wsgi_environment in which nobody debugs by accident."""
 
-_OF_PROCESSES = (*daemon.SIZES, *daemon.SECONDS, "lang", "locale", "debug", daemon.OPTIONS, daemon.GROUPS)
+_OF_PROCESSES = (
+    *(*daemon.SIZES, *daemon.SECONDS, *daemon.LEAST),
+    *("lang", "locale", "debug", daemon.OPTIONS, daemon.GROUPS),
+)
 DAEMON_KEYS = ("user", "group", *_OF_PROCESSES)
 """What only a daemon process group has: httpd's own processes have their account, threads and locale already."""
 

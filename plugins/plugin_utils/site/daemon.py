@@ -22,6 +22,9 @@ DAEMON, EMBEDDED = "daemon", "embedded"
 """Where an application runs: in processes of its own, or in httpd's."""
 
 OPTIONS, GROUPS, DIRECTIVES = "daemon_options", "daemon_groups", "wsgi_directives"
+LEAST = {"max_tasks": 16, "max_open_files": 64}
+THREADS_OF_LIBRARIES, OTHER_TASKS = 64, 256
+"""Threads in each process beyond those for requests, and tasks of the whole application beyond its processes."""
 
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,24}")
 GROUP_SECONDS = ("request_timeout", "queue_timeout", "startup_timeout", "deadlock_timeout")
@@ -74,6 +77,7 @@ def check(application: App) -> Problems:
     """All that is wrong with the keys in themselves and with each other."""
     yield from _check_numbers("", application, SECONDS)
     yield from _check_words(application)
+    yield from _check_limits(application)
     yield from check_daemon_options(application, OPTIONS)
     yield from check_groups(application)
     yield from mod_wsgi.problems(mod_wsgi.at(mod_wsgi.VHOST), directives_of(application), DIRECTIVES)
@@ -88,6 +92,13 @@ def _check_numbers(prefix: str, holder: App, timeouts: Sequence[str]) -> Problem
     for key in timeouts:
         if holder.get(key, 0) < 0:
             yield f"{prefix}{key}", f"{holder[key]} is negative; use 0 or more"
+
+
+def _check_limits(application: App) -> Problems:
+    """0 is no limit; with fewer an application would not even start."""
+    for key, least in LEAST.items():
+        if application.get(key) and application[key] < least:
+            yield key, f"{application[key]} is too small; use at least {least}, or 0 for no limit"
 
 
 def _check_words(application: App) -> Problems:
@@ -280,7 +291,21 @@ def normalise(application: App, place: Place) -> dict[str, Any]:
             application["graceful_timeout"], *(options_of(group).get("eviction_timeout", 0) for group in groups)
         ),
         "probed_groups": [group["group_name"] for group in (groups[:1] if embedded else groups)],
+        "max_tasks": application.get("max_tasks", _tasks(application, groups, place)),
+        "max_open_files": application.get("max_open_files", 0),
     }
+
+
+def _tasks(application: App, groups: Sequence[App], place: Place) -> int:
+    """Processes and threads that no ordinary application ever has; 0 where its account has others as well.
+
+    Twice, since a process and its successor are there at the same time. The kernel counts by accounts, and those of
+    containers together with all others of the machine.
+    """
+    if application["debug"] or application["mode"] == EMBEDDED or "user" in application or not place.instance["unit"]:
+        return 0
+    serving = sum(int(group["processes"]) * (int(group["threads"]) + THREADS_OF_LIBRARIES) for group in groups)
+    return 2 * serving + OTHER_TASKS
 
 
 def _startup_timeout(group: App) -> int:

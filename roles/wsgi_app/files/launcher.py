@@ -23,6 +23,7 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import signal
 import site
 import socket
@@ -36,6 +37,7 @@ import mod_wsgi
 CONFIGURATION_ROOT = "/etc/wsgi"
 LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
 CO_COROUTINE = 0x80  # of a code object; inspect.CO_COROUTINE
+OOM_SCORE_ADJUSTMENT = 300  # of 1000; httpd itself and other services have 0
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
 # wsgi.PID.GENERATION.GROUP.sock and .lock; without WSGISocketRotation the generation of a socket is an account.
 SOCKET = re.compile(r"(.+/[^/]+\.\d+)\.u?\d+\.(\d+)\.sock")
@@ -114,6 +116,24 @@ def leave_what_is_of_others():
                 os.dup2(nowhere, number, inheritable=False)
     finally:
         os.close(nowhere)
+
+
+def set_limits(application):
+    """Let what this process and its children take be bounded, and let the kernel end it first where memory is short.
+
+    A limit counts for the account as far as it is one of tasks, and each application has an account of its own.
+    """
+    for kind, key in ((resource.RLIMIT_NPROC, "max_tasks"), (resource.RLIMIT_NOFILE, "max_open_files")):
+        wanted = application.get(key)  # not in the file of an earlier version of the role
+        if wanted:
+            hard = resource.getrlimit(kind)[1]
+            value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(kind, (value, value))
+    # Where it cannot be written, such as a chroot without /proc, the kernel decides by size alone.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "r+") as adjustment:
+        if int(adjustment.read()) < OOM_SCORE_ADJUSTMENT:
+            adjustment.seek(0)
+            adjustment.write(str(OOM_SCORE_ADJUSTMENT))
 
 
 def load(name, file):
@@ -262,6 +282,7 @@ def start():
     release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])
     publish(release, venv)
     if not embedded:
+        set_limits(application)
         os.chdir(release)  # the folder of httpd's own processes is not the application's to change
     set_environment(application, variables, release)
     limited = limits(application, release, venv)

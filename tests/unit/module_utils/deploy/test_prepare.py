@@ -53,6 +53,8 @@ def application(*commands: str, user: str = "", **keys: Any) -> dict[str, Any]:
         "locale": "C.UTF-8",
         "debug": False,
         "startup_timeouts": {},
+        "max_tasks": 0,
+        "max_open_files": 0,
         "release_commands": [["sh", "-c", command] for command in commands],
         "paths": {**layout("shop"), "state": "/tmp"},
         **keys,

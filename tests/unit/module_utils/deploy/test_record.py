@@ -27,6 +27,8 @@ APPLICATION: dict[str, Any] = {
     "locale": "C.UTF-8",
     "debug": False,
     "startup_timeouts": {"shop": 15},
+    "max_tasks": 0,
+    "max_open_files": 0,
     "release_commands": [["true"]],
     "paths": layout("shop"),
 }

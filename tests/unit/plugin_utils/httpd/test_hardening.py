@@ -11,7 +11,8 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import harden
 from support.preflight import base
 from support.scripts import ROOT
 
-SHOP: dict[str, Any] = {"name": "shop", "server_name": "shop.example", "source": {"directory": "/home/me/shop"}}
+HOME = f"{hardening.HOMES[0]}/me"
+SHOP: dict[str, Any] = {"name": "shop", "server_name": "shop.example", "source": {"directory": f"{HOME}/shop"}}
 OTHERS: dict[str, Any] = {"sites": [{"file": "/etc/apache2/sites-enabled/old.conf"}], "mpm": "mpm_event"}
 
 
@@ -87,7 +88,7 @@ def test_what_systemd_would_not_take_is_refused(key: str, value: str, example: s
     ("change", "where"),
     [
         (
-            {"static": [{"url": "/s/", "directory": "/home/me/static"}]},
+            {"static": [{"url": "/s/", "directory": f"{HOME}/static"}]},
             "wsgi_apps: application 'shop', key static[0].directory",
         ),
         ({"tls": {"certificate": "/etc/c.pem", "key": "/root/key.pem"}}, "wsgi_apps: application 'shop', key tls.key"),
@@ -99,11 +100,11 @@ def test_what_is_in_a_home_is_refused_by_its_key(change: dict[str, Any], where: 
     assert problem.startswith(f"{where}: httpd of host web1 sees nothing of /home, /root and /run/user, and so nothing")
     assert problem.endswith("or name ProtectHome in httpd_hardening_disabled.")
     assert problems({**SHOP, **change}, httpd_hardening_disabled=["ProtectHome"]) == []
-    assert problems({**SHOP, "environment": {"KEYS": "/home/me/keys"}}) == []
+    assert problems({**SHOP, "environment": {"KEYS": f"{HOME}/keys"}}) == []
 
 
 def test_a_python_in_a_home_is_refused() -> None:
-    (problem,) = problems(python="/home/me/.pyenv/versions/3.12.1/bin/python3")
+    (problem,) = problems(python=f"{HOME}/.pyenv/versions/3.12.1/bin/python3")
     assert problem.startswith("mod_wsgi_python: httpd of host web1 sees nothing of /home")
 
 

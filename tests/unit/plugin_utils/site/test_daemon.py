@@ -7,10 +7,23 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon
-from support.applications import LAUNCHER, App, complete, problems, refused, rendered, section, shown, vhost
+from support.applications import (
+    LAUNCHER,
+    LISTEN,
+    SIZES,
+    App,
+    complete,
+    problems,
+    refused,
+    rendered,
+    section,
+    shown,
+    vhost,
+)
 
 SERVER: App = {"version": "6.1.1", "directives": {}}
 
@@ -379,6 +392,29 @@ def test_debug_mode_is_one_process_with_one_thread_and_patience(shop: App) -> No
     assert found["debug"] is True
     assert (found["processes"], found["threads"]) == (None, 1)
     assert found["request_timeout"] == found["deadlock_timeout"] == daemon.DEBUG_TIMEOUT
+
+
+def test_the_tasks_of_an_application_are_bounded_where_the_account_is_its_own(shop: App) -> None:
+    shop |= {
+        "processes": 2,
+        "threads": 15,
+        "daemon_groups": [{"name": "slow", "paths": ["/slow"], "processes": 1, "threads": 5}],
+    }
+    assert complete(shop)[0]["max_tasks"] == 2 * (2 * (15 + 64) + (5 + 64)) + 256
+    assert complete(shop)[0]["max_open_files"] == 0
+    for others in ({"user": "deploy"}, {"debug": True}):
+        assert complete({**shop, **others})[0]["max_tasks"] == 0
+    assert complete({**shop, "user": "deploy", "max_tasks": 300, "max_open_files": 99})[0]["max_tasks"] == 300
+    assert complete({**shop, "max_tasks": 0})[0]["max_tasks"] == 0
+    (contained,) = apps.normalise([settings.applications([shop])[0]], LISTEN, {"shop": SIZES}, instance("container"))
+    assert contained["max_tasks"] == 0, "the kernel counts the account in all containers together"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "least"), [("max_tasks", 15, 16), ("max_tasks", -1, 16), ("max_open_files", 63, 64)]
+)
+def test_a_limit_that_nothing_could_run_in_is_refused(shop: App, key: str, value: int, least: int) -> None:
+    refused(shop, {key: value}, f"{key}: {value} is too small; use at least {least}, or 0 for no limit")
 
 
 def test_each_daemon_process_group_has_its_own_time_for_a_load(shop: App) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import resource
 import runpy
 import shutil
 import signal
@@ -49,6 +50,8 @@ class Site:
             "venv": str(root / "venv"),
         }
         self.variables: dict[str, str] | None = {"KEY": "value"}
+        # Stands for the kernel's: most tests load the launcher in their own process.
+        self.score = root / "oom_score_adj"
 
     def start(self, script: str, launcher: str = "launcher") -> Any:
         """Load the launcher as mod_wsgi does; what it gives to mod_wsgi."""
@@ -67,7 +70,9 @@ class Site:
         """The launcher, which reads this site's configuration."""
         (self.root / "loading.py").write_text((FILES / "loading.py").read_text())
         path = self.root / f"{name}.py"
-        path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
+        self.score.write_text("0\n")
+        text = LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc")))
+        path.write_text(text.replace('"/proc/self/oom_score_adj"', repr(str(self.score))))
         return path
 
 
@@ -242,6 +247,47 @@ def test_debug_mode_is_not_limited(site: Site, application: dict[str, Any], monk
     for stop in stops:
         stop("process_stopping")
     assert not (site.root / ".wsgi-loading").exists()
+
+
+LIMITS = """
+import json, resource
+kinds = (resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE)
+found = [resource.getrlimit(kind) for kind in kinds]
+application = lambda *_: found
+"""
+
+
+@pytest.mark.parametrize("given", [{"max_tasks": 700, "max_open_files": 200}, {"max_tasks": 0}, {}])
+def test_a_daemon_process_has_its_limits_before_its_code_runs(site: Site, given: dict[str, int]) -> None:
+    """In a process of its own: they cannot be taken back."""
+    site.application.update(given)
+    path = site.write(LIMITS)
+    tasks, files = json.loads(in_a_process(path, "shop"))
+    inherited = [list(resource.getrlimit(kind)) for kind in (resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE)]
+    assert tasks == ([700, 700] if given.get("max_tasks") else inherited[0])
+    assert files == ([200, 200] if given.get("max_open_files") else inherited[1])
+    assert site.score.read_text().strip() == "300"
+
+
+def test_httpd_s_own_processes_have_none_of_them(site: Site) -> None:
+    site.application.update(max_tasks=700, max_open_files=200)
+    path = site.write(LIMITS, "shop")
+    tasks, files = json.loads(in_a_process(path, ""))
+    assert tasks != [700, 700]
+    assert files != [200, 200]
+    assert site.score.read_text().strip() == "0"
+
+
+def in_a_process(launcher: Path, group: str) -> str:
+    """What the application of a launcher gives, in a new process of this daemon process group."""
+    program = (
+        "import json, runpy, sys, types\n"
+        "module = types.ModuleType('mod_wsgi')\n"
+        f"module.process_group = {group!r}\n"
+        "sys.modules['mod_wsgi'] = module\n"
+        f"print(json.dumps(runpy.run_path({str(launcher)!r})['application']()))\n"
+    )
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
 
 def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:
