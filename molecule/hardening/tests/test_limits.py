@@ -76,10 +76,6 @@ def test_it_is_held_and_the_neighbour_answers(
     assert {process.pid for process in machine.daemon_processes("victim")} == before
 
 
-def test_the_kernel_ends_an_application_before_httpd(machine: ManagedHost) -> None:
-    """Where memory is short; and systemd then leaves the others alone."""
-    (daemon,) = machine.daemon_processes("victim")
-    parent = next(process for process in machine.httpd_processes() if process.parent == 1)
-    scores = [int(machine.run("cat", f"/proc/{process.pid}/oom_score_adj")) for process in (daemon, parent)]
-    assert scores[0] == scores[1] + 300
+def test_a_process_that_the_kernel_ends_for_memory_ends_no_other(machine: ManagedHost) -> None:
+    """Unless the unit says so, systemd then stops all of it."""
     assert machine.run("systemctl", "show", "--property=OOMPolicy", "--value", "apache2").strip() == "continue"

@@ -37,7 +37,6 @@ import mod_wsgi
 CONFIGURATION_ROOT = "/etc/wsgi"
 LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
 CO_COROUTINE = 0x80  # of a code object; inspect.CO_COROUTINE
-OOM_SCORE_ADJUSTMENT = 300  # of 1000; httpd itself and other services have 0
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
 # wsgi.PID.GENERATION.GROUP.sock and .lock; without WSGISocketRotation the generation of a socket is an account.
 SOCKET = re.compile(r"(.+/[^/]+\.\d+)\.u?\d+\.(\d+)\.sock")
@@ -119,7 +118,7 @@ def leave_what_is_of_others():
 
 
 def set_limits(application):
-    """Let what this process and its children take be bounded, and let the kernel end it first where memory is short.
+    """Bound what this process and its children take.
 
     A limit counts for the account as far as it is one of tasks, and each application has an account of its own.
     """
@@ -129,11 +128,6 @@ def set_limits(application):
             hard = resource.getrlimit(kind)[1]
             value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(kind, (value, value))
-    # Where it cannot be written, such as a chroot without /proc, the kernel decides by size alone.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "r+") as adjustment:
-        if int(adjustment.read()) < OOM_SCORE_ADJUSTMENT:
-            adjustment.seek(0)
-            adjustment.write(str(OOM_SCORE_ADJUSTMENT))
 
 
 def load(name, file):

@@ -50,8 +50,6 @@ class Site:
             "venv": str(root / "venv"),
         }
         self.variables: dict[str, str] | None = {"KEY": "value"}
-        # Stands for the kernel's: most tests load the launcher in their own process.
-        self.score = root / "oom_score_adj"
 
     def start(self, script: str, launcher: str = "launcher") -> Any:
         """Load the launcher as mod_wsgi does; what it gives to mod_wsgi."""
@@ -70,9 +68,7 @@ class Site:
         """The launcher, which reads this site's configuration."""
         (self.root / "loading.py").write_text((FILES / "loading.py").read_text())
         path = self.root / f"{name}.py"
-        self.score.write_text("0\n")
-        text = LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc")))
-        path.write_text(text.replace('"/proc/self/oom_score_adj"', repr(str(self.score))))
+        path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
         return path
 
 
@@ -266,7 +262,6 @@ def test_a_daemon_process_has_its_limits_before_its_code_runs(site: Site, given:
     inherited = [list(resource.getrlimit(kind)) for kind in (resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE)]
     assert tasks == ([700, 700] if given.get("max_tasks") else inherited[0])
     assert files == ([200, 200] if given.get("max_open_files") else inherited[1])
-    assert site.score.read_text().strip() == "300"
 
 
 def test_httpd_s_own_processes_have_none_of_them(site: Site) -> None:
@@ -275,7 +270,6 @@ def test_httpd_s_own_processes_have_none_of_them(site: Site) -> None:
     tasks, files = json.loads(in_a_process(path, ""))
     assert tasks != [700, 700]
     assert files != [200, 200]
-    assert site.score.read_text().strip() == "0"
 
 
 def in_a_process(launcher: Path, group: str) -> str:
