@@ -23,7 +23,7 @@ class ActionModule(AskingAction):
         except AnsibleConnectionFailure as error:
             found = verify.only("reach", f"The host cannot be reached: {error}; look at the host and the network.")
         except AnsibleError as error:
-            found = verify.only("preflight", f"site.yml would refuse this host: {error}")
+            found = verify.only("preflight", f"site.yml would refuse this host: {error}; correct the inventory.")
         return {**result, "report": found, "told": verify.told(host, found), "changed": False}
 
     def _days(self) -> int:

@@ -6,7 +6,7 @@ On the control node only. What a deployment would change is a finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
@@ -25,6 +25,8 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import enco
 
 Entry = dict[str, str]
 
+REFUSED = "site.yml would refuse this host, so what it would change is not known"
+
 OF_SWITCH = {
     "files": "its files or links below /etc/wsgi and /srv/wsgi were changed",
     "processes": "processes of an earlier release were not replaced",
@@ -42,7 +44,7 @@ def verify(host: str, variables: Mapping[str, Any], ask: Ask, certificate_days: 
     try:
         preflight.run()
     except PreflightError as error:
-        found["findings"].append(_entry("preflight", f"site.yml would refuse this host: {error}"))
+        found["findings"].append(_entry("preflight", f"{REFUSED}: {error}"))
     planned = preflight.result
     found["findings"] += list(_due(planned))
     if "wsgi_app_inspection" in planned and not found["findings"]:
@@ -71,14 +73,15 @@ def _entry(subject: str, text: str, application: str = "") -> Entry:
     return {"subject": subject, "application": application, "text": " ".join(text.split())}
 
 
-def _without_repetition(entries: Iterable[Entry]) -> list[Entry]:
-    """A certificate that cannot be used is refused by the preflight, too."""
-    found: list[Entry] = []
-    for entry in entries:
-        for other in [each for each in found if each["subject"] == "preflight" and entry["text"] in each["text"]]:
-            found.remove(other)
-        found.append(entry)
-    return found
+def _without_repetition(entries: list[Entry]) -> list[Entry]:
+    """What the preflight refuses, such as a certificate, the host tells with its subject and application."""
+    texts = [entry["text"] for entry in entries if entry["subject"] != "preflight"]
+    return [
+        _entry("preflight", f"{REFUSED}; correct what is told below.")
+        if entry["subject"] == "preflight" and any(text in entry["text"] for text in texts)
+        else entry
+        for entry in entries
+    ]
 
 
 def _due(planned: Mapping[str, Any]) -> Iterator[Entry]:
@@ -100,8 +103,7 @@ def _sentence(step: str, name: str, what: str) -> str:
     """A step of a deployment that has something to do."""
     doing = what[:1].lower() + what[1:]
     sentences = {
-        "accounts": f"Accounts or folders are not as they were made: site.yml would {doing}; run it, and find out who "
-        "changed that.",
+        "accounts": f"Accounts or folders are not as they were made: site.yml would {doing}; run it.",
         "packages": f"The packages of the applications are not as the inventory says: site.yml would {doing}; run it.",
         "releases": f"The release of {name} that the inventory asks for is not on the host; run site.yml.",
         "venvs": f"The virtual environment of {name} that its release needs is missing or incomplete; run site.yml.",

@@ -7,6 +7,7 @@ processes, listeners, answers, certificates, access, disks.
 
 from __future__ import annotations
 
+import grp
 import math
 import os
 import pwd
@@ -42,6 +43,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
     ABSENT,
+    CONTENT,
     DIRECTORY,
     LINK,
     Change,
@@ -59,6 +61,8 @@ PATIENCE_SECONDS = 10
 """For processes that come and go: a process that has ended has its successor within a second."""
 TEST_SECONDS = 60
 DAY = 86400
+KINDS = {CONTENT: "file"}
+"""What a kind of a path is called, where people call it otherwise."""
 LEAST_SHARE, LEAST_BYTES = 0.05, 200 << 20
 """Of a file system, what has to be free."""
 LONGEST = 2000
@@ -155,9 +159,10 @@ class Verification:
         theirs = self.parameters["foreign"].get("files", [])
         comparison = Comparison(self.described, files, predict=True, foreign=theirs)
         for change in comparison.changes:
-            self.find("configuration", f"{difference(change)}; run site.yml, and find out who changed it.")
+            self.find("configuration", f"{difference(change)}; {RUN} (--check --diff shows the change).")
         for log in log_files.to_mend(logs, predict=True):
-            self.find("access", f"site.yml would {log.describe()}, which is not as it was made; {RUN}.")
+            wrong = "has another mode or owner than it was made with" if log.is_there else "is missing"
+            self.find("access", f"The log {log.path} {wrong}; {RUN}.")
         self.well("configuration", f"{len(comparison.desired)} files as in the inventory")
         self._test()
 
@@ -368,21 +373,23 @@ def difference(change: Change) -> str:
     if found.kind == ABSENT:
         return f"{change.path} is missing"
     if entry.kind != found.kind:
-        return f"{change.path} is a {found.kind} and not a {entry.kind}"
+        return f"{change.path} is a {KINDS.get(found.kind, found.kind)} and not a {KINDS.get(entry.kind, entry.kind)}"
     if entry.kind == LINK:
         return f"{change.path} leads to {found.target} and not to {entry.target}"
     if entry.kind != DIRECTORY and entry.content != found.content:
         return f"{change.path} has another content than the inventory says"
-    is_now = f"{name_of(found.uid)}, mode {found.mode:04o}"
+    is_now = f"{owners(found.uid, found.gid)}, mode {found.mode:04o}"
     return f"{change.path} belongs to {is_now}, and should be {entry.owner}:{entry.group}, mode {entry.mode:04o}"
 
 
-def name_of(uid: int) -> str:
-    """An account as people call it."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def owners(uid: int, gid: int) -> str:
+    """User and group as people call them."""
+    user, group = str(uid), str(gid)
+    with suppress(KeyError):
+        user = pwd.getpwuid(uid).pw_name
+    with suppress(KeyError):
+        group = grp.getgrgid(gid).gr_name
+    return f"{user}:{group}"
 
 
 def shortage(path: str) -> str:
