@@ -67,6 +67,8 @@ LEAST_SHARE, LEAST_BYTES = 0.05, 200 << 20
 """Of a file system, what has to be free."""
 LONGEST = 2000
 """Characters of a sentence; httpd or an application may have said a part of it."""
+MOST_FILES = 20
+"""That are told one by one."""
 OTHERS = stat.S_IRWXO
 """The bits of a mode that are for all accounts."""
 RECORD_MODE = 0o600
@@ -158,8 +160,11 @@ class Verification:
         files, logs = log_files.separate(sets)
         theirs = self.parameters["foreign"].get("files", [])
         comparison = Comparison(self.described, files, predict=True, foreign=theirs)
-        for change in comparison.changes:
+        for change in comparison.changes[:MOST_FILES]:
             self.find("configuration", f"{difference(change)}; {RUN} (--check --diff shows the change).")
+        further = len(comparison.changes) - MOST_FILES
+        if further > 0:  # a host that was never deployed to, or another version of the collection
+            self.find("configuration", f"{further} more files are not as the inventory says; {RUN}.")
         for log in log_files.to_mend(logs, predict=True):
             wrong = "has another mode or owner than it was made with" if log.is_there else "is missing"
             self.find("access", f"The log {log.path} {wrong}; {RUN}.")
@@ -322,7 +327,8 @@ class Verification:
         program = f"{LIBRARY}/reap.py"
         if not self.main or not os.path.exists(program):
             return
-        command = [sys.executable, "-I", program, "--look", self.described["pid_file"]]
+        # -B: it leaves no compiled files beside the programs.
+        command = [sys.executable, "-I", "-B", program, "--look", self.described["pid_file"]]
         looked = control.run_command(
             [*command, str(self.parameters["private_port"]), self.described["user"]], TEST_SECONDS
         )

@@ -343,6 +343,15 @@ def test_an_embedded_application_has_no_processes_of_its_own(host: Host) -> None
     assert host.told() == []
 
 
+def test_many_files_are_told_as_a_number(host: Host) -> None:
+    host.file()
+    files = [{"path": f"conf-enabled/{number}.conf", "content": ""} for number in range(verify.MOST_FILES + 3)]
+    host.parameters["configuration"]["mod_wsgi"] = files
+    told = host.told()
+    assert len(told) == verify.MOST_FILES + 1
+    assert told[-1] == "configuration : 3 more files are not as the inventory says; run site.yml."
+
+
 def test_each_step_of_the_service_has_a_sentence(host: Host) -> None:
     """Also those that only a state with several faults needs."""
 
@@ -415,17 +424,17 @@ def test_a_certificate_that_httpd_got_itself_is_looked_at(host: Host) -> None:
 
 def test_children_that_a_reload_has_left_behind_are_told(host: Host) -> None:
     program = host.root / "reap.py"
-    program.write_text("import sys; print(*([7404, 7406] if sys.argv[1:] == " + repr(wanted(host)) + " else []))")
+    (host.root / "httpd_status.py").touch()
+    arguments = ["--look", host.described["pid_file"], "297", "www-data"]
+    begin = f"import sys; sys.path.insert(0, {str(host.root)!r}); import httpd_status; "
+    program.write_text(f"{begin}print(*([7404, 7406] if sys.argv[1:] == {arguments!r} else []))")
     sentence = "children : A reload has left behind processes 7404, 7406 of httpd, which have nothing to do"
     assert [told.startswith(sentence) for told in host.told()] == [True]
+    assert not (host.root / "__pycache__").exists(), "nothing is left behind"
     program.write_text("import sys; sys.exit('urlopen error: timed out')")
     assert host.told() == ["children : The status of httpd cannot be read: urlopen error: timed out; run site.yml."]
     program.write_text("")
     assert host.told() == []
-
-
-def wanted(host: Host) -> list[str]:
-    return ["--look", host.described["pid_file"], "297", "www-data"]
 
 
 @pytest.mark.parametrize(
