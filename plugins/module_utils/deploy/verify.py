@@ -323,7 +323,10 @@ class Verification:
         self.well("processes", f"{wanted} of {wanted} daemon processes", name)
 
     def children(self) -> None:
-        """Children that a reload has left behind. The program that ends them says which they are."""
+        """Children that a reload has left behind. The program that ends them says which they are.
+
+        Below /run, it makes the key that opens httpd's status, where nobody has asked for that since the boot.
+        """
         program = f"{LIBRARY}/reap.py"
         if not self.main or not os.path.exists(program):
             return
