@@ -187,7 +187,7 @@ class Preflight:
         answer = self._server_answer(described, self._mod_wsgi_questions(described) if module else {})
         host = answer["host"]
         base = self._base(host)
-        self._refuse(base.problems(self.host))
+        self._refuse(base.problems(self.host, self._mod_wsgi_settings["mod_wsgi_python"]))
         self.result |= {
             "httpd_host": host,
             "missing_packages": answer["missing_packages"],

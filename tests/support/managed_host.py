@@ -29,6 +29,8 @@ print(json.dumps(processes))
 """
 
 PRIVATE_PORT = 297
+STATUS = ("/usr/bin/python3", "-I", "/usr/local/lib/modwsgi/httpd_status.py", str(PRIVATE_PORT))
+"""Asks the private listener, with the key that only root can read."""
 """`httpd_private_port` of the hosts: its default."""
 
 # Prints the body of a URL as the host itself sees it.
@@ -82,8 +84,8 @@ class ManagedHost:
 
     def probe(self, application: str) -> dict[str, Any]:
         """What the application's daemon process says about itself on the private listener."""
-        url = f"http://127.0.0.1:{PRIVATE_PORT}/probe/{application}"
-        answer: dict[str, Any] = json.loads(self.fetch(url, self.private_name(application)))
+        command = [*STATUS, f"/probe/{application}", self.private_name(application)]
+        answer: dict[str, Any] = json.loads(self.run(*command))
         return answer
 
     def private_name(self, application: str) -> str:

@@ -12,14 +12,13 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
-from support.managed_host import PRIVATE_PORT, ManagedHost
+from support.managed_host import STATUS, ManagedHost
 from support.site import Site
 from support.visitor import Visitor, visiting
 from support.waiting import wait_for
 
 MACHINE = ManagedHost("rollback-debian12")
 ERROR_LOG = "/var/log/apache2/error.log"
-STATUS = "/usr/local/lib/modwsgi/httpd_status.py"
 RELOADS = 10
 REQUESTS_PER_SECOND = 200
 ENOUGH = 1000
@@ -59,7 +58,7 @@ def daemons() -> set[int]:
 
 def busy() -> int:
     """The requests that httpd has, other than the one that asks for it."""
-    status = MACHINE.run("/usr/bin/python3", "-I", STATUS, str(PRIVATE_PORT))
+    status = MACHINE.run(*STATUS)
     found = re.search(r"^BusyWorkers: (\d+)$", status, re.MULTILINE)
     assert found, status
     return int(found[1]) - 1

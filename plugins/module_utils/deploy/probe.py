@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LogTail, traceback, without_prefix
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import status
 
 PYTHON_SECONDS = 5
 """Beyond startup_timeout, for Python itself, which starts before the application is loaded."""
@@ -29,6 +30,11 @@ LOG_TIMEOUT = 2
 """Seconds until a traceback has to be in the log; a log in JSON is written by a program behind httpd, so later."""
 
 SILENT = " It has logged nothing; let it log to standard error (Django: LOGGING, docs/django.md)."
+READ_ONLY = "Read-only file system"
+READ_ONLY_HINT = (
+    " It writes where the service may not: write below WSGI_STATE_DIRECTORY, or name the folder in "
+    "httpd_writable_paths."
+)
 LAST_LINES = 12
 ORDINARY = re.compile(
     r"(?:mod_wsgi \([^)]*\): )?(?:Starting (?:daemon )?process |Python home |Initializing Python|Attach|Loading |"
@@ -329,22 +335,23 @@ class Check:
         path = f"/probe/{group}"
         limit, setting = probe_limit(self.application, group)
         try:
-            status, body, _ = get_until("127.0.0.1", port, path, self.application["health"]["host"], limit)
+            key = {status.KEY_HEADER: status.key()}
+            answer = get_until("127.0.0.1", port, path, self.application["health"]["host"], limit, headers=key)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The processes of {group} gave no answer within {limit} s ({setting}; {describe(error)}); "
                 f"see {self.logs[1].path}.",
                 self.evidence(),
             ) from error
-        if status != 200:
-            until = f" until {limit} s were over ({setting})" if status in NOT_YET else ""
+        if answer.status != 200:
+            until = f" until {limit} s were over ({setting})" if answer.status in NOT_YET else ""
             raise ProbeError(
-                f"The probe of {group} got status {status} from http://127.0.0.1:{port}{path}{until}; "
+                f"The probe of {group} got status {answer.status} from http://127.0.0.1:{port}{path}{until}; "
                 f"see {self.logs[1].path}.",
                 self.evidence(),
             )
         try:
-            answer = parse(body)
+            told = parse(answer.body)
         except ValueError as error:
             raise ProbeError(
                 f"The probe of {group} got an answer that is not the probe's ({error}): the code of the application "
@@ -352,12 +359,12 @@ class Check:
                 f"{self.logs[0].path}.",
                 self.evidence(),
             ) from None
-        wrong = mismatches(answer, expectation(self.application, self.parameters, group))
+        wrong = mismatches(told, expectation(self.application, self.parameters, group))
         if wrong:
             raise ProbeError(
                 f"{group} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again."
             )
-        return answer
+        return told
 
     def health(self) -> None:
         """Ask the application whether it is well."""
@@ -387,6 +394,7 @@ class Check:
             # It may be well, and asked the wrong question.
             lines = self.evidence()
             hint = SILENT if found.status >= 500 and not lines else advice(found, where)
+            hint += READ_ONLY_HINT if any(READ_ONLY in line for line in lines) else ""
             raise ProbeError(
                 f"The application {self.name} answered {where} with status {found.status}{to} instead of "
                 f"{health['status']}{excerpt(found.body)}; see {self.logs[0].path}.{hint}",

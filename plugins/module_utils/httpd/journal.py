@@ -48,6 +48,9 @@ ACTIONS = ("none", "reload", "restart")
 # A name that ends in ~ is left alone by logrotate, httpd and systemd in all folders that we write to.
 NEW = "modwsgi-new~"
 
+TURN = "turn"
+"""The file by which runs wait for each other."""
+
 
 class JournalError(Exception):
     """The journal cannot be read; the text is for the user."""
@@ -124,11 +127,18 @@ def _remove_if_there(path: str) -> None:
 
 @contextmanager
 def locked(state_directory: str) -> Iterator[None]:
-    """Two that change one instance wait for each other."""
+    """Two that change one instance wait for each other.
+
+    Who can open a file can hold its lock, also one who may only read it: then httpd would never start again.
+    """
     os.makedirs(state_directory, mode=0o755, exist_ok=True)
-    with open(os.path.join(state_directory, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    _remove_if_there(os.path.join(state_directory, "lock"))  # of earlier versions, which all could read
+    turn = os.open(os.path.join(state_directory, TURN), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(turn)
 
 
 class Journal:

@@ -206,7 +206,8 @@ def build_wheel(
     """
     environment = build_environment(extra_environment, library)
     directory.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    turn = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Not the folder itself: who can open it can hold its lock.
+    turn = os.open(f"{directory}.turn", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(turn, fcntl.LOCK_EX)
         shutil.rmtree(directory, ignore_errors=True)

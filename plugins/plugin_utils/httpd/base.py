@@ -15,10 +15,10 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils import instance as httpd_instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import listeners as httpd_listeners
-from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY, STATE_ROOT
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import hardening, private, sizing, stopping
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs as httpd_logs
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing, stopping
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
 
 ROLE = "httpd"
@@ -195,8 +195,11 @@ class Base:
             self.settings["httpd_log_format"], self.settings["httpd_log_destination"], self.instance
         )
 
-    def problems(self, name: str) -> list[str]:
-        """What contradicts what is known of the host, one sentence each; ``name`` is the host's."""
+    def problems(self, name: str, python: str = "") -> list[str]:
+        """What contradicts what is known of the host, one sentence each; ``name`` is the host's.
+
+        ``python`` is the variable ``mod_wsgi_python``.
+        """
         settings, has_systemd = self.settings, self.host["service_manager"] == "systemd"
         found = []
         if settings["httpd_reap_stuck_children"] and not has_systemd:
@@ -223,6 +226,8 @@ class Base:
                 "them and set WSGI_LOG_FORMAT when the container starts."
             )
         found += self._mpm_problems(name)
+        if self.instance["unit"] and not self.foreign:
+            found += hardening.problems(settings, self.applications, python, name)
         found += httpd_foreign.server_problems(self.foreign, name, self.listeners, self.modules)
         return [
             *found,
@@ -308,7 +313,10 @@ class Base:
             "private_listener": self.listeners[-1]["directive"],
             "unknown_host_ports": self._unknown_host_ports(),
             "is_shared": bool(self.foreign),
+            # Sites of others may write anywhere, and need anything.
+            "hardening": [] if self.foreign else hardening.lines(settings, self.instance, self.applications),
             "library": LIBRARY,
+            "for_root": private.requirement(self.instance),
             "log_writer": httpd_logs.WRITER,
             "status_directory_mode": STATUS_DIRECTORY_MODE,
             "socket_directory_mode": SOCKET_DIRECTORY_MODE,
@@ -399,13 +407,19 @@ class Base:
                 "content": self._render("tmpfiles.conf.j2"),
             },
             {"path": instance["socket_directory"], "directory": True, "mode": SOCKET_DIRECTORY_MODE},
+            # What is not there when httpd starts stays read-only for it.
+            {"path": STATE_ROOT, "directory": True},
             {
                 "path": instance["status_directory"],
                 "directory": True,
                 "mode": STATUS_DIRECTORY_MODE,
                 "group": instance["group"],
             },
-            _program("httpd_status.py"),
+            {
+                "path": f"{LIBRARY}/httpd_status.py",
+                "content": rendering.host_program("httpd/status.py"),
+                "mode": "0755",
+            },
             # Waits for the requests in flight when systemd stops the server.
             _program("drain.py"),
             # Ends child processes that a reload has left behind and that do not end.

@@ -12,7 +12,7 @@ import jinja2
 from ansible_collections.modwsgi.deploy.plugins.module_utils import layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import LOOPBACK, Listener
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs, private
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import host_program, managed, role_file
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, health, hosts, pages, tls
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.certificates import UNKNOWN_HOST
@@ -194,6 +194,7 @@ class _Host:
             "sites": [self._private_vhost(of_name) for of_name in by_name.values()],
             "probe": layout.PROBE,
             "library": layout.LIBRARY,
+            "for_root": private.requirement(self.instance),
         }
         return enabled("sites", "060-modwsgi-probes.conf", self.render("probe.conf.j2", values)) if by_name else []
 

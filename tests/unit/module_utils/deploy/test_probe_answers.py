@@ -57,6 +57,11 @@ def test_a_difference_names_both_sides(key: str, value: Any, sentence: str) -> N
     assert probe.mismatches({**ANSWER, key: value}, EXPECTED) == [sentence]
 
 
+@pytest.fixture(name="key", autouse=True)
+def fixture_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe.status, "KEY_FILE", str(tmp_path / "key"))
+
+
 @pytest.fixture(name="check")
 def fixture_check(tmp_path: Path) -> probe.Check:
     return probe.Check({"name": "shop"}, {"log_directory": str(tmp_path)})
@@ -161,11 +166,12 @@ def test_the_probe_waits_as_long_as_a_load_may_take(change: dict[str, Any], limi
 
 @pytest.mark.parametrize("outcome", [TimeoutError(), probe.Answer(503, b"")])
 def test_a_probe_that_fails_says_which_setting_has_ended_it(
-    check: probe.Check, monkeypatch: pytest.MonkeyPatch, outcome: Any
+    check: probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: Any
 ) -> None:
     waited = []
 
-    def answer(*arguments: Any) -> tuple[int, bytes]:
+    def answer(*arguments: Any, headers: dict[str, str]) -> probe.Answer:
+        assert headers == {"X-Modwsgi-Key": (tmp_path / "key").read_text()}, "nobody else may ask"
         assert arguments[3] == "shop.example:8080", "no vhost of another name reaches the processes"
         waited.append(arguments[4])
         if isinstance(outcome, Exception):
@@ -198,7 +204,7 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
     check.parameters = {**check.parameters, **python}
     asked = []
 
-    def answer(_address: str, _port: int, path: str, *_more: object) -> tuple[int, bytes]:
+    def answer(_address: str, _port: int, path: str, *_more: object, **_further: object) -> probe.Answer:
         asked.append(path)
         facts = {**ANSWER, "process_group": path.rpartition("/")[2], "venv": "/srv/wsgi/shop/venv"}
         found = {**facts, "release": "/old"} if path.endswith("slow") else facts
@@ -588,6 +594,18 @@ def test_a_redirect_to_https_names_the_headers_of_a_proxy(location: str, names_h
     advice = probe.advice(probe.Answer(301, b"", location), "http://shop.example/healthz")
     assert ("health.headers to {X-Forwarded-Proto: https}" in advice) is names_headers
     assert "health.path" in advice
+
+
+def test_a_folder_that_the_service_may_not_write_is_told_with_the_key(
+    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+    liar.begin = answer(b"down", status=b"500 No")
+    (tmp_path / "shop-error.log").write_text("")
+    check = probing(liar, tmp_path)
+    (tmp_path / "shop-error.log").write_text("OSError: [Errno 30] Read-only file system: '/srv/uploads/a'\n")
+    with pytest.raises(probe.ProbeError, match="or name the folder in httpd_writable_paths"):
+        check.health()
 
 
 def test_a_host_name_that_may_be_refused_is_told() -> None:

@@ -512,5 +512,5 @@ def test_killed_at_any_moment_it_is_put_right_by_the_next_run_or_gone_back(host:
             assert host.tree() == old
             assert sorted(os.listdir(state / "originals")) == sorted(os.listdir(kept / "state" / "originals"))
             assert not whole or moments > 50, "there is no whole step so early"
-        assert sorted(os.listdir(state)) == ["lock", "manifests", "originals"]
+        assert sorted(os.listdir(state)) == ["manifests", "originals", "turn"]
     assert moments > 100

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +99,7 @@ class Host:
     def left(self) -> list[str]:
         """What of the journal is still there."""
         kept = [str(path) for path in self.tree.rglob(".*")]
-        return kept + [str(path) for path in (self.directory / "state").iterdir() if path.name != "lock"]
+        return kept + [str(path) for path in (self.directory / "state").iterdir() if path.name != "turn"]
 
 
 @pytest.fixture(name="host")
@@ -311,3 +313,13 @@ def test_nobody_else_may_read_it(host: Host) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     assert json.loads((folder / "begun.json").read_text())["boot"] == journal.boot()
+
+
+def test_nobody_else_can_hold_a_run_up(tmp_path: Path) -> None:
+    """Also a lock on a file that one may only read counts; that of an earlier version could be read by all."""
+    (tmp_path / "lock").touch()
+    with journal.locked(str(tmp_path)), (tmp_path / journal.TURN).open() as turn:
+        assert stat.S_IMODE(os.fstat(turn.fileno()).st_mode) == 0o600
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert os.listdir(tmp_path) == [journal.TURN]

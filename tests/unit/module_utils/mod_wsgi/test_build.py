@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 import sys
 from zipfile import ZipFile
 
@@ -91,7 +92,9 @@ def test_builds_in_one_folder_wait_for_each_other(build, tmp_path):
 
 
 def take_turn(folder):
-    descriptor = os.open(folder, os.O_RDONLY)
+    turn = folder / "build.turn"
+    assert stat.S_IMODE(turn.stat().st_mode) == 0o600, "who can open it can hold it"
+    descriptor = os.open(turn, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
