@@ -8,26 +8,20 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.asking import AskingAction
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
 
 RESULT = "modwsgi_preflight"
 """The variable in which the roles register what they get from here."""
 
 
-class ActionModule(ActionBase):
+class ActionModule(AskingAction):
     """Check, ask, plan."""
-
-    _requires_connection = True
-    _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """What is known and planned; see the module's documentation."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        self._warnings: list[str] = []
         roles = [str(role) for role in self._task.args.get("roles") or []]
         if not roles or not set(roles) <= set(ROLES):
             raise AnsibleActionFail(f"The option roles of preflight takes a list of {', '.join(ROLES)}; correct it.")
@@ -36,7 +30,7 @@ class ActionModule(ActionBase):
         if installed is None and known.get("hold") and set(roles) <= set(known["roles"]):
             return {**result, **known, "changed": False}
         host = str(variables.get("inventory_hostname"))
-        preflight = Preflight(roles, host, self._variables(variables), self._asker(variables), known)
+        preflight = Preflight(roles, host, self.templated(variables), self.asker(variables), known)
         if installed is not None:
             return {**result, **preflight.installed(str(installed), self._task.check_mode), "changed": False}
         try:
@@ -45,8 +39,8 @@ class ActionModule(ActionBase):
             # Not raised: Ansible would put words of its own before it.
             return {**result, "failed": True, "msg": str(error)}
         hold = boolean(self._task.args.get("hold", False))
-        if self._warnings:
-            result["warnings"] = self._warnings
+        if self.warnings:
+            result["warnings"] = self.warnings
         return {**result, **found, "play": self._play(), "hold": hold, "changed": False}
 
     def _known(self, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,31 +55,3 @@ class ActionModule(ActionBase):
         """What tells this play from others of the same run."""
         block = self._task._parent
         return str(block._play._uuid)
-
-    def _variables(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The variables of the play; those that the roles declare, and they alone, are templated.
-
-        A role that the play does not name has no defaults there yet, so they come from its own file.
-        """
-        defaults = {name: value for role in ROLES for name, value in settings.specification(role).defaults.items()}
-        declared = {name for role in ROLES for name in settings.options(role)}
-        own = {name: _trusted(value) for name, value in defaults.items() if name not in variables}
-        given = {name: variables[name] for name in declared if name in variables}
-        return {**variables, **self._templar.template({**own, **given})}
-
-    def _asker(self, variables: dict[str, Any]) -> Any:
-        """How the host is asked."""
-
-        def ask(module: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
-            answer: dict[str, Any] = self._execute_module(f"modwsgi.deploy.{module}", arguments, task_vars=variables)
-            self._warnings += answer.get("warnings") or []
-            if answer.get("failed"):
-                raise PreflightError(str(answer.get("msg") or answer.get("module_stderr") or f"{module} has failed."))
-            return answer
-
-        return ask
-
-
-def _trusted(value: Any) -> Any:
-    """A value of our own defaults, whose template Ansible is to evaluate."""
-    return trust_as_template(value) if isinstance(value, str) else value

@@ -68,6 +68,15 @@ steps:
   returned: success
   type: list
   elements: str
+due:
+  description:
+    - What exactly is to be done, apart from what follows from it. Each has the C(step), the C(name) of the application
+      or V(""), and C(what) in words or V("").
+    - Of a V(switch) these are the parts of the deployment that differ, V(files) when it is the same and its files or
+      links were changed, or V(processes) when earlier ones were not replaced.
+  returned: success
+  type: list
+  elements: dict
 git:
   description: Whether git is installed.
   returned: success
@@ -87,6 +96,7 @@ certificates:
 """
 
 import shutil
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -131,14 +141,15 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         raise ValueError(" ".join(missing))
     accounts = Accounts(check_mode=True, server_user=described["user"])
     accounts.ensure(applications)
-    _, certificates = httpd_certificate_files.examine(parameters["certificates"])
+    to_make, certificates = httpd_certificate_files.examine(parameters["certificates"])
     releases = {application["name"]: release_of(application, True, parameters) for application in applications}
     venvs = virtual_environments(applications, {**parameters, "releases": releases}, check_mode=True)
     chosen = {"releases": releases, "venvs": venvs, "launcher": parameters["launcher"]}
     switches = [Switch(each, environments.get(each["name"], {}), chosen, described) for each in applications]
+    missing_packages = packages.due(applications, described)
     due = {
         "accounts": bool(accounts.changes),
-        "packages": packages.are_due(applications, described),
+        "packages": bool(missing_packages),
         "releases": any(release["changed"] for release in releases.values()),
         "venvs": any(venv["changed"] for venv in venvs.values()),
         "maintenance": any(maintenance.is_due(application, releases) for application in applications),
@@ -152,12 +163,40 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     return {
         # What is there may be undone before the next step.
         "steps": [step for step, is_due in due.items() if is_due or unproven],
+        "due": [
+            *of_host("accounts", accounts.changes),
+            *of_host("packages", missing_packages),
+            *({"step": "releases", "name": name, "what": ""} for name, each in releases.items() if each["changed"]),
+            *({"step": "venvs", "name": name, "what": ""} for name, each in venvs.items() if each["changed"]),
+            *({"step": "certificates", "name": entry["name"], "what": ""} for entry in to_make),
+            *(entry for application in applications for entry in of_page(application, releases)),
+            *(entry for switch in switches for entry in of_switch(switch)),
+        ],
         "git": bool(shutil.which("git")),
         "releases": releases,
         "venvs": venvs,
         "certificates": certificates,
         "notices": restart_notice(comparison),
     }
+
+
+def of_host(step: str, sentences: Iterable[str]) -> Iterator[dict[str, str]]:
+    """What is due for all applications together."""
+    return ({"step": step, "name": "", "what": what} for what in sentences)
+
+
+def of_page(application: dict[str, Any], releases: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """A maintenance page that is not as it is to be; one that only a new release makes due follows from that."""
+    shown = maintenance.wanted(application, releases)
+    if not maintenance.is_replaced(application, releases) and maintenance.switch(application, shown, check_mode=True):
+        yield {"step": "maintenance", "name": application["name"], "what": "show" if shown else "hide"}
+
+
+def of_switch(switch: Switch) -> Iterator[dict[str, str]]:
+    """In what a deployment differs, and processes of an earlier one that were to go."""
+    parts = switch.changes() or (["processes"] if switch.record.get("stale_processes") else [])
+    if parts:
+        yield {"step": "switch", "name": switch.application["name"], "what": ", ".join(parts)}
 
 
 def main() -> None:

@@ -107,6 +107,30 @@ def _path_or_nothing(value: Any) -> str:
     return "" if isinstance(value, str) and not value else _path(value)
 
 
+MOST_ENTRIES = 10_000
+
+
+def _entries(keys: Mapping[str, Collection[str] | re.Pattern[str]], text: str) -> Check:
+    """A list of mappings: each has a word for each key, among some or as a pattern says, and one line of ``text``."""
+
+    def fits(entry: Any) -> bool:
+        if not isinstance(entry, Mapping) or set(entry) != {*keys, text}:
+            return False
+        if not all(isinstance(value, str) for value in entry.values()):
+            return False
+        words = (
+            allowed.fullmatch(entry[key]) if isinstance(allowed, re.Pattern) else entry[key] in allowed
+            for key, allowed in keys.items()
+        )
+        return all(words) and len(entry[text]) <= LONGEST_SENTENCE and entry[text].isprintable()
+
+    def check(value: Any) -> str:
+        fitting = isinstance(value, list) and len(value) <= MOST_ENTRIES and all(map(fits, value))
+        return "" if fitting else f"a list of entries with {', '.join(keys)} and a line of {text}"
+
+    return check
+
+
 def _packages(allowed: Collection[str]) -> Check:
     def check(value: Any) -> str:
         fits = isinstance(value, list) and all(isinstance(name, str) and name in allowed for name in value)
@@ -322,7 +346,7 @@ def inspection_answer(answer: Any, steps: Collection[str], names: Collection[str
 
     What it tells of an application goes to modules on the same host alone.
     """
-    checks: dict[str, Check] = {"git": _boolean}
+    checks: dict[str, Check] = {"git": _boolean, "due": _entries({"step": steps, "name": ("", *names)}, "what")}
     checked = _part(answer, checks, host)
     due = names_among(answer.get("steps"), steps, "steps", host)
     for key in INSPECTED:
@@ -330,6 +354,17 @@ def inspection_answer(answer: Any, steps: Collection[str], names: Collection[str
             raise refused(host, key, answer.get(key), "a mapping")
         names_among(list(answer[key]), names, key, host)
     return {**checked, "steps": due, **{key: dict(answer[key]) for key in INSPECTED}}
+
+
+SUBJECT = re.compile(r"[a-z_]{1,40}")
+
+
+def verification_answer(answer: Any, names: Collection[str], host: str) -> dict[str, Any]:
+    """The checked answer of the module ``wsgi_verify``; nothing else is in it. Raises AnswerError."""
+    subjects: dict[str, Any] = {"subject": SUBJECT, "application": ("", *names)}
+    check = _entries(subjects, "text")
+    report = answer.get("report") if isinstance(answer, Mapping) else answer
+    return _part(report, {"findings": check, "verified": check}, host, "report.")
 
 
 def names_among(value: Any, names: Collection[str], key: str, host: str) -> list[str]:

@@ -298,6 +298,12 @@ class Preflight:
         launcher = files.launcher_text() + role_file("wsgi_app", "loading.py")
         digest = hashlib.sha256(launcher.encode()).hexdigest()
         checked = self._wsgi_app_settings
+        # Before the host is asked: playbooks/verify.yml goes on with it where the host is not fit.
+        self.result |= {
+            "wsgi_app_applications": applications,
+            "wsgi_app_certificates": certificates,
+            "wsgi_app_launcher": digest,
+        }
         with_digests, _ = source.examine_all(applications)
         answer = self.ask(
             "wsgi_inspect",
@@ -316,12 +322,7 @@ class Preflight:
             },
         )
         names = [*(application["name"] for application in applications), *(each["name"] for each in certificates)]
-        self.result |= {
-            "wsgi_app_applications": applications,
-            "wsgi_app_certificates": certificates,
-            "wsgi_app_launcher": digest,
-            "wsgi_app_inspection": host_answers.inspection_answer(answer, STEPS, names, self.host),
-        }
+        self.result["wsgi_app_inspection"] = host_answers.inspection_answer(answer, STEPS, names, self.host)
         notes = [*self.result["notes"], *apps.notes(self._applications)]
         self.result["notes"] = list(dict.fromkeys(notes))  # a plan that is made again has them already
 

@@ -33,9 +33,11 @@ def record_of(described: Mapping[str, str]) -> Path:
     return Path(described["venv_build_record"])
 
 
-def are_due(applications: Sequence[Mapping[str, Any]], described: Mapping[str, str]) -> bool:
-    """Whether packages are missing, or those of a build that was cut off are still there."""
-    return bool(apt.missing(wanted(applications))) or record_of(described).exists()
+def due(applications: Sequence[Mapping[str, Any]], described: Mapping[str, str]) -> list[str]:
+    """What is to be done about packages, in words: some are missing, or those of a build that was cut off are there."""
+    missing = apt.missing(wanted(applications))
+    found = [f"install {', '.join(sorted(missing))}"] if missing else []
+    return found + (["remove what a build that was cut off has left"] if record_of(described).exists() else [])
 
 
 def ensure(

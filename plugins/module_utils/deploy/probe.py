@@ -514,7 +514,8 @@ class Proof:
                 list(pool.map(Check.run, checks))
         self.results = {check.name: check.result for check in checks}
         unwell = [check for check in checks if check.problem]
-        self.problem = "\n".join(check.problem for check in unwell)
+        self.problems = {check.name: check.problem for check in unwell}
+        self.problem = "\n".join(self.problems.values())
         """A sentence for each that is not well."""
         self.lines = {check.name: check.lines for check in unwell if check.lines}
         """What the logs have to say about these."""

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 from typing import Any
@@ -62,11 +63,16 @@ class Certificate:
         """``lasting``: seconds for which it is to be valid."""
         # Not -ocsp_uri: OpenSSL 3.0 leaves it out beside -ext.
         extensions = "subjectAltName,authorityInfoAccess"
-        shown = openssl("x509", "-in", path, "-noout", "-pubkey", "-ext", extensions, "-checkend", str(lasting))
+        shown = openssl(
+            "x509", "-in", path, "-noout", "-pubkey", "-enddate", "-ext", extensions, "-checkend", str(lasting)
+        )
         keys = re.findall("-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", shown.stdout, re.DOTALL)
         self.public_key = "".join(keys).split()
         """Empty when the file holds no certificate."""
         self.lasts = shown.returncode == 0
+        ends = re.search(r"^notAfter=(.+)$", shown.stdout, re.MULTILINE)
+        self.ends = ssl.cert_time_to_seconds(ends[1]) if ends else 0
+        """Until when it is valid, in seconds since 1970."""
         self.names = re.findall(r"(?:DNS|IP Address):([^,\s]+)", shown.stdout)
         """Host names and addresses that it is for."""
         self.responder = bool(re.search(r"^\s*OCSP - URI:", shown.stdout, re.MULTILINE))

@@ -94,10 +94,24 @@ def _status(connection: socket.socket, deadline: float) -> int:
 
 def ask(vhosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The questions with their answers, for :func:`worse`. Those that nothing answers are left out: nothing is lost."""
+    return [answer for answer in _answers(vhosts) if answer["status"]]
+
+
+def _answers(vhosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     asked = questions(vhosts)
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         statuses = list(pool.map(status, asked))
-    return [{**question, "status": found} for question, found in zip(asked, statuses) if found]
+    return [{**question, "status": found} for question, found in zip(asked, statuses)]
+
+
+def silent(vhosts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One sentence for each question that nothing answers."""
+    return [
+        f"The site of others in {answer['file']}, line {answer['line']}, gives no answer to {_url(answer)} within "
+        f"{ANSWER_SECONDS} s; its error log says why."
+        for answer in _answers(vhosts)
+        if not answer["status"]
+    ]
 
 
 def rank(found: int) -> int:
@@ -138,10 +152,14 @@ def _settled(answer: Mapping[str, Any], deadline: float) -> int:
         time.sleep(RETRY_SECONDS)
 
 
+def _url(question: Mapping[str, Any]) -> str:
+    scheme = "https" if question["tls"] else "http"
+    return f"{scheme}://{question['name']}:{question['port']}{question['path']}"
+
+
 def _sentence(answer: Mapping[str, Any], found: int) -> str:
-    scheme = "https" if answer["tls"] else "http"
     after = f"with status {found}" if found else "not at all"
     return (
-        f"The site of others in {answer['file']}, line {answer['line']}, answered {scheme}://{answer['name']}:{answer['port']}"
-        f"{answer['path']} with status {answer['status']} before the change, and {after} now; its error log says why."
+        f"The site of others in {answer['file']}, line {answer['line']}, answered {_url(answer)} "
+        f"with status {answer['status']} before the change, and {after} now; its error log says why."
     )

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """End children of httpd that a reload has left behind and that do not end: `reap.py PID_FILE PORT SECONDS USER`.
 
+`reap.py --look PID_FILE PORT USER` ends nothing, and prints their numbers.
+
 After a reload each old child finishes its requests and ends. With an embedded application it may not: Python waits for
 the application's threads when the interpreter is destroyed, httpd waits for the child without a limit, and the child
 keeps its place among httpd's processes (measured on Debian 12, Apache 2.4, 2026-11). mod_wsgi's release note 4.9.1
@@ -191,5 +193,19 @@ def look(watch, leftovers, process, user, told):
     return spared
 
 
-if __name__ == "__main__":
+def left_behind(pid_file, private_port, user):
+    """Numbers of the children that it would end, after two looks: one that is about to end by itself is none."""
+    process, watch = main_process(pid_file), Watch(INTERVAL)
+    while process:
+        leftovers = idle_leftovers(httpd_status.read(private_port, "", PATIENCE))
+        due = watch.due({pid for pid in leftovers if not objection(pid, process, user)}, time.monotonic())
+        if due or not watch.since:
+            return sorted(pid for pid, _ in due)
+        time.sleep(INTERVAL)
+    return []
+
+
+if __name__ == "__main__" and sys.argv[1] == "--look":
+    print(*left_behind(sys.argv[2], int(sys.argv[3]), pwd.getpwnam(sys.argv[4]).pw_uid))
+elif __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), pwd.getpwnam(sys.argv[4]).pw_uid)

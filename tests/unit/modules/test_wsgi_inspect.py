@@ -260,6 +260,30 @@ def test_what_a_change_needs(deployed: Host, change: Callable[[Host], None], ste
     assert deployed.inspect()["steps"] == steps
 
 
+@pytest.mark.parametrize(
+    ("change", "due"),
+    [
+        (new_release, [("releases", "shop", ""), ("venvs", "shop", ""), ("switch", "shop", "release, venv")]),
+        (page, [("maintenance", "shop", "show")]),
+        (forgotten_page, [("maintenance", "shop", "hide")]),
+        (variable, [("switch", "shop", "environment")]),
+        (lost_virtual_environment, [("venvs", "shop", "")]),
+        (open_folder, [("accounts", "", "Correct owner and mode of {state}")]),
+        (edited_file, [("switch", "shop", "files")]),
+        (stale_process, [("switch", "shop", "processes")]),
+    ],
+)
+def test_what_is_due_is_told_by_name(
+    deployed: Host, change: Callable[[Host], None], due: list[tuple[str, str, str]]
+) -> None:
+    assert deployed.inspect()["due"] == []
+    change(deployed)
+    state = deployed.application["paths"]["state"]
+    assert deployed.inspect()["due"] == [
+        {"step": step, "name": name, "what": what.format(state=state)} for step, name, what in due
+    ]
+
+
 def test_an_upgrade_to_6_is_a_step(deployed: Host) -> None:
     facts = Path(deployed.described["facts_file"])
     facts.write_text('{"version": "5.0.2"}')

@@ -18,7 +18,14 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, s
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
 from support.preflight import DESCRIPTION, INSPECTION, base
 
-FOUND: dict[str, Any] = {"steps": ["switch"], "git": True, "releases": {"shop": {}}, "venvs": {}, "certificates": {}}
+FOUND: dict[str, Any] = {
+    "steps": ["switch"],
+    "due": [],
+    "git": True,
+    "releases": {"shop": {}},
+    "venvs": {},
+    "certificates": {},
+}
 
 
 class Machine:
@@ -221,6 +228,12 @@ class TestRefusals:
             ("steps", ["reboot"]),
             ("steps", "switch"),
             ("git", "yes"),
+            ("due", "switch"),
+            ("due", [{"step": "reboot", "name": "", "what": ""}]),
+            ("due", [{"step": "switch", "name": "other", "what": ""}]),
+            ("due", [{"step": "switch", "name": "shop", "what": "a\x1b[2J"}]),
+            ("due", [{"step": "switch", "name": "shop", "what": "a" * 5000}]),
+            ("due", [{"step": "switch", "name": "shop"}]),
             ("releases", {"other": {}}),
             ("venvs", []),
             ("certificates", {"../x": {}}),
@@ -313,7 +326,7 @@ class TestAction:
         made = self.made(machine, "one", roles=list(ROLES))
         del variables["mod_wsgi_wheel_cache"]
         made._templar.template = lambda given: {**given, "mod_wsgi_wheel_cache": f"of {given['mod_wsgi_wheel_cache']}"}
-        found = made._variables(variables)
+        found = made.templated(variables)
         assert found["mod_wsgi_wheel_cache"].startswith("of {{ lookup(")
         assert found["httpd_timeout"] == 60
 

@@ -99,7 +99,7 @@ def asked(variables: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the preflight returns, and what it asks the host, with the templates that Ansible makes."""
     answers = {
         "httpd_preflight": {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": {"answer": INSPECTION}},
-        "wsgi_inspect": {"steps": [], "git": True, "releases": {}, "venvs": {}, "certificates": {}},
+        "wsgi_inspect": {"steps": [], "due": [], "git": True, "releases": {}, "venvs": {}, "certificates": {}},
     }
     questions: dict[str, Any] = {}
 
@@ -169,7 +169,7 @@ def test_modules_get_them_decrypted(variables: dict[str, Any]) -> None:
 def test_other_variables_of_the_environment_take_them(vault: Vault, tmp_path: Path, role: str, name: str) -> None:
     text = f"{name}: {{TOKEN: {vault.value(TOKEN)}}}\nmod_wsgi_wheel_cache: /wheels\n"
     loaded = vault.loaded(tmp_path / "variables.yml", text)
-    values = made_preflight(loaded, {})._variables(loaded)
+    values = made_preflight(loaded, {}).templated(loaded)
     assert settings.checked(role, values)[name] == {"TOKEN": TOKEN}
 
 

@@ -106,13 +106,13 @@ def test_packages_that_cannot_be_removed_are_told_unless_the_build_has_failed(
 
 def test_what_an_application_needs_stays_through_a_build(host: AptHost, builds: Builds) -> None:
     application = shop(packages=["gcc"], build_packages=["libtool"])
-    assert packages.are_due([application], {})
+    assert packages.due([application], {})
     told = packages.ensure([application], {}, "web1", check_mode=True)
     assert (told, host.packages) == ({"installed": ["gcc"], "removed": []}, BEFORE)
     assert packages.ensure([application], {}, "web1", check_mode=False) == told
     builds.run(application)
     assert host.packages == BEFORE | {"gcc"}
-    assert not packages.are_due([application], {})
+    assert not packages.due([application], {})
     assert packages.ensure([application], {}, "web1", check_mode=False) == {"installed": [], "removed": []}
 
 
@@ -121,9 +121,9 @@ def test_the_next_run_removes_what_one_that_was_cut_off_has_left(host: AptHost, 
     host.packages |= {"libtool", "gcc"}
     record.write_text(json.dumps(["libtool", "gcc"]))
     applications = [shop(packages=["gcc"])]
-    assert packages.are_due(applications, {})
+    assert packages.due(applications, {})
     for check_mode in (True, False):
         told = packages.ensure(applications, {}, "web1", check_mode)
         assert told == {"installed": [], "removed": ["libtool"]}
     assert host.packages == BEFORE | {"gcc"}
-    assert not packages.are_due(applications, {})
+    assert not packages.due(applications, {})

@@ -115,3 +115,14 @@ def test_an_endless_answer_ends_with_the_time(server: Server, monkeypatch: pytes
 def test_many_vhosts_are_asked_only_so_many_questions(server: Server) -> None:
     vhosts = [server.vhost(name=f"{number}.example") for number in range(answers.QUESTIONS + 10)]
     assert len(answers.questions(vhosts)) == answers.QUESTIONS
+
+
+def test_who_only_asks_whether_a_site_answers_is_told_of_those_that_do_not(server: Server) -> None:
+    server.answer = lambda _: b"HTTP/1.1 500 Internal Server Error\r\n\r\n"
+    assert answers.silent([server.vhost()]) == []
+    server.answer = lambda _: b""
+    where = f"http://old.example:{server.port}/"
+    assert answers.silent([server.vhost()]) == [
+        f"The site of others in /etc/apache2/sites-enabled/old.conf, line 3, gives no answer to {where} within 10 s; "
+        "its error log says why."
+    ]

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -220,3 +222,32 @@ def test_a_child_that_is_gone_already_is_no_error(child: subprocess.Popen[bytes]
     child.kill()
     child.wait()
     assert reap.end(child.pid, 30, os.getpid(), USER, started) == ""
+
+
+@pytest.mark.parametrize(
+    ("pages", "expected"),
+    [
+        ([["child", "titled"], ["child", "titled"]], ["child"]),
+        ([["child", "another"], ["another"]], ["another"]),
+        ([["child"], []], []),
+        ([["titled"]], []),
+        ([[]], []),
+    ],
+)
+def test_a_look_tells_those_that_stay_and_ends_none(
+    httpd: Httpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: list[list[str]], expected: list[str]
+) -> None:
+    row = "<tr><td>0</td><td>{}</td><td>yes</td><td>0</td><td>no</td><td>0</td><td>0</td></tr>"
+    shown = iter(["".join(row.format(httpd.processes[name]) for name in names) for names in pages])
+    monkeypatch.setattr(reap.httpd_status, "read", lambda *_: next(shown))
+    now = iter(range(0, 1000, int(reap.INTERVAL)))
+    monkeypatch.setattr(reap, "time", SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _: None))
+    pid_file = tmp_path / "pid"
+    pid_file.write_text(str(httpd.main))
+    assert reap.left_behind(str(pid_file), 297, USER) == sorted(httpd.processes[name] for name in expected)
+    assert list(shown) == [], "it looks no more often than it has to"
+    assert all(map(httpd.lives, httpd.processes))
+
+
+def test_a_look_at_a_server_that_does_not_run_finds_nothing(tmp_path: Path) -> None:
+    assert reap.left_behind(str(tmp_path / "pid"), 297, USER) == []
