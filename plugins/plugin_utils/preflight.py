@@ -329,9 +329,8 @@ class Preflight:
     def _problems_of_module(self, base: Base) -> list[str]:
         """What the applications ask of mod_wsgi and httpd that the host will not have."""
         checked = self._mod_wsgi_settings
-        version = daemon.module_version(checked["mod_wsgi_version"], checked["mod_wsgi_install_method"], base.host)
         server = {
-            "version": version,
+            "version": self._module_version(base),
             "install_method": checked["mod_wsgi_install_method"],
             "host": base.host,
             "directives": checked["mod_wsgi_directives"],
@@ -341,6 +340,10 @@ class Preflight:
             *httpd_foreign.application_problems(base.foreign, self._applications),
         ]
 
+    def _module_version(self, base: Base) -> str:
+        checked = self._mod_wsgi_settings
+        return daemon.module_version(checked["mod_wsgi_version"], checked["mod_wsgi_install_method"], base.host)
+
     def _complete_applications(self, base: Base) -> list[dict[str, Any]]:
         """The complete form of ``wsgi_apps``, without the environment variables: modules may log it.
 
@@ -349,5 +352,7 @@ class Preflight:
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
         sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides, base.mpm)
         listen = self._httpd_settings["httpd_listen"]
-        complete = apps.normalise(self._written_applications, listen, sizes["applications"], base.instance)
+        version = {"module_version": self._module_version(base)}
+        places = {name: {**own, **version} for name, own in sizes["applications"].items()}
+        complete = apps.normalise(self._written_applications, listen, places, base.instance)
         return apps.without_environments(complete)

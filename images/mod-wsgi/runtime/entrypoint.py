@@ -140,7 +140,7 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
         "PATH": os.pathsep.join([programs, *path]),
         "VIRTUAL_ENV": settings.VENV,
         **values,
-        **settings.derived(values),
+        **settings.derived(values, description()["mod_wsgi"]),
         "APACHE_RUN_DIR": settings.RUNTIME,
         "APACHE_LOCK_DIR": settings.RUNTIME,
         "APACHE_LOG_DIR": settings.RUNTIME,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -181,7 +182,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("WSGI_PROCESSES", COUNT, "2", "Processes of the application (mode daemon)."),
     Setting("WSGI_THREADS", COUNT, "15", "Threads of each of them (mode daemon)."),
-    Setting("WSGI_REQUEST_TIMEOUT", SECONDS, "60", "Seconds for a request, on average over the threads (mode daemon)."),
+    Setting(
+        "WSGI_REQUEST_TIMEOUT", SECONDS, "60", "Seconds for a request, before its process is replaced (mode daemon)."
+    ),
     Setting("WSGI_STARTUP_TIMEOUT", SECONDS, "15", "Seconds for the import of the application; 0: no limit."),
     Setting("WSGI_DEADLOCK_TIMEOUT", SECONDS, "60", "Seconds without Python's global lock (mode daemon)."),
     Setting("WSGI_GRACEFUL_TIMEOUT", SECONDS, "15", "Seconds for requests when one process is replaced (mode daemon)."),
@@ -292,11 +295,19 @@ def read(environment: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
-def derived(values: Mapping[str, str]) -> dict[str, str]:
-    """What httpd's configuration refers to besides the settings themselves."""
+def request_limit(values: Mapping[str, str], module: str) -> int:
+    """The option request-timeout; mod_wsgi multiplies it by 1 + ln(threads) from 6.0.0 on."""
+    seconds = int(values["WSGI_REQUEST_TIMEOUT"])
+    factor = 1 + math.log(int(values["WSGI_THREADS"])) if int(module.partition(".")[0]) >= 6 else 1
+    return math.ceil(seconds / factor)
+
+
+def derived(values: Mapping[str, str], module: str) -> dict[str, str]:
+    """What httpd's configuration refers to besides the settings themselves; ``module`` is the version of mod_wsgi."""
     is_json = values["WSGI_LOG_FORMAT"] == "json"
     proxies = [f"%{{CONN_REMOTE_ADDR}} -ipmatch '{address}'" for address in values["WSGI_TRUSTED_PROXIES"].split()]
     return {
+        "MODWSGI_REQUEST_LIMIT": str(request_limit(values, module)),
         "MODWSGI_ERROR_LOG": f"|{JSON_ERROR_LOG}" if is_json else "/proc/self/fd/2",
         "MODWSGI_REQUESTS_TO_END": str(int(values["WSGI_STOP_TIMEOUT"]) - PROCESSES_TO_END),
         "MODWSGI_LOG_LEVEL": values["WSGI_LOG_LEVEL"]

@@ -39,7 +39,7 @@ class Place:
     """The application that says what holds for the whole vhost."""
     listen: Sequence[Listener]
     sizes: Mapping[str, Any]
-    """The computed processes, threads, listen_backlog and connect_timeout."""
+    """The computed processes, threads, listen_backlog and connect_timeout, and the version of the module."""
     paths: Mapping[str, str]
     """The folders on the host, as ``layout`` gives them."""
     instance: Mapping[str, str]

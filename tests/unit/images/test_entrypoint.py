@@ -69,7 +69,7 @@ class Container:
             (self.library / f"{name}.py").write_text(text)
         (self.library / "loading.py").write_text(LOADING.read_text())
         (self.library / "image.json").write_text(
-            json.dumps({"mod_wsgi": "1.2.3", "express": "/opt/express", "package": str(root / "package")})
+            json.dumps({"mod_wsgi": "6.1.1", "express": "/opt/express", "package": str(root / "package")})
         )
         (root / "venv" / "bin" / "python").symlink_to(sys.executable)
         self.report = root / "report.json"

@@ -84,12 +84,13 @@ def test_the_image_serves_as_a_host_does(tmp_path: Path, mode: str) -> None:
     if mode == "daemon":
         raw |= {"user": "www-data", "group": "www-data", "processes": 2, "threads": 15}
     sizes = {**SIZES, "processes": 2, "threads": 15, "listen_backlog": sizing.DAEMON_LISTEN_BACKLOG}
+    sizes["module_version"] = "6.1.1"
     (application,) = apps.normalise([raw], [8080], {"app": sizes}, instance("apache2"))
     files = {file["path"]: file.get("content") for file in wsgi_files.files([application], instance("apache2"))}
     host = directives(str(files["sites-available/100-modwsgi-app.conf"]), {})
     settings = image_files.settings
     values = settings.read({"WSGI_STATIC_URL": "/static/", "WSGI_STATIC_PATH": "/srv/static", "WSGI_MODE": mode})
-    image = directives(image_files.vhost(mode, wsgi_files.templates()), {**values, **settings.derived(values)})
+    image = directives(image_files.vhost(mode, wsgi_files.templates()), {**values, **settings.derived(values, "6.1.1")})
 
     where_it_is = {
         "user=www-data group=www-data ": "",
@@ -125,7 +126,7 @@ def test_every_variable_has_a_value() -> None:
     apache = {name for name in named if name.startswith("APACHE_")}
     assert apache == {"APACHE_RUN_DIR"}
     values = settings.read({})
-    assert named - apache <= {**values, **settings.derived(values)}.keys()
+    assert named - apache <= {**values, **settings.derived(values, "6.1.1")}.keys()
     for name in named - apache - {"WSGI_STATIC_URL", "WSGI_STATIC_PATH", "WSGI_TRUSTED_PROXIES"}:
         assert f"Define {name} " in text
 

@@ -164,14 +164,14 @@ def test_all_problems_are_told() -> None:
 
 
 def test_a_stop_leaves_the_processes_their_time() -> None:
-    assert settings.derived(settings.read({"WSGI_STOP_TIMEOUT": "15"}))["MODWSGI_REQUESTS_TO_END"] == "1", (
+    assert settings.derived(settings.read({"WSGI_STOP_TIMEOUT": "15"}), "6.1.1")["MODWSGI_REQUESTS_TO_END"] == "1", (
         "0 would be no limit"
     )
 
 
 def test_httpd_asks_whether_a_request_comes_from_a_proxy() -> None:
     def expression(proxies: str) -> str:
-        return settings.derived(settings.read({"WSGI_TRUSTED_PROXIES": proxies}))["MODWSGI_FROM_PROXY"]
+        return settings.derived(settings.read({"WSGI_TRUSTED_PROXIES": proxies}), "6.1.1")["MODWSGI_FROM_PROXY"]
 
     assert expression("") == "false"
     assert expression("10.0.0.0/8, 2001:db8::1") == (
@@ -204,4 +204,11 @@ def test_the_document_has_the_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     + [(level, level) for level in ("debug", "trace8")],
 )
 def test_why_a_process_ended_is_logged_at_every_level(level: str, written: str) -> None:
-    assert settings.derived(settings.read({"WSGI_LOG_LEVEL": level}))["MODWSGI_LOG_LEVEL"] == written
+    assert settings.derived(settings.read({"WSGI_LOG_LEVEL": level}), "6.1.1")["MODWSGI_LOG_LEVEL"] == written
+
+
+@pytest.mark.parametrize(("threads", "module"), [("1", "6.1.1"), ("15", "6.1.1"), ("15", "5.0.2"), ("60", "6.0.0")])
+def test_a_request_has_its_seconds_as_on_a_host(threads: str, module: str) -> None:
+    values = settings.read({"WSGI_THREADS": threads, "WSGI_REQUEST_TIMEOUT": "60"})
+    group = {"request_timeout": 60, "threads": int(threads), "module_version": module}
+    assert settings.derived(values, module)["MODWSGI_REQUEST_LIMIT"] == str(daemon.request_limit(group))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import INSTANCES, UnknownInstanceError, instance
-from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY, STATE_ROOT
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, certificates, files
 from support.documents import SIZES
@@ -29,8 +29,10 @@ SHARED_KEYS = {
 }
 """Parts of a description that are the same for all instances."""
 
-SHARED_FILES = re.compile(rf"{LIBRARY}(/\w+\.(py|conf)|/embedded)?|/usr/local/bin/wsgi-\w+|/run/modwsgi-status(/key)?")
-"""The programs of this collection, and the folder with the key of the status."""
+SHARED_FILES = re.compile(
+    rf"{LIBRARY}(/\w+\.(py|conf)|/embedded)?|/usr/local/bin/wsgi-\w+|/run/modwsgi-status(/key)?|{STATE_ROOT}"
+)
+"""The programs of this collection, the folder with the key of the status, and that in which applications have theirs."""
 
 TRACES = re.compile(
     r"(?<![\w.}])/(?:etc|opt|run|srv|usr/local|var)/[\w@./-]*[\w-]"  # paths

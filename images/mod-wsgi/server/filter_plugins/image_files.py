@@ -59,6 +59,7 @@ def application(mode: str) -> dict[str, Any]:
         "threads": Reference("WSGI_THREADS"),
         "listen_backlog": DAEMON_LISTEN_BACKLOG,
         **{name: Reference(f"WSGI_{name.upper()}") for name in SECONDS},
+        "request_limit": Reference("MODWSGI_REQUEST_LIMIT"),
         "port": Reference("WSGI_PORT"),
         "max_body_size": Reference("WSGI_MAX_BODY_SIZE"),
         "static": [
@@ -102,10 +103,10 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
     return environment.get_template("vhost.conf.j2").render(values)
 
 
-def defaults() -> dict[str, str]:
+def defaults(module: str) -> dict[str, str]:
     """The values of all variables when nobody sets one. Empty ones stand only where IfDefine leaves them out."""
     values = settings.read({})
-    return {name: value for name, value in {**values, **settings.derived(values)}.items() if value}
+    return {name: value for name, value in {**values, **settings.derived(values, module)}.items() if value}
 
 
 def files(installation: Mapping[str, Any]) -> list[File]:
@@ -114,7 +115,7 @@ def files(installation: Mapping[str, Any]) -> list[File]:
     server = {
         "error_log": Reference("MODWSGI_ERROR_LOG"),
         "json_error_format": logs.line_format({"format": logs.JSON}, "error"),
-        "defaults": defaults(),
+        "defaults": defaults(description(installation)["mod_wsgi"]),
         "configuration": settings.CONFIGURATION,
     }
     both = "".join(

@@ -394,6 +394,31 @@ def test_debug_mode_is_one_process_with_one_thread_and_patience(shop: App) -> No
     assert found["request_timeout"] == found["deadlock_timeout"] == daemon.DEBUG_TIMEOUT
 
 
+@pytest.mark.parametrize(
+    ("version", "threads", "seconds", "written"),
+    [
+        ("6.1.1", 15, 60, 17),
+        ("6.0.0", 1, 60, 60),
+        ("5.0.2", 15, 60, 60),
+        ("4.9.1", 15, 60, 60),
+        ("", 15, 60, 60),
+        ("6.1.1", 9, 0, 0),
+    ],
+)
+def test_a_request_ends_its_process_after_the_seconds_that_were_asked_for(
+    shop: App, version: str, threads: int, seconds: int, written: int
+) -> None:
+    """6 multiplies by 1 + ln(threads): 17 * 3.7 is 63."""
+    shop |= {
+        "threads": threads,
+        "request_timeout": seconds,
+        "daemon_groups": [{"name": "slow", "paths": ["/slow"], "threads": threads}],
+    }
+    (found,) = apps.normalise([shop], LISTEN, {"shop": {**SIZES, "module_version": version}}, instance("apache2"))
+    assert [group["request_limit"] for group in daemon.process_groups(found)] == [written, written]
+    assert found["request_timeout"] == seconds
+
+
 def test_the_tasks_of_an_application_are_bounded_where_the_account_is_its_own(shop: App) -> None:
     shop |= {
         "processes": 2,
