@@ -32,7 +32,7 @@ SHARED_KEYS = {
 SHARED_FILES = re.compile(
     rf"{LIBRARY}(/\w+\.(py|conf)|/embedded)?|/usr/local/bin/wsgi-\w+|/run/modwsgi-status(/key)?|{STATE_ROOT}"
 )
-"""The programs of this collection, the folder with the key of the status, and that in which applications have theirs."""
+"""The programs of this collection, the key of the status, and the folder in which applications have theirs."""
 
 TRACES = re.compile(
     r"(?<![\w.}])/(?:etc|opt|run|srv|usr/local|var)/[\w@./-]*[\w-]"  # paths
