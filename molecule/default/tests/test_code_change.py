@@ -34,6 +34,8 @@ class Visitors:
 
     site: Site
     answered: int = 0
+    slowest: float = 0.0
+    """Seconds of the slowest short request."""
     failures: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -41,6 +43,7 @@ class Visitors:
         """Ask until told to stop; every answer must be whole."""
         site = Site(self.site.address, self.site.host_name)
         while not self.stop.is_set():
+            begun = time.monotonic()
             try:
                 answer = site.get(path)
             except requests.RequestException as error:
@@ -49,6 +52,8 @@ class Visitors:
             if answer.status_code != 200 or len(answer.text.splitlines()) != lines:
                 self.failures.append(f"{path}: {answer.status_code} {answer.text[:200]}")
             self.answered += 1
+            if path != SLOW:
+                self.slowest = max(self.slowest, time.monotonic() - begun)
 
 
 @contextmanager
@@ -104,6 +109,7 @@ def test_a_code_change_loses_no_request(changed_copy: Path) -> None:
     for clients in (first, second):
         assert clients.failures == []
         assert clients.answered > 20
+        print(f"the slowest short request took {clients.slowest:.2f} s")
     assert not any(old & new for old, new in zip(before, processes("flask"), strict=True)), "the old processes are gone"
     assert untouched == processes("django"), "the neighbour noticed nothing"
 

@@ -47,8 +47,9 @@ def read(private_port: int, form: str, seconds: float) -> str:
 def ask(private_port: int, path: str, host: str, seconds: float) -> str:
     """What the private listener answers under the name of a host. Raises OSError."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    direct.addheaders = [("Host", host), (KEY_HEADER, key())]
-    with direct.open(f"http://127.0.0.1:{private_port}{path}", timeout=seconds) as answer:
+    headers = {"Host": host, KEY_HEADER: key()}
+    question = urllib.request.Request(f"http://127.0.0.1:{private_port}{path}", headers=headers)
+    with direct.open(question, timeout=seconds) as answer:
         text: str = answer.read(LARGEST).decode("utf-8", "replace")
     return text
 

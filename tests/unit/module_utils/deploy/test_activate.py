@@ -138,3 +138,50 @@ def test_successors_that_do_not_come_are_a_problem(daemons: Daemons, monkeypatch
     willing = daemons.start("import signal; print(flush=True); signal.pause()")
     (problem,) = activate.replace([daemons.group([willing])])
     assert problem.startswith("httpd started 0 of 1 daemon processes of shop within 0.2 s")
+
+
+FOLLOWED = "import signal; print(flush=True); signal.pause()"
+
+
+def test_half_of_the_processes_serve_until_the_others_have_successors(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five, two go first; nobody else is asked before two have taken their place and have loaded."""
+    stale = [daemons.start(FOLLOWED) for _ in range(5)]
+    group = daemons.group(stale, all_processes=5, replacement_seconds=600)
+    serving: list[tuple[int, int]] = []
+    ask = activate.ask_to_restart
+    loading = iter([True, False])
+    monkeypatch.setattr(group, "loads", lambda _: next(loading, False))
+
+    def ask_and_follow(process: daemon.Process) -> None:
+        serving.append((len(group.left()), len(group.successors())))
+        ask(process)
+        daemons.started[stale.index(process)].wait(10)
+        daemons.start(FOLLOWED)
+
+    monkeypatch.setattr(activate, "ask_to_restart", ask_and_follow)
+    assert activate.replace([group]) == []
+    assert list(group.asked) == [stale[1], stale[3], stale[0], stale[2], stale[4]]
+    assert serving == [(5, 0), (4, 1), (3, 2), (2, 3), (1, 4)]
+    assert next(loading, None) is None, "whether a successor has loaded was not asked"
+
+
+def test_where_no_successor_comes_the_others_go_all_the_same(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activate, "MARGIN_SECONDS", 0.1)
+    stale = [daemons.start(FOLLOWED) for _ in range(2)]
+    (problem,) = activate.replace([daemons.group(stale, all_processes=2)])
+    assert problem.startswith("httpd started 0 of 2 daemon processes of shop")
+    assert [process.wait(10) for process in daemons.started] == [-signal.SIGUSR1] * 2
+
+
+def test_a_successor_that_ends_is_not_waited_for(daemons: Daemons) -> None:
+    """The new release does not load; the proof says why, and sooner than the limit."""
+    group = daemons.group([daemons.start(FOLLOWED)], replacement_seconds=600)
+    successor = daemons.start(FOLLOWED)
+    group.asked = {group.stale[0]: time.monotonic()}
+    assert not group.is_followed()
+    daemons.started[1].kill()
+    daemons.started[1].wait(10)
+    assert not daemon.alive(successor)
+    assert group.is_followed()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Root asks the private listener with a key that nobody else has, and under the name that is meant."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import status
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Answers with what it was asked."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"{self.path} {self.headers.get_all('Host')} {self.headers[status.KEY_HEADER]}".encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(name="port")
+def fixture_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(status, "KEY_FILE", str(tmp_path / "key"))
+    with HTTPServer(("127.0.0.1", 0), Listener) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_the_status_and_a_probe_are_asked_under_their_names(port: int) -> None:
+    key = status.key()
+    assert status.read(port, "auto", 5) == f"/server-status?auto ['private.invalid'] {key}"
+    assert status.ask(port, "/probe/shop", "shop.example", 5) == f"/probe/shop ['shop.example'] {key}"
+
+
+def test_the_program_prints_either(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    status.main([str(port)])
+    status.main([str(port), "/probe/shop", "shop.example"])
+    printed = capsys.readouterr().out
+    assert "/server-status?auto ['private.invalid']" in printed
+    assert "/probe/shop ['shop.example']" in printed
