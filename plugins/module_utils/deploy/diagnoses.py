@@ -164,7 +164,7 @@ TABLE = (
         link="operating.md#when-the-import-of-a-release-hangs-or-crashes",
         says=("The application … is loaded again …, since the last … of its processes ended while they loaded it",),
         pattern=r"The application (?P<group>\S+) is loaded again (?:at once|in \d+ s), since the last "
-        r"(?:[2-9]|\d\d+) ",
+        r"(?:[2-9]|\d\d+) of its processes ended",
         because=("import-timeout", "crash", "oom"),
     ),
     Diagnosis(

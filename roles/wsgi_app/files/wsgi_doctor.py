@@ -95,6 +95,8 @@ class Hit(NamedTuple):
     """Its place among the lines of the same log."""
     pid: str
     """That of the process that the line tells about; empty when it does not say."""
+    is_own: bool
+    """Whether the line names a group of the application, or a pid that one of its processes had."""
 
     @property
     def thread(self) -> str:
@@ -167,9 +169,8 @@ def owners(lines: Iterable[Line]) -> dict[str, str]:
     return {pid_of(match): group_of(match) for match in matches if match}
 
 
-def hits(application: str, lines: Sequence[Line]) -> list[Hit]:
-    """What lines of one log say of this application, and of the server."""
-    of_pid = owners(lines)
+def hits(application: str, lines: Sequence[Line], of_pid: dict[str, str]) -> list[Hit]:
+    """What lines of one log say of this application, and of the server. `of_pid` is what owners says."""
     found = []
     for index, line in enumerate(lines):
         for name, pattern in wsgi_diagnoses.PATTERNS.items():
@@ -181,7 +182,7 @@ def hits(application: str, lines: Sequence[Line]) -> list[Hit]:
             pid = pid_of(match)
             group = group_of(match) or of_pid.get(pid, "")
             if not group or group.partition(":")[0] == application:
-                found.append(Hit(name, line, index, pid))
+                found.append(Hit(name, line, index, pid, bool(group)))
     return found
 
 
@@ -192,7 +193,8 @@ def explains(cause: Hit, hit: Hit) -> bool:
         return apart <= TOGETHER_SECONDS and cause.thread == hit.thread
     if written_by == "process":
         return apart <= NEAR_SECONDS and cause.thread.partition(":")[0] == hit.thread.partition(":")[0]
-    return apart <= NEAR_SECONDS and (not cause.pid or not hit.pid or cause.pid == hit.pid)
+    of_same = cause.pid == hit.pid if hit.pid else cause.is_own
+    return apart <= NEAR_SECONDS and (of_same or not cause.pid)
 
 
 def reason_of(hit: Hit, by_name: dict[str, list[Hit]]) -> Hit | None:
@@ -351,7 +353,8 @@ class Examination:
 
     def look_at_logs(self) -> None:
         """What the logs say."""
-        found = [hit for lines in self.logs.values() for hit in hits(self.name, lines)]
+        of_pid = owners(self.logs.get("server", ()))
+        found = [hit for lines in self.logs.values() for hit in hits(self.name, lines, of_pid)]
         for finding in diagnosed(found, self.logs):
             known = next((each for each in self.findings if each.diagnosis is finding.diagnosis), None)
             if known:
