@@ -196,7 +196,8 @@ TABLE = (
         "environment. Undo what you have set in `mod_wsgi_directives`.",
         link="troubleshooting.md#the-wrong-python",
         says=("WSGI0001, WSGI0028: Python initialisation failed …",),
-        pattern=r"WSGI00(?:0[12]|2[89]|36|38): |Python (?:child )?initialisation failed|Fatal Python error: ",
+        pattern=r"WSGI00(?:0[12]|2[89]|36|38): |Python (?:child )?initialisation failed|"
+        r"Fatal Python error: (?!Segmentation fault|Aborted|Bus error|Illegal instruction|Floating-point)",
         because=("wrong-python", "crash"),
         settings=("mod_wsgi_directives",),
     ),

@@ -228,7 +228,8 @@ def diagnosed(found: Sequence[Hit], logs: dict[str, Sequence[Line]]) -> list[Fin
             take(findings.setdefault(hit.name, Finding(hit.name)), hit, logs)
     for hit in found:
         reason = first[id(hit)]
-        if reason is not hit and wsgi_diagnoses.BY_NAME[hit.name].alone:
+        is_the_same = hit.pid and hit.pid == reason.pid  # two lines about one end of a process
+        if reason is not hit and wsgi_diagnoses.BY_NAME[hit.name].alone and not is_the_same:
             told = findings.setdefault(reason.name, Finding(reason.name)).consequences
             told[hit.name] = told.get(hit.name, 0) + 1
     return list(findings.values())
@@ -561,8 +562,9 @@ def shown(number: int, finding: Finding, application: str) -> list[str]:
     diagnosis = finding.diagnosis
     count = len(finding.times)
     often = f": {count} times, last {moment(max(finding.times))}" if count > 1 else ""
+    title = diagnosis.title if diagnosis.title.startswith("httpd") else diagnosis.title[0].upper() + diagnosis.title[1:]
     lines = [
-        f"{number}. {diagnosis.title[0].upper()}{diagnosis.title[1:]}{often}",
+        f"{number}. {title}{often}",
         *(f"   {each}" for each in finding.lines),
     ]
     lines += [f"   | {each}" for each in finding.trace]

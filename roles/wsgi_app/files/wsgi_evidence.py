@@ -48,8 +48,7 @@ MOST_LINES = 20000
 PROGRAM_SECONDS = 20
 STATUS_SECONDS = 5
 
-STAMP = re.compile(r"\[(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)\]")
-FILE_STAMP = "%Y-%m-%d %H:%M:%S.%f"
+STAMP = re.compile(r"\[(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)([+-]\d\d:\d\d)?\]")
 SOCKET = re.compile(r"/wsgi\.(?P<httpd>\d+)\.u?\d+\.(?P<number>\d+)\.sock\Z")
 CONNECTED = "03"
 CONNECTING = "02"
@@ -264,7 +263,9 @@ def stamps(text: str, zones: Sequence[dt.tzinfo | None]) -> list[float]:
     if not match:
         return []
     try:
-        found = dt.datetime.fromisoformat(f"{match[1]} {match[2]}")
+        found = dt.datetime.fromisoformat(f"{match[1]} {match[2]}{match[3] or ''}")
+        if match[3]:
+            return [found.timestamp()]
         return [found.replace(tzinfo=zone).timestamp() for zone in zones]
     except (ValueError, OverflowError, OSError):
         return []

@@ -102,7 +102,8 @@ class TestWhyARequestGotNoAnswer:
         logs.add(SERVER, 1, DIED)
         logs.add(SERVER, 1, "Process 'shop' (pid=2514) terminated by signal 11")
         assert self.cause(logs) == "crash"
-        assert set(logs.findings()) == {"crash"}, "the signal is told by the crash"
+        (finding,) = logs.findings().values()
+        assert finding.consequences == {"no-headers": 1}, "the signal is that of the crash"
 
     def test_the_kernel(self, logs: Logs) -> None:
         logs.add(SITE, 0, RESET)

@@ -181,6 +181,12 @@ class TestLogs:
         assert len(found) == len(hostile) + 1
         assert all(line.text.isprintable() and len(line.text) <= evidence.LONGEST_LINE for line in found)
 
+    def test_the_time_of_a_line_that_httpd_has_not_written(self, evidence: ModuleType) -> None:
+        raw = as_json("error", b"Timeout (0:00:16)!").decode()
+        assert evidence.as_text(raw).endswith("] Timeout (0:00:16)!")
+        (moment,) = evidence.stamps(evidence.as_text(raw), [zoneinfo.ZoneInfo("Pacific/Kiritimati")])
+        assert abs(moment - time.time()) < 60
+
     def test_times_that_nobody_can_read(self, evidence: ModuleType) -> None:
         for text in ("[0001-01-01 00:00:00]", "[9999-12-31 23:59:59.999999]", "[2026-13-99 99:99:99]"):
             assert all(isinstance(moment, float) for moment in evidence.stamps(text, [None]))
