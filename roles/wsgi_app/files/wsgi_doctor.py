@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import wsgi_daemon
 import wsgi_diagnoses
 import wsgi_evidence
 import wsgi_log
@@ -91,8 +92,8 @@ class Hit(NamedTuple):
 
     name: str
     line: Line
-    index: int
-    """Its place among the lines of the same log."""
+    place: int
+    """Where it is among the lines of the same log."""
     pid: str
     """That of the process that the line tells about; empty when it does not say."""
     is_own: bool
@@ -246,8 +247,8 @@ def take(finding: Finding, hit: Hit, logs: dict[str, Sequence[Line]]) -> None:
 
 def trace_of(hit: Hit, lines: Sequence[Line]) -> list[str]:
     """The traceback that a line belongs to; mod_wsgi says what it makes of an exception before the traceback."""
-    begin = max(0, hit.index - TRACE_AROUND)
-    near = [line.text for line in lines[begin : hit.index + TRACE_AROUND]]
+    begin = max(0, hit.place - TRACE_AROUND)
+    near = [line.text for line in lines[begin : hit.place + TRACE_AROUND]]
     texts = [text for text in near if is_of_error(text)]
     if not is_of_error(hit.line.text):
         return []
@@ -368,7 +369,7 @@ class Examination:
 
     def look_at_httpd(self) -> None:
         """The server itself."""
-        if wsgi_evidence.wsgi_daemon.httpd_pid(wsgi_evidence.PID_FILE) is None:
+        if wsgi_daemon.httpd_pid(wsgi_evidence.PID_FILE) is None:
             lines = [line.text for line in self.logs.get("server", ())][-MOST_LINES:]
             self.found("httpd-down", f"{wsgi_evidence.PID_FILE} names no process that runs.", *lines)
             return
@@ -405,7 +406,11 @@ class Examination:
 
     def look_at_queue(self, group: Any) -> None:
         """Whether requests wait, and whether all threads have had the same ones for a time."""
-        now, most = wsgi_evidence.sockets(group), group.processes * group.threads
+        try:
+            now, most = wsgi_evidence.sockets(group, self.site.count), group.processes * group.threads
+        except wsgi_evidence.UnreadableError as error:
+            self.unseen.append(str(error))
+            return
         queues = self.state.setdefault("queues", {})
         queues[group.name] = {"busy": len(now.taken), "threads": most, "waiting": now.waiting}
         if now.waiting:
@@ -420,7 +425,7 @@ class Examination:
                 self.found("hung", f"All {most} threads of {group.name} have had the same request for {self.hung:g} s.")
                 return
             time.sleep(min(LOOK_SECONDS, remaining))
-            same &= wsgi_evidence.sockets(group).taken
+            same &= wsgi_evidence.sockets(group, self.site.count).taken
 
     def look_at_disks(self) -> None:
         """Free space and inodes where the application, its releases and the logs are."""
@@ -488,7 +493,7 @@ class Examination:
                 return [line.text for line in wsgi_evidence.journal_lines(where, began, "site")]
             return tail.read()
 
-        if not wsgi_evidence.wsgi_daemon.alive(daemon.process):
+        if not wsgi_daemon.alive(daemon.process):
             return []
         with contextlib.suppress(ProcessLookupError):
             os.kill(daemon.process.pid, STACK_SIGNAL)

@@ -207,22 +207,23 @@ class Site:
         self.error_log = ""
         self.server_log = os.path.join(LOG_DIRECTORY, "error.log")
         self.certificates: list[str] = []
-        count = 0
+        self.count = 0
+        """How many groups httpd has, as far as these files say."""
         for path in (*enabled("conf"), *enabled("sites")):
-            count = self._read(path, count)
+            self._read(path)
 
-    def _read(self, path: str, count: int) -> int:
-        """Take in a file; how many groups there are up to its end."""
+    def _read(self, path: str) -> None:
+        """Take in a file."""
         lines = list(directives(text_of(path)))
         is_probe = os.path.basename(path) == "060-modwsgi-probes.conf"
         is_own = False
         for words in lines:
             if words[0] == "WSGIDaemonProcess" and len(words) > 1:
-                count += 1
+                self.count += 1
                 if words[1].partition(":")[0] == self.name:
                     is_own = True
                     options = dict(word.partition("=")[::2] for word in words[2:])
-                    self.groups.append(Group(words[1], options, count))
+                    self.groups.append(Group(words[1], options, self.count))
             elif words[0] == "<VirtualHost" and is_probe:
                 port = words[-1].rstrip(">").rpartition(":")[2]
                 self.private_port = int(port) if port.isdecimal() else PRIVATE_PORT
@@ -234,7 +235,6 @@ class Site:
         elif os.path.basename(path) == "modwsgi-httpd.conf":
             own = next((words[1] for words in lines if words[0] == "ErrorLog" and len(words) > 1), "")
             self.server_log = own or self.server_log
-        return count
 
 
 # ---------------------------------------------------------------- logs
@@ -420,9 +420,12 @@ def daemons(groups: Iterable[Group], user: str, signal_number: int) -> list[Daem
     return found
 
 
-def sockets(group: Group) -> Sockets:
-    """The connections to the socket of a group."""
-    taken, waiting = set(), 0
+def sockets(group: Group, count: int) -> Sockets:
+    """The connections to the socket of a group, of which httpd's configuration has `count`.
+
+    Raises UnreadableError when httpd has another number of them: then nobody knows which socket is whose.
+    """
+    taken, waiting, numbers = set(), 0, set()
     parent = wsgi_daemon.httpd_pid(PID_FILE)
     try:
         with open(UNIX_SOCKETS, encoding="utf-8", errors="replace") as stream:
@@ -432,12 +435,17 @@ def sockets(group: Group) -> Sockets:
     for line in lines:
         words = line.split(None, 7)
         match = SOCKET.search(words[7]) if len(words) == 8 else None
-        if not match or match["httpd"] != str(parent) or match["number"] != str(group.number):
+        if not match or match["httpd"] != str(parent):
+            continue
+        numbers.add(int(match["number"][:9]))
+        if int(match["number"][:9]) != group.number:
             continue
         if words[5] == CONNECTED and words[6] != "0":
             taken.add(words[6])
         elif words[5] in {CONNECTING, CONNECTED}:
             waiting += 1  # no thread has taken it up, so it has no number yet
+    if numbers and max(numbers) != count:
+        raise UnreadableError(f"the queue of {group.name}, since httpd has {max(numbers)} groups and not {count}")
     return Sockets(frozenset(taken), waiting)
 
 

@@ -213,7 +213,7 @@ class Host:
         self.answers(
             httpd_pid=lambda _: 1,
             daemons=lambda *_: self.processes,
-            sockets=lambda _: evidence.Sockets(frozenset(), 0),
+            sockets=lambda *_: evidence.Sockets(frozenset(), 0),
             workers=lambda _: {"busy": 1, "idle": 255},
             leftovers=lambda _: set(),
             space=lambda _: (0.5, 0.5),
@@ -337,7 +337,7 @@ class TestHungThreads:
     def sockets(self, host: Host, *looks: set[str]) -> None:
         coming = iter(looks)
         last = looks[-1]
-        host.answers(sockets=lambda _: host.evidence.Sockets(frozenset(next(coming, last)), 1))
+        host.answers(sockets=lambda *_: host.evidence.Sockets(frozenset(next(coming, last)), 1))
 
     def test_threads_that_keep_their_requests(
         self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

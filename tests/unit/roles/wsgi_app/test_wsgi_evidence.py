@@ -295,7 +295,9 @@ def test_the_connections_of_a_group(evidence: ModuleType, tmp_path: Path) -> Non
         "000000001ad4dc47: 00000003 00000000 00000000 0001 03  79",
     ]
     (tmp_path / "unix").write_text("Num RefCount Protocol Flags Type St Inode Path\n" + "\n".join(rows) + "\n")
-    found = evidence.sockets(evidence.Group("shop", {}, 2))
+    with pytest.raises(evidence.UnreadableError, match="httpd has 2 groups and not 3"):
+        evidence.sockets(evidence.Group("shop", {}, 3), 3)
+    found = evidence.sockets(evidence.Group("shop", {}, 2), 2)
     assert (found.taken, found.waiting) == ({"14837431", "14836675"}, 2)
 
 
