@@ -33,11 +33,6 @@ END = f"<!-- From {SOURCE}: end. -->"
 REFRESH = "run tools/diagnoses.py --write"
 
 
-def code(text: str) -> str:
-    """A text as it is in a log; one with backticks in it needs longer marks."""
-    return f"`` {text} ``" if "`" in text else f"`{text}`"
-
-
 def link(diagnosis: Diagnosis) -> str:
     """The page that says more, seen from this one."""
     page, _, anchor = diagnosis.link.partition("#")
@@ -48,7 +43,7 @@ def link(diagnosis: Diagnosis) -> str:
 
 def columns(diagnosis: Diagnosis) -> tuple[str, ...]:
     """The cells of a diagnosis."""
-    says = "<br>".join(map(code, diagnosis.says)) or "(not in a log)"
+    says = "<br>".join(f"`{text}`" for text in diagnosis.says) or "(not in a log)"
     reasons = ", ".join(f"`{name}`" for name in diagnosis.because if BY_NAME[name].alone)
     cause = diagnosis.cause + (f" Or it follows from {reasons}." if reasons else "")
     return (

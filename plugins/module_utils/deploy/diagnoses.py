@@ -268,7 +268,7 @@ TABLE = (
         "missing.",
         link="troubleshooting.md#500",
         says=(
-            "RuntimeError: The script … has no …; set `callable` to the name of its WSGI application.",
+            "RuntimeError: The script … has no …",
             "RuntimeError: … is an ASGI application, which mod_wsgi does not serve",
             "RuntimeError: The application … is not started, because … cannot be read",
         ),
