@@ -179,6 +179,7 @@ CHECKS: dict[str, Check] = {
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
     "reference": program("python", "tools/reference.py", "--check"),
+    "diagnoses": program("python", "tools/diagnoses.py", "--check"),
     "versions": program("python", "tools/versions.py", "--check"),
     "image settings": program("python", "tools/image_settings.py", "--check"),
     "proof": program("python", "tools/proof.py"),

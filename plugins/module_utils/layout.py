@@ -22,9 +22,15 @@ TERMINAL_TOOL = LIBRARY + "/wsgi_terminal.py"
 DEBUG_TOOL = LIBRARY + "/wsgi_debug.py"
 DEBUGGED_SCRIPT = LIBRARY + "/debugged_script.py"
 DEBUG_CONFIGURATION = LIBRARY + "/debug.conf"
+DOCTOR_TOOL = LIBRARY + "/wsgi_doctor.py"
+EVIDENCE = LIBRARY + "/wsgi_evidence.py"
+DIAGNOSES = LIBRARY + "/wsgi_diagnoses.py"
+LOG_READER = LIBRARY + "/wsgi_log.py"
+DAEMON_FINDER = LIBRARY + "/wsgi_daemon.py"
 RENEWALS = LIBRARY + "/renewals.py"
 RUNNER = "/usr/local/bin/wsgi-run"
 DEBUGGER = "/usr/local/bin/wsgi-debug"
+DOCTOR = "/usr/local/bin/wsgi-doctor"
 
 
 def layout(name: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ def test_strangers_are_refused(machine: ManagedHost) -> None:
 
 def test_an_unknown_application_is_refused(machine: ManagedHost) -> None:
     sentence = refusal(machine, "blog")
-    assert sentence == "wsgi-debug: There is no application blog on this host (there is: shop, watched)."
+    assert sentence == "wsgi-debug: There is no application blog on this host (there is: shop, sick, watched)."
 
 
 @pytest.fixture(name="old_record")
@@ -85,7 +85,7 @@ def test_the_playbook_says_what_to_type(machine: ManagedHost, told: Deployment) 
     ("name", "sentence"),
     [
         ("nothing", "No application is named; say which one, for example with -e app=shop."),
-        ("blog", "wsgi-debug: There is no application blog on this host (there is: shop, watched)."),
+        ("blog", "wsgi-debug: There is no application blog on this host (there is: shop, sick, watched)."),
     ],
 )
 def test_the_playbook_refuses_what_it_cannot_do(told: Deployment, name: str, sentence: str) -> None:

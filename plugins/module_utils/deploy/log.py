@@ -57,6 +57,11 @@ def plain(line: str) -> str:
         return line
 
 
+def printable(text: str) -> str:
+    """A text of others for a message: nothing in it acts on the terminal in which it is read."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def without_prefix(line: str) -> str:
     """The text of an error log's line."""
     return PREFIX.sub("", line)

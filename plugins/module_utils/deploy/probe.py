@@ -16,7 +16,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LogTail, traceback, without_prefix
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import (
+    LogTail,
+    printable,
+    traceback,
+    without_prefix,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import status
 
 PYTHON_SECONDS = 5
@@ -463,11 +468,6 @@ def awaited(checks: list[Any]) -> list[Any]:
         "background, and its error log says what is wrong when that does not succeed in some minutes."
         for host in sorted(hosts)
     ]
-
-
-def printable(text: str) -> str:
-    """A text of others for a message: nothing in it acts on the terminal in which it is read."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def one_line(text: str) -> str:

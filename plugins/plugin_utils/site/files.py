@@ -74,9 +74,15 @@ def helper_files() -> list[File]:
         {"path": layout.DEBUG_TOOL, "content": role_file(ROLE, "wsgi_debug.py"), "mode": "0755"},
         {"path": layout.DEBUGGED_SCRIPT, "content": role_file(ROLE, "debugged_script.py")},
         {"path": layout.DEBUG_CONFIGURATION, "content": role_file(ROLE, "debug.conf")},
+        {"path": layout.DOCTOR_TOOL, "content": role_file(ROLE, "wsgi_doctor.py"), "mode": "0755"},
+        {"path": layout.EVIDENCE, "content": role_file(ROLE, "wsgi_evidence.py")},
+        {"path": layout.DIAGNOSES, "content": host_program("deploy/diagnoses.py")},
+        {"path": layout.LOG_READER, "content": host_program("deploy/log.py")},
+        {"path": layout.DAEMON_FINDER, "content": host_program("deploy/daemon.py")},
         # Links, and not the files: Python looks for the modules beside the file itself.
         {"path": layout.RUNNER, "link": os.path.relpath(layout.RUN_TOOL, os.path.dirname(layout.RUNNER))},
         {"path": layout.DEBUGGER, "link": os.path.relpath(layout.DEBUG_TOOL, os.path.dirname(layout.DEBUGGER))},
+        {"path": layout.DOCTOR, "link": os.path.relpath(layout.DOCTOR_TOOL, os.path.dirname(layout.DOCTOR))},
     ]
 
 

@@ -17,6 +17,7 @@ SEARCHED = list(sys.path)
 sys.path.sort(key=lambda path: not path.startswith(sys.base_prefix + "/lib"))
 
 import contextlib
+import faulthandler
 import fcntl
 import functools
 import importlib.util
@@ -38,6 +39,9 @@ CONFIGURATION_ROOT = "/etc/wsgi"
 LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
 CO_COROUTINE = 0x80  # of a code object; inspect.CO_COROUTINE
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
+# What wsgi-doctor --stacks sends. Neither httpd nor mod_wsgi uses it (mod_wsgi 6 hands SIGUSR2 on to the application),
+# and the kernel ignores it in a process without this handler.
+STACK_SIGNAL = signal.SIGURG
 # wsgi.PID.GENERATION.GROUP.sock and .lock; without WSGISocketRotation the generation of a socket is an account.
 SOCKET = re.compile(r"(.+/[^/]+\.\d+)\.u?\d+\.(\d+)\.sock")
 MUTEX = re.compile(r"(.+/[^/]+\.\d+)\.\d+\.(\d+)\.lock(?: \(deleted\))?")
@@ -264,11 +268,20 @@ def watch(release):
     threading.Thread(target=restart_when_changed, args=(release, stopped), name="watch", daemon=True).start()
 
 
+def tell_stacks():
+    """Let a signal write the stacks of all threads to the error log, also while the application is loaded.
+
+    The handler is in C and needs no lock of Python's, so it answers in a process that hangs. 2 is httpd's error log.
+    """
+    faulthandler.register(STACK_SIGNAL, file=2, all_threads=True, chain=False)
+
+
 def start():
     """The WSGI callable of the application which this daemon process group, or this file, is for."""
     embedded = not mod_wsgi.process_group
     if not embedded:
         leave_what_is_of_others()
+        tell_stacks()
     # "shop", and "shop:reports" for a further process group of the same application.
     name = mod_wsgi.process_group.partition(":")[0] or os.path.splitext(os.path.basename(__file__))[0]
     application = load(name, "application.json")

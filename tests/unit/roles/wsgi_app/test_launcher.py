@@ -424,3 +424,31 @@ def test_the_code_is_watched_in_debug_mode_only(site: Site, monkeypatch: pytest.
     stop("process_stopping")
     thread.join(5)
     assert not thread.is_alive()
+
+
+TELLING = """
+import runpy, sys, types
+module = sys.modules["mod_wsgi"] = types.ModuleType("mod_wsgi")
+module.process_group = sys.argv[2]
+launcher = runpy.run_path(sys.argv[1])
+print(launcher["application"]({}, None))
+"""
+
+
+@pytest.mark.parametrize(("group", "tells"), [("shop", True), ("", False)])
+def test_a_daemon_process_tells_its_stacks_and_goes_on(site: Site, group: str, tells: bool) -> None:
+    """Upon a signal that nobody else uses, to the error log; a process of httpd's own does not hear it."""
+    script = """
+import os, signal
+def wait_here(environ, start_response):
+    os.kill(os.getpid(), signal.SIGURG)
+    return [b"it goes on"]
+application = wait_here
+"""
+    path = site.write(script, "launcher" if group else "shop")
+    done = subprocess.run(
+        [sys.executable, "-c", TELLING, str(path), group], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "it goes on" in done.stdout
+    assert ("Current thread 0x" in done.stderr) == tells
+    assert (", line 4 in wait_here" in done.stderr) == tells
