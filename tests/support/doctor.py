@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import daemon, diagnoses, log, run
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import status
 
 from support.scripts import load_script
 
@@ -21,7 +22,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
         (layout.LOG_READER, log),
         (layout.DAEMON_FINDER, daemon),
         (layout.DIAGNOSES, diagnoses),
-        ("httpd_status.py", load_script("roles/httpd/files/httpd_status.py")),
+        ("httpd_status.py", status),
     ):
         monkeypatch.setitem(sys.modules, Path(path).stem, module)
     evidence = load_script("roles/wsgi_app/files/wsgi_evidence.py")

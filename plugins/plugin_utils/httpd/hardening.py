@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import STATE_ROOT
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import tls
 
 
 class Measure(NamedTuple):
@@ -119,7 +118,8 @@ def _writable(
         instance["log_directory"],
         STATE_ROOT,
         f"/var/cache/{instance['name']}",
-        *([tls.md_store(instance["state_directory"])] if with_acme else []),
+        # mod_md makes its folder in there when httpd starts.
+        *([instance["state_directory"]] if with_acme else []),
         *settings["httpd_writable_paths"],
     ]
 

@@ -46,7 +46,7 @@ def test_none_holds_where_the_operator_wants_none_or_others_are_served() -> None
 def test_what_may_be_written_is_named() -> None:
     acme = {**SHOP, "tls": {"acme": {"contact": "me@example.com", "agree_terms": True}}}
     assert unit()["ReadWritePaths"] == "-/run -/var/log/apache2 -/var/lib/wsgi -/var/cache/apache2"
-    assert unit(acme)["ReadWritePaths"].endswith(" -/var/lib/modwsgi/apache2/md")
+    assert unit(acme)["ReadWritePaths"].endswith(" -/var/lib/modwsgi/apache2")
     assert unit(httpd_writable_paths=["/srv/uploads"])["ReadWritePaths"].endswith(" -/srv/uploads")
     assert "ReadWritePaths" not in unit(httpd_hardening_disabled=["ProtectSystem"])
     (folder,) = [file for file in base().files() if file["path"] == "/var/lib/wsgi"]
