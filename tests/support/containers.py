@@ -140,11 +140,13 @@ class Container:
 
     def programs(self) -> list[str]:
         """The name of each process in it, the first one first."""
-        return docker("top", self.name, "-o", "pid,comm").stdout.split()[3::2]
+        first, words = str(self.state()["Pid"]), docker("top", self.name, "-o", "pid,comm").stdout.split()[2:]
+        names = dict(zip(words[::2], words[1::2], strict=True))
+        return [names.pop(first), *names.values()]
 
     def children(self) -> set[str]:
-        """The process numbers of all processes but the first."""
-        return set(docker("top", self.name, "-o", "pid").stdout.split()[2:])
+        """The process numbers of all processes but the first, which need not have the lowest one: they begin anew."""
+        return set(docker("top", self.name, "-o", "pid").stdout.split()[1:]) - {str(self.state()["Pid"])}
 
 
 class Containers:
