@@ -538,10 +538,10 @@ TABLE = (
         name="cannot-write",
         title="the application writes where it may not",
         visitors="500",
-        cause="A release belongs to root; below `/usr` and `/etc` the service has a read-only file system "
-        "(`httpd_hardening`).",
+        cause="A release belongs to root, and outside of /var/lib/wsgi, /run, /tmp and /var/tmp the whole system is "
+        "read-only for the service (`httpd_hardening`).",
         remedy="Write below the folder that WSGI_STATE_DIRECTORY names (/var/lib/wsgi/APP); SQLite needs its folder "
-        "there, too. What shall be public: `static_root`.",
+        "there, too. Name another folder in `httpd_writable_paths`. What shall be public: `static_root`.",
         link="troubleshooting.md#it-cannot-write-permission-denied-attempt-to-write-a-readonly-database",
         says=(
             "PermissionError: [Errno 13] Permission denied: '…'",
@@ -551,7 +551,7 @@ TABLE = (
         pattern=RAISED
         + r"(?:PermissionError: \[Errno 1?3\]|OSError: \[Errno 30\])|attempt to write a readonly database|"
         r"unable to open database file",
-        settings=("httpd_hardening", "wsgi_apps.static_root"),
+        settings=("httpd_hardening", "httpd_writable_paths", "wsgi_apps.static_root"),
     ),
     Diagnosis(
         name="files-open",
