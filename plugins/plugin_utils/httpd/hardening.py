@@ -58,6 +58,11 @@ DIRECTIVES = tuple(measure.directive for measure in MEASURES)
 
 HOMES = ("/home", "/root", "/run/user")
 """What ProtectHome hides."""
+FILES = (
+    *("directory", "file", "certificate", "key", "acme_challenge_directory", "page", "user_file", "chroot"),
+    *("newrelic_config_file", "python_eggs"),
+)
+"""Keys of an application, wherever they stand, whose value is a path of the host; others begin with / and are URLs'."""
 CAPABILITY = re.compile(r"CAP_[A-Z_]+")
 SYSTEM_CALL = re.compile(r"@?[a-z][a-z0-9_-]*")
 PLAIN_PATH = re.compile(r"/[A-Za-z0-9._+@/-]*")
@@ -168,7 +173,7 @@ def _in_homes(applications: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, 
     for application in applications:
         rest = {key: value for key, value in application.items() if key not in ("source", "environment")}
         for key, path in _texts(rest):
-            if _is_in_home(path):
+            if key.rpartition(".")[2] in FILES and _is_in_home(path):
                 yield f"wsgi_apps: application {application['name']!r}, key {key}", path
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import hardening
 from support.preflight import base
 from support.scripts import ROOT
@@ -101,6 +103,23 @@ def test_what_is_in_a_home_is_refused_by_its_key(change: dict[str, Any], where: 
     assert problem.endswith("or name ProtectHome in httpd_hardening_disabled.")
     assert problems({**SHOP, **change}, httpd_hardening_disabled=["ProtectHome"]) == []
     assert problems({**SHOP, "environment": {"KEYS": f"{HOME}/keys"}}) == []
+
+
+def test_a_path_of_a_url_is_no_path_of_the_host() -> None:
+    site = {
+        **SHOP,
+        "redirects": [{"from": "/home", "to": "/root/new"}],
+        "static": [{"url": "/home/", "directory": "public"}],
+        "auth": [{"path": "/root", "user_file": "/etc/users"}],
+        "health": {"path": "/home/up"},
+    }
+    assert problems(site) == []
+    assert problems({**SHOP, "path": "/home"}) == []
+
+
+def test_each_key_that_is_a_path_of_the_host_is_one_of_the_specification() -> None:
+    specified = json.dumps(settings.options("wsgi_app"))
+    assert [key for key in hardening.FILES if f'"{key}": {{' not in specified] == []
 
 
 def test_a_python_in_a_home_is_refused() -> None:
