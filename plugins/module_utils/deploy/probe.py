@@ -150,24 +150,28 @@ class Answer(NamedTuple):
     """Where a redirection leads."""
 
 
-def get(
-    address: str,
-    port: int,
-    path: str,
-    host: str,
-    timeout: float,
-    tls: bool = False,
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """One request, with further headers.
+class Question(NamedTuple):
+    """What is asked, and whom: a host by an address of its own."""
+
+    address: str
+    port: int
+    path: str
+    host: str
+    tls: bool = False
+    headers: Mapping[str, str] = {}
+    """Further ones; Host is not among them."""
+
+
+def get(asked: Question, timeout: float) -> Answer:
+    """One request.
 
     All of it takes no more than `timeout` seconds. Nothing is followed. Raises OSError or http.client.HTTPException.
     """
     deadline = time.monotonic() + timeout
     connection = (
-        TLSConnection(address, port, host, timeout)
-        if tls
-        else http.client.HTTPConnection(address, port, timeout=timeout)
+        TLSConnection(asked.address, asked.port, asked.host, timeout)
+        if asked.tls
+        else http.client.HTTPConnection(asked.address, asked.port, timeout=timeout)
     )
     try:
         connection.connect()
@@ -177,7 +181,7 @@ def get(
         raise
     try:
         connection.sock = BoundedSocket(connected, deadline)
-        connection.request("GET", path, headers=request_headers(host, headers or {}))
+        connection.request("GET", asked.path, headers=request_headers(asked.host, asked.headers))
         response = connection.getresponse()
         location = response.getheader("Location") or ""
         return Answer(response.status, response.read(LARGEST_ANSWER + 1), location)
@@ -195,15 +199,7 @@ def request_headers(host: str, further: Mapping[str, str]) -> dict[str, str]:
     return {**own, **further}
 
 
-def get_until(
-    address: str,
-    port: int,
-    path: str,
-    host: str,
-    timeout: float,
-    tls: bool = False,
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
+def get_until(asked: Question, timeout: float) -> Answer:
     """Repeat a request until an application answers it; the last answer, or the last error.
 
     A request that hangs ends with the deadline. Raises OSError or http.client.HTTPException.
@@ -212,7 +208,7 @@ def get_until(
     while True:
         left = max(deadline - time.monotonic(), 0.1)
         try:
-            answer = get(address, port, path, host, left, tls, headers)
+            answer = get(asked, left)
             if answer.status not in NOT_YET or time.monotonic() + RETRY_SECONDS >= deadline:
                 return answer
         except (OSError, http.client.HTTPException):
@@ -341,7 +337,8 @@ class Check:
         limit, setting = probe_limit(self.application, group)
         try:
             key = {status.KEY_HEADER: status.key()}
-            answer = get_until("127.0.0.1", port, path, self.application["health"]["host"], limit, headers=key)
+            asked = Question("127.0.0.1", port, path, self.application["health"]["host"], headers=key)
+            answer = get_until(asked, limit)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The processes of {group} gave no answer within {limit} s ({setting}; {describe(error)}); "
@@ -376,17 +373,12 @@ class Check:
         health = self.health_check()
         tls = bool(health.get("tls"))
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
+        # A record that an earlier version has kept has no headers.
+        further = health.get("headers") or {}
+        asked = Question(health["address"], health["port"], health["path"], health["host"], tls, further)
         began = time.monotonic()
         try:
-            found = get_until(
-                health["address"],
-                health["port"],
-                health["path"],
-                health["host"],
-                health["timeout"],
-                tls,
-                health.get("headers"),  # a record that an earlier version has kept has none
-            )
+            found = get_until(asked, health["timeout"])
         except (OSError, http.client.HTTPException) as error:
             raise ProbeError(
                 f"The application {self.name} gave no answer to {where} within {health['timeout']} s "

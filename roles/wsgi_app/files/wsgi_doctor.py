@@ -23,6 +23,7 @@ import signal
 import sys
 import textwrap
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -663,13 +664,18 @@ def main(words: list[str] | None = None) -> int:
         # First, since the examination may take its time.
         stacks = look.stacks() if options.stacks else None
         look.run()
+        text = (as_json if options.json else report)(look, options.since, stacks)
     except wsgi_run.RunError as error:
         print(f"wsgi-doctor: {error}", file=sys.stderr)
         return FAILED
     except wsgi_evidence.UnreadableError as error:
         print(f"wsgi-doctor: {error}.", file=sys.stderr)
         return FAILED
-    sys.stdout.write((as_json if options.json else report)(look, options.since, stacks))
+    except Exception:  # Python's own status for it is 1, which means that something is wrong with the application
+        traceback.print_exc()
+        print("wsgi-doctor: This is a fault of wsgi-doctor; please report it.", file=sys.stderr)
+        return FAILED
+    sys.stdout.write(text)
     return SOMETHING if look.findings else NOTHING
 
 

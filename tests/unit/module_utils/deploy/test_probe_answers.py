@@ -170,10 +170,10 @@ def test_a_probe_that_fails_says_which_setting_has_ended_it(
 ) -> None:
     waited = []
 
-    def answer(*arguments: Any, headers: dict[str, str]) -> probe.Answer:
-        assert headers == {"X-Modwsgi-Key": (tmp_path / "key").read_text()}, "nobody else may ask"
-        assert arguments[3] == "shop.example:8080", "no vhost of another name reaches the processes"
-        waited.append(arguments[4])
+    def answer(asked: probe.Question, timeout: float) -> probe.Answer:
+        assert asked.headers == {"X-Modwsgi-Key": (tmp_path / "key").read_text()}, "nobody else may ask"
+        assert asked.host == "shop.example:8080", "no vhost of another name reaches the processes"
+        waited.append(timeout)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -204,7 +204,8 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
     check.parameters = {**check.parameters, **python}
     asked = []
 
-    def answer(_address: str, _port: int, path: str, *_more: object, **_further: object) -> probe.Answer:
+    def answer(question: probe.Question, _: float) -> probe.Answer:
+        path = question.path
         asked.append(path)
         facts = {**ANSWER, "process_group": path.rpartition("/")[2], "venv": "/srv/wsgi/shop/venv"}
         found = {**facts, "release": "/old"} if path.endswith("slow") else facts
@@ -255,7 +256,7 @@ def fixture_server() -> Iterator[ThreadingHTTPServer]:
 
 def ask(server: ThreadingHTTPServer, statuses: list[int], timeout: float) -> tuple[int, bytes, str]:
     Handler.statuses = statuses
-    return probe.get_until("127.0.0.1", server.server_port, "/", "shop.example", timeout)
+    return probe.get_until(probe.Question("127.0.0.1", server.server_port, "/", "shop.example"), timeout)
 
 
 def test_a_start_is_waited_for(server: ThreadingHTTPServer) -> None:
@@ -266,7 +267,7 @@ def test_a_start_is_waited_for(server: ThreadingHTTPServer) -> None:
 def test_further_headers_are_sent_and_the_host_stays(server: ThreadingHTTPServer) -> None:
     Handler.statuses = [200]
     further = {"X-Forwarded-Proto": "https", "user-agent": "checker"}
-    probe.get_until("127.0.0.1", server.server_port, "/", "shop.example", 20, False, further)
+    probe.get_until(probe.Question("127.0.0.1", server.server_port, "/", "shop.example", headers=further), 20)
     found = [(name.lower(), value) for name, value in Handler.found]
     assert [pair for pair in sorted(found) if pair[0] != "accept-encoding"] == [
         ("connection", "close"),
@@ -341,11 +342,11 @@ class Recorder:
     """Stands for the network: what was asked, and 200 as the answer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[tuple[Any, ...]] = []
+        self.asked: list[probe.Question] = []
         monkeypatch.setattr(probe, "get_until", self.get)
 
-    def get(self, *request: Any) -> tuple[int, bytes]:
-        self.asked.append(request)
+    def get(self, asked: probe.Question, _: float) -> probe.Answer:
+        self.asked.append(asked)
         return probe.Answer(200, b"")
 
 
@@ -363,7 +364,7 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     network = Recorder(monkeypatch)
     check = certified(tmp_path)
     check.health()
-    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", 5, False, None)]
+    assert network.asked == [("127.0.0.1", 297, "/healthz", "shop.example", False, {})]
     assert probe.awaited([check]) == [
         "httpd has no certificate for shop.example yet and answers 503 there over TLS; it asks the authority in the "
         "background, and its error log says what is wrong when that does not succeed in some minutes."
@@ -372,7 +373,7 @@ def test_the_health_is_asked_privately_until_httpd_has_a_certificate(
     check = certified(tmp_path)
     check.application["health"]["headers"] = {"X-A": "1"}
     check.health()
-    assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", 5, True, {"X-A": "1"})]
+    assert network.asked[1:] == [("192.0.2.1", 443, "/healthz", "shop.example", True, {"X-A": "1"})]
     assert probe.awaited([check]) == []
 
 

@@ -446,3 +446,17 @@ class TestItCannotLook:
         with pytest.raises(SystemExit) as error:
             doctor.main([*words, *(["shop"] if words else [])])
         assert error.value.code == 2
+
+
+def test_a_fault_of_its_own_is_no_finding(doctor: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Python ends with 1 for it, which would say that something is wrong with the application."""
+
+    def examine(*_: object) -> None:
+        raise KeyError("pid")
+
+    monkeypatch.setattr(doctor, "Examination", examine)
+    assert doctor.main(["shop"]) == doctor.FAILED == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "KeyError: 'pid'" in told.err
+    assert told.err.endswith("wsgi-doctor: This is a fault of wsgi-doctor; please report it.\n")
