@@ -8,6 +8,8 @@ import os.path
 CODE_ROOT = "/srv/wsgi"
 STATE_ROOT = "/var/lib/wsgi"
 CONFIGURATION_ROOT = "/etc/wsgi"
+HOMES = ("/home", "/root", "/run/user")
+"""What systemd hides from a service with ProtectHome, systemd.exec(5)."""
 BUILD_ACCOUNT = "modwsgi-build"
 """Whom git, pip and compilers run as. No application can have it: theirs are called wsgi-NAME."""
 BUILD_ROOT = "/var/cache/modwsgi/build"

@@ -135,7 +135,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     environments = decode_environments(parameters["environments"])
     missing = [
         *locales.problems(applications, environments),
-        *published.problems(applications, described["user"]),
+        *published.problems(applications, described["user"], published.hides_homes(parameters["configuration"])),
     ]
     if missing:
         raise ValueError(" ".join(missing))

@@ -8,6 +8,8 @@ import pwd
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import HOMES
+
 
 def open_to(path: str, account: pwd.struct_passwd) -> bool:
     """Whether an account can enter a folder or read a file, by modes, groups and access lists, as the kernel does."""
@@ -24,10 +26,22 @@ def open_to(path: str, account: pwd.struct_passwd) -> bool:
         os._exit(2)
 
 
-def problems(applications: Iterable[Mapping[str, Any]], server_user: str) -> Iterator[str]:
+def hides_homes(sets: Mapping[str, Iterable[Mapping[str, Any]]]) -> bool:
+    """Whether the unit of httpd, which is among the sets of files, will see nothing of homes."""
+    units = (file for files in sets.values() for file in files if str(file["path"]).endswith("-hardening.conf"))
+    return any("\nProtectHome=yes\n" in str(file.get("content")) for file in units)
+
+
+def is_in_home(path: str) -> bool:
+    """Whether a path leads to a home, by whatever links."""
+    found = os.path.realpath(path)
+    return any(found == home or found.startswith(f"{home}/") for home in HOMES)
+
+
+def problems(applications: Iterable[Mapping[str, Any]], server_user: str, without_homes: bool = False) -> Iterator[str]:
     """One sentence for each folder or file of ``static`` that is there, not in the release, and closed to httpd.
 
-    Before httpd is installed, its account is not there, and nothing is known.
+    Before httpd is installed, its account is not there, and nothing is known. ``without_homes``: see hides_homes.
     """
     try:
         account = pwd.getpwnam(server_user)
@@ -37,9 +51,17 @@ def problems(applications: Iterable[Mapping[str, Any]], server_user: str) -> Ite
         current = application["paths"]["current"] + os.sep
         for index, static in enumerate(application["static"]):
             path, kind = os.path.join(static["directory"], static["file"]), "file" if static["file"] else "directory"
-            if not f"{path}/".startswith(current) and os.path.exists(path) and not open_to(path.rstrip("/"), account):
+            if f"{path}/".startswith(current) or not os.path.exists(path):
+                continue
+            where = f"wsgi_apps: application {application['name']!r}, key static[{index}].{kind}:"
+            if not open_to(path.rstrip("/"), account):
                 yield (
-                    f"wsgi_apps: application {application['name']!r}, key static[{index}].{kind}: httpd's account "
-                    f"{server_user} has no access to {path.rstrip('/')} on the host and would answer 403; let it read "
-                    "that and enter the folders above, or name another one."
+                    f"{where} httpd's account {server_user} has no access to {path.rstrip('/')} on the host and would "
+                    "answer 403; let it read that and enter the folders above, or name another one."
+                )
+            elif without_homes and is_in_home(path):
+                yield (
+                    f"{where} {path.rstrip('/')} leads to {os.path.realpath(path)}, and httpd, which sees nothing of "
+                    f"{', '.join(HOMES[:-1])} and {HOMES[-1]}, would answer 403; name another one, or name "
+                    "ProtectHome in httpd_hardening_disabled."
                 )

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import STATE_ROOT
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import HOMES, STATE_ROOT
 
 
 class Measure(NamedTuple):
@@ -56,8 +56,6 @@ MEASURES = (
 
 DIRECTIVES = tuple(measure.directive for measure in MEASURES)
 
-HOMES = ("/home", "/root", "/run/user")
-"""What ProtectHome hides."""
 FILES = (
     *("directory", "file", "certificate", "key", "acme_challenge_directory", "page", "user_file", "chroot"),
     *("newrelic_config_file", "python_eggs"),

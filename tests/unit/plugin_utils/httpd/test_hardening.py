@@ -8,12 +8,13 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import HOMES
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import hardening
 from support.preflight import base
 from support.scripts import ROOT
 
-HOME = f"{hardening.HOMES[0]}/me"
+HOME = f"{HOMES[0]}/me"
 SHOP: dict[str, Any] = {"name": "shop", "server_name": "shop.example", "source": {"directory": f"{HOME}/shop"}}
 OTHERS: dict[str, Any] = {"sites": [{"file": "/etc/apache2/sites-enabled/old.conf"}], "mpm": "mpm_event"}
 

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What httpd is to serve itself and its unit hides from it is refused, by whatever link it is reached."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import published
+from support.preflight import base
+
+
+def static_of(folder: Path) -> dict[str, Any]:
+    return {
+        "name": "shop",
+        "paths": {"current": "/srv/wsgi/shop/current"},
+        "static": [{"directory": str(folder), "file": ""}],
+    }
+
+
+def test_a_link_into_a_home_is_refused_where_homes_are_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpd's account may read it, so nothing else would tell."""
+    monkeypatch.setattr(published, "HOMES", ("/nowhere", str(tmp_path / "home")))
+    monkeypatch.setattr(published, "open_to", lambda *_: True)
+    inside, link, beside = tmp_path / "home" / "me" / "public", tmp_path / "link", tmp_path / "homes"
+    inside.mkdir(parents=True)
+    beside.mkdir()
+    link.symlink_to(inside)
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    (problem,) = published.problems([static_of(link)], user, without_homes=True)
+    assert problem.startswith(
+        f"wsgi_apps: application 'shop', key static[0].directory: {link} leads to {inside}, and httpd"
+    )
+    assert problem.endswith("would answer 403; name another one, or name ProtectHome in httpd_hardening_disabled.")
+    assert list(published.problems([static_of(link)], user)) == []
+    assert list(published.problems([static_of(beside)], user, without_homes=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "hidden"),
+    [({}, True), ({"httpd_hardening_disabled": ["ProtectHome"]}, False), ({"httpd_hardening": False}, False)],
+)
+def test_the_files_of_the_unit_say_whether_homes_are_hidden(variables: dict[str, Any], hidden: bool) -> None:
+    assert published.hides_homes({"httpd": base(**variables).files(), "mod_wsgi": []}) is hidden
+    assert not published.hides_homes({})
