@@ -11,8 +11,10 @@ A program on hosts, as httpd_status.py, for the programs beside it as well; chan
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
 import urllib.request
 
 KEY_HEADER = "X-Modwsgi-Key"
@@ -23,17 +25,25 @@ LARGEST = 4 * 1024 * 1024
 
 
 def key() -> str:
-    """What opens the private listener; made when it is first asked for after a boot. Raises OSError."""
+    """What opens the private listener; made when it is first asked for after a boot, once for all who ask. OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        return _kept()
+    # Several ask at once after a boot, threads of one process as well: the first name of the finished file wins.
+    descriptor, new = tempfile.mkstemp(prefix="new-", dir=os.path.dirname(KEY_FILE))
     try:
-        with open(KEY_FILE, encoding="ascii") as file:
-            return file.read(64)
-    except FileNotFoundError:
-        made = os.urandom(32).hex()
-    new = f"{KEY_FILE}.{os.getpid()}~"
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640), "w") as file:
-        file.write(made)
-    os.rename(new, KEY_FILE)
-    return made
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(os.urandom(32).hex())
+            os.fchmod(descriptor, 0o640)
+        with contextlib.suppress(FileExistsError):
+            os.link(new, KEY_FILE)
+    finally:
+        os.unlink(new)
+    return _kept()
+
+
+def _kept() -> str:
+    with open(KEY_FILE, encoding="ascii") as file:
+        return file.read(64)
 
 
 def read(private_port: int, form: str, seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -47,3 +48,24 @@ def test_the_program_prints_either(port: int, capsys: pytest.CaptureFixture[str]
     printed = capsys.readouterr().out
     assert "/server-status?auto ['private.invalid']" in printed
     assert "/probe/shop ['shop.example']" in printed
+
+
+def test_all_who_ask_at_once_after_a_boot_have_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "KEY_FILE", str(tmp_path / "key"))
+    together, kept, looked = threading.Barrier(8), status._kept, threading.local()
+
+    def nobody_was_before() -> str:
+        """All see that there is no key before one of them makes it."""
+        if not hasattr(looked, "once"):
+            looked.once = True
+            together.wait(10)
+            raise FileNotFoundError
+        return kept()
+
+    monkeypatch.setattr(status, "_kept", nobody_was_before)
+    with ThreadPoolExecutor(8) as pool:
+        keys = {asked.result() for asked in [pool.submit(status.key) for _ in range(8)]}
+    assert len(keys) == 1
+    assert keys == {(tmp_path / "key").read_text()}
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
