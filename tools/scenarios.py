@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run all Molecule scenarios, each to its end, and tell which have failed, how long each took and its slowest tests.
 
-Two run at once; the output of each comes as a whole when it ends. Exits with 1 when one has failed. With
-MODWSGI_ALSO_TEST=breadth they test all that `make test-all` does.
+Scenarios that measure no short times run two at once; the output of each comes as a whole when it ends. Exits with 1
+when one has failed. With MODWSGI_ALSO_TEST=breadth they test all that `make test-all` does.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Two run at once, in this order, those that take longest first; others come after them. What a scenario measures has
-#: several times the time that it takes on an idle machine.
-ORDER = (
-    "image", "default", "vhosts", "pythons", "rollback", "upgrade", "shutdown", "refusals", "directives", "debug",
-    "hardening",
-)  # fmt: skip
+#: First: it empties the cache of wheels.
+FIRST = ("default",)
+#: Two of these run at once, in this order. `image` takes longest; what a container builds for `directives` the others
+#: find. What they measure has several times the time that it takes on an idle machine.
+BESIDE = ("image", "directives", "upgrade", "vhosts", "pythons", "shutdown", "refusals", "hardening", "debug")
 #: How many of the slowest tests are told.
 SLOWEST = 10
 
@@ -81,9 +80,13 @@ def scenarios(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
 
 
-def ordered(names: Iterable[str]) -> list[str]:
-    """Scenarios as they begin."""
-    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+def steps(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """What is done one after the other: each step is one scenario, or several of which two run at once."""
+    left = list(names)
+    beside = tuple(name for name in BESIDE if name in left)
+    first = [(name,) for name in FIRST if name in left]
+    last = [(name,) for name in left if name not in FIRST and name not in beside]
+    return [*first, *([beside] if beside else []), *last]
 
 
 class Runner:
@@ -93,8 +96,10 @@ class Runner:
         self.action, self.reports = action, reports
         self._output = threading.Lock()
 
-    def run(self, scenario: str) -> Outcome:
-        """Run one; its output comes when it ends."""
+    def run(self, scenario: str, alone: bool) -> Outcome:
+        """Run one; its output comes at once when it is alone."""
+        if alone:
+            return self._told(self._run(scenario, None))
         with tempfile.TemporaryFile() as output:
             outcome = self._run(scenario, output)
             output.seek(0)
@@ -102,7 +107,7 @@ class Runner:
                 sys.stdout.buffer.write(output.read())
                 return self._told(outcome)
 
-    def _run(self, scenario: str, output: IO[bytes]) -> Outcome:
+    def _run(self, scenario: str, output: IO[bytes] | None) -> Outcome:
         report = self.reports / f"{scenario}.xml"
         options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junit-xml={shlex.quote(str(report))}"
         began = time.monotonic()
@@ -112,10 +117,10 @@ class Runner:
         )  # fmt: skip
         return Outcome(scenario, done.returncode, time.monotonic() - began, tests_in(report))
 
-    def all(self, names: Sequence[str]) -> list[Outcome]:
+    def step(self, names: Sequence[str]) -> list[Outcome]:
         """Run scenarios, two at once."""
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(self.run, names))
+            return list(pool.map(lambda name: self.run(name, alone=len(names) == 1), names))
 
     @staticmethod
     def _told(outcome: Outcome) -> Outcome:
@@ -134,7 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*scenarios(ROOT), sep="\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="modwsgi-reports-") as reports:
-        outcomes = Runner(options.action, Path(reports)).all(ordered(scenarios(ROOT)))
+        runner = Runner(options.action, Path(reports))
+        outcomes = [outcome for names in steps(scenarios(ROOT)) for outcome in runner.step(names)]
     if slow := slowest(outcomes):
         print(f"The slowest {len(slow)} tests:", *slow, "", sep="\n")
     print("\n".join(outcome.line() for outcome in outcomes), flush=True)

@@ -27,11 +27,17 @@ echo "$3" >> "$CALLS"
 """
 
 
-def test_every_scenario_has_its_place_and_others_come_last() -> None:
+def test_every_scenario_is_in_one_step() -> None:
     names = scenarios.scenarios(scenarios.ROOT)
-    assert sorted(scenarios.ORDER) == names
-    assert scenarios.ordered(names) == [*scenarios.ORDER]
-    assert scenarios.ordered(["zoo", "another", "debug", "image"]) == ["image", "debug", "another", "zoo"]
+    planned = [name for step in scenarios.steps(names) for name in step]
+    assert sorted(planned) == names
+    assert {*scenarios.FIRST, *scenarios.BESIDE} <= set(names)
+
+
+def test_what_others_need_comes_first_and_what_measures_runs_alone() -> None:
+    steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "rollback", "upgrade"])
+    assert steps == [("default",), ("directives", "upgrade", "pythons", "refusals", "debug"), ("rollback",)]
+    assert scenarios.steps(["rollback"]) == [("rollback",)]
 
 
 def test_each_is_listed_for_a_job_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
