@@ -12,8 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY
-from support.managed_host import ManagedHost
+from support.managed_host import STATUS, ManagedHost
 from support.site import Site
 from support.waiting import wait_for
 
@@ -23,7 +22,6 @@ LIMIT = 1.0
 """Seconds for the answer to a client like others; measured 0.01, and without the module none in 30."""
 ANSWER = b"".join(bytes([piece]) * (1 << 20) for piece in range(16))
 """Of `/large`: more than the kernel keeps for a connection (4 MiB)."""
-PRIVATE_PORT = "297"
 
 
 @pytest.fixture(name="site")
@@ -56,7 +54,7 @@ def clients(address: str, number: int, said: bytes) -> Iterator[list[socket.sock
 
 def busy(machine: ManagedHost) -> int:
     """Workers of httpd that have a request, or are reading one."""
-    status = machine.run(f"{LIBRARY}/httpd_status.py", PRIVATE_PORT)
+    status = machine.run(*STATUS)
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("BusyWorkers: "))
 
 
