@@ -49,6 +49,7 @@ APLOG_USE_MODULE(wsgi_buffering);
 #define MOST_PIECE 65536
 #define CHECK_DISK_EVERY (1 << 20) /* bytes */
 #define LEAST_FREE 20              /* a twentieth of the disk stays free */
+#define SCARCE APR_OS_START_USERERR
 
 #define REQUEST_FILTER "WSGI_BUFFERED_REQUEST"
 #define RESPONSE_FILTER "WSGI_BUFFERED_RESPONSE"
@@ -111,7 +112,7 @@ static apr_status_t append(spool_t *spool, apr_pool_t *pool, const char *data, a
     apr_os_file_get(&descriptor, spool->file);
     if (spool->size / CHECK_DISK_EVERY != (spool->size + (apr_off_t)length) / CHECK_DISK_EVERY || !spool->size) {
         if (is_scarce(descriptor)) {
-            return APR_ENOSPC;
+            return SCARCE;
         }
     }
     while (length > 0) {
@@ -203,10 +204,12 @@ static void hand_over(request_rec *r, apr_bucket_brigade *memory, const spool_t 
     ap_add_input_filter(REQUEST_FILTER, memory, r, r->connection);
 }
 
-static int refused(request_rec *r, apr_status_t reason)
+static void tell(request_rec *r, int level, apr_status_t reason, const char *what)
 {
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, reason, r, "the body of a request cannot be buffered in %s", directory);
-    return HTTP_SERVICE_UNAVAILABLE;
+    int is_scarce_only = reason == SCARCE;
+
+    ap_log_rerror(APLOG_MARK, level, is_scarce_only ? APR_SUCCESS : reason, r, "%s, since it cannot be buffered in %s%s",
+                  what, directory, is_scarce_only ? ": less than a twentieth of that disk is free" : "");
 }
 
 static int buffer_request(request_rec *r)
@@ -254,7 +257,8 @@ static int buffer_request(request_rec *r)
                 }
             }
             if (result != APR_SUCCESS) {
-                return refused(r, result);
+                tell(r, APLOG_ERR, result, "the body of a request is refused");
+                return HTTP_SERVICE_UNAVAILABLE;
             }
         }
         apr_brigade_cleanup(got);
@@ -387,8 +391,7 @@ static apr_status_t store(ap_filter_t *filter, response_t *response, apr_bucket_
     }
     result = append(&response->spool, filter->r->pool, data, length);
     if (result != APR_SUCCESS) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, result, filter->r, "an answer waits for a slow client, since it "
-                      "cannot be buffered in %s", directory);
+        tell(filter->r, APLOG_WARNING, result, "an answer waits for a slow client");
         return deliver(filter, response, brigade);
     }
     apr_bucket_delete(bucket);
