@@ -80,12 +80,13 @@ typedef struct {
 
 /* -- files ------------------------------------------------------------------------------------------------------- */
 
+/* With sendfile, since httpd's core otherwise reads 4 MiB of it, and waits until they are sent. */
 static apr_status_t make_file(spool_t *spool, apr_pool_t *pool)
 {
     char *path = apr_pstrcat(pool, directory, "/mod_wsgi-buffer.XXXXXX", NULL);
     apr_status_t result = apr_file_mktemp(&spool->file, path,
                                           APR_FOPEN_CREATE | APR_FOPEN_READ | APR_FOPEN_WRITE | APR_FOPEN_EXCL
-                                          | APR_FOPEN_BINARY, pool);
+                                          | APR_FOPEN_BINARY | APR_FOPEN_SENDFILE_ENABLED, pool);
 
     if (result == APR_SUCCESS) {
         result = apr_file_remove(path, pool);
@@ -214,12 +215,20 @@ static void tell(request_rec *r, int level, apr_status_t reason, const char *wha
 
 static int buffer_request(request_rec *r)
 {
+    const char *coding = apr_table_get(r->headers_in, "Transfer-Encoding");
     apr_bucket_brigade *memory = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     apr_bucket_brigade *got = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     spool_t spool = { NULL, 0 };
     apr_off_t in_memory = 0;
     int is_complete = 0;
 
+    if (coding && strcasecmp(coding, "chunked")) {
+        return DECLINED; /* mod_wsgi refuses it. */
+    }
+    if (coding && r->proto_num < HTTP_VERSION(1, 1)) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+        return HTTP_BAD_REQUEST; /* RFC 9112, 6.1: whoever has handed it on may have seen its end elsewhere. */
+    }
     while (!is_complete) {
         apr_status_t result = ap_get_brigade(r->input_filters, got, AP_MODE_READBYTES, APR_BLOCK_READ, IN_MEMORY);
         apr_bucket *bucket;
@@ -284,7 +293,7 @@ static int descriptor_of(const conn_rec *c)
 /* Bytes that the kernel takes without a wait. It needs as much again for itself. */
 static apr_off_t room_of(int descriptor)
 {
-    apr_off_t room = LEAST_PIECE;
+    apr_off_t room = descriptor < 0 ? MOST_PIECE : LEAST_PIECE;
 #ifdef SIOCOUTQ
     int size, queued;
     socklen_t length = sizeof(size);
@@ -333,10 +342,12 @@ static apr_status_t pass(ap_filter_t *filter, response_t *response, int descript
 /* Pass on what fits of what comes. */
 static apr_status_t pass_piece(ap_filter_t *filter, response_t *response, apr_bucket_brigade *brigade, int descriptor)
 {
-    apr_off_t room = descriptor < 0 ? MOST_PIECE : room_of(descriptor);
+    apr_off_t length = 0;
     apr_bucket *end, *bucket;
-    apr_status_t result = apr_brigade_partition(brigade, room, &end);
+    apr_status_t result;
 
+    apr_brigade_length(brigade, 0, &length);
+    result = apr_brigade_partition(brigade, length >= 0 && length <= LEAST_PIECE ? LEAST_PIECE : room_of(descriptor), &end);
     if (result == APR_INCOMPLETE) {
         end = APR_BRIGADE_SENTINEL(brigade);
     }
@@ -404,7 +415,7 @@ static apr_status_t drain(ap_filter_t *filter, response_t *response, int descrip
     int file;
 
     while (response->sent < response->spool.size && is_ready(response, descriptor, 0)) {
-        apr_off_t room = descriptor < 0 ? MOST_PIECE : room_of(descriptor);
+        apr_off_t room = room_of(descriptor);
         apr_off_t left = response->spool.size - response->sent;
         apr_status_t result;
 
