@@ -7,8 +7,10 @@ content. Root runs nothing of it and imports nothing of it.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +23,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements
     RequirementsError,
     read,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import Bounds, TreeError, copy_tree
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import Bounds, TreeError, copy_tree, give
 
 COMPLETE = ".complete"
 ID_LENGTH = 20
@@ -122,22 +124,34 @@ def run(
     )
 
 
+def hand_over(room: Room, release: str, requirements: Requirements) -> str:
+    """What pip needs of a release, which is closed to its account: a folder of that account.
+
+    All of it where the requirements may point into it, else their files alone.
+    """
+    copy = os.path.join(room.scratch, "release")
+    if requirements.local:
+        shutil.copytree(release, copy, symlinks=True)
+    for path, text in {} if requirements.local else requirements.files.items():
+        os.makedirs(os.path.dirname(os.path.join(copy, path)), exist_ok=True)
+        with open(os.path.join(copy, path), "xb") as stream:
+            stream.write(codecs.BOM_UTF8 + text.encode())  # whatever a comment says of another encoding
+    give(copy, room.account.uid, room.account.gid)
+    return copy
+
+
 def install(room: Room, path: str, release: str, requirements_file: str, requirements: Requirements) -> None:
     """Install the requirements into a virtual environment.
 
     Where they may point into the release, pip has a copy of it as its working folder, since it builds in the tree.
     """
     what = f"pip install --requirement {requirements_file}"
-    copy, folder, file = "", "", os.path.join(release, requirements_file)
-    if requirements.local:
-        copy = folder = room.folder("scratch", "release")
-        run(room, ["cp", "--recursive", "--preserve=mode,timestamps,links", f"{release}/.", copy], what)
-        file = requirements_file
+    copy = hand_over(room, release, requirements)
+    folder, file = copy if requirements.local else "", os.path.join(copy, os.path.normpath(requirements_file))
     hashes = ["--require-hashes"] if requirements.hashed else []
     # Not quiet: what pip was at when it failed is in its output, of which only a failure shows anything.
     pip = [os.path.join(path, "bin", "python"), "-I", "-m", "pip", "install", "--progress-bar", "off", "--no-compile"]
-    root = copy or release
-    shown = {f"file://{root}/": "./", f"{root}/": "", root: release}
+    shown = {f"file://{copy}/": "./", f"{copy}/": "", copy: release}
     run(room, [*pip, *hashes, "--requirement", file], what, folder, shown)
 
 

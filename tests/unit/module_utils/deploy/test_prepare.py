@@ -329,6 +329,22 @@ def test_a_static_root_is_made_through_no_link(release: Path, tmp_path: Path, pl
 
 
 @as_root
+@pytest.mark.parametrize("closed", ["assets/deep/logo.svg", "assets"])
+def test_a_link_to_what_httpd_cannot_read_is_refused(release: Path, closed: str) -> None:
+    """It would answer 403."""
+    (release / "assets" / "deep").mkdir(parents=True)
+    (release / "assets" / "deep" / "logo.svg").write_text("x")
+    link = f"ln -s {release}/assets/deep/logo.svg made/l"
+    prepare(release, link)
+    (release / closed).chmod((release / closed).stat().st_mode & ~0o007)
+    message = (
+        r"key static_root: a link leads to assets/deep/logo\.svg, which others cannot read in the source, so httpd"
+    )
+    with pytest.raises(PreparationError, match=message):
+        prepare(release, f"rm made/l; {link}")
+
+
+@as_root
 def test_links_of_collectstatic_may_stay(release: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venvs" / "1"
     for path in (venv / "lib" / "a.css", release / "app" / "b.css"):
