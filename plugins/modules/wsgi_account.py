@@ -62,6 +62,8 @@ def main() -> None:
         accounts.ensure(module.params["applications"])
     except (AccountError, UnknownInstanceError) as error:
         module.fail_json(msg=str(error))
+    for sentence in accounts.warnings:
+        module.warn(sentence)
     module.exit_json(changed=bool(accounts.changes), changes=accounts.changes)
 
 

@@ -60,7 +60,23 @@ FILES = [
     Attack("a new file in its own release", "create('/srv/wsgi/attacker/current')"),
     Attack("another link to its own release", "os.symlink('/tmp', '/srv/wsgi/attacker/current~')"),
     Attack("a package in its virtual environment", "create('/srv/wsgi/attacker/venv/lib/python3.11/site-packages')"),
-    Attack("another application's code", "write('/srv/wsgi/victim/current/wsgi.py')"),
+    Attack("to change another application's code", "write('/srv/wsgi/victim/current/wsgi.py')"),
+    Attack("another application's code", "found = open('/srv/wsgi/victim/current/wsgi.py').read()"),
+    Attack("another application's secrets", "found = open('/srv/wsgi/victim/current/local_secrets.py').read()"),
+    Attack("another application's static files", "found = open('/srv/wsgi/victim/current/static/style.css').read()"),
+    Attack(
+        "another application as a package",
+        "sys.path.insert(0, '/srv/wsgi/victim/current'); import local_secrets",
+        "ModuleNotFoundError",
+    ),
+    Attack("a list of another application's releases", "found = os.listdir('/srv/wsgi/victim/releases')"),
+    Attack("a list of another application's release", "found = os.listdir('/srv/wsgi/victim/current/')"),
+    Attack("the modes of another application's files", "found = os.stat('/srv/wsgi/victim/current/wsgi.py')"),
+    Attack("another application's packages", "found = os.listdir('/srv/wsgi/victim/venv/lib')"),
+    Attack("another application's virtual environment", "found = open('/srv/wsgi/victim/venv/pyvenv.cfg').read()"),
+    Attack("a new virtual environment of another", "os.mkdir('/srv/wsgi/victim/venvs/attack')"),
+    Attack("the record of another application", "found = open('/srv/wsgi/victim/deployment.json').read()"),
+    Attack("another application's builds", "found = os.listdir('/var/cache/modwsgi/build/victim/pip')"),
     Attack("the launcher", "write('/usr/local/lib/modwsgi/launcher.py')"),
     Attack("the module", "create('/opt/mod_wsgi')"),
     Attack("a program in the path", "create('/usr/local/bin')"),
@@ -91,6 +107,8 @@ PROCESSES = [
         "another application's variables", "found = open('/proc/{victim}/environ').read()", "FileNotFound|Permission"
     ),
     Attack("another application's memory", "found = open('/proc/{victim}/mem').read(1)", "FileNotFound|Permission"),
+    Attack("another application's folder", "found = os.listdir('/proc/{victim}/cwd/')", "FileNotFound|Permission"),
+    Attack("another application's root", "found = os.listdir('/proc/{victim}/root/')", "FileNotFound|Permission"),
     Attack("another application's descriptors", "found = os.listdir('/proc/{victim}/fd')", "FileNotFound|Permission"),
     Attack("httpd's command line", "found = open('/proc/{httpd}/cmdline').read()", "FileNotFoundError"),
     Attack(
@@ -258,6 +276,12 @@ def test_the_attacks_can_be_told_from_what_is_allowed(attacker: Site) -> None:
         run(attacker, "open('/tmp/mine', 'w').close(); call('chmod', b'/tmp/mine', 0o600); found = True")
         == "found True"
     )
+
+
+def test_httpd_serves_what_no_other_application_can_read(machine: ManagedHost) -> None:
+    victim = Site(machine.address(), "victim.example")
+    served = victim.get("/static/style.css")
+    assert (served.status_code, served.text) == (200, "body { color: black; }\n")
 
 
 def test_a_process_has_no_descriptor_of_others(attacker: Site) -> None:

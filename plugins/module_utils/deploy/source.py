@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import resolve
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import KEEP, resolve
 
 ALWAYS_EXCLUDED = (
     ".git",
@@ -68,9 +68,6 @@ HEADER_BYTES = 1 << 12
 
 FOR_OTHERS = stat.S_IROTH | stat.S_IXOTH
 """What every account needs to use a folder."""
-
-KEEP = -1
-"""For os.chown: the owner or the group as it is."""
 
 GZIP = b"\x1f\x8b"
 

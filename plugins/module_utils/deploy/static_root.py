@@ -148,13 +148,15 @@ class StaticRoot:
         give(self.given, uid, gid)
         exchange(self.path, self.given, self.spare)
 
-    def take(self, uid: int) -> None:
-        """Replace what the account has written by files of ours with the same content.
+    def take(self, uid: int, gid: int) -> None:
+        """Replace what the account has written by files of ours, and of its group, with the same content.
 
         Raises StaticRootError for what cannot be served: `return_former` is for the caller then.
         """
         try:
-            copy_tree(self.path, self.taken, owner=uid, bounds=BOUNDS_OF_ALL, links_to=self.links, at=self.path)
+            copy_tree(
+                self.path, self.taken, owner=uid, bounds=BOUNDS_OF_ALL, links_to=self.links, at=self.path, group=gid
+            )
         except TreeError as error:
             raise StaticRootError(str(error)) from error
         exchange(self.path, self.taken, self.spare)

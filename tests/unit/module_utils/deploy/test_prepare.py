@@ -272,7 +272,7 @@ def collect(release: Path, text: str) -> None:
     with (release / "made" / "a").open("a") as stream:
         stream.write(text)
     os.chown(release / "made" / "a", NOBODY.pw_uid, NOBODY.pw_gid)
-    static_root.take(NOBODY.pw_uid)
+    static_root.take(NOBODY.pw_uid, NOBODY.pw_gid)
 
 
 @as_root
