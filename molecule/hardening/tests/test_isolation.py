@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 
@@ -81,6 +82,8 @@ FILES = [
     Attack("the module", "create('/opt/mod_wsgi')"),
     Attack("a program in the path", "create('/usr/local/bin')"),
     Attack("httpd's configuration", "create('/etc/apache2/conf-enabled')"),
+    Attack("another site's vhost", "found = open('/etc/apache2/sites-available/100-modwsgi-victim.conf').read()"),
+    Attack("what httpd reads", "found = open('/etc/apache2/sites-enabled/100-modwsgi-attacker.conf').read()"),
     Attack("a unit of systemd", "create('/etc/systemd/system')"),
     Attack("a job of cron", "create('/etc/cron.d')"),
     Attack("a crontab", "create('/var/spool')"),
@@ -193,6 +196,12 @@ NETWORK = [
         "HTTP Error 40[34]",
     ),
     Attack(
+        "its own probe",
+        "import urllib.request as r\nasked = r.Request('http://127.0.0.1:297/probe/attacker')\n"
+        "asked.add_header('Host', 'attacker.example')\nfound = r.urlopen(asked).read()",
+        "HTTP Error 403",
+    ),
+    Attack(
         "the probe of another application",
         "import urllib.request as r\nasked = r.Request('http://127.0.0.1:297/probe/victim')\n"
         "asked.add_header('Host', 'victim.example')\nfound = r.urlopen(asked).read()",
@@ -284,17 +293,37 @@ def test_httpd_serves_what_no_other_application_can_read(machine: ManagedHost) -
     assert (served.status_code, served.text) == (200, "body { color: black; }\n")
 
 
+DESCRIPTORS = """
+import stat
+found = set()
+for each in os.listdir('/proc/self/fd'):
+    try:
+        target, kind = os.readlink('/proc/self/fd/' + each), os.fstat(int(each))
+    except OSError:  # that of the list itself
+        continue
+    if stat.S_ISSOCK(kind.st_mode):
+        one = socket.socket(fileno=os.dup(int(each)))
+        target = 'a socket: %s %s' % (one.family.name, one.getsockname())
+    elif stat.S_ISFIFO(kind.st_mode):
+        target = 'a pipe of its own' if kind.st_uid == os.getuid() else 'a pipe of others'
+    found.add(target)
+found = sorted(found)
+"""
+
+
 def test_a_process_has_no_descriptor_of_others(attacker: Site) -> None:
-    """Its socket, its accept mutex, the error log of its site, and what leads nowhere."""
-    program = (
-        "import stat\nfound = []\nfor each in os.listdir('/proc/self/fd'):\n    try:\n"
-        "        target, kind = os.readlink('/proc/self/fd/' + each), os.fstat(int(each))\n"
-        "    except OSError:\n        continue\n"
-        "    if kind.st_uid != os.getuid() and stat.S_ISREG(kind.st_mode):\n        found.append(target)\n"
-        "found = sorted(found)"
-    )
-    answer = run(attacker, program)
-    assert re.fullmatch(r"found \[('/var/log/apache2/attacker-error\.log'(, )?)*\]", answer), answer
+    """Its socket and pipes, what waits for these, the error log of its site, and what leads nowhere."""
+    answer = run(attacker, DESCRIPTORS)
+    found = ast.literal_eval(answer.removeprefix("found "))
+    sockets = [each for each in found if each.startswith("a socket: ")]
+    assert [each for each in found if each not in sockets] == [
+        "/dev/null",
+        "/var/log/apache2/attacker-error.log",
+        "a pipe of its own",
+        "anon_inode:[eventpoll]",
+    ], answer
+    assert len(sockets) == 1, answer
+    assert sockets[0].startswith("a socket: AF_UNIX /run/wsgi/"), answer
 
 
 def test_tmp_is_its_own(attacker: Site, machine: ManagedHost) -> None:
