@@ -188,6 +188,14 @@ NETWORK = [
         "    each.connect(path)\n    connected.append(path)\nfound = len(connected)",
         "found [01]$|PermissionError",
     ),
+    Attack(
+        "the sockets whose names can be guessed",
+        "refused = connected = 0\nfor number in range(1, 20):\n    each = socket.socket(socket.AF_UNIX)\n    try:\n"
+        "        each.connect('/run/wsgi/wsgi.{httpd}.0.%d.sock' % number)\n        connected += 1\n"
+        "    except PermissionError:\n        refused += 1\n    except FileNotFoundError:\n        pass\n"
+        "found = refused, connected",
+        r"found \([3-9], 0\)",
+    ),
     Attack("httpd's port", "socket.socket().bind(('0.0.0.0', 443))"),
     Attack("the private port", "socket.socket().bind(('127.0.0.2', 297))"),
     Attack(
