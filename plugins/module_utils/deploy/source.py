@@ -15,11 +15,12 @@ import stat
 import tarfile
 import unicodedata
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import KEEP, resolve
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import KEEP, TreeError, resolve
 
 ALWAYS_EXCLUDED = (
     ".git",
@@ -282,8 +283,7 @@ def list_entries(
     _refuse_empty_submodules(root, contents)
     if made:
         contents.check_made_folder(made)
-    opened = _with_links(published, contents.links)
-    return [_opened(entry, opened) if entry.is_folder or not entry.mode & stat.S_IROTH else entry for entry in entries]
+    return list(_opened(entries, _with_links(published, contents.links)))
 
 
 def published_paths(application: Mapping[str, Any]) -> list[str]:
@@ -294,32 +294,43 @@ def published_paths(application: Mapping[str, Any]) -> list[str]:
         (application.get("maintenance") or {}).get("page"),
     ]
     inside = (os.path.relpath(path, application["paths"]["current"]) for path in paths if path)
-    return [path for path in inside if path.split("/")[0] != ".."]
+    return ["" if path == "." else path for path in inside if path.split("/")[0] != ".."]
 
 
-def _is_within(path: str, folder: str) -> bool:
-    return folder in {"", ".", path} or path.startswith(f"{folder}/")
+def _way(path: str) -> list[str]:
+    """The folders that a path leads through, and itself; the top is ""."""
+    parts = path.split("/") if path else []
+    return ["/".join(parts[:depth]) for depth in range(len(parts) + 1)]
 
 
 def _with_links(paths: Iterable[str], links: Mapping[str, str]) -> set[str]:
     """Paths with all that they lead to, and that the links in them lead to."""
     found: set[str] = set()
-    waiting = list(paths)
+    waiting, ordered = list(paths), sorted(links)
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += [resolve(links, each) for each in (path, *(link for link in links if _is_within(link, path)))]
+        if not found.isdisjoint(_way(path)):
+            continue
+        found.add(path)
+        # Those that begin with the path and a slash, which "0" comes next to.
+        within = ordered[bisect_left(ordered, f"{path}/") : bisect_left(ordered, f"{path}0")] if path else ordered
+        try:
+            waiting += [resolve(links, each) for each in (path, *within)]
+        except TreeError as error:
+            raise SourceError(str(error)) from error
     return found
 
 
-def _opened(entry: Entry, published: Iterable[str]) -> Entry:
-    """A closed entry as httpd needs it: it reads what is published, and enters the folders above."""
-    if any(_is_within(entry.path, path) for path in published):
-        return replace(entry, mode=entry.mode | (entry.mode & 0o050) >> 3)
-    if entry.is_folder and any(_is_within(path, entry.path) for path in published):
-        return replace(entry, mode=entry.mode | stat.S_IXOTH)
-    return entry
+def _opened(entries: Iterable[Entry], published: set[str]) -> Iterator[Entry]:
+    """Entries as httpd needs them: it reads what is published, and enters the folders above."""
+    above = {folder for path in published for folder in _way(path)[:-1]}
+    for entry in entries:
+        if not published.isdisjoint(_way(entry.path)):
+            yield replace(entry, mode=entry.mode | (entry.mode & 0o050) >> 3)
+        elif entry.is_folder and entry.path in above:
+            yield replace(entry, mode=entry.mode | stat.S_IXOTH)
+        else:
+            yield entry
 
 
 def _walk(
@@ -352,8 +363,7 @@ def _walk(
 
 
 def digest(root: str, entries: Iterable[Entry]) -> str:
-    """The release's name: it changes with a path, an executable bit, a link's target, a file's content, or with whom it
-    is closed to.
+    """The release's name: it changes with a path, a link's target, and a file's content and mode there.
 
     Raises SourceError for files whose content Git LFS keeps elsewhere.
     """

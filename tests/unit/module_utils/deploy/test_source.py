@@ -7,10 +7,12 @@ import gzip
 import io
 import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source as source_of_release
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import (
     BOUNDS,
     Bounds,
@@ -23,6 +25,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source impor
     published_paths,
     unpack,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import resolve
 
 
 @pytest.fixture(name="source")
@@ -419,6 +422,39 @@ def test_what_httpd_serves_is_readable_for_it_wherever_it_lies(closed: Path, tmp
     assert (modes["private/static/tool"], modes["private/style.css"]) == (0o755, 0o644)
     assert (modes["private"], modes["private/notes.py"]) == (0o751, 0o640)
     assert modes["local_secrets.py"] == 0o640
+
+
+def test_links_to_what_httpd_serves_are_followed_however_they_lead(closed: Path) -> None:
+    for name in ("app/assets", "img", "img-0"):
+        (closed / name).mkdir(parents=True)
+        (closed / name / "logo.png").write_text("content\n")
+        (closed / name).chmod(0o700)
+    (closed / "private" / "static" / "app").symlink_to("../../app/assets")
+    (closed / "app" / "assets" / "icon.png").symlink_to("../../img/logo.png")
+    entries = list_entries(str(closed), published=["private/static"])
+    modes = {entry.path: entry.mode for entry in entries if entry.target is None}
+    assert (modes["app/assets"], modes["app/assets/logo.png"]) == (0o755, 0o644)
+    assert (modes["img"], modes["img/logo.png"]) == (0o751, 0o644)
+    assert (modes["img-0"], modes["img-0/logo.png"]) == (0o750, 0o640)
+
+
+def test_each_link_is_followed_once_however_many_lead_to_where_others_are(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source with links without end would hold up the deployment."""
+    many, followed = closed / "private" / "static" / "many", []
+    many.mkdir()
+    for number in range(100):
+        (many / f"{number}").symlink_to(f"../../../package/{number}")
+        (closed / "package" / f"{number}").symlink_to(f"../private/static/many/x{number}")
+
+    def follow(links: Mapping[str, str], path: str) -> str:
+        followed.append(path)
+        return resolve(links, path)
+
+    monkeypatch.setattr(source_of_release, "resolve", follow)
+    list_entries(str(closed), published=["private/static/many"])
+    assert len(followed) <= 2 * 200 + 1
 
 
 def test_whoever_serves_more_gets_another_release(closed: Path) -> None:
