@@ -256,8 +256,9 @@ class Accounts:
         if not self.check_mode:
             gate.set()
         # What was there before, the inspection has told.
-        if (found is not None) == self.check_mode and gate.is_open_to_all():
-            self.warnings.append(OPEN_TO_ALL.format(path=path))
+        warning = OPEN_TO_ALL.format(path=os.path.dirname(path))
+        if (found is not None) == self.check_mode and warning not in self.warnings and gate.is_open_to_all():
+            self.warnings.append(warning)
 
     def _passing(self, gid: int | None) -> list[int]:
         """Whom a gate of this group lets through beside it."""

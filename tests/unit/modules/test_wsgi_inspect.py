@@ -309,9 +309,10 @@ def test_a_file_system_without_access_lists_is_told(deployed: Host, monkeypatch:
     monkeypatch.setattr(gates, "access_list", lambda _: None)
     Accounts(check_mode=False, server_user="www-data").ensure([deployed.application])
     found = deployed.inspect()
-    releases = deployed.application["paths"]["releases"]
+    code = deployed.application["paths"]["code"]
     assert found["steps"] == []
-    assert found["notices"][0].startswith(f"The file system of {releases} has no access lists, so all accounts")
+    (notice,) = found["notices"]
+    assert notice.startswith(f"The file system of {code} has no access lists, so all accounts")
 
 
 def test_an_upgrade_to_6_is_a_step(deployed: Host) -> None:
