@@ -176,7 +176,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "releases": releases,
         "venvs": venvs,
         "certificates": certificates,
-        "notices": restart_notice(comparison),
+        "notices": [*restart_notice(comparison), *accounts.warnings],
     }
 
 
