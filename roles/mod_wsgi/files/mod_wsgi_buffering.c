@@ -209,8 +209,9 @@ static void tell(request_rec *r, int level, apr_status_t reason, const char *wha
 {
     int is_scarce_only = reason == SCARCE;
 
-    ap_log_rerror(APLOG_MARK, level, is_scarce_only ? APR_SUCCESS : reason, r, "%s, since it cannot be buffered in %s%s",
-                  what, directory, is_scarce_only ? ": less than a twentieth of that disk is free" : "");
+    ap_log_rerror(APLOG_MARK, level, is_scarce_only ? APR_SUCCESS : reason, r,
+                  "%s, since it cannot be buffered in %s%s", what, directory,
+                  is_scarce_only ? ": less than a twentieth of that disk is free" : "");
 }
 
 static int buffer_request(request_rec *r)
@@ -345,9 +346,11 @@ static apr_status_t pass_piece(ap_filter_t *filter, response_t *response, apr_bu
     apr_off_t length = 0;
     apr_bucket *end, *bucket;
     apr_status_t result;
+    int is_small;
 
     apr_brigade_length(brigade, 0, &length);
-    result = apr_brigade_partition(brigade, length >= 0 && length <= LEAST_PIECE ? LEAST_PIECE : room_of(descriptor), &end);
+    is_small = length >= 0 && length <= LEAST_PIECE;
+    result = apr_brigade_partition(brigade, is_small ? LEAST_PIECE : room_of(descriptor), &end);
     if (result == APR_INCOMPLETE) {
         end = APR_BRIGADE_SENTINEL(brigade);
     }
@@ -361,17 +364,13 @@ static apr_status_t pass_piece(ap_filter_t *filter, response_t *response, apr_bu
     return pass(filter, response, descriptor);
 }
 
-static void add_of_file(ap_filter_t *filter, response_t *response, apr_off_t length)
-{
-    apr_brigade_insert_file(response->piece, response->spool.file, response->sent, length, filter->r->pool);
-    response->sent += length;
-}
-
 /* Pass on the file, and all that comes after it, however long the client takes for it. */
 static apr_status_t deliver(ap_filter_t *filter, response_t *response, apr_bucket_brigade *rest)
 {
     if (response->sent < response->spool.size) {
-        add_of_file(filter, response, response->spool.size - response->sent);
+        /* Now the file is theirs that send it. */
+        apr_brigade_insert_file(response->piece, response->spool.file, response->sent,
+                                response->spool.size - response->sent, filter->r->pool);
     }
     APR_BRIGADE_CONCAT(response->piece, rest);
     response->is_over = 1;
@@ -409,31 +408,56 @@ static apr_status_t store(ap_filter_t *filter, response_t *response, apr_bucket_
     return APR_SUCCESS;
 }
 
+/* The next bytes of the file, as memory: others could go on with a part of the file while it grows. */
+static apr_status_t read_piece(ap_filter_t *filter, response_t *response, int file, apr_off_t length)
+{
+    char *data = apr_bucket_alloc(length, filter->c->bucket_alloc);
+    apr_off_t got = 0;
+
+    while (got < length) {
+        ssize_t found = pread(file, data + got, length - got, response->sent + got);
+
+        if (found < 0 && errno == EINTR) {
+            continue;
+        }
+        if (found <= 0) {
+            apr_bucket_free(data);
+            return found < 0 ? errno : APR_EOF;
+        }
+        got += found;
+    }
+    APR_BRIGADE_INSERT_TAIL(response->piece,
+                            apr_bucket_heap_create(data, length, apr_bucket_free, filter->c->bucket_alloc));
+    response->sent += length;
+    return APR_SUCCESS;
+}
+
 /* Pass on what fits of the file. */
 static apr_status_t drain(ap_filter_t *filter, response_t *response, int descriptor)
 {
     int file;
 
+    if (!response->spool.size) {
+        return APR_SUCCESS;
+    }
+    apr_os_file_get(&file, response->spool.file);
     while (response->sent < response->spool.size && is_ready(response, descriptor, 0)) {
         apr_off_t room = room_of(descriptor);
         apr_off_t left = response->spool.size - response->sent;
-        apr_status_t result;
+        apr_status_t result = read_piece(filter, response, file, left < room ? left : room);
 
-        add_of_file(filter, response, left < room ? left : room);
-        if (response->sent == response->spool.size) {
-            APR_BRIGADE_INSERT_TAIL(response->piece, apr_bucket_flush_create(filter->c->bucket_alloc));
+        if (result == APR_SUCCESS) {
+            if (response->sent == response->spool.size) {
+                APR_BRIGADE_INSERT_TAIL(response->piece, apr_bucket_flush_create(filter->c->bucket_alloc));
+            }
+            result = pass(filter, response, descriptor);
         }
-        result = pass(filter, response, descriptor);
         if (result != APR_SUCCESS) {
             return result;
         }
     }
-    if (response->spool.size && response->sent == response->spool.size && descriptor >= 0) {
-        /* Nobody has a part of it any more, unlike with HTTP/2. */
-        apr_os_file_get(&file, response->spool.file);
-        if (ftruncate(file, 0) == 0) {
-            response->sent = response->spool.size = 0;
-        }
+    if (response->sent == response->spool.size && ftruncate(file, 0) == 0) {
+        response->sent = response->spool.size = 0;
     }
     return APR_SUCCESS;
 }
@@ -554,7 +578,8 @@ static int forget(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 }
 
 static const command_rec commands[] = {
-    AP_INIT_FLAG("BufferingRequests", ap_set_flag_slot, (void *)APR_OFFSETOF(places_t, requests), RSRC_CONF | ACCESS_CONF,
+    AP_INIT_FLAG("BufferingRequests", ap_set_flag_slot, (void *)APR_OFFSETOF(places_t, requests),
+                 RSRC_CONF | ACCESS_CONF,
                  "On: a WSGI application is asked once the body of its request is there"),
     AP_INIT_FLAG("BufferingResponses", ap_set_flag_slot, (void *)APR_OFFSETOF(places_t, responses),
                  RSRC_CONF | ACCESS_CONF, "On: answers of a WSGI application do not wait for slow clients"),
