@@ -88,6 +88,15 @@ def test_clients_that_read_slowly_hold_none(machine: ManagedHost, site: Site) ->
             assert hashlib.sha256(joined(body)).digest() == hashlib.sha256(ANSWER).digest()
 
 
+def test_an_answer_stays_as_it_was_however_slowly_it_is_taken(machine: ManagedHost) -> None:
+    """All at once: in HTTP/1.1 and HTTP/2, with TLS and without, each for 5 s."""
+    ways = ("--http1.1 http", "--http2-prior-knowledge http", "--http1.1 https", "--http2 https")
+    resolve = f"--resolve {HOST}:80:127.0.0.1 --resolve {HOST}:443:127.0.0.1"
+    takers = [f"curl -sk --limit-rate 3M {resolve} {way}://{HOST}/large | sha256sum &" for way in ways]
+    found = machine.run("sh", "-c", " ".join([*takers, "wait"])).split()
+    assert [digest for digest in found if digest != "-"] == [hashlib.sha256(ANSWER).hexdigest()] * len(ways)
+
+
 def joined(chunks: bytes) -> bytes:
     """A body that was sent in chunks."""
     parts = []
