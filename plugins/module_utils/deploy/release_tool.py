@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import rollback
@@ -50,7 +50,7 @@ def caller() -> str:
     return printable(f"{name}@{socket.gethostname()}")
 
 
-def table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[str]:
+def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[str]:
     """Rows as lines, each column as wide as it has to be."""
     lines = [list(columns.values())] + [[printable(str(row[key])) or "-" for key in columns] for row in rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]

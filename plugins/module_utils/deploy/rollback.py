@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack, in_words
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import OWNER, GoLive, GoLiveError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof, one_line
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     application_file,
     is_complete,
@@ -47,6 +47,10 @@ NOT_BACK = (
     "Not brought back: the application's data. What release commands have done to a database, such as migrations, is "
     "as it was a moment ago."
 )
+SURVEYED = ("application", "release", "source", "since", "by")
+WELL = "well"
+LONGEST = 2000
+"""Characters of what is wrong; an application may have said a part of it."""
 SHORTEST = 4
 """Characters of a release's name that have to be given."""
 
@@ -366,3 +370,17 @@ def status(releases: Releases) -> dict[str, Any]:
     journal = transaction.journal_of(releases.described)
     problem = proof.problem or (UNPROVEN if journal.open or journal.interrupted else "")
     return {**(rows[0] if rows else {"application": releases.name, "release": ""}), "problem": problem}
+
+
+def survey(described: Mapping[str, str], name: str = "") -> list[dict[str, str]]:
+    """What each application of this host serves, or one of them: ``health`` is WELL, or what is wrong.
+
+    Raises RollbackError and JournalError.
+    """
+    names = [each["name"] for each in transaction.journal_of(described).proven().get("applications", [])]
+    found = []
+    for each in [name] if name else sorted(names):
+        state = status(Releases(described, each))
+        row = {key: one_line(str(state.get(key, ""))) for key in SURVEYED}
+        found.append({**row, "health": one_line(state["problem"])[:LONGEST] or WELL})
+    return found

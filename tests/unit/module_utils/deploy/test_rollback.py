@@ -15,6 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import relea
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import Releases, RollbackError, go_back
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers
 from support.releasing import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
@@ -267,3 +268,14 @@ def test_a_way_back_keeps_the_history(host: Host) -> None:
     back(host)
     history = read_record(host.paths("shop")["deployment"])["history"]
     assert [entry["release"] for entry in history] == ["r1-aaaa", "r2-bbbb"]
+
+
+def test_all_applications_of_a_host_are_told(host: Host) -> None:
+    shop, blog = rollback.survey(host.described, "shop"), rollback.survey(host.described)[0]
+    assert [(row["application"], row["release"], row["by"], row["health"]) for row in (*shop, blog)] == [
+        ("shop", "r2-bbbb", "anna@control", "well"),
+        ("blog", "r2-bbbb", "anna@control", "well"),
+    ]
+    host.problem = "The shop answered\nwith \x1b[1m500."
+    assert rollback.survey(host.described, "shop")[0]["health"] == "The shop answered with [1m500."
+    assert host_answers.releases_answer({"releases": rollback.survey(host.described)}, "web1")
