@@ -182,9 +182,6 @@ removed:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
-# What the command wsgi-release on the host needs is kept from here.
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import release_tool  # noqa: F401
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import SITE_OPTIONS, GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import FILE_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance

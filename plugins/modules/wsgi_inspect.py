@@ -110,7 +110,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
     maintenance,
     packages,
     published,
-    released,
+    refused,
     upgrade,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
@@ -191,10 +191,10 @@ def of_rollbacks(switches: Iterable[Switch], again: bool) -> list[str]:
     """What is to be told of applications that were rolled back by hand. Raises ValueError where that must not end."""
     notices, refusals = [], []
     for switch in switches:
-        refused, release = released.read_refused(switch.paths), switch.release["id"]
-        if refused and release and release != switch.record.get("release"):
-            refusals.append(released.refusal(switch.application, release, refused, again))
-            notices.append(released.notice(switch.application, release, refused))
+        found, release = refused.read_refused(switch.paths), switch.release["id"]
+        if found and release and release != switch.record.get("release"):
+            refusals.append(refused.refusal(switch.application, release, found, again))
+            notices.append(refused.notice(switch.application, release, found))
     if any(refusals):
         raise ValueError(" ".join(filter(None, refusals)))
     return list(filter(None, notices))

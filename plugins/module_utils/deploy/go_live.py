@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate as wsgi_activation
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import host_code, maintenance, released
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import maintenance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
@@ -159,6 +159,12 @@ class GoLive:
 
     def records(self) -> list[Edit]:
         """What writes the records of the releases, and the code of the command that reads them."""
+        # Not before there is something to record: reading this code would cost a run that changes nothing.
+        from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (  # noqa: PLC0415
+            host_code,
+            released,
+        )
+
         environments = decode_environments(self.parameters["environments"])
         records = released.Records(self.parameters, environments, self.files(), self.described)
         edits = [*records.edits(self.applications, self.result["switched"])]
@@ -195,6 +201,8 @@ class GoLive:
         keep = self.parameters["keep_releases"]
         removed = wsgi_activation.remove_superfluous(self.applications, keep, self.check_mode)
         if not self.check_mode:
+            from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released  # noqa: PLC0415
+
             released.forget(self.applications)
         self.note(bool(removed), removed=removed)
 

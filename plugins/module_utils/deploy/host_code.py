@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import sys
-import zipfile
 from collections.abc import Iterator
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal
@@ -18,12 +17,13 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import RELEA
 
 PACKAGE = __name__.rpartition(".deploy.")[0]
 """Of all our code for hosts."""
-COMMAND = f"{PACKAGE}.deploy.release_tool"
-"""What the command imports; the code is kept only by a module that has it."""
 
 
 def sources() -> dict[str, str]:
-    """The text of each of our files that this process has read, by its path below the folder of all packages."""
+    """The text of each file that the command needs, by its path below the folder of all packages."""
+    # Ansible sends what is imported anywhere. Read before it is needed, it would cost a run that changes nothing.
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import release_tool  # noqa: F401, PLC0415
+
     parts = PACKAGE.split(".")
     # Regular packages, so that no other copy on the host comes before them.
     found = {"/".join([*parts[:end], "__init__.py"]): "" for end in range(1, len(parts) + 1)}
@@ -37,6 +37,8 @@ def sources() -> dict[str, str]:
 
 def archive() -> bytes:
     """The archive; the same bytes for the same code."""
+    import zipfile  # noqa: PLC0415  # likewise
+
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as made:
         for path, text in sources().items():
@@ -46,8 +48,6 @@ def archive() -> bytes:
 
 def edits() -> Iterator[Edit]:
     """What puts the code in place."""
-    if COMMAND not in sys.modules:
-        return
     wanted = archive()
     try:
         with open(RELEASE_CODE, "rb") as stream:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record, record_text
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.refused import read_refused, refused_file
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import SITE
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit
@@ -23,8 +24,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import EMBED
 
 SUFFIX = ".json"
 FOLDER_MODE, RECORD_MODE = 0o700, 0o600
-REFUSED = "refused"
-"""The file, beside the records, that says which releases somebody has gone back from; no release has its name."""
 
 Application = Mapping[str, Any]
 File = dict[str, Any]
@@ -33,20 +32,6 @@ File = dict[str, Any]
 def record_file(paths: Mapping[str, str], release: str) -> str:
     """Where the record of a release is."""
     return os.path.join(paths["records"], release + SUFFIX)
-
-
-def refused_file(paths: Mapping[str, str]) -> str:
-    """Where it is said which releases must not come again; absent where nobody has gone back."""
-    return os.path.join(paths["records"], REFUSED)
-
-
-def read_refused(paths: Mapping[str, str]) -> dict[str, Any]:
-    """Which ``releases`` must not come again, ``to`` which one somebody has gone back, ``by`` whom and since when.
-
-    Empty where nobody has gone back since the last deployment.
-    """
-    # Of an earlier version, which knew no records, in what it has kept for a return.
-    return read_record(refused_file(paths)) if "records" in paths else {}
 
 
 def now() -> str:
@@ -168,27 +153,6 @@ class Records:
 def private(path: str, content: dict[str, Any]) -> Edit:
     """What writes a file that is for root alone."""
     return Edit(path, journal.WRITE, record_text(content).encode(), "", RECORD_MODE, 0, 0)
-
-
-def refusal(application: Application, release: str, refused: Mapping[str, Any], again: bool) -> str:
-    """Why a release must not come again, in one sentence; empty when it may."""
-    if again or release not in refused.get("releases", ()):
-        return ""
-    return (
-        f"wsgi_apps: application {application['name']!r}, key source: this host was rolled back by hand from release "
-        f"{release} to {refused.get('to')} ({refused.get('by')}, {refused.get('since')}), so it does not come again; "
-        "change the source, or run with -e release_again=true."
-    )
-
-
-def notice(application: Application, release: str, refused: Mapping[str, Any]) -> str:
-    """What an operator should know who deploys to a host that was rolled back by hand; empty where it was not."""
-    if not refused or release == refused.get("to"):
-        return ""
-    return (
-        f"{application['name']} was rolled back by hand to release {refused.get('to')} ({refused.get('by')}, "
-        f"{refused.get('since')}); this run brings release {release}."
-    )
 
 
 def forget(applications: Iterable[Application]) -> list[str]:

@@ -26,6 +26,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
     is_complete,
     read_record,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.refused import read_refused
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
     ABSENT,
@@ -89,7 +90,7 @@ class Releases:
         self.application: dict[str, Any] = applications[name]
         self.paths = layout(name)
         self.deployment = read_record(self.paths["deployment"])
-        self.refused = released.read_refused(self.paths)
+        self.refused = read_refused(self.paths)
 
     def all(self) -> list[Kept]:
         """Those that are or were in use, the newest first."""

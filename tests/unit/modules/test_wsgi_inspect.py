@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, locales, released
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, locales, refused
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import write_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
@@ -365,10 +365,10 @@ def test_a_file_of_others_is_refused(host: Host) -> None:
 @pytest.fixture(name="rolled_back")
 def fixture_rolled_back(deployed: Host) -> Host:
     """A host on which somebody has gone back from the second release to the first."""
-    file = Path(released.refused_file(deployed.application["paths"]))
+    file = Path(refused.refused_file(deployed.application["paths"]))
     file.parent.mkdir(mode=0o700)
-    refused = {"releases": ["release-2"], "to": "release-1", "by": "ben@web1", "since": "2026-11-30T10:00:00Z"}
-    file.write_text(json.dumps(refused))
+    left = {"releases": ["release-2"], "to": "release-1", "by": "ben@web1", "since": "2026-11-30T10:00:00Z"}
+    file.write_text(json.dumps(left))
     return deployed
 
 
@@ -404,6 +404,6 @@ def test_another_source_or_a_wish_ends_a_way_back_by_hand(rolled_back: Host, rel
 
 def test_a_release_that_serves_is_never_refused(rolled_back: Host) -> None:
     """Whatever became of the run that has brought it."""
-    file = Path(released.refused_file(rolled_back.application["paths"]))
+    file = Path(refused.refused_file(rolled_back.application["paths"]))
     file.write_text(json.dumps({**json.loads(file.read_text()), "releases": ["release-1"], "to": "release-0"}))
     assert rolled_back.inspect()["steps"] == []

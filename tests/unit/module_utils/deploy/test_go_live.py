@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live, host_code, released
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
@@ -52,15 +52,15 @@ class Host:
                 open=self.open, apply=lambda *_: self.step("remember")()
             ),
             "locked": nullcontext,
-            "released.Records": lambda *_: SimpleNamespace(edits=lambda *_: ["an edit"]),
-            "released.forget": lambda _: [],
-            "host_code.edits": list,
             "transaction.commit": lambda *_: self.step("commit")(),
             "maintenance.switch_all": lambda *_: (self.step("pages")(), ([], True))[1],
             "wsgi_activation.remove_superfluous": lambda *_: (self.step("remove")(), ["/old"])[1],
         }
         for name, replacement in pool.items():
             monkeypatch.setattr(f"{go_live.__name__}.{name}", replacement)
+        monkeypatch.setattr(released, "Records", lambda *_: SimpleNamespace(edits=lambda *_: ["an edit"]))
+        monkeypatch.setattr(released, "forget", lambda _: [])
+        monkeypatch.setattr(host_code, "edits", list)
 
     def step(self, name: str) -> Callable[[], None]:
         def act() -> None:

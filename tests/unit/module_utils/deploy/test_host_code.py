@@ -86,3 +86,16 @@ def test_other_code_makes_another_file_of_the_command() -> None:
     (text,) = [file["content"] for file in helper_files() if file["path"] == layout.RELEASE_TOOL]
     assert text.endswith(f"# Digest of its code: {host_code_digest()}\n")
     assert len(list((COLLECTION / "plugins/module_utils").rglob("*.py"))) > 30
+
+
+def test_a_run_that_changes_nothing_reads_none_of_it() -> None:
+    """Each module that is read costs it milliseconds."""
+    wanted = ["release_tool", "rollback", "released", "host_code"]
+    script = (
+        f"import sys, {MODULE}; print([name for name in {wanted} if any(m.endswith('.' + name) for m in sys.modules)])"
+    )
+    places = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": places}, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == "[]\n"

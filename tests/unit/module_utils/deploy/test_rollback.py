@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released, rollback
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.refused import read_refused
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import Releases, RollbackError, go_back
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers
@@ -212,14 +213,14 @@ def test_a_second_way_back_goes_further(host: Host) -> None:
     host.deploy("r3-cccc", FIRST, BLOG)
     assert back(host).target.release == "r2-bbbb"
     assert back(host).target.release == "r1-aaaa"
-    assert released.read_refused(host.paths("shop"))["releases"] == ["r2-bbbb", "r3-cccc"]
+    assert read_refused(host.paths("shop"))["releases"] == ["r2-bbbb", "r3-cccc"]
     refused(host, "shop has no earlier release on this host to go back to")
 
 
 def test_a_way_forward_again_frees_that_release(host: Host) -> None:
     back(host)
     back(host, "r2-bbbb")
-    found = released.read_refused(host.paths("shop"))
+    found = read_refused(host.paths("shop"))
     assert (found["releases"], found["to"]) == (["r1-aaaa"], "r2-bbbb")
     assert host.variables() == {"KEY": "second"}
 
@@ -227,7 +228,7 @@ def test_a_way_forward_again_frees_that_release(host: Host) -> None:
 def test_the_next_release_ends_the_refusal(host: Host) -> None:
     back(host)
     host.deploy("r3-cccc", SECOND, BLOG)
-    assert released.read_refused(host.paths("shop")) == {}
+    assert read_refused(host.paths("shop")) == {}
 
 
 def test_a_vhost_that_others_are_in_stays_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
