@@ -62,6 +62,11 @@ before:
   description: The release that was left.
   returned: success
   type: str
+log_lines:
+  description: What the log of the application says where it is not well; a traceback, or else its last lines.
+  returned: failure
+  type: list
+  elements: str
 told:
   description: What was done, and what was not brought back, in sentences.
   returned: success
@@ -92,7 +97,9 @@ def main() -> None:
     try:
         described = instance(given["instance"])
         way = go_back(described, given["application"], given["release"], given["by"], module.check_mode)
-    except (RollbackError, UnknownInstanceError) as error:
+    except RollbackError as error:
+        module.fail_json(msg=str(error), **({"log_lines": error.lines} if error.lines else {}))
+    except UnknownInstanceError as error:
         module.fail_json(msg=str(error))
     for sentence in way.warnings:
         module.warn(sentence)

@@ -58,6 +58,7 @@ class Host:
             "unit": "",
         }
         self.problem = ""
+        self.lines: list[str] = []
         self.proven: list[list[str]] = []
         self.site = dict(SITE)
         for module in (go_live, go_back, rollback):
@@ -70,7 +71,7 @@ class Host:
         """What asking them gives; a problem is told once."""
         self.proven.append([each["name"] for each in applications])
         problem, self.problem = self.problem, ""
-        return SimpleNamespace(problem=problem, results={}, awaited=[], lines={})
+        return SimpleNamespace(problem=problem, results={}, awaited=[], lines={"shop": self.lines})
 
     def paths(self, name: str) -> dict[str, str]:
         """Where an application is."""

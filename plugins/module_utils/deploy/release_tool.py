@@ -63,7 +63,7 @@ def mark(row: dict[str, Any]) -> str:
         return "active"
     if row["refused"]:
         return "rolled back"
-    return "" if row["can_return"] else "cannot return"
+    return "kept" if row["can_return"] else "cannot return"
 
 
 def show_list(releases: Releases, as_json: bool) -> int:
@@ -142,7 +142,8 @@ def main(words: list[str] | None = None) -> int:
         show = show_list if options.action == "list" else show_status
         return show(Releases(instance(DEFAULT_INSTANCE), options.app), options.json)
     except (RollbackError, JournalError) as error:
-        for line in str(error).splitlines():
+        logged = [f"| {line}" for line in error.lines] if isinstance(error, RollbackError) else []
+        for line in (*logged, *str(error).splitlines()):
             print(f"wsgi-release: {printable(line)}", file=sys.stderr)
         return NOT_GOOD
     except Exception:

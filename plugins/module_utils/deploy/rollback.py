@@ -13,7 +13,7 @@ import grp
 import json
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +58,11 @@ SHORTEST = 4
 
 class RollbackError(Exception):
     """There is no way back, or it has failed; the text is for the user."""
+
+    def __init__(self, text: str, lines: Iterable[str] = ()) -> None:
+        """``lines`` are what the application's log says about it."""
+        super().__init__(text)
+        self.lines = list(lines)
 
 
 class Kept(NamedTuple):
@@ -232,8 +237,9 @@ class Rollback:
             way.remember()
             way.commit()
         except Exception as error:  # whatever it is, what serves now has to serve on
+            logged = error.log_lines.get(self.name, ()) if isinstance(error, GoLiveError) else ()
             reason = str(error) if isinstance(error, GoLiveError) else in_words(error)
-            raise RollbackError(self.return_from(reason)) from error
+            raise RollbackError(self.return_from(reason), logged) from error
         finally:
             self.warnings += way.warnings
         self.told = self.sentences()

@@ -50,7 +50,7 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].split() == ["RELEASE", "SOURCE", "SINCE", "BY", "STATE"]
     assert lines[1].startswith("r2-bbbb  v1, commit r2  20")
     assert lines[1].endswith("Z  anna@control  active")
-    assert lines[2].endswith("Z  anna@control  -")
+    assert lines[2].endswith("Z  anna@control  kept")
     _, said, _ = call(capsys, "--json", "shop", "list")
     assert [row["release"] for row in json.loads(said)] == ["r2-bbbb", "r1-aaaa"]
 
@@ -71,9 +71,14 @@ def test_a_way_back(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_release_that_is_not_well(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.problem = "The shop answered with status 500."
+    host.lines = ["RuntimeError: \x1b[1mbroken"]
     status, said, problem = call(capsys, "shop", "rollback", "r1-a")
     assert (status, said) == (1, "")
-    assert problem.startswith("wsgi-release: The shop answered with status 500.\nwsgi-release: The previous")
+    assert problem.startswith(
+        "wsgi-release: | RuntimeError:  [1mbroken\n"
+        "wsgi-release: The shop answered with status 500.\n"
+        "wsgi-release: The previous configuration is back on the disk."
+    )
     assert host.serves()[0] == "r2-bbbb"
     host.problem = "The shop answered with status 500."
     status, said, _ = call(capsys, "shop", "status")
