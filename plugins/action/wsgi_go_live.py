@@ -8,7 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import WrittenAction
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import WrittenAction, caller
 
 
 class ActionModule(WrittenAction):
@@ -20,7 +20,7 @@ class ActionModule(WrittenAction):
     def complete(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of the module; ``certificates`` and ``logging`` become files."""
         certificates, logging = options.pop("certificates", None), options.pop("logging", None)
-        options = super().complete(options)
+        options = {"by": caller(), **super().complete(options)}
         if "files" in options:
             return options
         try:

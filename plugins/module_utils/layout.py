@@ -29,10 +29,14 @@ EVIDENCE = LIBRARY + "/wsgi_evidence.py"
 DIAGNOSES = LIBRARY + "/wsgi_diagnoses.py"
 LOG_READER = LIBRARY + "/wsgi_log.py"
 DAEMON_FINDER = LIBRARY + "/wsgi_daemon.py"
+RELEASE_TOOL = LIBRARY + "/wsgi_release.py"
+RELEASE_CODE = LIBRARY + "/wsgi_release.zip"
+"""The code of that tool, which is that of our modules."""
 RENEWALS = LIBRARY + "/renewals.py"
 RUNNER = "/usr/local/bin/wsgi-run"
 DEBUGGER = "/usr/local/bin/wsgi-debug"
 DOCTOR = "/usr/local/bin/wsgi-doctor"
+RELEASER = "/usr/local/bin/wsgi-release"
 
 
 def layout(name: str) -> dict[str, str]:
@@ -51,6 +55,8 @@ def layout(name: str) -> dict[str, str]:
         "current": os.path.join(code, "current"),
         "venv": os.path.join(code, "venv"),
         "deployment": os.path.join(code, "deployment.json"),
+        # What each release needs to come back, for root alone: there are environment variables in it.
+        "records": os.path.join(code, "records"),
         "state": os.path.join(STATE_ROOT, name),
         "configuration": configuration,
         "application": os.path.join(configuration, "application.json"),

@@ -17,7 +17,9 @@ description:
     swaps the links C(current) and C(venv), records the deployment with the daemon processes of the earlier one.
   - Lets httpd serve it as M(modwsgi.deploy.httpd_service) does, has daemon processes replaced by
     SIGUSR1, and asks the probe and the health path of each application.
-  - When all are well, the change is committed as by M(modwsgi.deploy.httpd_transaction), maintenance pages that are not
+  - When all are well, each release is recorded for M(modwsgi.deploy.wsgi_rollback), as a last step of the journal. The
+    record has environment variables, and only root can read it.
+  - Then the change is committed as by M(modwsgi.deploy.httpd_transaction), maintenance pages that are not
     asked for go, and so do releases that nobody will go back to.
   - When a step fails, those after it are left out, and C(unproven) says whether M(modwsgi.deploy.httpd_transaction) has
     a change to roll back.
@@ -89,6 +91,10 @@ options:
     description: Whether maintenance pages that were shown for the deployment have to go.
     type: bool
     default: false
+  by:
+    description: Who deploys, for the records of the releases. The action on the control node knows it.
+    type: str
+    default: ""
   keep_releases:
     description: How many releases of each application stay on the host, the current one included.
     type: int
@@ -202,6 +208,7 @@ def main() -> None:
             "reap_stuck_children": {"type": "bool"},
             "site": {"type": "dict", "required": True, "options": SITE_OPTIONS},
             "maintenance": {"type": "bool", "default": False},
+            "by": {"type": "str", "default": ""},
             "keep_releases": {"type": "int", "required": True},
         },
         supports_check_mode=True,

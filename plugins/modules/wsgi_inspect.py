@@ -14,7 +14,8 @@ description:
   - Looks at accounts, releases, virtual environments, certificates and deployments, and says which steps of a
     deployment have something to do. Those that have nothing to do need no module of their own.
   - Refuses what can be refused before anything is changed - an account that is root, a certificate that cannot be used,
-    a source or a repository that cannot be read, a file of others where one of ours is to be.
+    a source or a repository that cannot be read, a file of others where one of ours is to be,
+    a release from which somebody has gone back on the host.
   - Changes nothing. While the change of an earlier run is not proven, all steps are named.
   - M(modwsgi.deploy.preflight) runs it; each application whose source is on the control node has its C(digest).
 options:
@@ -33,6 +34,10 @@ options:
       They are checked against the host.
     type: dict
     default: {}
+  release_again:
+    description: Whether a release may come again from which somebody has gone back on the host.
+    type: bool
+    default: false
   module_version:
     description: The version of mod_wsgi that is to be loaded; V("") when it is not known.
     type: str
@@ -105,6 +110,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
     maintenance,
     packages,
     published,
+    refused,
     upgrade,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
@@ -146,6 +152,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     venvs = virtual_environments(applications, {**parameters, "releases": releases}, check_mode=True)
     chosen = {"releases": releases, "venvs": venvs, "launcher": parameters["launcher"]}
     switches = [Switch(each, environments.get(each["name"], {}), chosen, described) for each in applications]
+    gone_back = of_rollbacks(switches, parameters["release_again"])
     missing_packages = packages.due(applications, described)
     due = {
         "accounts": bool(accounts.changes),
@@ -176,8 +183,21 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "releases": releases,
         "venvs": venvs,
         "certificates": certificates,
-        "notices": [*restart_notice(comparison), *accounts.warnings],
+        "notices": [*gone_back, *restart_notice(comparison), *accounts.warnings],
     }
+
+
+def of_rollbacks(switches: Iterable[Switch], again: bool) -> list[str]:
+    """What is to be told of applications that were rolled back by hand. Raises ValueError where that must not end."""
+    notices, refusals = [], []
+    for switch in switches:
+        found, release = refused.read_refused(switch.paths), switch.release["id"]
+        if found and release and release != switch.record.get("release"):
+            refusals.append(refused.refusal(switch.application, release, found, again))
+            notices.append(refused.notice(switch.application, release, found))
+    if any(refusals):
+        raise ValueError(" ".join(filter(None, refusals)))
+    return list(filter(None, notices))
 
 
 def of_host(step: str, sentences: Iterable[str]) -> Iterator[dict[str, str]]:
@@ -216,6 +236,7 @@ def main() -> None:
             "configuration": {"type": "dict", "default": {}},
             "instance": {"type": "str", "default": "apache2"},
             "module_version": {"type": "str", "default": ""},
+            "release_again": {"type": "bool", "default": False},
             **OPTIONS,
         },
         supports_check_mode=True,

@@ -368,6 +368,21 @@ def verification_answer(answer: Any, names: Collection[str], host: str) -> dict[
     return _part(report, {"findings": check, "verified": check}, host, "report.")
 
 
+_SURVEYED: dict[str, Collection[str] | re.Pattern[str]] = {
+    "application": re.compile(r"[a-z][a-z0-9_-]{0,24}"),
+    "release": re.compile(r"[0-9A-Za-z._-]{0,255}"),
+    "source": re.compile(r"[^\x00-\x1f\x7f{}]{0,400}"),
+    "since": re.compile(r"[0-9TZ:-]{0,20}"),
+    "by": re.compile(r"[^\x00-\x1f\x7f{}]{0,400}"),
+}
+
+
+def releases_answer(answer: Any, host: str) -> list[dict[str, str]]:
+    """The checked answer of the module ``wsgi_releases``; nothing else is in it. Raises AnswerError."""
+    found: list[dict[str, str]] = _part(answer, {"releases": _entries(_SURVEYED, "health")}, host)["releases"]
+    return found
+
+
 def names_among(value: Any, names: Collection[str], key: str, host: str) -> list[str]:
     """Names in an answer, each of which has to be one that the host was told. Raises AnswerError."""
     if not isinstance(value, list) or not all(isinstance(name, str) and name in names for name in value):

@@ -319,6 +319,7 @@ class Preflight:
                 "build_size": checked["wsgi_app_build_size"],
                 "instance": base.instance["name"],
                 "module_version": self.result["mod_wsgi_record"]["version"],
+                "release_again": checked["wsgi_release_again"],
             },
         )
         names = [*(application["name"] for application in applications), *(each["name"] for each in certificates)]

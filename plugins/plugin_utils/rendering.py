@@ -7,6 +7,7 @@ quoting (``quote``), or through the shell's where a shell reads it (``shell_quot
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -53,3 +54,11 @@ def role_file(role: str, name: str) -> str:
 def host_program(name: str) -> str:
     """The text of a program that is a utility of our modules as well, by its path below ``module_utils``."""
     return (COLLECTION / "plugins/module_utils" / name).read_text(encoding="utf-8")
+
+
+def host_code_digest() -> str:
+    """A digest of the code that our modules bring to hosts."""
+    digest = hashlib.sha256()
+    for file in sorted((COLLECTION / "plugins/module_utils").rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -8,7 +8,10 @@ so that hiding it in messages hides nothing else.
 from __future__ import annotations
 
 import base64
+import getpass
 import json
+import os
+import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +33,15 @@ def environments(applications: Iterable[Mapping[str, Any]]) -> dict[str, dict[st
 def user_files(applications: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The files of users with their hashed passwords, for the option ``sensitive_files`` of modules."""
     return [{"path": path, "content": text} for path, text in sorted(auth.user_files(applications).items())]
+
+
+def caller() -> str:
+    """Who runs the play, and where, for the records of releases."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in a container
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 OPTIONS: Mapping[str, Callable[[Sequence[Mapping[str, Any]]], Any]] = {

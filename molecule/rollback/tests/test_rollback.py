@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -93,12 +94,17 @@ def strange_listener() -> Iterator[None]:
 
 @pytest.fixture(name="changed", scope="module")
 def fixture_changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A good change of both: httpd's configuration, and the release of one application."""
+    """A good change of both: httpd's configuration, and one application's release, environment variables and vhost."""
     copy = tmp_path_factory.mktemp("changed") / "blog"
     shutil.copytree(APPLICATIONS / "blog", copy)
     with (copy / "wsgi.py").open("a") as file:
         file.write("# Changed.\n")
-    return {"httpd_timeout": 61, "spoilt": {"source": {"directory": str(copy)}}, "wsgi_apps": WITH_OTHER_BLOG}
+    spoilt = {
+        "source": {"directory": str(copy)},
+        "environment": {"KEY": "changed"},
+        "headers": [{"action": "set", "name": "X-Release", "value": "changed"}],
+    }
+    return {"httpd_timeout": 61, "spoilt": spoilt, "wsgi_apps": WITH_OTHER_BLOG}
 
 
 WITH_OTHER_BLOG = "{{ [shop, blog | combine(spoilt)] }}"
@@ -243,7 +249,8 @@ def test_what_a_site_has_beside_its_application(before: dict[str, Any]) -> None:
         assert Site(MACHINE.address(), f"{name}.example").get("/").text == f"{name}\n"
 
 
-HALF_RENAMED = Moment("half of the files are renamed", "os.rename", "modwsgi-new~", count=2)
+# The two files of the change are renamed in the copy that httpd tests, too, and before.
+HALF_RENAMED = Moment("half of the files are renamed", "os.rename", "modwsgi-new~", count=4)
 
 
 def test_a_module_that_is_killed_is_undone_by_the_same_run(before: dict[str, Any], changed: dict[str, Any]) -> None:
@@ -309,8 +316,8 @@ def test_a_change_that_is_killed(runs: Runs, before: dict[str, Any], moment: Mom
         killed(moment, runs.change)
         found = runs.previous.perform()
     assert "msg" not in found, found
-    # A release that has served stays in the history of releases.
-    history = ["/srv/wsgi/blog/deployment.json"] if complete else []
+    # A release that has served stays in the history of releases, with its record.
+    history = ["/srv/wsgi/blog/deployment.json", "/srv/wsgi/blog/records"] if complete else []
     assert unchanged(before, *history)
     assert Site(MACHINE.address(), "shop.example").get("/").text == "shop\n"
 
@@ -336,7 +343,7 @@ def test_a_boot_finds_the_configuration_that_was_proven(runs: Runs, before: dict
 
 
 def test_the_change_itself_is_good(runs: Runs, changed: dict[str, Any]) -> None:
-    """Last, since it stays: what was killed above does succeed."""
+    """It stays: what was killed above does succeed."""
     with no_request_is_lost():
         run = deploy(variables=changed)
         assert run.status == 0, run.output
@@ -345,3 +352,28 @@ def test_the_change_itself_is_good(runs: Runs, changed: dict[str, Any]) -> None:
     assert "Timeout 61" in MACHINE.run("cat", "/etc/apache2/conf-enabled/modwsgi-httpd.conf")
     assert MACHINE.run("find", "/", "-xdev", "-name", "*modwsgi-*~") == ""
     assert MACHINE.attempt("test", "-e", "/var/lib/modwsgi/apache2/transaction").returncode == 1
+
+
+def blog() -> tuple[str, str, Any]:
+    """Its release in the daemon processes, what its vhost adds to answers, and its environment variables."""
+    answer = Site(MACHINE.address(), "blog.example").get("/")
+    assert answer.text == "blog\n"
+    variables = json.loads(MACHINE.run("cat", "/etc/wsgi/blog/environment.json"))
+    return Path(MACHINE.probe("blog")["release"]).name, answer.headers.get("X-Release", ""), variables
+
+
+def test_an_operator_takes_the_change_back_by_command(changed: dict[str, Any]) -> None:
+    """Last: of the release that was proven just before."""
+    left, *others = blog()
+    assert others == ["changed", {"KEY": "changed"}]
+    with no_request_is_lost():
+        said = MACHINE.run("wsgi-release", "blog", "rollback")
+    release, *others = blog()
+    assert release != left
+    assert others == ["", {}]
+    assert said.startswith(f"blog serves release {release} ")
+    assert "Not brought back: the application's data." in said
+    assert MACHINE.run("wsgi-release", "blog", "status").startswith(f"blog serves release {release} ")
+    run = deploy(variables=changed)
+    assert refused(run, f"this host was rolled back by hand from release {left} to {release} (")
+    assert blog()[0] == release

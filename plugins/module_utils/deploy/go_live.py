@@ -17,12 +17,12 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, transaction
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Service, manager_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit, JournalError, locked
 
 OWNER = "wsgi_app"
 
@@ -67,16 +67,22 @@ class GoLive:
             self.serve()
             self.activate()
             self.prove()
+            self.remember()
         self.commit()
         self.show_applications()
         if self.parameters["manage_service"] and self.to_activate:
             self.remove_superfluous()
 
+    def files(self) -> list[dict[str, Any]]:
+        """The complete set of files of the applications."""
+        parameters = self.parameters
+        given: list[dict[str, Any]] = parameters["files"]
+        return given + config.sensitive(parameters["sensitive_files"], self.described["group"])
+
     def put_files_live(self) -> None:
         """The configuration of server, module and applications; httpd itself has tested it."""
         parameters = self.parameters
-        files = parameters["files"] + config.sensitive(parameters["sensitive_files"], self.described["group"])
-        sets = {**checked_sets(parameters["together_with"]), OWNER: files}
+        sets = {**checked_sets(parameters["together_with"]), OWNER: self.files()}
         try:
             found = config.run(self.described, sets, parameters["foreign"], self.check_mode)
         except (TransactionError, JournalError, ControlError) as error:
@@ -136,6 +142,35 @@ class GoLive:
         if proof.problem:
             raise GoLiveError(proof.problem, proof.lines)
 
+    def remember(self) -> None:
+        """What a command on the host goes back by is there, as a step of the change that is proven."""
+        try:
+            journal = transaction.journal_of(self.described)
+            if self.check_mode or not journal.open:
+                return
+            with locked(self.described["state_directory"]):
+                edits = self.records()
+                if edits:
+                    journal.apply(edits, pending.NONE)
+        except (ValueError, OSError, JournalError) as error:
+            raise GoLiveError(
+                f"The releases cannot be recorded: {error}; correct that and run the play again."
+            ) from error
+
+    def records(self) -> list[Edit]:
+        """What writes the records of the releases, and the code of the command that reads them."""
+        # Not before there is something to record: reading this code would cost a run that changes nothing.
+        from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (  # noqa: PLC0415
+            host_code,
+            released,
+        )
+
+        environments = decode_environments(self.parameters["environments"])
+        records = released.Records(self.parameters, environments, self.files(), self.described)
+        edits = [*records.edits(self.applications, self.result["switched"])]
+        # A way back by the command itself runs on that code.
+        return edits if self.parameters.get("refused") else [*edits, *host_code.edits()]
+
     def commit(self) -> None:
         """The change is proven, and stays."""
         try:
@@ -165,6 +200,10 @@ class GoLive:
         """Releases that nobody will go back to are gone."""
         keep = self.parameters["keep_releases"]
         removed = wsgi_activation.remove_superfluous(self.applications, keep, self.check_mode)
+        if not self.check_mode:
+            from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released  # noqa: PLC0415
+
+            released.forget(self.applications)
         self.note(bool(removed), removed=removed)
 
     def note(

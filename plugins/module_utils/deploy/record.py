@@ -43,6 +43,9 @@ APPLICATION_KEYS = (
 
 HISTORY_LENGTH = 100
 
+COMPLETE = ".complete"
+"""In a virtual environment that is whole."""
+
 
 def decode_environments(encoded: str) -> dict[str, dict[str, str]]:
     """The environment variables of all applications, from base64-encoded JSON.
@@ -89,6 +92,14 @@ def wanted(
         "application": fingerprint(application_file(application)),
         "launcher": launcher,
     }
+
+
+def is_complete(path: str) -> bool:
+    """Whether a virtual environment is whole, and not one that is just being made, whatever is in it."""
+    try:
+        return os.lstat(path).st_uid == os.geteuid() and os.path.lexists(os.path.join(path, COMPLETE))
+    except FileNotFoundError:
+        return False
 
 
 def read_record(path: str) -> dict[str, Any]:

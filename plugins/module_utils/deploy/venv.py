@@ -19,7 +19,11 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import build
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import admitted
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
+    COMPLETE,
+    decode_environments,
+    is_complete,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import (
     Requirements,
     RequirementsError,
@@ -27,7 +31,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import Bounds, TreeError, copy_tree, give
 
-COMPLETE = ".complete"
 ID_LENGTH = 20
 SHORTEST_SECRET = 8
 """Characters from which on the secret of a login is looked for in what was installed."""
@@ -251,14 +254,6 @@ def build(
 def variables_of(parameters: Mapping[str, Any], name: str) -> dict[str, str]:
     """The environment variables of an application, among the options of a module. Raises ValueError."""
     return decode_environments(parameters["environments"]).get(name, {}) if parameters.get("environments") else {}
-
-
-def is_complete(path: str) -> bool:
-    """Whether a virtual environment is whole, and not one that is just being made, whatever is in it."""
-    try:
-        return os.lstat(path).st_uid == os.geteuid() and os.path.lexists(os.path.join(path, COMPLETE))
-    except FileNotFoundError:
-        return False
 
 
 def virtual_environment(

@@ -71,7 +71,6 @@ MOST_FILES = 20
 """That are told one by one."""
 OTHERS = stat.S_IRWXO
 """The bits of a mode that are for all accounts."""
-RECORD_MODE = 0o600
 
 RUN = "run site.yml"
 STEPS = {
@@ -187,11 +186,9 @@ class Verification:
     def access(self) -> None:
         """What is for root alone, beside the files and folders that are compared already."""
         for application in self.applications:
-            name, record = application["name"], application["paths"]["deployment"]
-            with suppress(FileNotFoundError):
-                found = os.lstat(record)
-                if (stat.S_IMODE(found.st_mode), found.st_uid) != (RECORD_MODE, 0):
-                    self.find("access", f"{record} has to belong to root, mode 0600; chown and chmod it.", name)
+            paths = application["paths"]
+            self._root_alone(application["name"], paths["deployment"], 0o600)
+            self._root_alone(application["name"], paths["records"], 0o700)
         for entry in self.parameters["certificates"]:
             with suppress(FileNotFoundError):
                 if os.stat(entry["key"]).st_mode & OTHERS:
@@ -199,6 +196,12 @@ class Verification:
                         "access", f"All accounts have access to the private key {entry['key']}; chmod it to 0600."
                     )
         self.well("access", "private files are private")
+
+    def _root_alone(self, name: str, path: str, mode: int) -> None:
+        with suppress(FileNotFoundError):
+            found = os.lstat(path)
+            if (stat.S_IMODE(found.st_mode), found.st_uid) != (mode, 0):
+                self.find("access", f"{path} has to belong to root, mode {mode:04o}; chown and chmod it.", name)
 
     def disks(self) -> None:
         """The file systems of logs, releases and state."""

@@ -52,8 +52,16 @@ TURN = "turn"
 """The file by which runs wait for each other."""
 
 
+_HELD: set[str] = set()
+"""The state directories of which this process has the turn."""
+
+
 class JournalError(Exception):
     """The journal cannot be read; the text is for the user."""
+
+
+class BusyError(JournalError):
+    """Somebody else has the turn; the text is for the user."""
 
 
 @dataclass(frozen=True)
@@ -126,18 +134,27 @@ def _remove_if_there(path: str) -> None:
 
 
 @contextmanager
-def locked(state_directory: str) -> Iterator[None]:
-    """Two that change one instance wait for each other.
+def locked(state_directory: str, wait: bool = True) -> Iterator[None]:
+    """Two that change one instance wait for each other; who has the turn already goes on.
 
-    Who can open a file can hold its lock, also one who may only read it: then httpd would never start again.
+    Without ``wait`` BusyError is raised while somebody else has it. Who can open a file can hold its lock, also one who
+    may only read it: then httpd would never start again.
     """
+    if state_directory in _HELD:
+        yield
+        return
     os.makedirs(state_directory, mode=0o755, exist_ok=True)
     _remove_if_there(os.path.join(state_directory, "lock"))  # of earlier versions, which all could read
     turn = os.open(os.path.join(state_directory, TURN), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise BusyError("A deployment of this host is in progress; wait until it has ended.") from None
+        _HELD.add(state_directory)
         yield
     finally:
+        _HELD.discard(state_directory)
         os.close(turn)
 
 

@@ -77,13 +77,23 @@ def helper_files() -> list[File]:
         {"path": layout.DOCTOR_TOOL, "content": role_file(ROLE, "wsgi_doctor.py"), "mode": "0755"},
         {"path": layout.EVIDENCE, "content": role_file(ROLE, "wsgi_evidence.py")},
         {"path": layout.DIAGNOSES, "content": host_program("deploy/diagnoses.py")},
+        {"path": layout.RELEASE_TOOL, "content": release_tool_text(), "mode": "0755"},
         {"path": layout.LOG_READER, "content": host_program("deploy/log.py")},
         {"path": layout.DAEMON_FINDER, "content": host_program("deploy/daemon.py")},
         # Links, and not the files: Python looks for the modules beside the file itself.
         {"path": layout.RUNNER, "link": os.path.relpath(layout.RUN_TOOL, os.path.dirname(layout.RUNNER))},
         {"path": layout.DEBUGGER, "link": os.path.relpath(layout.DEBUG_TOOL, os.path.dirname(layout.DEBUGGER))},
         {"path": layout.DOCTOR, "link": os.path.relpath(layout.DOCTOR_TOOL, os.path.dirname(layout.DOCTOR))},
+        {"path": layout.RELEASER, "link": os.path.relpath(layout.RELEASE_TOOL, os.path.dirname(layout.RELEASER))},
     ]
+
+
+def release_tool_text() -> str:
+    """The command that shows releases. The modules keep its code on the host when they change something.
+
+    So other code has to be a change: the digest of it makes this another file.
+    """
+    return f"{role_file(ROLE, 'wsgi_release.py')}\n# Digest of its code: {rendering.host_code_digest()}\n"
 
 
 def launcher_of(application: App) -> str:

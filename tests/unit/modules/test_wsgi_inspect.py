@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, gates, locales
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, gates, locales, refused
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import ATTRIBUTE
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import write_record
@@ -82,6 +82,7 @@ class Host:
             "paths": {name: str(root) + path for name, path in layout("shop").items()},
         }
         self.variables: dict[str, str] = {}
+        self.again = False
         self.certificates: list[dict[str, Any]] = []
         self.configuration: dict[str, str] = {}
 
@@ -94,6 +95,7 @@ class Host:
             "interpreter": {**INTERPRETER, "executable": interpreter()},
             "launcher": "launcher-1",
             "module_version": "6.1.1",
+            "release_again": self.again,
             "configuration": self.configuration,
         }
 
@@ -389,3 +391,50 @@ def test_a_file_of_others_is_refused(host: Host) -> None:
     host.configuration = {"httpd": files}
     with pytest.raises(TransactionError, match="exists already and was not written by httpd"):
         host.inspect()
+
+
+@pytest.fixture(name="rolled_back")
+def fixture_rolled_back(deployed: Host) -> Host:
+    """A host on which somebody has gone back from the second release to the first."""
+    file = Path(refused.refused_file(deployed.application["paths"]))
+    file.parent.mkdir(mode=0o700)
+    left = {"releases": ["release-2"], "to": "release-1", "by": "ben@web1", "since": "2026-11-30T10:00:00Z"}
+    file.write_text(json.dumps(left))
+    return deployed
+
+
+def test_a_release_that_was_rolled_back_by_hand_is_refused(rolled_back: Host) -> None:
+    new_release(rolled_back)
+    before = rolled_back.tree()
+    sentence = (
+        r"application 'shop', key source: this host was rolled back by hand from release release-2 to release-1 "
+        r"\(ben@web1, 2026-11-30T10:00:00Z\), so it does not come again; change the source, or run with "
+        r"-e release_again=true\."
+    )
+    with pytest.raises(ValueError, match=sentence):
+        rolled_back.inspect()
+    assert rolled_back.tree() == before
+
+
+def test_the_release_that_was_gone_back_to_is_no_change(rolled_back: Host) -> None:
+    found = rolled_back.inspect()
+    assert (found["steps"], found["notices"]) == ([], [])
+
+
+@pytest.mark.parametrize(("release", "again"), [("release-3", False), ("release-2", True)])
+def test_another_source_or_a_wish_ends_a_way_back_by_hand(rolled_back: Host, release: str, again: bool) -> None:
+    rolled_back.application["digest"] = release
+    rolled_back.again = again
+    found = rolled_back.inspect()
+    assert "switch" in found["steps"]
+    assert found["notices"] == [
+        f"shop was rolled back by hand to release release-1 (ben@web1, 2026-11-30T10:00:00Z); this run brings release "
+        f"{release}."
+    ]
+
+
+def test_a_release_that_serves_is_never_refused(rolled_back: Host) -> None:
+    """Whatever became of the run that has brought it."""
+    file = Path(refused.refused_file(rolled_back.application["paths"]))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "releases": ["release-1"], "to": "release-0"}))
+    assert rolled_back.inspect()["steps"] == []

@@ -580,3 +580,22 @@ def test_the_answer_of_an_ubuntu_host_is_taken(codename: str, release: str, pyth
         "web1",
     )
     assert answer["installation"]["key"].startswith(f"{key}-x86_64-")
+
+
+SERVED = {
+    "application": "shop",
+    "release": "6cfd3bffaeb95594f2af",
+    "source": "v1.2, commit 6cfd3bffaeb9",
+    "since": "2026-11-30T11:59:11Z",
+    "by": "anna@ops1",
+    "health": "well",
+}
+
+
+@pytest.mark.parametrize("key", sorted(SERVED))
+def test_a_release_that_no_honest_host_serves_is_refused(key: str) -> None:
+    assert host_answers.releases_answer({"releases": [SERVED], "changed": False}, "web1") == [SERVED]
+    further: list[Any] = [*([{**SERVED, key: value}] for value in ("\x1b[2J", "a" * 10_000, None)), [{}], {}, None]
+    for told in further:
+        with pytest.raises(AnswerError, match=r"^Host web1 answers "):
+            host_answers.releases_answer({"releases": told}, "web1")

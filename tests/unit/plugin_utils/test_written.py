@@ -5,14 +5,22 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 from ansible.errors import AnsibleActionFail
-from ansible_collections.modwsgi.deploy.plugins.action import wsgi_go_live, wsgi_prepare, wsgi_release, wsgi_venv
+from ansible_collections.modwsgi.deploy.plugins.action import (
+    wsgi_go_live,
+    wsgi_prepare,
+    wsgi_release,
+    wsgi_rollback,
+    wsgi_venv,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import written
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 
 SECRET = "correct horse {{ battery }}"
@@ -91,3 +99,19 @@ def test_what_httpd_cannot_carry_is_refused_before_the_host_is_asked(application
     applications[0]["server_name"] = "shop\n.example"
     with pytest.raises(AnsibleActionFail, match="contains a newline"):
         ran(wsgi_go_live, wsgi_apps=[WRITTEN], applications=applications, site={"private_port": 297})
+
+
+def test_the_host_is_told_who_goes_live_or_back(
+    applications: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "anna")
+    monkeypatch.setattr("platform.node", lambda: "ops1")
+    assert ran(wsgi_go_live, applications=applications, files=[])["by"] == "anna@ops1"
+    assert ran(wsgi_rollback, application="shop")["by"] == "anna@ops1"
+    assert ran(wsgi_rollback, application="shop", by="a pipeline")["by"] == "a pipeline"
+
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert written.caller() == f"{os.getuid()}@ops1"

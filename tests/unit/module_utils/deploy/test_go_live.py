@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live, host_code, released
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
@@ -18,7 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.mod
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 
 INSTANCE = {"name": "apache2", "group": "www-data", "pid_file": "/run/pid", "state_directory": "/var/lib/state"}
-STEPS = ["files", "switch", "reload", "activate", "prove", "commit", "pages", "remove"]
+STEPS = ["files", "switch", "reload", "activate", "prove", "remember", "commit", "pages", "remove"]
 
 
 class Host:
@@ -47,13 +48,19 @@ class Host:
                 perform=self.step("activate"), restarted={"shop": [7]}, killed=dict, warnings=lambda: ["Killed 7."]
             ),
             "Proof": self.proof,
-            "transaction.journal_of": lambda _: SimpleNamespace(open=self.open),
+            "transaction.journal_of": lambda _: SimpleNamespace(
+                open=self.open, apply=lambda *_: self.step("remember")()
+            ),
+            "locked": nullcontext,
             "transaction.commit": lambda *_: self.step("commit")(),
             "maintenance.switch_all": lambda *_: (self.step("pages")(), ([], True))[1],
             "wsgi_activation.remove_superfluous": lambda *_: (self.step("remove")(), ["/old"])[1],
         }
         for name, replacement in pool.items():
             monkeypatch.setattr(f"{go_live.__name__}.{name}", replacement)
+        monkeypatch.setattr(released, "Records", lambda *_: SimpleNamespace(edits=lambda *_: ["an edit"]))
+        monkeypatch.setattr(released, "forget", lambda _: [])
+        monkeypatch.setattr(host_code, "edits", list)
 
     def step(self, name: str) -> Callable[[], None]:
         def act() -> None:
@@ -117,6 +124,7 @@ def test_all_steps_in_their_order(host: Host) -> None:
         ("switch", OSError(28, "No space left on device")),
         ("reload", ControlError("It failed.")),
         ("activate", ActivationError("It failed.")),
+        ("remember", OSError(28, "No space left on device")),
         ("commit", WorseAnswerError("It failed.")),
         ("commit", OSError(28, "No space left on device")),
         ("pages", PageError("It failed.")),

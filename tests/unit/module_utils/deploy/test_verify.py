@@ -246,6 +246,10 @@ def open_record(host: Host) -> None:
     Path(host.application["paths"]["deployment"]).touch(mode=0o644)
 
 
+def open_records(host: Host) -> None:
+    Path(host.application["paths"]["records"]).mkdir(mode=0o755)
+
+
 def little_share(host: Host) -> None:
     host.room.f_bavail = 499
 
@@ -295,6 +299,7 @@ def silent_site(host: Host) -> None:
             "certificates shop: wsgi_apps: application 'shop', key tls.certificate: {root}/shop.crt",
         ),
         (open_key, "access : All accounts have access to the private key {root}/shop.key; chmod it to 0600."),
+        (open_records, "access shop: {root}/srv/wsgi/shop/records has to belong to root, mode 0700; chown and"),
         (open_record, "access shop: {root}/srv/wsgi/shop/deployment.json has to belong to root, mode 0600; chown and"),
         (little_share, "disks : The file system of {root}/log has 499 MiB left (4 %); make room"),
         (few_bytes, "disks : The file system of {root}/log has 199 MiB left (19 %); make room"),

@@ -323,3 +323,15 @@ def test_nobody_else_can_hold_a_run_up(tmp_path: Path) -> None:
         with pytest.raises(BlockingIOError):
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert os.listdir(tmp_path) == [journal.TURN]
+
+
+def test_who_has_the_turn_goes_on_and_nobody_else(tmp_path: Path) -> None:
+    with journal.locked(str(tmp_path)):
+        with journal.locked(str(tmp_path)), journal.locked(str(tmp_path), wait=False):
+            pass
+        with (tmp_path / journal.TURN).open() as turn, pytest.raises(BlockingIOError):
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / journal.TURN).open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(journal.BusyError, match="in progress"), journal.locked(str(tmp_path), wait=False):
+            pytest.fail("somebody else has the turn")

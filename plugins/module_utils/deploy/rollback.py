@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The releases of an application that are on this host, and the way back to one of them. Runs on the managed host.
+
+The way is that of a deployment, with what the record of the release has in place of what a play brings: the same turn,
+test, journal, replacement of processes and proof, and the same return when the proof fails. Nothing of the application
+is run but by httpd, as the application's account.
+"""
+
+from __future__ import annotations
+
+import base64
+import grp
+import json
+import os
+import pwd
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack, in_words
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import OWNER, GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof, one_line
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
+    application_file,
+    is_complete,
+    read_record,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.refused import read_refused
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
+    ABSENT,
+    CONTENT,
+    LINK,
+    Manifest,
+    TransactionError,
+    look,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError, locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
+
+UNPROVEN = (
+    "A change of this host is neither proven nor undone; wait for a run that is under way, else run site.yml, which "
+    "ends it."
+)
+DEPLOY_IT = "bring its source back and run site.yml"
+NOT_BACK = (
+    "Not brought back: the application's data. What release commands have done to a database, such as migrations, is "
+    "as it was a moment ago."
+)
+SURVEYED = ("application", "release", "source", "since", "by")
+WELL = "well"
+LONGEST = 2000
+"""Characters of what is wrong; an application may have said a part of it."""
+SHORTEST = 4
+"""Characters of a release's name that have to be given."""
+
+
+class RollbackError(Exception):
+    """There is no way back, or it has failed; the text is for the user."""
+
+    def __init__(self, text: str, lines: Iterable[str] = ()) -> None:
+        """``lines`` are what the application's log says about it."""
+        super().__init__(text)
+        self.lines = list(lines)
+
+
+class Kept(NamedTuple):
+    """A release that an application has had, as far as this host knows it."""
+
+    release: str
+    venv: str
+    is_active: bool
+    record: dict[str, Any]
+    """Empty where it was never proven, or by a version that kept no records."""
+
+    @property
+    def source(self) -> str:
+        """Its source version in words; empty when that is not known."""
+        return str(self.record.get("source", ""))
+
+
+class Releases:
+    """The releases of one application on this host. Reads only."""
+
+    def __init__(self, described: Mapping[str, str], name: str) -> None:
+        """Raises RollbackError when there is no such application here, and JournalError."""
+        self.described = described
+        self.name = name
+        self.site = transaction.journal_of(described).proven()
+        applications = {each["name"]: each for each in self.site.get("applications", [])}
+        if name not in applications:
+            known = ", ".join(sorted(applications)) or "none"
+            raise RollbackError(f"There is no application {name} on this host (there is: {known}).")
+        self.application: dict[str, Any] = applications[name]
+        self.paths = layout(name)
+        self.deployment = read_record(self.paths["deployment"])
+        self.refused = read_refused(self.paths)
+
+    def all(self) -> list[Kept]:
+        """Those that are or were in use, the newest first."""
+        found: dict[str, Kept] = {}
+        active = self.deployment.get("release", "")
+        for entry in self.deployment.get("history", []):
+            release = entry["release"]
+            if release not in found:
+                record = read_record(released.record_file(self.paths, release))
+                venv = record.get("venv", entry["venv"])
+                found[release] = Kept(release, venv, release == active, record)
+        return list(found.values())
+
+    def is_there(self, kept: Kept) -> bool:
+        """Whether its code is still on the host."""
+        return os.path.isdir(os.path.join(self.paths["releases"], kept.release))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What is to be told of those that are still on the host, without a secret."""
+        refused = self.refused.get("releases", ())
+        return [
+            {
+                "application": self.name,
+                "release": kept.release,
+                "source": kept.source,
+                "since": kept.record.get("since", ""),
+                "by": kept.record.get("by", ""),
+                "active": kept.is_active,
+                "refused": kept.release in refused,
+                "can_return": not kept.is_active and not self.obstacle(kept),
+            }
+            for kept in self.all()
+            if self.is_there(kept)
+        ]
+
+    def named(self, text: str) -> Kept:
+        """The release that somebody names, also by the begin of its name. Raises RollbackError."""
+        found = [kept for kept in self.all() if kept.release == text]
+        if not found and len(text) >= SHORTEST:
+            found = [kept for kept in self.all() if kept.release.startswith(text)]
+        if len(found) > 1:
+            raise RollbackError(f"{text} begins the names of {len(found)} releases of {self.name}; write more of it.")
+        if not found:
+            raise RollbackError(
+                f"{self.name} never had a release {text} on this host; see wsgi-release {self.name} list."
+            )
+        if found[0].is_active:
+            raise RollbackError(f"{self.name} serves release {found[0].release} already.")
+        return found[0]
+
+    def previous(self) -> Kept:
+        """The newest release before the active one from which nobody has gone back. Raises RollbackError."""
+        refused = self.refused.get("releases", ())
+        before = [kept for kept in self.all() if not kept.is_active and kept.release not in refused]
+        there = [kept for kept in before if self.is_there(kept)]
+        if not there:
+            raise RollbackError(f"{self.name} has no earlier release on this host to go back to.")
+        return there[0]
+
+    def obstacle(self, kept: Kept) -> str:
+        """Why there is no way back to a release; empty when there is one."""
+        record, python = kept.record, kept.record.get("python", {})
+        now = {key: str(self.site.get(f"python_{key}", "")) for key in ("version", "prefix")}
+        what = f"Release {kept.release} of {self.name}"
+        if not self.is_there(kept):
+            return f"{what} is no longer on this host (wsgi_app_keep_releases); {DEPLOY_IT}."
+        if not record:
+            return f"{what} has no record of how it has served; {DEPLOY_IT}."
+        if not is_complete(os.path.join(self.paths["venvs"], kept.venv)):
+            return f"{what} has lost its virtual environment {kept.venv}; {DEPLOY_IT}."
+        if (minor(python["version"]), python["prefix"]) != (minor(now["version"]), now["prefix"]):
+            return (
+                f"{what} was built for Python {python['version']} in {python['prefix']}, and httpd loads "
+                f"{now['version']} in {now['prefix']}; {DEPLOY_IT}."
+            )
+        try:
+            then, today = (shared_keys(each) for each in (record["application"], self.application))
+        except KeyError as error:
+            return f"{what} was recorded by another version of this collection, without {error}; {DEPLOY_IT}."
+        other = [key for key in then if then[key] != today[key]]
+        if other:
+            return (
+                f"{what} was served with another {' and '.join(other)}, of which files for all applications are made; "
+                "set that in the inventory and run site.yml."
+            )
+        return self._lost_account(record["application"])
+
+    def _lost_account(self, application: Mapping[str, Any]) -> str:
+        try:
+            pwd.getpwnam(application["user"]), grp.getgrnam(application["group"])
+        except KeyError:
+            return f"The account {application['user']}:{application['group']} is no longer on this host; run site.yml."
+        return ""
+
+
+def shared_keys(application: dict[str, Any]) -> dict[str, Any]:
+    """`released.of_all`. Raises KeyError also for what application.json needs."""
+    application_file(application)
+    return released.of_all(application)
+
+
+def minor(version: str) -> list[str]:
+    """What of a version of Python its virtual environments are for."""
+    return version.split(".")[:2]
+
+
+class Rollback:
+    """The way back of one application; ``target`` is where it leads."""
+
+    def __init__(self, releases: Releases, wanted: str, by: str, check_mode: bool) -> None:
+        """``wanted`` is a release or the begin of its name; empty: the previous one. ``by`` is who wants it.
+
+        Raises RollbackError when there is no way back.
+        """
+        self.releases = releases
+        self.described = releases.described
+        self.name = releases.name
+        self.by = by
+        self.check_mode = check_mode
+        self.before: str = releases.deployment.get("release", "")
+        self.target = releases.named(wanted) if wanted else releases.previous()
+        self.record = self.target.record
+        self.warnings: list[str] = []
+        self.told: list[str] = []
+        """What was done, in sentences."""
+        obstacle = releases.obstacle(self.target)
+        if obstacle:
+            raise RollbackError(obstacle)
+
+    def run(self) -> None:
+        """Go. Raises RollbackError with what was done after a failure."""
+        way = GoLive(self.described, self.parameters(), self.check_mode)
+        try:
+            way.put_files_live()
+            way.switch()
+            way.serve()
+            way.activate()
+            way.prove()
+            way.remember()
+            way.commit()
+        except Exception as error:  # whatever it is, what serves now has to serve on
+            logged = error.log_lines.get(self.name, ()) if isinstance(error, GoLiveError) else ()
+            reason = str(error) if isinstance(error, GoLiveError) else in_words(error)
+            raise RollbackError(self.return_from(reason), logged) from error
+        finally:
+            self.warnings += way.warnings
+        self.told = self.sentences()
+
+    def return_from(self, reason: str) -> str:
+        """Bring back what has served a moment ago; the report."""
+        parameters = {"reason": reason, "rollback": True, "unproven": False, "applications": []}
+        way = GoBack(self.described, parameters, self.check_mode)
+        report = way.run()
+        self.warnings += way.warnings
+        return report
+
+    def sentences(self) -> list[str]:
+        """What an operator has to know."""
+        serves = "would serve" if self.check_mode else "serves"
+        source = f" ({self.target.source})" if self.target.source else ""
+        return [
+            f"{self.name} {serves} release {self.target.release}{source} again, with the virtual environment and the "
+            f"environment variables of then, in place of {self.before}.",
+            self.vhost(),
+            NOT_BACK,
+            f"site.yml refuses {self.before} from now on, until its source has changed or with -e release_again=true.",
+        ]
+
+    def vhost(self) -> str:
+        """What becomes of the vhost, in a sentence."""
+        if self.brings_vhost:
+            return "The vhost is that of then, too."
+        return f"The vhost stays as it is, since {self.name} shares it with other applications."
+
+    @property
+    def brings_vhost(self) -> bool:
+        """Whether no other application is in the vhost, neither then nor now."""
+        applications = self.releases.site["applications"]
+        return self.record["files"] is not None and released.is_alone(self.releases.application, applications)
+
+    def parameters(self) -> dict[str, Any]:
+        """What a play would give to the module wsgi_go_live."""
+        site, application = self.releases.site, self.record["application"]
+        everyone = [application if each["name"] == self.name else each for each in site["applications"]]
+        paths = self.releases.paths
+        environments = json.dumps({self.name: self.record["variables"]})
+        return {
+            "applications": [{**application, "paths": paths}],
+            "environments": base64.b64encode(environments.encode()).decode(),
+            "releases": {self.name: folder(paths["releases"], self.target.release)},
+            "venvs": {self.name: folder(paths["venvs"], self.target.venv)},
+            # That of the host, which all applications share.
+            "launcher": self.releases.deployment["launcher"],
+            "files": self.files(),
+            "sensitive_files": None,
+            "together_with": {},
+            "foreign": self.record["foreign"],
+            "reap_stuck_children": None,
+            "site": {**site, "applications": everyone},
+            "by": self.by,
+            "refused": {self.name: self.refused()},
+        }
+
+    def refused(self) -> dict[str, Any]:
+        """What must not come again."""
+        earlier = [each for each in self.releases.refused.get("releases", ()) if each != self.target.release]
+        return {
+            "releases": [self.before, *(each for each in earlier if each != self.before)],
+            "to": self.target.release,
+            "by": self.by,
+            "since": released.now(),
+        }
+
+    def files(self) -> list[dict[str, Any]]:
+        """The files of all applications as they are, with those of this one as they were."""
+        found = files_of(self.described)
+        if not self.brings_vhost:
+            return found
+        others = [entry for entry in found if not released.is_own(entry["path"], self.releases.application)]
+        return [*others, *self.record["files"]]
+
+
+def folder(parent: str, name: str) -> dict[str, str]:
+    """A release or a virtual environment, as modules name it."""
+    return {"id": name, "path": os.path.join(parent, name)}
+
+
+def files_of(described: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The complete set of files of the applications, as it is on the disk. Raises RollbackError."""
+    manifest = Path(described["state_directory"]) / "manifests" / f"{OWNER}.json"
+    try:
+        entries = Manifest.load(manifest).entries
+        return [found for path, entry in sorted(entries.items()) if (found := file_of(path, entry))]
+    except (TransactionError, KeyError, UnicodeDecodeError) as error:
+        raise RollbackError(f"The files of the applications cannot be read: {error}; run site.yml.") from error
+
+
+def file_of(path: str, entry: Mapping[str, str]) -> dict[str, Any]:
+    """A file as it is; empty when somebody has removed it."""
+    found = look(path)
+    if entry["kind"] == ABSENT:
+        return {"path": path, "absent": True, "action": entry["action"]}
+    if found.kind == LINK:
+        return {"path": path, "link": found.target, "action": entry["action"]}
+    if found.kind != CONTENT:
+        return {}
+    return {
+        "path": path,
+        "content": found.content.decode(),
+        "mode": f"{found.mode:04o}",
+        "owner": pwd.getpwuid(found.uid).pw_name,
+        "group": grp.getgrgid(found.gid).gr_name,
+        "action": entry["action"],
+    }
+
+
+def go_back(described: Mapping[str, str], name: str, wanted: str, by: str, check_mode: bool = False) -> Rollback:
+    """Go back, alone on this host; the way that was gone. Raises RollbackError.
+
+    A deployment that comes meanwhile waits, and finds what has become of it.
+    """
+    try:
+        Releases(described, name)  # before anything is made
+        with locked(described["state_directory"], wait=False):
+            journal = transaction.journal_of(described)
+            if journal.open or journal.interrupted:
+                raise RollbackError(UNPROVEN)
+            way = Rollback(Releases(described, name), wanted, by, check_mode)
+            way.run()
+            return way
+    except (JournalError, OSError) as error:
+        raise RollbackError(str(error)) from error
+
+
+def status(releases: Releases) -> dict[str, Any]:
+    """The active release, and whether it is well: ``problem`` is empty then."""
+    rows = [row for row in releases.rows() if row["active"]]
+    proof = Proof([releases.application], dict(releases.site))
+    journal = transaction.journal_of(releases.described)
+    problem = proof.problem or (UNPROVEN if journal.open or journal.interrupted else "")
+    return {**(rows[0] if rows else {"application": releases.name, "release": ""}), "problem": problem}
+
+
+def survey(described: Mapping[str, str], name: str = "") -> list[dict[str, str]]:
+    """What each application of this host serves, or one of them: ``health`` is WELL, or what is wrong.
+
+    Raises RollbackError and JournalError.
+    """
+    names = [each["name"] for each in transaction.journal_of(described).proven().get("applications", [])]
+    found = []
+    for each in [name] if name else sorted(names):
+        state = status(Releases(described, each))
+        row = {key: one_line(str(state.get(key, ""))) for key in SURVEYED}
+        found.append({**row, "health": one_line(state["problem"])[:LONGEST] or WELL})
+    return found

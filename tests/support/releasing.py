@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host in a folder, to which releases of applications go as the module wsgi_go_live brings them."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import json
+import pwd
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_back, go_live, host_code, rollback
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files
+
+from support.applications import App, complete
+
+CONTROL = """#!/bin/sh
+file=$(grep -l -r BROKEN "$2"/sites-available/ 2>/dev/null | head -n 1)
+[ -z "$file" ] && { echo "Syntax OK"; exit 0; }
+echo "AH00526: Syntax error on line 1 of $file:"
+echo "Invalid command 'BROKEN'."
+exit 1
+"""
+NOBODY = pwd.getpwnam("nobody")
+SITE = {
+    "private_port": 297,
+    "python_version": "3.11.2",
+    "python_prefix": "/usr",
+    "mod_wsgi_version": "6.1.1",
+    "log_directory": "/var/log/apache2",
+}
+
+
+class Host:
+    """It has no httpd; ``problem`` is what a proof finds, ``proven`` whom each has asked."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = directory
+        root = directory / "etc/apache2"
+        root.mkdir(parents=True)
+        (root / "apache2.conf").write_text("IncludeOptional sites-enabled/*.conf\n")
+        control = directory / "control"
+        control.write_text(CONTROL)
+        control.chmod(0o755)
+        self.described = {
+            **instance("apache2"),
+            "server_root": str(root),
+            "control": str(control),
+            "pid_file": str(directory / "pid"),
+            "state_directory": str(directory / "state"),
+            "volatile_directory": str(directory / "run"),
+            "unit": "",
+        }
+        self.problem = ""
+        self.lines: list[str] = []
+        self.proven: list[list[str]] = []
+        self.site = dict(SITE)
+        for module in (go_live, go_back, rollback):
+            monkeypatch.setattr(module, "Proof", self.proof)
+        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.needed", lambda *_: [])
+        monkeypatch.setattr(rollback, "layout", self.paths)
+        monkeypatch.setattr(host_code, "RELEASE_CODE", str(directory / "code.zip"))
+
+    def proof(self, applications: list[App], _: Any) -> SimpleNamespace:
+        """What asking them gives; a problem is told once."""
+        self.proven.append([each["name"] for each in applications])
+        problem, self.problem = self.problem, ""
+        return SimpleNamespace(problem=problem, results={}, awaited=[], lines={"shop": self.lines})
+
+    def paths(self, name: str) -> dict[str, str]:
+        """Where an application is."""
+        return {key: str(self.directory) + path for key, path in layout(name).items()}
+
+    def complete(self, *written: App) -> list[App]:
+        """Applications as modules get them."""
+        mine = {"user": "nobody", "group": grp.getgrgid(NOBODY.pw_gid).gr_name}
+        return [{**each, "paths": self.paths(each["name"])} for each in complete(*({**mine, **app} for app in written))]
+
+    def parameters(self, release: str, *written: App, **more: Any) -> dict[str, Any]:
+        """Those of the module, for one release of all applications."""
+        applications = self.complete(*written)
+        # What is shared below /usr/local stays out of the machine that runs the tests.
+        made = [file for file in files.files(applications, self.described) if not file["path"].startswith("/")]
+        environments = {app["name"]: app.get("environment", {}) for app in written}
+        return {
+            "applications": applications,
+            "environments": base64.b64encode(json.dumps(environments).encode()).decode(),
+            "releases": {each["name"]: rollback.folder(each["paths"]["releases"], release) for each in applications},
+            "venvs": {
+                each["name"]: rollback.folder(each["paths"]["venvs"], f"venv-{release}") for each in applications
+            },
+            "launcher": "launcher-1",
+            "files": made,
+            "sensitive_files": None,
+            "together_with": {},
+            "foreign": {},
+            "manage_service": True,
+            "reap_stuck_children": False,
+            "site": {**self.site, "applications": applications},
+            "maintenance": False,
+            "keep_releases": 3,
+            "by": "anna@control",
+            **more,
+        }
+
+    def deploy(self, release: str, *written: App, **more: Any) -> None:
+        """Bring a release of all applications. Raises GoLiveError."""
+        parameters = self.parameters(release, *written, **more)
+        for each in parameters["applications"]:
+            paths = each["paths"]
+            Path(paths["releases"], release).mkdir(parents=True, exist_ok=True)
+            Path(paths["venvs"], f"venv-{release}").mkdir(parents=True, exist_ok=True)
+            Path(paths["venvs"], f"venv-{release}", ".complete").touch()
+            Path(paths["configuration"]).mkdir(parents=True, exist_ok=True)
+        go_live.GoLive(self.described, parameters, check_mode=False).run()
+
+    @property
+    def journal(self) -> Journal:
+        """Its journal."""
+        return Journal(self.described["state_directory"])
+
+    def vhost(self, name: str = "shop") -> str:
+        """The vhost of a site."""
+        return Path(self.described["server_root"], f"sites-enabled/100-modwsgi-{name}.conf").read_text()
+
+    def variables(self, name: str = "shop") -> Any:
+        """The environment variables of an application."""
+        return json.loads(Path(self.paths(name)["environment"]).read_text())
+
+    def serves(self, name: str = "shop") -> tuple[str, str]:
+        """The names of the release and the virtual environment that are in use."""
+        paths = self.paths(name)
+        return Path(paths["current"]).resolve().name, Path(paths["venv"]).resolve().name
+
+    def tree(self) -> dict[str, str]:
+        """All that serves, and what is recorded of it."""
+        found = {}
+        for path in sorted(self.directory.rglob("*")):
+            if path.is_symlink():
+                found[str(path)] = f"-> {path.readlink()}"
+            elif path.is_file():
+                found[str(path)] = path.read_text(errors="replace")
+        return found

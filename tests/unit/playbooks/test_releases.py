@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of releases names all hosts; a way back is for an application that somebody has named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.scripts import ROOT
+
+INVENTORY = """
+wsgi:
+  hosts:
+    web1: {ansible_connection: local}
+    web2: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1}
+  vars: {ansible_become: false}
+"""
+"""One that has no applications, and one that nobody reaches."""
+
+
+def play(folder: Path, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook on these hosts."""
+    (folder / "hosts.yml").write_text(INVENTORY)
+    return subprocess.run(
+        ["ansible-playbook", "--inventory", "hosts.yml", str(ROOT / "playbooks" / playbook), *options],
+        cwd=folder,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_table_has_all_hosts(tmp_path: Path) -> None:
+    done = play(tmp_path, "releases.yml", "--check", "--extra-vars", "app=no-such releases_report=report.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    told = {row["host"]: row["health"] for row in report["releases"]}
+    assert told["web1"].startswith("There is no application no-such on this host (there is: ")
+    assert told["web2"].startswith("The host cannot be reached: ")
+    lines = " ".join(done.stdout.split())
+    assert "HOST APPLICATION RELEASE SOURCE SINCE BY HEALTH" in lines
+    for name in ("web1", "web2"):
+        assert f"{name} - - - - - The" in lines
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "No application is named; say which one, for example with -e app=shop."),
+        (("--extra-vars", "app=no-such"), "There is no application no-such on this host (there is: "),
+    ],
+)
+def test_a_way_back_that_there_is_not_fails_with_its_reason(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    done = play(tmp_path, "rollback.yml", "--limit", "web1", *options)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in " ".join(done.stdout.split())
