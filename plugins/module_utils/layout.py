@@ -29,10 +29,12 @@ EVIDENCE = LIBRARY + "/wsgi_evidence.py"
 DIAGNOSES = LIBRARY + "/wsgi_diagnoses.py"
 LOG_READER = LIBRARY + "/wsgi_log.py"
 DAEMON_FINDER = LIBRARY + "/wsgi_daemon.py"
+RESTART_TOOL = LIBRARY + "/wsgi_restart.py"
 RENEWALS = LIBRARY + "/renewals.py"
 RUNNER = "/usr/local/bin/wsgi-run"
 DEBUGGER = "/usr/local/bin/wsgi-debug"
 DOCTOR = "/usr/local/bin/wsgi-doctor"
+RESTARTER = "/usr/local/bin/wsgi-restart"
 
 
 def layout(name: str) -> dict[str, str]:

@@ -53,7 +53,7 @@ TURN = "turn"
 
 
 class JournalError(Exception):
-    """The journal cannot be read; the text is for the user."""
+    """The journal cannot be read, or somebody else is at work; the text is for the user."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def _remove_if_there(path: str) -> None:
 
 
 @contextmanager
-def locked(state_directory: str) -> Iterator[None]:
-    """Two that change one instance wait for each other.
+def locked(state_directory: str, wait: bool = True) -> Iterator[None]:
+    """Two that change one instance wait for each other; or the second one raises JournalError.
 
     Who can open a file can hold its lock, also one who may only read it: then httpd would never start again.
     """
@@ -135,7 +135,10 @@ def locked(state_directory: str) -> Iterator[None]:
     _remove_if_there(os.path.join(state_directory, "lock"))  # of earlier versions, which all could read
     turn = os.open(os.path.join(state_directory, TURN), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise JournalError("Another change of this host is under way; wait for its end.") from None
         yield
     finally:
         os.close(turn)
