@@ -93,6 +93,17 @@ options:
     description: How many releases of each application stay on the host, the current one included.
     type: int
     required: true
+  only:
+    description:
+      - Whether the run is for O(applications) alone, and leaves the others of the host as they are - their files, and
+        what all share as long as it would change for others.
+    type: bool
+    default: false
+  others:
+    description: With O(only), the other applications of the inventory; O(files) has theirs, too.
+    type: list
+    elements: dict
+    default: []
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.environments
@@ -203,6 +214,8 @@ def main() -> None:
             "site": {"type": "dict", "required": True, "options": SITE_OPTIONS},
             "maintenance": {"type": "bool", "default": False},
             "keep_releases": {"type": "int", "required": True},
+            "only": {"type": "bool", "default": False},
+            "others": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )

@@ -3,12 +3,43 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
+from support.deployment import deploy
 from support.managed_host import ManagedHost
 from support.secure_site import Visitors
+from support.snapshot import differences, snapshot
+
+OTHER_SHOP = "{{ [guestbook, status, shop | combine({'threads': 6}), plain] }}"
+PROVEN = "/var/lib/modwsgi/apache2/proven.json"
 
 
 def pids(machine: ManagedHost, name: str) -> set[int]:
     return {process.pid for process in machine.daemon_processes(name)}
+
+
+def test_a_run_for_one_application_leaves_the_others_as_they_are(machine: ManagedHost, tmp_path: Path) -> None:
+    """The code of three has changed, and the vhost of one that is not named."""
+    pages = tmp_path / "pages"
+    shutil.copytree(Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "applications/pages"), pages)
+    with (pages / "wsgi.py").open("a") as file:
+        file.write("# Another release.\n")
+    before, earlier = snapshot(machine), pids(machine, "plain")
+    variables = {"wsgi_only": "plain", "pages_directory": str(pages), "wsgi_apps": OTHER_SHOP}
+    run = deploy(variables=variables)
+    assert run.status == 0, run.output
+    assert "The configuration of shop is not as the inventory says; it waits" in " ".join(run.output.split())
+    changed = differences(before, snapshot(machine))
+    files = set(changed.pop("files"))
+    assert "/srv/wsgi/plain/current" in files
+    assert {path for path in files if path != PROVEN and not path.startswith("/srv/wsgi/plain/")} == set()
+    processes = changed.pop("processes")
+    assert changed == {}
+    others = [[each for each in found if not each[1].startswith("(wsgi:plain)")] for found in processes.values()]
+    assert others[0] == others[1]
+    assert not earlier & pids(machine, "plain")
 
 
 def test_a_restart_under_steady_load_loses_nothing(machine: ManagedHost) -> None:

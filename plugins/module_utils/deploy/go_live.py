@@ -14,6 +14,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activ
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import maintenance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
@@ -58,6 +59,11 @@ class GoLive:
         self.result: dict[str, Any] = {"changed": False, "unproven": False, "diff": []}
         self.warnings: list[str] = []
         self.to_activate = False
+        self.only: Only | None = None
+        """What the run leaves as it is, when it is for some applications alone."""
+        if parameters["only"]:
+            proven = transaction.journal_of(described).proven()
+            self.only = Only(self.applications, parameters["others"], proven, described)
 
     def run(self) -> None:
         """Go all steps. Raises GoLiveError where one fails; those after it are not gone."""
@@ -78,7 +84,7 @@ class GoLive:
         files = parameters["files"] + config.sensitive(parameters["sensitive_files"], self.described["group"])
         sets = {**checked_sets(parameters["together_with"]), OWNER: files}
         try:
-            found = config.run(self.described, sets, parameters["foreign"], self.check_mode)
+            found = config.run(self.described, sets, parameters["foreign"], self.check_mode, self.only)
         except (TransactionError, JournalError, ControlError) as error:
             raise GoLiveError(str(error)) from error
         except OSError as error:
@@ -141,7 +147,8 @@ class GoLive:
         try:
             is_open = transaction.journal_of(self.described).open
             if is_open and not self.check_mode:
-                transaction.commit(self.described, self.parameters["site"])
+                site = self.parameters["site"]
+                transaction.commit(self.described, self.only.proving(site) if self.only else site)
         except (ControlError, JournalError, WorseAnswerError) as error:
             raise GoLiveError(str(error)) from error
         except OSError as error:

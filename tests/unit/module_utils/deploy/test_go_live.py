@@ -16,8 +16,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 
-INSTANCE = {"name": "apache2", "group": "www-data", "pid_file": "/run/pid", "state_directory": "/var/lib/state"}
+INSTANCE = instance("apache2")
 STEPS = ["files", "switch", "reload", "activate", "prove", "commit", "pages", "remove"]
 
 
@@ -31,6 +32,9 @@ class Host:
         self.lines: dict[str, list[str]] = {}
         self.open = True
         self.differs = True
+        self.proven: dict[str, Any] = {}
+        self.site: dict[str, Any] = {}
+        self.left: Any = None
         pool: dict[str, Any] = {
             "config.run": self.files,
             "Switching": lambda *_: SimpleNamespace(
@@ -47,8 +51,8 @@ class Host:
                 perform=self.step("activate"), restarted={"shop": [7]}, killed=dict, warnings=lambda: ["Killed 7."]
             ),
             "Proof": self.proof,
-            "transaction.journal_of": lambda _: SimpleNamespace(open=self.open),
-            "transaction.commit": lambda *_: self.step("commit")(),
+            "transaction.journal_of": lambda _: SimpleNamespace(open=self.open, proven=lambda: self.proven),
+            "transaction.commit": self.commit,
             "maintenance.switch_all": lambda *_: (self.step("pages")(), ([], True))[1],
             "wsgi_activation.remove_superfluous": lambda *_: (self.step("remove")(), ["/old"])[1],
         }
@@ -63,12 +67,17 @@ class Host:
 
         return act
 
-    def files(self, _instance: Any, sets: dict[str, Any], _foreign: Any, check_mode: bool) -> dict[str, Any]:
+    def files(self, _instance: Any, sets: dict[str, Any], _foreign: Any, check_mode: bool, left: Any) -> dict[str, Any]:
+        self.left = left
         assert list(sets) == ["httpd", "wsgi_app"]
         if not check_mode:
             self.step("files")()
         found = {"changes": ["write a"] if self.differs else [], "diff": [], "noticeable": []}
         return {**found, "changed": self.differs, "unproven": self.differs}
+
+    def commit(self, _instance: Any, site: dict[str, Any]) -> None:
+        self.step("commit")()
+        self.site = site
 
     def proof(self, applications: list[Any], _parameters: dict[str, Any]) -> SimpleNamespace:
         if applications:
@@ -88,6 +97,8 @@ class Host:
             "site": {"mod_wsgi_version": ""},
             "maintenance": True,
             "keep_releases": 3,
+            "only": False,
+            "others": [],
             **changes,
         }
         return GoLive(INSTANCE, parameters, check_mode)
@@ -169,3 +180,15 @@ def test_without_a_change_the_applications_are_asked_and_no_more(host: Host) -> 
     assert host.done == ["files", "switch", "prove"]
     assert not way.result["changed"]
     assert not way.result["unproven"]
+
+
+def test_a_run_for_some_applications_is_proven_together_with_what_the_others_were_proven_by(host: Host) -> None:
+    blog = {"name": "blog", "threads": 15}
+    host.proven = {"applications": [{"name": "shop", "threads": 5}, blog], "mod_wsgi_version": "6.1.1"}
+    shop = {"name": "shop", "threads": 6}
+    site = {"applications": [shop], "mod_wsgi_version": "6.1.1"}
+    host.go(only=True, others=[{**blog, "threads": 16}], applications=[shop], site=site).run()
+    assert host.left.names == {"shop"}
+    assert host.site == {"applications": [blog, shop], "mod_wsgi_version": "6.1.1"}
+    host.go(applications=[shop], site=site).run()
+    assert (host.left, host.site) == (None, site)
