@@ -93,6 +93,17 @@ options:
     description: How many releases of each application stay on the host, the current one included.
     type: int
     required: true
+  all_or_nothing:
+    description:
+      - Whether one application that is not well takes back the changes of all. Otherwise its own go back, as a further
+        step of the journal, and those of the others stay and are committed, when nothing else has changed with them;
+        the module fails all the same.
+    type: bool
+    default: false
+  rollback:
+    description: Whether anything goes back at all.
+    type: bool
+    default: true
   only:
     description:
       - Whether the run is for O(applications) alone, and leaves the others of the host as they are - their files, and
@@ -214,6 +225,8 @@ def main() -> None:
             "site": {"type": "dict", "required": True, "options": SITE_OPTIONS},
             "maintenance": {"type": "bool", "default": False},
             "keep_releases": {"type": "int", "required": True},
+            "all_or_nothing": {"type": "bool", "default": False},
+            "rollback": {"type": "bool", "default": True},
             "only": {"type": "bool", "default": False},
             "others": {"type": "list", "elements": "dict", "default": []},
         },

@@ -8,13 +8,12 @@ middle of it stops nothing half-way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate as wsgi_activation
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import maintenance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
@@ -24,6 +23,10 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
+
+if TYPE_CHECKING:
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import PartialReturn
 
 OWNER = "wsgi_app"
 
@@ -61,12 +64,22 @@ class GoLive:
         self.to_activate = False
         self.only: Only | None = None
         """What the run leaves as it is, when it is for some applications alone."""
+        self.failed: set[str] = set()
+        """Applications whose previous release is back, while the change of others stays."""
+        self.failure: GoLiveError | None = None
+        """What is told of these at the end."""
         if parameters["only"]:
+            # Here, since reading this code would cost the other runs.
+            from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only  # noqa: PLC0415
+
             proven = transaction.journal_of(described).proven()
             self.only = Only(self.applications, parameters["others"], proven, described)
 
     def run(self) -> None:
-        """Go all steps. Raises GoLiveError where one fails; those after it are not gone."""
+        """Go all steps. Raises GoLiveError where one fails; those after it are not gone.
+
+        At the end, it is raised for applications that alone have gone back.
+        """
         self.put_files_live()
         self.switch()
         if self.parameters["manage_service"]:
@@ -77,6 +90,9 @@ class GoLive:
         self.show_applications()
         if self.parameters["manage_service"] and self.to_activate:
             self.remove_superfluous()
+        if self.failure:
+            self.result["unproven"] = False
+            raise self.failure
 
     def put_files_live(self) -> None:
         """The configuration of server, module and applications; httpd itself has tested it."""
@@ -139,8 +155,48 @@ class GoLive:
         """The applications run on the right Python, and are healthy. In check mode nobody is asked."""
         proof = Proof([] if self.check_mode else self.applications, self.parameters["site"])
         self.note(False, applications=proof.results, awaited_certificates=proof.awaited)
-        if proof.problem:
+        if proof.problem and not self.keeps_the_good(proof):
             raise GoLiveError(proof.problem, proof.lines)
+
+    def keeps_the_good(self, proof: Proof) -> bool:
+        """Bring back those alone that are not well, where the change of the others can stay; whether it stays.
+
+        Raises GoLiveError when that fails, so that all goes back.
+        """
+        parameters = self.parameters
+        if parameters["all_or_nothing"] or not parameters["rollback"] or len(proof.problems) == len(self.applications):
+            return False
+        from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import (  # noqa: PLC0415
+            PartialReturn,
+        )
+
+        way = PartialReturn(self.described, self.applications, proof.problems)
+        if not way.is_possible():
+            return False
+        stay = [*self.gone_back(way, proof), *way.unchanged]
+        self.failed = way.names
+        self.applications = [each for each in self.applications if each["name"] not in self.failed] + stay
+        self.parameters = {**parameters, "site": {**parameters["site"], "applications": self.applications}}
+        self.result["switched"] = {
+            name: parts for name, parts in self.result["switched"].items() if name not in self.failed
+        }
+        self.failure = GoLiveError(f"{proof.problem}\n{way.told()}", proof.lines)
+        return True
+
+    def gone_back(self, way: PartialReturn, proof: Proof) -> list[dict[str, Any]]:
+        """The applications that were not well, as they serve again. Raises GoLiveError when they do not."""
+        previous = list(way.previous.values())
+        try:
+            way.go_back()
+            self.serve()
+            Activation(previous, self.described["pid_file"]).perform()
+            problem = Proof(previous, way.proven).problem
+        except (ActivationError, ControlError, GoLiveError, JournalError, OSError) as error:
+            problem = str(error)
+        if problem:
+            text = f"{proof.problem}\nThe previous release alone does not serve either: {problem}"
+            raise GoLiveError(text, proof.lines)
+        return previous
 
     def commit(self) -> None:
         """The change is proven, and stays."""
@@ -171,7 +227,9 @@ class GoLive:
     def remove_superfluous(self) -> None:
         """Releases that nobody will go back to are gone."""
         keep = self.parameters["keep_releases"]
-        removed = wsgi_activation.remove_superfluous(self.applications, keep, self.check_mode)
+        # What has failed stays beside the current release, as after any way back: the next run need not build it.
+        applications = [each for each in self.applications if each["name"] not in self.failed]
+        removed = wsgi_activation.remove_superfluous(applications, keep, self.check_mode)
         self.note(bool(removed), removed=removed)
 
     def note(

@@ -32,6 +32,22 @@ def facts(application: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def site_of(path: str, log_directory: str) -> str:
+    """The application whose file outside of its own folders it is, or the site; empty where all share it."""
+    folder, name = os.path.split(path)
+    if os.path.basename(folder) in ("sites-available", "sites-enabled"):
+        found = SITE.fullmatch(name)
+    elif os.path.basename(folder) == "modwsgi-users":
+        found = re.fullmatch(r"(.+)-\d+", name)
+    elif folder == EMBEDDED:
+        found = re.fullmatch(r"(.+)\.py", name)
+    elif folder == log_directory:
+        found = re.fullmatch(r"(.+)-(?:access|error)\.log", name)
+    else:
+        found = None
+    return found[1] if found else ""
+
+
 class Only:
     """The applications of a run, and what it leaves as it is."""
 
@@ -66,19 +82,8 @@ class Only:
         return sorted(name for name in {*sides[0], *sides[1]} if sides[0].get(name) != sides[1].get(name))
 
     def site_of(self, path: str) -> str:
-        """The application whose file it is, or the site; empty where all share it."""
-        folder, name = os.path.split(path)
-        if os.path.basename(folder) in ("sites-available", "sites-enabled"):
-            found = SITE.fullmatch(name)
-        elif os.path.basename(folder) == "modwsgi-users":
-            found = re.fullmatch(r"(.+)-\d+", name)
-        elif folder == EMBEDDED:
-            found = re.fullmatch(r"(.+)\.py", name)
-        elif folder == self.log_directory:
-            found = re.fullmatch(r"(.+)-(?:access|error)\.log", name)
-        else:
-            found = None
-        return found[1] if found else ""
+        """As the function says it."""
+        return site_of(path, self.log_directory)
 
     def stays(self, path: str) -> bool:
         """Whether a file stays as it is, whatever the inventory says."""
