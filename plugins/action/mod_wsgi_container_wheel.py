@@ -22,7 +22,6 @@ _TEXTS = (
     "version",
     "sha256",
     "source",
-    "reload_drain",
     "folder",
     "name",
     "host",
@@ -43,6 +42,7 @@ class ActionModule(ActionBase):
             return {**result, "changed": True}
         request = Request(
             **{name: str(arguments.get(name) or "") for name in _TEXTS},
+            companions=tuple(str(path) for path in arguments["companions"]),
             httpd_api=int(arguments["httpd_api"]),
             packages=tuple(str(name) for name in arguments["packages"]),
             environment={str(name): str(value) for name, value in (arguments.get("environment") or {}).items()},

@@ -80,6 +80,8 @@ def _host(name: str, suffix: str) -> dict[str, str]:
         "journal_name": name if suffix else "httpd",
         "socket_directory": f"/run/wsgi{tail}",
         "status_directory": "/run/modwsgi-status",
+        # For what clients send and take slowly, in files without a name: on a disk, and the service's own (PrivateTmp).
+        "spool_directory": "/var/tmp",  # noqa: S108
         # Where httpd_private_port says nothing. A name tells no free port, so that of a further instance must be given.
         "private_port": "" if suffix else "297",
         "user": "www-data",
@@ -121,6 +123,7 @@ def _container() -> dict[str, str]:
         "error_log": "/dev/stderr",
         "access_log": "/dev/stdout",
         "socket_directory": run_directory,
+        "spool_directory": "/tmp",  # noqa: S108  # files without a name, where the root is read-only
         "state_directory": f"/var/lib/modwsgi/{CONTAINER}",
         "build_record": f"/var/lib/modwsgi/{CONTAINER}/mod_wsgi-build-packages.json",
         "venv_build_record": f"/var/lib/modwsgi/{CONTAINER}/venv-build-packages.json",

@@ -54,9 +54,10 @@ options:
     description: Source distribution on the control node; without it pip downloads it in the container.
     type: str
     default: ''
-  reload_drain:
-    description: C source on the control node of the module that makes a reload lose no request.
-    type: str
+  companions:
+    description: C sources on the control node of further modules of httpd, which are linked into mod_wsgi's.
+    type: list
+    elements: str
     required: true
   folder:
     description: Where hosts have that source and build the wheel; the path is in the module.
@@ -107,7 +108,7 @@ EXAMPLES = r"""
     python: "3.11"
     version: 6.1.1
     sha256: a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e
-    reload_drain: roles/mod_wsgi/files/mod_reload_drain.c
+    companions: [roles/mod_wsgi/files/mod_reload_drain.c, roles/mod_wsgi/files/mod_wsgi_buffering.c]
     folder: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311
     name: mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl
     module: mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so
@@ -147,7 +148,7 @@ def main() -> None:
             "version": {"type": "str", "required": True},
             "sha256": {"type": "str", "required": True},
             "source": {"type": "str", "default": ""},
-            "reload_drain": {"type": "str", "required": True},
+            "companions": {"type": "list", "elements": "str", "required": True},
             "folder": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
             "module": {"type": "str", "required": True},

@@ -44,9 +44,10 @@ options:
     description: Folder for the wheel and its checksum file.
     type: path
     required: true
-  reload_drain:
-    description: C source on this host of the module that makes a reload lose no request; it is linked into mod_wsgi's.
-    type: path
+  companions:
+    description: C sources on this host of further modules of httpd, which are linked into mod_wsgi's.
+    type: list
+    elements: path
     required: true
   library:
     description: Path of the interpreter's libpython, where the linker does not find it by itself.
@@ -98,7 +99,9 @@ EXAMPLES = r"""
     version: 6.1.1
     sha256: a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e
     destination: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311
-    reload_drain: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_reload_drain.c
+    companions:
+      - /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_reload_drain.c
+      - /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_wsgi_buffering.c
     name: mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl
     module: mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so
     host: "{{ inventory_hostname }}"
@@ -138,7 +141,7 @@ def main() -> None:
             "source": {"type": "path", "default": ""},
             "directory": {"type": "path", "default": "/opt/mod_wsgi/.build"},
             "destination": {"type": "path", "required": True},
-            "reload_drain": {"type": "path", "required": True},
+            "companions": {"type": "list", "elements": "path", "required": True},
             "library": {"type": "path", "default": ""},
             "name": {"type": "str", "required": True},
             "module": {"type": "str", "required": True},
@@ -169,7 +172,7 @@ def main() -> None:
             source=parameters["source"],
             directory=Path(parameters["directory"]),
             destination=Path(parameters["destination"]),
-            reload_drain=parameters["reload_drain"],
+            companions=parameters["companions"],
             extra_environment=parameters["environment"],
             host=parameters["host"],
             library=parameters["library"],

@@ -13,6 +13,8 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Creates the system group and user of each application, without a login shell, and the folders for code,
     configuration and state.
+  - Closes the folders with the releases and virtual environments of an application to all but root, the application's
+    group and httpd's user, which passes by an access list of the file system. Entries of others stay in that list.
   - Creates the account C(modwsgi-build), which git and pip run as.
   - Leaves an account that exists as it is.
   - Refuses an account with user id 0, accounts of the system, and groups that are worth root or open what belongs to
@@ -62,6 +64,8 @@ def main() -> None:
         accounts.ensure(module.params["applications"])
     except (AccountError, UnknownInstanceError) as error:
         module.fail_json(msg=str(error))
+    for sentence in accounts.warnings:
+        module.warn(sentence)
     module.exit_json(changed=bool(accounts.changes), changes=accounts.changes)
 
 

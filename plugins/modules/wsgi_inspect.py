@@ -191,7 +191,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "venvs": venvs,
         "certificates": {**usable(parameters["other_certificates"]), **certificates},
         # With ``only``, nothing of these files changes.
-        "notices": [] if parameters["only"] else restart_notice(comparison),
+        "notices": [*([] if parameters["only"] else restart_notice(comparison)), *accounts.warnings],
     }
 
 

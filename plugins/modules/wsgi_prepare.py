@@ -60,6 +60,7 @@ last_lines:
   elements: str
 """
 
+import grp
 import os
 
 from ansible.module_utils.basic import AnsibleModule
@@ -102,7 +103,9 @@ def main() -> None:
             ran[name] = application["release_commands"]
             if module.check_mode:
                 continue
-            problem = Bytecode(release["path"], module.params["interpreter"], application["static_root"]).compile()
+            group = grp.getgrnam(application["group"]).gr_gid
+            interpreter = module.params["interpreter"]
+            problem = Bytecode(release["path"], interpreter, application["static_root"], group).compile()
             if problem:
                 module.warn(f"The byte code of {name} is not complete, so it starts slower: {problem}.")
             for sentence in prepare(application, variables, release["path"], venv["path"]):

@@ -68,6 +68,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import atexit, upgrade
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import group_id
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.release import ReleaseError, release_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.searching import Found, SearchError, search
@@ -94,8 +95,9 @@ class Warnings:
         ]
         if not chosen or not os.path.isdir(release["path"]):
             return
+        group = group_id(application["group"])
         try:
-            for (_, tell), found in zip(chosen, search(release["path"], [each for each, _ in chosen])):
+            for (_, tell), found in zip(chosen, search(release["path"], [each for each, _ in chosen], group)):
                 tell(application, found)
         except (SearchError, OSError) as error:
             subjects = [

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign import PHP
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import COMPANIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.versions import MODULE_PACKAGE, runtime_packages
 
 ARCHITECTURES = (
@@ -206,7 +207,7 @@ _INSTALLATION: dict[str, Check] = {
     "express": _path_or_nothing,
     "httpd_api": _whole(*HTTPD_APIS),
     "key": _text(re.compile(r"[A-Za-z0-9][\w.-]*"), "the name of a folder"),
-    "reload_drain": _boolean,
+    **dict.fromkeys(COMPANIONS, _boolean),
     "wheel_sha256": _text(SHA256, "64 hexadecimal digits"),
 }
 _DESCRIPTION: dict[str, Check] = {
@@ -270,8 +271,8 @@ def _of_installation(answer: Any, host: str) -> dict[str, Any]:
     if answer == {}:
         return {}
     advice = "remove the folder of that installation below /opt/mod_wsgi, then run again"
-    # The first records did not say whether the module can hold a reload.
-    whole = {"reload_drain": False, **answer} if isinstance(answer, Mapping) else answer
+    # The first records did not name the companions.
+    whole = {**dict.fromkeys(COMPANIONS, False), **answer} if isinstance(answer, Mapping) else answer
     checked = _part(whole, _INSTALLATION, host, "installation.", advice)
     interpreter = _of_interpreter(whole.get("interpreter"), host, "installation.interpreter.", {}, advice)
     return {**checked, "interpreter": interpreter}

@@ -19,6 +19,9 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting impor
 COLLECTION = Path(__file__).resolve().parents[2]
 ROLES = COLLECTION / "roles"
 
+CLOSED = "0640"
+"""The mode of configuration in which a secret may be, such as a header of extra_config for a backend; root reads it."""
+
 
 def managed(name: str) -> str:
     """The first line of each text that the role of this name puts on a host."""

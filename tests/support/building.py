@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import shutil
 import tempfile
@@ -54,6 +55,10 @@ def hasten_environments(monkeypatch: pytest.MonkeyPatch) -> None:
         as_it_is(room, [command[0], "-I", "-c", UNPACK_PIP, path], what)
 
     monkeypatch.setattr(venv, "run", run)
+
+
+GROUP = grp.getgrgid(os.getegid()).gr_name
+"""A group that an application can have on every machine."""
 
 
 @contextmanager

@@ -157,6 +157,20 @@ REAL: dict[str, list[tuple[str, str]]] = {
             "certificate does NOT include an ID which matches the server name",
         ),
     ],
+    "buffer-full": [
+        (
+            SITE,
+            "[2026-11-30 12:10:01.000000] [wsgi_buffering:error] [pid 1464:tid 1674] "
+            f"{CLIENT}the body of a request is refused, since it cannot be buffered in /var/tmp: less than a "
+            "twentieth of that disk is free",
+        ),
+        (
+            SITE,
+            "[2026-11-30 12:10:01.000000] [wsgi_buffering:warn] [pid 1464:tid 1674] "
+            f"{CLIENT}an answer waits for a slow client, since it cannot be buffered in /var/tmp: less than a "
+            "twentieth of that disk is free",
+        ),
+    ],
     "drain-too-short": [
         (
             SERVER,

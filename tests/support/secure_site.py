@@ -80,7 +80,7 @@ class SecureSite:
 
 
 class Visitors:
-    """Visitors of shop.example, one after the other, each with a connection of its own; what failed is kept."""
+    """Visitors of shop.example, at most 20 in a second, each with a connection of its own; what failed is kept."""
 
     def __init__(self, address: str) -> None:
         self.address, self.answers = address, 0
@@ -89,7 +89,7 @@ class Visitors:
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        while not self.stopping.is_set():
+        while not self.stopping.wait(0.05):
             # One who believes any certificate: the old one and the new one are served in turn.
             site = SecureSite(self.address, "shop.example", "")
             site.session.verify = False

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 
@@ -60,11 +61,29 @@ FILES = [
     Attack("a new file in its own release", "create('/srv/wsgi/attacker/current')"),
     Attack("another link to its own release", "os.symlink('/tmp', '/srv/wsgi/attacker/current~')"),
     Attack("a package in its virtual environment", "create('/srv/wsgi/attacker/venv/lib/python3.11/site-packages')"),
-    Attack("another application's code", "write('/srv/wsgi/victim/current/wsgi.py')"),
+    Attack("to change another application's code", "write('/srv/wsgi/victim/current/wsgi.py')"),
+    Attack("another application's code", "found = open('/srv/wsgi/victim/current/wsgi.py').read()"),
+    Attack("another application's secrets", "found = open('/srv/wsgi/victim/current/local_secrets.py').read()"),
+    Attack("another application's static files", "found = open('/srv/wsgi/victim/current/static/style.css').read()"),
+    Attack(
+        "another application as a package",
+        "sys.path.insert(0, '/srv/wsgi/victim/current'); import local_secrets",
+        "ModuleNotFoundError",
+    ),
+    Attack("a list of another application's releases", "found = os.listdir('/srv/wsgi/victim/releases')"),
+    Attack("a list of another application's release", "found = os.listdir('/srv/wsgi/victim/current/')"),
+    Attack("the modes of another application's files", "found = os.stat('/srv/wsgi/victim/current/wsgi.py')"),
+    Attack("another application's packages", "found = os.listdir('/srv/wsgi/victim/venv/lib')"),
+    Attack("another application's virtual environment", "found = open('/srv/wsgi/victim/venv/pyvenv.cfg').read()"),
+    Attack("a new virtual environment of another", "os.mkdir('/srv/wsgi/victim/venvs/attack')"),
+    Attack("the record of another application", "found = open('/srv/wsgi/victim/deployment.json').read()"),
+    Attack("another application's builds", "found = os.listdir('/var/cache/modwsgi/build/victim/pip')"),
     Attack("the launcher", "write('/usr/local/lib/modwsgi/launcher.py')"),
     Attack("the module", "create('/opt/mod_wsgi')"),
     Attack("a program in the path", "create('/usr/local/bin')"),
     Attack("httpd's configuration", "create('/etc/apache2/conf-enabled')"),
+    Attack("another site's vhost", "found = open('/etc/apache2/sites-available/100-modwsgi-victim.conf').read()"),
+    Attack("what httpd reads", "found = open('/etc/apache2/sites-enabled/100-modwsgi-attacker.conf').read()"),
     Attack("a unit of systemd", "create('/etc/systemd/system')"),
     Attack("a job of cron", "create('/etc/cron.d')"),
     Attack("a crontab", "create('/var/spool')"),
@@ -91,6 +110,8 @@ PROCESSES = [
         "another application's variables", "found = open('/proc/{victim}/environ').read()", "FileNotFound|Permission"
     ),
     Attack("another application's memory", "found = open('/proc/{victim}/mem').read(1)", "FileNotFound|Permission"),
+    Attack("another application's folder", "found = os.listdir('/proc/{victim}/cwd/')", "FileNotFound|Permission"),
+    Attack("another application's root", "found = os.listdir('/proc/{victim}/root/')", "FileNotFound|Permission"),
     Attack("another application's descriptors", "found = os.listdir('/proc/{victim}/fd')", "FileNotFound|Permission"),
     Attack("httpd's command line", "found = open('/proc/{httpd}/cmdline').read()", "FileNotFoundError"),
     Attack(
@@ -167,12 +188,26 @@ NETWORK = [
         "    each.connect(path)\n    connected.append(path)\nfound = len(connected)",
         "found [01]$|PermissionError",
     ),
+    Attack(
+        "the sockets whose names can be guessed",
+        "refused = connected = 0\nfor number in range(1, 20):\n    each = socket.socket(socket.AF_UNIX)\n    try:\n"
+        "        each.connect('/run/wsgi/wsgi.{httpd}.0.%d.sock' % number)\n        connected += 1\n"
+        "    except PermissionError:\n        refused += 1\n    except FileNotFoundError:\n        pass\n"
+        "found = refused, connected",
+        r"found \([3-9], 0\)",
+    ),
     Attack("httpd's port", "socket.socket().bind(('0.0.0.0', 443))"),
     Attack("the private port", "socket.socket().bind(('127.0.0.2', 297))"),
     Attack(
         "the server's status",
         "import urllib.request as r\nfound = r.urlopen('http://127.0.0.1:297/server-status').read()",
         "HTTP Error 40[34]",
+    ),
+    Attack(
+        "its own probe",
+        "import urllib.request as r\nasked = r.Request('http://127.0.0.1:297/probe/attacker')\n"
+        "asked.add_header('Host', 'attacker.example')\nfound = r.urlopen(asked).read()",
+        "HTTP Error 403",
     ),
     Attack(
         "the probe of another application",
@@ -260,17 +295,43 @@ def test_the_attacks_can_be_told_from_what_is_allowed(attacker: Site) -> None:
     )
 
 
+def test_httpd_serves_what_no_other_application_can_read(machine: ManagedHost) -> None:
+    victim = Site(machine.address(), "victim.example")
+    served = victim.get("/static/style.css")
+    assert (served.status_code, served.text) == (200, "body { color: black; }\n")
+
+
+DESCRIPTORS = """
+import stat
+found = set()
+for each in os.listdir('/proc/self/fd'):
+    try:
+        target, kind = os.readlink('/proc/self/fd/' + each), os.fstat(int(each))
+    except OSError:  # that of the list itself
+        continue
+    if stat.S_ISSOCK(kind.st_mode):
+        one = socket.socket(fileno=os.dup(int(each)))
+        target = 'a socket: %s %s' % (one.family.name, one.getsockname())
+    elif stat.S_ISFIFO(kind.st_mode):
+        target = 'a pipe of its own' if kind.st_uid == os.getuid() else 'a pipe of others'
+    found.add(target)
+found = sorted(found)
+"""
+
+
 def test_a_process_has_no_descriptor_of_others(attacker: Site) -> None:
-    """Its socket, its accept mutex, the error log of its site, and what leads nowhere."""
-    program = (
-        "import stat\nfound = []\nfor each in os.listdir('/proc/self/fd'):\n    try:\n"
-        "        target, kind = os.readlink('/proc/self/fd/' + each), os.fstat(int(each))\n"
-        "    except OSError:\n        continue\n"
-        "    if kind.st_uid != os.getuid() and stat.S_ISREG(kind.st_mode):\n        found.append(target)\n"
-        "found = sorted(found)"
-    )
-    answer = run(attacker, program)
-    assert re.fullmatch(r"found \[('/var/log/apache2/attacker-error\.log'(, )?)*\]", answer), answer
+    """Its socket and pipes, what waits for these, the error log of its site, and what leads nowhere."""
+    answer = run(attacker, DESCRIPTORS)
+    found = ast.literal_eval(answer.removeprefix("found "))
+    sockets = [each for each in found if each.startswith("a socket: ")]
+    assert [each for each in found if each not in sockets] == [
+        "/dev/null",
+        "/var/log/apache2/attacker-error.log",
+        "a pipe of its own",
+        "anon_inode:[eventpoll]",
+    ], answer
+    assert len(sockets) == 1, answer
+    assert sockets[0].startswith("a socket: AF_UNIX /run/wsgi/"), answer
 
 
 def test_tmp_is_its_own(attacker: Site, machine: ManagedHost) -> None:

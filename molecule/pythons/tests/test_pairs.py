@@ -22,6 +22,9 @@ REFUSALS = range(max(len(host["refused"]) for host in HOSTS.values()))
 STOP_LIMIT = 2.0
 """Seconds; a stop of an idle server takes 0.2 to 0.4 (Debian 12, Apache 2.4, 2026-11)."""
 
+ACCOUNTS = {"wsgi-hello": True, "www-data": True, "nobody": False}
+"""Who reads the application's code."""
+
 STOP = """
 import json, subprocess, time
 begun = time.monotonic()
@@ -49,6 +52,10 @@ def prove(name: str, version: str) -> None:
     site = Site(machine.address(), "hello.example")
     assert site.get("/").text.startswith(f"{python}."), name
     assert site.get("/libpython").text.splitlines() == [expected_library(machine, name)]
+    # By the access list of whatever file system and kernel the host has.
+    script = ("test", "-r", "/srv/wsgi/hello/current/wsgi.py")
+    readers = {each: machine.attempt("runuser", "-u", each, "--", *script).returncode == 0 for each in ACCOUNTS}
+    assert readers == ACCOUNTS, name
 
 
 def stop(name: str) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A change of mod_wsgi or Python: the old pair answers while the new one is made, and one restart lies between them."""
+"""A change of mod_wsgi or Python: the old pair answers while the new one is made, and one restart lies between them.
+
+The first step changes both; with breadth a step before it changes the module alone.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 
 import pytest
 import requests
+from support import breadth
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
 from support.newest import NEWEST
@@ -81,7 +85,7 @@ class Step:
 
 FIRST = Step("where it begins", "4.9.4", LOCAL)
 STEPS = [
-    Step("a newer module", NEWEST, LOCAL, builds=True),
+    *([Step("a newer module", NEWEST, LOCAL, builds=True)] if breadth.wanted() else []),
     Step("another Python", NEWEST, DISTRIBUTION),
     Step("a Python that was moved, with an older module", "5.0.2", MOVED, builds=True),
 ]

@@ -10,6 +10,7 @@ import stat
 import subprocess
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import Gate
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import (
     BUILD_ACCOUNT,
     CODE_ROOT,
@@ -89,11 +90,15 @@ def folders(application: dict[str, Any]) -> list[Any]:
     paths, group = application["paths"], application["group"]
     return [
         (paths["code"], 0o755, "root", "root"),
-        (paths["releases"], 0o755, "root", "root"),
-        (paths["venvs"], 0o755, "root", "root"),
         (paths["configuration"], 0o750, "root", group),
         (paths["state"], 0o750, application["user"], group),
     ]
+
+
+OPEN_TO_ALL = (
+    "The file system of {path} has no access lists, so all accounts of the host can read the code there, but for what "
+    "its source closes; use a file system that has them (docs/security.md)."
+)
 
 
 class AccountError(Exception):
@@ -176,6 +181,8 @@ class Accounts:
         self.check_mode = check_mode
         self.changes: list[str] = []
         """What was created or corrected, one sentence each."""
+        self.warnings: list[str] = []
+        """What an operator should know of them, one sentence each."""
 
     def ensure(self, applications: list[Any]) -> None:
         """Bring what is missing into being. Raises AccountError, and OSError where the host does not allow it."""
@@ -189,6 +196,8 @@ class Accounts:
             self.ensure_account(application)
             for folder in folders(application):
                 self.ensure_folder(*folder)
+            for kind in ("releases", "venvs"):
+                self.ensure_gate(application["paths"][kind], application["group"])
 
     def _run(self, command: list[Any], what: str) -> None:
         self.changes.append(what)
@@ -222,19 +231,50 @@ class Accounts:
             comment = f"WSGI application {name}"
             self._run(["useradd", *options, "--comment", comment, user], f"Create the user {user}")
 
-    def ensure_folder(self, path: str, mode: int, user: str, group: str) -> None:
-        """Create a folder or correct its owner and mode; a link in its place is refused."""
+    def _found(self, path: str) -> os.stat_result | None:
+        """A folder that is there; None for one that is just made, or would be. A link in its place is refused."""
         try:
             found = os.lstat(path)
         except FileNotFoundError:
             self.changes.append(f"Create the folder {path}")
-            if self.check_mode:
-                return
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            os.mkdir(path, 0o700)
-        else:
-            if not stat.S_ISDIR(found.st_mode):
-                raise AccountError(f"{path} is not a folder; move it away and run again.")
+            if not self.check_mode:
+                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+                os.mkdir(path, 0o700)
+            return None
+        if not stat.S_ISDIR(found.st_mode):
+            raise AccountError(f"{path} is not a folder; move it away and run again.")
+        return found
+
+    def ensure_gate(self, path: str, group: str) -> None:
+        """Create a folder for code, or close it to all but the application and httpd."""
+        found, gid = self._found(path), group_id(group)
+        if gid is None and not self.check_mode:
+            raise AccountError(f"The group {group} for {path} was not created; look at the host's logs.")
+        gate = Gate(path, gid, self._passing(gid), self._own_entries())
+        if found and not gate.is_as_wanted():
+            self.changes.append(f"Correct owner and mode of {path}")
+        if not self.check_mode:
+            gate.set()
+        # What was there before, the inspection has told.
+        warning = OPEN_TO_ALL.format(path=os.path.dirname(path))
+        if (found is not None) == self.check_mode and warning not in self.warnings and gate.is_open_to_all():
+            self.warnings.append(warning)
+
+    def _passing(self, gid: int | None) -> list[int]:
+        """Whom a gate of this group lets through beside it."""
+        httpd = user_id(self.server_user)
+        return [] if httpd is None or pwd.getpwnam(self.server_user).pw_gid == gid else [httpd]
+
+    def _own_entries(self) -> list[int]:
+        """Accounts of which a gate has no entry but ours."""
+        return [uid for uid in map(user_id, (self.server_user, BUILD_ACCOUNT)) if uid is not None]
+
+    def ensure_folder(self, path: str, mode: int, user: str, group: str) -> None:
+        """Create a folder or correct its owner and mode."""
+        found = self._found(path)
+        if found is None and self.check_mode:
+            return
+        if found:
             if (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (user_id(user), group_id(group), mode):
                 return
             self.changes.append(f"Correct owner and mode of {path}")

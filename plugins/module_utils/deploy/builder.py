@@ -85,6 +85,8 @@ class Account(NamedTuple):
     gid: int
     own: bool
     """Whether nothing else runs under it, so that all that does is ended with the command."""
+    groups: tuple[int, ...] = ()
+    """Ids of further groups that a command is in."""
 
 
 class Limits(NamedTuple):
@@ -338,17 +340,18 @@ def _locked() -> Iterator[None]:
 
 
 @contextmanager
-def reader() -> Iterator[Account]:
+def reader(group: int | None = None) -> Iterator[Account]:
     """The account that reads in root's place what others wrote, while nobody builds.
 
-    Where it has not been made yet, it is the one that has no rights on any host.
+    Where it has not been made yet, it is the one that has no rights on any host. ``group`` is the id of the group that
+    can read a release: only its application's own code is read then, which has that group anyway.
     """
     account = build_account()
     if account is None:
         found = pwd.getpwnam("nobody")
         account = Account(found.pw_uid, found.pw_gid, own=False)
     with _locked() if account.own else contextlib.nullcontext():
-        yield account
+        yield account._replace(groups=() if group is None else (group,))
 
 
 def _rooms() -> Iterator[str]:

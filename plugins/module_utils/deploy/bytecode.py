@@ -44,9 +44,13 @@ SYNTAX_ERROR = 1
 class Bytecode:
     """The byte code of one release for one interpreter."""
 
-    def __init__(self, release: str, interpreter: dict[str, Any], made: str = "") -> None:
-        """`interpreter` is the fact of the role mod_wsgi; `made` is the static root, which is not code."""
+    def __init__(self, release: str, interpreter: dict[str, Any], made: str = "", group: int | None = None) -> None:
+        """`interpreter` is the fact of the role mod_wsgi; `made` is the static root, which is not code.
+
+        `group` is the id of the group that can read the release.
+        """
         self.release = release
+        self.group = group
         self.executable = interpreter["executable"]
         self.tag = f"cpython-{interpreter['abi'][2:]}"
         self.made = made
@@ -92,7 +96,7 @@ class Bytecode:
         if not sources:
             return ""
         try:
-            with reader() as account:
+            with reader(self.group) as account:
                 ended = self._compile(sources, account)
         except (BuildError, ConfinementError, TreeError) as error:
             return str(error)
@@ -122,7 +126,7 @@ class Bytecode:
         command = [self.executable, *options, "-m", "compileall", "-q", "-i", self.list]
 
         def execute() -> NoReturn:
-            give_up_rights(account.uid, account.gid, limits=LIMITS)
+            give_up_rights(account.uid, account.gid, account.groups, limits=LIMITS)
             os.chdir("/")
             os.execve(self.executable, command, {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
 
@@ -135,7 +139,11 @@ class Bytecode:
         compiled = os.path.join(self.taken, self._path(folder).lstrip("/"), name)
         if not os.path.isfile(compiled):
             return
+        found = os.lstat(self._path(source))
+        os.chown(compiled, found.st_uid, found.st_gid)
+        os.chmod(compiled, stat.S_IMODE(found.st_mode) & 0o644)  # no more than of what it was made of
         cache = self._path(os.path.join(folder, "__pycache__"))
         with contextlib.suppress(FileExistsError):
             os.mkdir(cache, 0o755)
+            os.chown(cache, found.st_uid, found.st_gid)
         os.rename(compiled, os.path.join(cache, name))

@@ -650,13 +650,29 @@ TABLE = (
         name="no-length",
         title="a body without a length was refused",
         visitors="411",
-        cause="mod_wsgi refuses a request body that is sent in chunks, or over HTTP/2 without a length.",
-        remedy="Let the client send Content-Length, or set `wsgi_directives.chunked_request`; in daemon mode, a body "
-        "without a length over HTTP/2 arrives empty then.",
+        cause="mod_wsgi refuses a request body that is sent in chunks, or over HTTP/2 without a length, where httpd "
+        "does not take it in first: with `request_buffering` false, or a module that the role has not built.",
+        remedy="Use `request_buffering`, let the client send Content-Length, or set "
+        "`wsgi_directives.chunked_request`; in daemon mode, a body without a length over HTTP/2 arrives empty then.",
         link="reference.md#an-application-wsgi_directives",
         says=("WSGI0139: Request requires chunked transfer encoding, but support … has not been enabled",),
         pattern=r"WSGI0139: |requires chunked transfer encoding, but support",
-        settings=("wsgi_apps.wsgi_directives.chunked_request",),
+        settings=("wsgi_apps.request_buffering", "wsgi_apps.wsgi_directives.chunked_request"),
+    ),
+    Diagnosis(
+        name="buffer-full",
+        title="httpd has no room for what slow clients send or take",
+        visitors="503 for a request with a body; answers wait for slow clients",
+        cause="Less than 5 % of the disk of /var/tmp is free, or httpd's user may not write there. Others may fill it, "
+        "or many large requests and answers of slow clients.",
+        remedy="Make room there. Lower `max_body_size`, or limit connections per client in a proxy in front.",
+        link="security.md#slow-clients",
+        says=(
+            "the body of a request is refused, since it cannot be buffered in …",
+            "an answer waits for a slow client, since it cannot be buffered in …",
+        ),
+        pattern=r"\[wsgi_buffering:\w+\] .*cannot be buffered in ",
+        settings=("wsgi_apps.max_body_size",),
     ),
     Diagnosis(
         name="too-large",

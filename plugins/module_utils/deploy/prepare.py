@@ -91,7 +91,7 @@ def prepare(application: dict[str, Any], variables: dict[str, Any], release: str
         try:
             static_root.give(uid, gid)
             told = run_commands(application, variables, release, venv)
-            static_root.take(uid)
+            static_root.take(uid, gid)
         except BaseException:
             static_root.return_former()
             raise

@@ -39,7 +39,7 @@ def is_in_home(path: str) -> bool:
 
 
 def problems(applications: Iterable[Mapping[str, Any]], server_user: str, without_homes: bool = False) -> Iterator[str]:
-    """One sentence for each folder or file of ``static`` that is there, not in the release, and closed to httpd.
+    """One sentence for each folder or file of ``static`` that is there, no application's code, and closed to httpd.
 
     Before httpd is installed, its account is not there, and nothing is known. ``without_homes``: see hides_homes.
     """
@@ -47,11 +47,15 @@ def problems(applications: Iterable[Mapping[str, Any]], server_user: str, withou
         account = pwd.getpwnam(server_user)
     except KeyError:
         return
+    applications = list(applications)
+    gates = [application["paths"][kind] + os.sep for application in applications for kind in ("releases", "venvs")]
     for application in applications:
         current = application["paths"]["current"] + os.sep
         for index, static in enumerate(application["static"]):
             path, kind = os.path.join(static["directory"], static["file"]), "file" if static["file"] else "directory"
             if f"{path}/".startswith(current) or not os.path.exists(path):
+                continue
+            if os.path.realpath(path).startswith(tuple(gates)):  # httpd comes there when the gate is set
                 continue
             where = f"wsgi_apps: application {application['name']!r}, key static[{index}].{kind}:"
             if not open_to(path.rstrip("/"), account):

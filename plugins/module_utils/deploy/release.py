@@ -6,6 +6,7 @@ Runs on the managed host.
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import shutil
@@ -31,10 +32,10 @@ class ReleaseError(Exception):
 
 def install(stream: BinaryIO, path: str, application: dict[str, Any]) -> None:
     """Unpack an archive under a temporary name, check it, and give it its final name."""
-    partial = f"{path}.partial"
+    partial, group = f"{path}.partial", grp.getgrnam(application["group"]).gr_gid
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        unpack(stream, partial, application["source"]["exclude"], application["static_root"])
+        unpack(stream, partial, application["source"]["exclude"], application["static_root"], group=group)
         check_files(partial, application)
         os.rename(partial, path)
     except SourceError as error:

@@ -108,10 +108,13 @@ def places(root: str, paths: Iterable[str], searches: Sequence[Search]) -> Itera
                 yield from ((number, Place(path, *found)) for found in each.find(tree))
 
 
-def search(release: str, searches: Sequence[Search]) -> list[Found]:
-    """What each search finds in a release; all of them read it once. Raises SearchError, and OSError."""
+def search(release: str, searches: Sequence[Search], group: int | None = None) -> list[Found]:
+    """What each search finds in a release, which ``group`` can read; all of them read it once.
+
+    Raises SearchError, and OSError.
+    """
     try:
-        with reader() as account:
+        with reader(group) as account:
             ended = _search(release, searches, account)
         if ended.status != 0 or ended.reason:
             raise SearchError(ended.reason or f"the parser ended with status {ended.status}")
@@ -131,7 +134,7 @@ def search(release: str, searches: Sequence[Search]) -> list[Found]:
 
 def _search(release: str, searches: Sequence[Search], account: Account) -> Ended:
     def execute() -> NoReturn:
-        give_up_rights(account.uid, account.gid, limits=LIMITS)
+        give_up_rights(account.uid, account.gid, account.groups, limits=LIMITS)
         try:
             answer: object = _collected(release, searches)
         except SearchError as error:

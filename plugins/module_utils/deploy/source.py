@@ -15,9 +15,12 @@ import stat
 import tarfile
 import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, NamedTuple, cast
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import KEEP, TreeError, resolve
 
 ALWAYS_EXCLUDED = (
     ".git",
@@ -64,6 +67,9 @@ LARGEST_SUBMODULES = 1 << 16
 HEADER_BYTES = 1 << 12
 """Bytes of an archive for each entry, beside its content."""
 
+FOR_OTHERS = stat.S_IROTH | stat.S_IXOTH
+"""What every account needs to use a folder."""
+
 GZIP = b"\x1f\x8b"
 
 UNREADABLE = (
@@ -97,11 +103,13 @@ BOUNDS = Bounds(entries=500_000, size=8 << 30)
 
 @dataclass(frozen=True)
 class Entry:
-    """One file or symbolic link of a source; `target` is None for a file."""
+    """A file or a symbolic link of a source, which has a `target`; or a folder that is closed to others."""
 
     path: str
-    executable: bool = False
+    mode: int = 0o644
+    """In a release. What others cannot read in the source has nothing for them there, unless httpd is to serve it."""
     target: str | None = None
+    is_folder: bool = False
 
 
 def is_excluded(path: str, patterns: Iterable[str]) -> bool:
@@ -260,23 +268,75 @@ class Contents:
                 )
 
 
-def list_entries(root: str, exclude: Sequence[str] = (), made: str = "", bounds: Bounds = BOUNDS) -> list[Entry]:
-    """The files and links of a source, ordered by path. Empty folders are not part of a release.
+def list_entries(
+    root: str, exclude: Sequence[str] = (), made: str = "", bounds: Bounds = BOUNDS, published: Iterable[str] = ()
+) -> list[Entry]:
+    """The files and links of a source, ordered by path, and its closed folders. Others are made for what is in them.
 
-    `made` is a folder that is made later, or empty. Raises SourceError for what cannot become a release: a link that
-    leads out of the source, anything that is neither file, folder nor link, a name that is no text, an empty submodule,
-    too much of all.
+    `made` is a folder that is made later, or empty. `published` are paths of what httpd is to read. Raises SourceError
+    for what cannot become a release: a link that leads out of the source, anything that is neither file, folder nor
+    link, a name that is no text, an empty submodule, too much of all.
     """
     contents = Contents("source", bounds)
-    entries = sorted(_walk(root, "", (exclude, made), contents), key=lambda entry: entry.path)
+    entries = sorted(_walk(root, "", (exclude, made), contents, False), key=lambda entry: entry.path)
     contents.check_links()
     _refuse_empty_submodules(root, contents)
     if made:
         contents.check_made_folder(made)
-    return entries
+    return list(_opened(entries, _with_links(published, contents.links)))
 
 
-def _walk(root: str, below: str, left_out: tuple[Sequence[str], str], contents: Contents) -> Iterator[Entry]:
+def published_paths(application: Mapping[str, Any]) -> list[str]:
+    """What httpd reads itself of an application's release, as relative paths; they need not be there."""
+    paths = [
+        *(os.path.join(static["directory"], static["file"]) for static in application.get("static", [])),
+        *(document["file"] for document in application.get("error_documents", [])),
+        (application.get("maintenance") or {}).get("page"),
+    ]
+    inside = (os.path.relpath(path, application["paths"]["current"]) for path in paths if path)
+    return ["" if path == "." else path for path in inside if path.split("/")[0] != ".."]
+
+
+def _way(path: str) -> list[str]:
+    """The folders that a path leads through, and itself; the top is ""."""
+    parts = path.split("/") if path else []
+    return ["/".join(parts[:depth]) for depth in range(len(parts) + 1)]
+
+
+def _with_links(paths: Iterable[str], links: Mapping[str, str]) -> set[str]:
+    """Paths with all that they lead to, and that the links in them lead to."""
+    found: set[str] = set()
+    waiting, ordered = list(paths), sorted(links)
+    while waiting:
+        path = waiting.pop()
+        if not found.isdisjoint(_way(path)):
+            continue
+        found.add(path)
+        # Those that begin with the path and a slash, which "0" comes next to.
+        within = ordered[bisect_left(ordered, f"{path}/") : bisect_left(ordered, f"{path}0")] if path else ordered
+        try:
+            waiting += [resolve(links, each) for each in (path, *within)]
+        except TreeError as error:
+            raise SourceError(str(error)) from error
+    return found
+
+
+def _opened(entries: Iterable[Entry], published: set[str]) -> Iterator[Entry]:
+    """Entries as httpd needs them: it reads what is published, and enters the folders above."""
+    above = {folder for path in published for folder in _way(path)[:-1]}
+    for entry in entries:
+        if not published.isdisjoint(_way(entry.path)):
+            yield replace(entry, mode=entry.mode | (entry.mode & 0o050) >> 3)
+        elif entry.is_folder and entry.path in above:
+            yield replace(entry, mode=entry.mode | stat.S_IXOTH)
+        else:
+            yield entry
+
+
+def _walk(
+    root: str, below: str, left_out: tuple[Sequence[str], str], contents: Contents, closed: bool
+) -> Iterator[Entry]:
+    """`closed`: a folder above is closed to others, so that all in it is."""
     with os.scandir(os.path.join(root, below)) as found:
         children = list(found)
     for child in children:
@@ -289,24 +349,31 @@ def _walk(root: str, below: str, left_out: tuple[Sequence[str], str], contents: 
             yield Entry(path, target=target)
         elif child.is_dir(follow_symlinks=False):
             contents.add_folder(path)
-            yield from _walk(root, path, left_out, contents)
+            is_closed = closed or child.stat(follow_symlinks=False).st_mode & FOR_OTHERS != FOR_OTHERS
+            if is_closed:
+                yield Entry(path, 0o750, is_folder=True)
+            yield from _walk(root, path, left_out, contents, is_closed)
         elif child.is_file(follow_symlinks=False):
             described = child.stat(follow_symlinks=False)
             contents.add_file(path, described.st_size)
-            yield Entry(path, executable=bool(described.st_mode & stat.S_IXUSR))
+            mode = 0o755 if described.st_mode & stat.S_IXUSR else 0o644
+            yield Entry(path, mode & ~0o007 if closed or not described.st_mode & stat.S_IROTH else mode)
         else:
             raise SourceError(f"{shown(path)} is neither a file, a folder nor a link")
 
 
 def digest(root: str, entries: Iterable[Entry]) -> str:
-    """The release's name: it changes with a path, an executable bit, a link's target or a file's content.
+    """The release's name: it changes with a path, a link's target, and a file's content and mode there.
 
     Raises SourceError for files whose content Git LFS keeps elsewhere.
     """
     total = hashlib.sha256()
     pointers: list[str] = []
     for entry in entries:
-        kind = b"l" if entry.target is not None else b"x" if entry.executable else b"f"
+        if entry.is_folder:  # closed as what is in it
+            continue
+        kind = b"l" if entry.target is not None else b"x" if entry.mode & stat.S_IXUSR else b"f"
+        kind = kind if entry.mode & stat.S_IROTH else kind.upper()
         if entry.target is not None:
             content = hashlib.sha256(os.fsencode(entry.target))
         else:
@@ -373,7 +440,8 @@ def examine(application: dict[str, Any]) -> list[Entry]:
     """
     root = application["source"]["directory"]
     try:
-        entries = list_entries(root, application["source"]["exclude"], application["static_root"])
+        exclude, made = application["source"]["exclude"], application["static_root"]
+        entries = list_entries(root, exclude, made, published=published_paths(application))
         application["digest"] = digest(root, entries)
     except (SourceError, OSError) as error:
         raise SourceError(
@@ -413,7 +481,11 @@ def pack(root: str, entries: Iterable[Entry], archive: str) -> None:
                 info.type, info.linkname = tarfile.SYMTYPE, entry.target
                 tar.addfile(info)
                 continue
-            info.mode = 0o755 if entry.executable else 0o644
+            info.mode = entry.mode
+            if entry.is_folder:
+                info.mtime, info.type = int(os.lstat(path).st_mtime), tarfile.DIRTYPE
+                tar.addfile(info)
+                continue
             with _open(path) as content:
                 described = os.fstat(content.fileno())
                 info.mtime, info.size = int(described.st_mtime), described.st_size
@@ -466,8 +538,17 @@ def _plain(stream: BinaryIO, bounds: Bounds) -> _Input:
     return _Input(stream, head, limit)
 
 
-def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str = "", bounds: Bounds = BOUNDS) -> None:
+def unpack(
+    stream: BinaryIO,
+    target: str,
+    exclude: Sequence[str] = (),
+    made: str = "",
+    bounds: Bounds = BOUNDS,
+    group: int = KEEP,
+) -> None:
     """Unpack a tar archive into the new folder `target`, which root owns and only root can write.
+
+    All of it belongs to the group with the id `group`, which can read what is closed to others.
 
     Every name is checked here, because tarfile's own filters are not in all Python versions that a host can have. Links
     come last, when all are known and judged: until then nothing that is written can lead anywhere.
@@ -475,6 +556,7 @@ def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str
     there twice, and for more or larger than `bounds`. `made` is a folder that is made later, or empty.
     """
     os.makedirs(target, mode=0o755)
+    os.chown(target, KEEP, group)
     contents = Contents("release", bounds)
     try:
         with tarfile.open(
@@ -489,7 +571,9 @@ def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str
                 if member is None:
                     break
                 tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep a description of each
-                _unpack_member(tar, member, target, (exclude, made), contents)
+                name = _name_of(member)
+                if name and not is_left_out(name, member.isdir(), exclude, made):
+                    _unpack_member(tar, member, target, name, contents, group)
     except UNREADABLE as error:
         raise SourceError(f"the archive cannot be read ({error})") from error
     contents.check_links()
@@ -499,38 +583,49 @@ def unpack(stream: BinaryIO, target: str, exclude: Sequence[str] = (), made: str
         contents.check_made_folder(made)
     for path, goal in contents.links.items():
         os.symlink(goal, os.path.join(target, path))
+        os.chown(os.path.join(target, path), KEEP, group, follow_symlinks=False)
 
 
-def _unpack_member(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, left_out: tuple[Sequence[str], str], contents: Contents
-) -> None:
+def _name_of(member: tarfile.TarInfo) -> str:
+    """Its path in the release; empty for the release itself."""
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if member.name.startswith("/") or ".." in parts:
         raise SourceError(f"the archive holds {shown(member.name)}, which leads out of the release")
-    name = "/".join(parts)
-    if not name or is_left_out(name, member.isdir(), *left_out):
-        return
+    return "/".join(parts)
+
+
+def _unpack_member(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, target: str, name: str, contents: Contents, group: int
+) -> None:
     if member.isdir():
-        _make(target, contents.add_folder(name))
+        readable = member.mode & FOR_OTHERS == FOR_OTHERS
+        mode = 0o755 if readable else 0o750 | member.mode & stat.S_IXOTH
+        _make(target, contents.add_folder(name), group, mode)
     elif member.issym():
-        _make(target, contents.add_link(name, member.linkname))
+        _make(target, contents.add_link(name, member.linkname), group)
     elif member.isreg() and not member.issparse():
-        _make(target, contents.add_file(name, member.size))
-        _unpack_file(tar, member, os.path.join(target, name))
+        _make(target, contents.add_file(name, member.size), group)
+        _unpack_file(tar, member, os.path.join(target, name), group)
     else:
         raise SourceError(f"{shown(name)} is neither a file, a folder nor a link")
 
 
-def _make(target: str, folders: Iterable[str]) -> None:
+def _make(target: str, folders: Sequence[str], group: int, mode: int = 0o755) -> None:
+    """Make folders; the mode is that of the last one."""
     for folder in folders:
-        os.mkdir(os.path.join(target, folder), 0o755)
+        path = os.path.join(target, folder)
+        os.mkdir(path, 0o700)
+        os.chown(path, KEEP, group)
+        os.chmod(path, mode if folder == folders[-1] else 0o755)
 
 
-def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str, group: int) -> None:
     content = tar.extractfile(member)
     if content is None:
         raise SourceError(f"{shown(member.name)} has no content in the archive")
+    mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
     with content, open(path, "xb") as stream:
+        os.fchown(stream.fileno(), KEEP, group)
+        os.fchmod(stream.fileno(), mode if member.mode & stat.S_IROTH else mode & ~0o007)
         shutil.copyfileobj(content, stream, 1 << 20)
-        os.fchmod(stream.fileno(), 0o755 if member.mode & stat.S_IXUSR else 0o644)
     os.utime(path, (member.mtime, member.mtime))

@@ -21,6 +21,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import
     Bounds,
     TreeError,
     copy_tree,
+    give,
     open_folder,
 )
 
@@ -62,7 +63,21 @@ class RootsOwn:
             found = os.stat(target)
         except OSError:
             return False
-        return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            return False
+        self._refuse_closed(real, found.st_mode)
+        return True
+
+    def _refuse_closed(self, path: str, mode: int) -> None:
+        """Raise TreeError for a file that httpd would have to read and cannot."""
+        top = next(each for each in map(os.path.realpath, self.folders) if _is_below(path, each))
+        parts = os.path.relpath(path, top).split("/")
+        above = (os.path.join(top, *parts[:depth]) for depth in range(1, len(parts)))
+        if not mode & stat.S_IROTH or not all(os.lstat(each).st_mode & stat.S_IXOTH for each in above):
+            raise TreeError(
+                f"a link leads to {shown(os.path.join(*parts))}, which others cannot read in the source, so httpd "
+                "cannot serve it; open it there (chmod o+r, and o+x for folders), or have it copied and not linked"
+            )
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -130,19 +145,18 @@ class StaticRoot:
         """Let the account write: into a copy of what is there, which takes its place until the commands are done."""
         os.mkdir(self.work, 0o700)
         shutil.copytree(self.path, self.given, symlinks=True)
-        for _folder, folders, files, descriptor in os.fwalk(self.given, follow_symlinks=False):
-            for name in [*folders, *files]:
-                os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
-        os.chown(self.given, uid, gid)
+        give(self.given, uid, gid)
         exchange(self.path, self.given, self.spare)
 
-    def take(self, uid: int) -> None:
-        """Replace what the account has written by files of ours with the same content.
+    def take(self, uid: int, gid: int) -> None:
+        """Replace what the account has written by files of ours, and of its group, with the same content.
 
         Raises StaticRootError for what cannot be served: `return_former` is for the caller then.
         """
         try:
-            copy_tree(self.path, self.taken, owner=uid, bounds=BOUNDS_OF_ALL, links_to=self.links, at=self.path)
+            copy_tree(
+                self.path, self.taken, owner=uid, bounds=BOUNDS_OF_ALL, links_to=self.links, at=self.path, group=gid
+            )
         except TreeError as error:
             raise StaticRootError(str(error)) from error
         exchange(self.path, self.taken, self.spare)

@@ -20,6 +20,9 @@ MOST_LINKS = 40
 DEEPEST = 100
 """Folders within each other."""
 
+KEEP = -1
+"""For os.chown: the owner or the group as it is."""
+
 _BLOCK = 1 << 20
 
 
@@ -88,11 +91,19 @@ def open_folder(name: str, folder: int | None = None) -> Iterator[int]:
 
 
 def copy_tree(
-    source: str, target: str, *, owner: int, bounds: Bounds, links_to: Container[str] = (), at: str = ""
+    source: str,
+    target: str,
+    *,
+    owner: int,
+    bounds: Bounds,
+    links_to: Container[str] = (),
+    at: str = "",
+    group: int = KEEP,
 ) -> None:
     """Copy what the account ``owner`` (a user id) has made in the folder ``source`` into the new folder ``target``.
 
-    Everything in it belongs to the caller then, with mode 0755 or 0644, and has the same content and times. Refused are
+    Everything in it belongs to the caller then, and to the group with the id ``group``, with mode 0755 or 0644, and has
+    the same content and times. Refused are
     files of other accounts (so hard links to them, too), whatever is no file, folder or link, names that are no UTF-8
     or have control characters, links that lead out of the tree, in circles or to nothing, and more than the bounds.
     ``links_to`` are absolute paths to which links may lead; one to a path below ``at`` (where the tree is to lie)
@@ -100,8 +111,9 @@ def copy_tree(
 
     Raises TreeError and OSError; ``target`` is not there then.
     """
-    copier = _Copier(owner, bounds)
+    copier = _Copier(owner, bounds, group)
     os.mkdir(target, 0o755)
+    os.chown(target, KEEP, group)
     try:
         with open_folder(source) as read, open_folder(target) as written:
             copier.copy(read, written, "", 0)
@@ -111,9 +123,17 @@ def copy_tree(
         raise
 
 
+def give(path: str, uid: int, gid: int) -> None:
+    """Let a folder of the caller's, and all that is in it, belong to an account; links are not followed."""
+    for _folder, folders, files, descriptor in os.fwalk(path, follow_symlinks=False):
+        for name in [*folders, *files]:
+            os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
+    os.chown(path, uid, gid)
+
+
 class _Copier:
-    def __init__(self, owner: int, bounds: Bounds) -> None:
-        self.owner, self.bounds = owner, bounds
+    def __init__(self, owner: int, bounds: Bounds, group: int) -> None:
+        self.owner, self.bounds, self.group = owner, bounds, group
         self.files = self.size = 0
         self.paths: set[str] = {""}
         self.links: dict[str, str] = {}
@@ -153,9 +173,11 @@ class _Copier:
         if stat.S_ISLNK(found.st_mode):
             self.links[path] = os.readlink(name, dir_fd=source)
             os.symlink(self.links[path], name, dir_fd=target)
+            os.chown(name, KEEP, self.group, dir_fd=target, follow_symlinks=False)
         elif stat.S_ISDIR(found.st_mode):
             os.mkdir(name, 0o755, dir_fd=target)
             with open_folder(name, source) as read, open_folder(name, target) as written:
+                os.fchown(written, KEEP, self.group)
                 os.fchmod(written, 0o755)
                 self.copy(read, written, path, depth + 1)
         elif stat.S_ISREG(found.st_mode):
@@ -178,6 +200,7 @@ class _Copier:
                         raise TreeError(f"it is larger than {self.bounds.size} bytes")
                     copy.write(block)
                 copy.flush()
+                os.fchown(written, KEEP, self.group)
                 os.fchmod(written, 0o755 if found.st_mode & stat.S_IXUSR else 0o644)
                 os.utime(written, ns=(found.st_mtime_ns, found.st_mtime_ns))
 

@@ -7,13 +7,17 @@ content. Root runs nothing of it and imports nothing of it.
 
 from __future__ import annotations
 
+import codecs
+import grp
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, packages, pip_output
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import admitted
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import (
@@ -21,7 +25,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements
     RequirementsError,
     read,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import Bounds, TreeError, copy_tree
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import Bounds, TreeError, copy_tree, give
 
 COMPLETE = ".complete"
 ID_LENGTH = 20
@@ -122,22 +126,34 @@ def run(
     )
 
 
+def hand_over(room: Room, release: str, requirements: Requirements) -> str:
+    """What pip needs of a release, which is closed to its account: a folder of that account.
+
+    All of it where the requirements may point into it, else their files alone.
+    """
+    copy = os.path.join(room.scratch, "release")
+    if requirements.local:
+        shutil.copytree(release, copy, symlinks=True)
+    for path, text in {} if requirements.local else requirements.files.items():
+        os.makedirs(os.path.dirname(os.path.join(copy, path)), exist_ok=True)
+        with open(os.path.join(copy, path), "xb") as stream:
+            stream.write(codecs.BOM_UTF8 + text.encode())  # whatever a comment says of another encoding
+    give(copy, room.account.uid, room.account.gid)
+    return copy
+
+
 def install(room: Room, path: str, release: str, requirements_file: str, requirements: Requirements) -> None:
     """Install the requirements into a virtual environment.
 
     Where they may point into the release, pip has a copy of it as its working folder, since it builds in the tree.
     """
     what = f"pip install --requirement {requirements_file}"
-    copy, folder, file = "", "", os.path.join(release, requirements_file)
-    if requirements.local:
-        copy = folder = room.folder("scratch", "release")
-        run(room, ["cp", "--recursive", "--preserve=mode,timestamps,links", f"{release}/.", copy], what)
-        file = requirements_file
+    copy = hand_over(room, release, requirements)
+    folder, file = copy if requirements.local else "", os.path.join(copy, os.path.normpath(requirements_file))
     hashes = ["--require-hashes"] if requirements.hashed else []
     # Not quiet: what pip was at when it failed is in its output, of which only a failure shows anything.
     pip = [os.path.join(path, "bin", "python"), "-I", "-m", "pip", "install", "--progress-bar", "off", "--no-compile"]
-    root = copy or release
-    shown = {f"file://{root}/": "./", f"{root}/": "", root: release}
+    shown = {f"file://{copy}/": "./", f"{copy}/": "", copy: release}
     run(room, [*pip, *hashes, "--requirement", file], what, folder, shown)
 
 
@@ -172,7 +188,7 @@ def make(
 
 
 def refuse_secrets(room: Room, path: str, secrets: Iterable[str]) -> None:
-    """Raise VenvError when a secret is in what was installed, which every account can read: git keeps it in a clone."""
+    """Raise VenvError when a secret is in what was installed, which is for the build alone: git keeps it in a clone."""
     # Line by line, as grep has them; shorter ones are words that are anywhere.
     wanted = [line for secret in secrets for line in secret.splitlines() if len(line) >= SHORTEST_SECRET]
     if not wanted:
@@ -182,8 +198,8 @@ def refuse_secrets(room: Room, path: str, secrets: Iterable[str]) -> None:
     if ended.status == 0:
         file = os.path.relpath(ended.output.splitlines()[0], path)
         raise VenvError(
-            f"{file} of the new virtual environment holds the secret of a login, and all accounts of the host could "
-            "read it; take the login out of that requirement and give pip.netrc instead (docs/builds.md)"
+            f"{file} of the new virtual environment holds the secret of a login, and the application and httpd "
+            "could read it; take the login out of that requirement and give pip.netrc instead (docs/builds.md)"
         )
 
 
@@ -196,13 +212,14 @@ def build(
     """
     folder, name = os.path.split(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
+    group = grp.getgrnam(application["group"]).gr_gid
     made, fresh = os.path.join(folder, f".{name}.made"), os.path.join(folder, f".{name}.fresh")
     left = (path, made, fresh)
     limits = builder.limits_of(parameters)
     try:
         for torso in left:  # by a run that was cut off
             builder.remove(torso)
-        with builder.room(application["name"], builder.PIP, limits) as room:
+        with builder.room(application["name"], builder.PIP, limits) as room, admitted(folder, room.account.uid):
             access = builder.credentials_of(parameters, application["name"]).pip
             variables = variables_of(parameters, application["name"])
             builder.admit_pip(room, access)
@@ -215,7 +232,7 @@ def build(
             os.rename(path, made)
             bounds = Bounds(builder.MOST_FILES, limits.size)
             allowed = links_to(parameters["interpreter"]["executable"])
-            copy_tree(made, fresh, owner=room.account.uid, bounds=bounds, links_to=allowed, at=path)
+            copy_tree(made, fresh, owner=room.account.uid, bounds=bounds, links_to=allowed, at=path, group=group)
             room.bound(os.path.join(room.path, "cache"))
         builder.remove(os.path.join(fresh, COMPLETE))  # whatever they have put there
         os.close(os.open(os.path.join(fresh, COMPLETE), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644))

@@ -9,12 +9,13 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import (
     InstallationError,
-    has_reload_drain,
     linked_pythons,
+    missing_companions,
     modules_of_wheel,
     sha256_of,
 )
@@ -120,7 +121,7 @@ def _requirement(version: str, sha256: str, source: str) -> str:
 def verify_wheel(wheel: Path, python: str) -> None:
     """Raise BuildError unless the one compiled module in a wheel is as it was meant.
 
-    It is linked with the Python's shared library, and has the module of a reload without loss.
+    It is linked with the Python's shared library, and has its companions.
     """
     modules = modules_of_wheel(wheel)
     linked = linked_pythons(b"".join(modules))
@@ -129,9 +130,9 @@ def verify_wheel(wheel: Path, python: str) -> None:
             f"The built wheel {wheel.name} holds {len(modules)} compiled modules linked with libpython "
             f"{', '.join(sorted(linked)) or 'none'}, not one linked with {python}; report this with the build's log."
         )
-    if not has_reload_drain(modules[0]):
+    for name in missing_companions(modules[0]):
         raise BuildError(
-            f"The built wheel {wheel.name} lacks reload_drain_module, so the linker was not given its object; report "
+            f"The built wheel {wheel.name} lacks {name}_module, so the linker was not given its object; report "
             "this with the build's log."
         )
 
@@ -152,12 +153,12 @@ def kept_wheel(path: Path, python: str) -> str:
 _APXS_FLAGS = ("CFLAGS", "EXTRA_CPPFLAGS", "EXTRA_INCLUDES")
 
 
-def compile_reload_drain(source: str, directory: Path, environment: dict[str, str], host: str) -> Path:
-    """Compile the module of a reload without loss as httpd's own builder would, for the linker of mod_wsgi's.
+def compile_companion(source: str, directory: Path, environment: dict[str, str], host: str) -> Path:
+    """Compile a companion as httpd's own builder would, for the linker of mod_wsgi's.
 
     source: path of the C file. Returns the object, in ``directory``. Raises BuildError.
     """
-    apxs, target = environment.get("APXS", "apxs"), directory / "mod_reload_drain.o"
+    apxs, target = environment.get("APXS", "apxs"), directory / f"{Path(source).stem}.o"
     flags: list[str] = []
     log = ""
     for name in _APXS_FLAGS:
@@ -188,7 +189,7 @@ def build_wheel(
     source: str,
     directory: Path,
     destination: Path,
-    reload_drain: str,
+    companions: Sequence[str],
     extra_environment: dict[str, str],
     host: str,
     library: str = "",
@@ -198,7 +199,7 @@ def build_wheel(
     executable: the target interpreter. python: its version, "3.11". sha256: of the source distribution.
     source: path of the source distribution; "" lets pip download it by name and version. directory: where to build;
     the linker writes it into the module as a place to look for libraries, so only root may write there and it must be
-    the same every time. reload_drain: path of the C source that is linked into it.
+    the same every time. companions: paths of the C sources of what is linked into it.
     library: path of the interpreter's libpython; "" where the linker finds the distribution's.
 
     Returns the wheel's path and its SHA-256. Raises BuildError; nothing is left in ``directory``. Builds that want the
@@ -221,8 +222,8 @@ def build_wheel(
         pinned = ["--require-hashes", "--no-deps", "--no-cache-dir"]
         from_wheels = [*pip, "install", *pinned, "--only-binary", ":all:", "-r", str(build_requirements)]
         from_source = [*pip, "wheel", *pinned, "--no-binary", ":all:", "--no-build-isolation", "-r", str(requirements)]
-        companion = compile_reload_drain(reload_drain, directory, environment, host)
-        environment["LDFLAGS"] = f"{shlex.quote(str(companion))} {environment['LDFLAGS']}".strip()
+        objects = [compile_companion(each, directory, environment, host) for each in companions]
+        environment["LDFLAGS"] = f"{shlex.join(str(each) for each in objects)} {environment['LDFLAGS']}".strip()
         steps = [
             ([executable, "-I", "-m", "venv", str(tools)], "the build environment could not be made"),
             (from_wheels, "the build tools could not be installed from the package index"),

@@ -16,8 +16,9 @@ from zipfile import BadZipFile, ZipFile
 RECORD = "installation.json"
 
 _LIBRARY_NAME = re.compile(rb"libpython(\d+\.\d+)[a-z]*\.so")
-# As a table of symbols has it.
-_RELOAD_DRAIN = b"\0reload_drain_module\0"
+
+COMPANIONS = ("reload_drain", "wsgi_buffering")
+"""Modules of httpd that are linked into mod_wsgi's own file; the source of each is mod_NAME.c of the role mod_wsgi."""
 
 
 class InstallationError(Exception):
@@ -49,9 +50,10 @@ def linked_pythons(module: bytes) -> set[str]:
     return {found.decode() for found in _LIBRARY_NAME.findall(module)}
 
 
-def has_reload_drain(module: bytes) -> bool:
-    """Whether a compiled module of mod_wsgi has the second module that makes a reload lose no request."""
-    return _RELOAD_DRAIN in module
+def missing_companions(module: bytes) -> list[str]:
+    """The companions that a compiled module of mod_wsgi lacks: all, in one that was not built by the role."""
+    # As a table of symbols has it.
+    return [name for name in COMPANIONS if f"\0{name}_module\0".encode() not in module]
 
 
 def modules_of_wheel(wheel: str | Path) -> list[bytes]:

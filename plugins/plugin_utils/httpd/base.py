@@ -451,8 +451,11 @@ class Base:
 
     def _extra_files(self) -> list[File]:
         """By its name httpd reads it before ours, so that it cannot replace what we set."""
+        content = self._render("modwsgi-extra.conf.j2")
+        # In a container, httpd is not started by root.
+        mode = {"mode": rendering.CLOSED} if self.instance["unit"] else {}
         return [
-            {"path": "conf-available/modwsgi-extra.conf", "content": self._render("modwsgi-extra.conf.j2")},
+            {"path": "conf-available/modwsgi-extra.conf", "content": content, **mode},
             {"path": "conf-enabled/modwsgi-extra.conf", "link": "../conf-available/modwsgi-extra.conf"},
         ]
 

@@ -60,10 +60,10 @@ class Request:
     """Of its source distribution."""
     source: str
     """Path of the source distribution on the control node; "" lets pip in the container download it."""
-    reload_drain: str
-    """Path of the C source on the control node."""
+    companions: tuple[str, ...]
+    """Paths of the C sources on the control node."""
     folder: str
-    """Where hosts have that C source and the wheel: its path is in the module."""
+    """Where hosts have these C sources and the wheel: their paths are in the module."""
     name: str
     """File name of the wheel."""
     host: str
@@ -160,10 +160,10 @@ def running(request: Request) -> Iterator[Container]:
 
 
 def payload(request: Request) -> bytes:
-    """The archive that a container gets: what builds, its parameters, the C source, and the source distribution."""
+    """The archive that a container gets: what builds, its parameters, the C sources, and the source distribution."""
     executable = f"/usr/bin/python{request.python}"
     source = f"{WORK}/{Path(request.source).name}" if request.source else ""
-    drain = f"{request.folder}/{Path(request.reload_drain).name}"
+    companions = {f"{request.folder}/{Path(each).name}": each for each in request.companions}
     parameters = {
         "httpd_api": request.httpd_api,
         "build": {
@@ -174,7 +174,7 @@ def payload(request: Request) -> bytes:
             "source": source,
             "directory": DIRECTORY,
             "destination": request.folder,
-            "reload_drain": drain,
+            "companions": list(companions),
             "extra_environment": {key: str(value) for key, value in request.environment.items()},
             "host": f"{request.host} (in a container of {request.image})",
         },
@@ -182,7 +182,7 @@ def payload(request: Request) -> bytes:
     files = {f"{WORK}/{path}": text.encode() for path, text in host_package(SENT).items()}
     files[f"{WORK}/{RUNNER}"] = Path(__file__).with_name(RUNNER).read_bytes()
     files[f"{WORK}/parameters.json"] = json.dumps(parameters).encode()
-    files[drain] = Path(request.reload_drain).read_bytes()
+    files.update({path: Path(each).read_bytes() for path, each in companions.items()})
     if source:
         files[source] = Path(request.source).read_bytes()
     packed = io.BytesIO()

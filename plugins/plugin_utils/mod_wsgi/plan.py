@@ -21,7 +21,8 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS, Distribution
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign import python_problem
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import (
-    has_reload_drain,
+    COMPANIONS,
+    missing_companions,
     modules_of_wheel,
     sha256_of,
 )
@@ -49,7 +50,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import RO
 ROLE = "mod_wsgi"
 ROOT = "/opt/mod_wsgi"
 
-RELOAD_DRAIN_SOURCE = ROLES / ROLE / "files/mod_reload_drain.c"
+COMPANION_SOURCES = tuple(ROLES / ROLE / f"files/mod_{name}.c" for name in COMPANIONS)
 """What a build links into the module, on the control node."""
 
 DEFAULT_RELOAD_DRAIN = 2.0
@@ -296,7 +297,7 @@ def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str
     """Name of the folder, in a cache of wheels, of everything that a wheel depends on save its version.
 
     A Python of the user's is named too, since its libpython's folder is written into the module, and so is
-    a source that is not the published one, and of what is built the source of a reload without loss, which is in it.
+    a source that is not the published one, and of what is built the sources of the companions, which are in it.
     """
     interpreter = inspection["interpreter"]
     parts = [
@@ -313,7 +314,8 @@ def wheel_key(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> str
         parts.append(f"source_{checksum[:12]}")
     # A wheel of the user's is what it is; one of the cache was built here, also where the method is `wheel`.
     if not settings["wheel"]:
-        parts.append(f"drain_{sha256_of(RELOAD_DRAIN_SOURCE)[:12]}")
+        digests = "".join(sha256_of(source) for source in COMPANION_SOURCES)
+        parts.append(f"with_{hashlib.sha256(digests.encode()).hexdigest()[:12]}")
     return "-".join(parts)
 
 
@@ -403,7 +405,7 @@ def _package_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) ->
         "wheel_sha256": "",
         "build_on": "",
         "build_host": settings["host"],
-        "reload_drain": False,
+        **dict.fromkeys(COMPANIONS, False),
         "action": "install" if inspection["missing_packages"] else "none",
         "installation": {},
     }
@@ -476,11 +478,12 @@ def _container_problem(settings: Mapping[str, Any], inspection: Mapping[str, Any
     return f"{asked}, and {problem}; start one, or {others}." if problem else ""
 
 
-def _has_drain(installation: Mapping[str, Any], wheel: str, checksum: str, action: str) -> bool:
-    """Whether the module that will serve can hold a reload: each that is built here can, one of the user's may."""
+def _companions(installation: Mapping[str, Any], wheel: str, checksum: str, action: str) -> dict[str, bool]:
+    """Which companions the module that will serve has: each that is built here has all, one of the user's may."""
     if action == "none":
-        return bool(installation.get("reload_drain"))
-    return not checksum or has_reload_drain(b"".join(modules_of_wheel(wheel)))
+        return {name: bool(installation.get(name)) for name in COMPANIONS}
+    missing = missing_companions(b"".join(modules_of_wheel(wheel))) if checksum else []
+    return {name: name not in missing for name in COMPANIONS}
 
 
 def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str, Any]:
@@ -521,7 +524,7 @@ def _wheel_plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> d
             # A builder need not serve.
             *(runtime_packages(python) if interpreter["from_distribution"] else []),
         ],
-        "reload_drain": _has_drain(inspection["installation"], wheel, checksum, action),
+        **_companions(inspection["installation"], wheel, checksum, action),
         "action": action,
         "installation": inspection["installation"] if action == "none" else {},
     }
@@ -533,9 +536,9 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     Returns: problem (a sentence; if not "", nothing may be changed); version (the one that will serve); key (folder in
     a cache of wheels); directory, express and module (paths on the host); wheel (path on the control node; "" where the
     host compiles for itself), wheel_name and wheel_sha256 ("" until it is built); build_on (EACH, CONTAINER or HOST),
-    build_host and build_image; source and source_sha256; build_packages; reload_drain (whether the module can hold a
-    reload); action (none, install or build); installation (record of the one that is there, empty when there is none or
-    the distribution's package serves); settings (those it is made from).
+    build_host and build_image; source and source_sha256; build_packages; reload_drain and wsgi_buffering (whether the
+    module has these companions); action (none, install or build); installation (record of the one that is there, empty
+    when there is none or the distribution's package serves); settings (those it is made from).
 
     Raises AnswerError when the host answers what no honest one does.
     """
@@ -642,7 +645,7 @@ def record(settings: Mapping[str, Any], inspection: Mapping[str, Any], made: Map
         "express": made["express"],
         "httpd_api": inspection["httpd_api"],
         "key": made["key"],
-        "reload_drain": made["reload_drain"],
+        **{name: made[name] for name in COMPANIONS},
     }
 
 
@@ -674,6 +677,7 @@ def files(
     values = {
         "installation": installation,
         "socket_prefix": f"{instance['socket_directory']}/wsgi",
+        "spool_directory": instance["spool_directory"],
         "destroy_interpreter": destroy_interpreter,
         "reload_drain_timeout": f"{reload_drain_timeout:g}",
         "accept_mutex": _accept_mutex(instance, directives),

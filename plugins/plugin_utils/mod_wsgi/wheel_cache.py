@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import (
-    has_reload_drain,
     linked_pythons,
+    missing_companions,
     sha256_of,
 )
 
@@ -160,4 +160,5 @@ def _module_problem(archive: ZipFile, planned: Planned) -> str:
     linked = linked_pythons(content)
     if linked != {planned.python}:
         return f"is linked with libpython {', '.join(sorted(linked)) or 'none'}, not with {planned.python}"
-    return "" if has_reload_drain(content) else "lacks reload_drain_module"
+    missing = missing_companions(content)
+    return f"lacks {missing[0]}_module" if missing else ""

@@ -35,6 +35,8 @@ OWNED = {
     "pidfile": "the role httpd has the file",
     "serverroot": "the role httpd has the folder",
     "reloaddraintimeout": "mod_wsgi_reload_drain_timeout sets it",
+    "bufferingrequests": "request_buffering sets it",
+    "bufferingresponses": "response_buffering sets it",
     "loadmodule": "httpd_extra_modules enables modules",
     "include": "write the directives themselves",
     "includeoptional": "write the directives themselves",

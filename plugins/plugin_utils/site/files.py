@@ -163,8 +163,10 @@ class _Host:
             "logs": self.logs(site),
             "shared": bool(self.foreign),
         }
+        vhost, link = enabled("sites", vhost_name(site, self.foreign), self.render("vhost.conf.j2", values))
         return [
-            *enabled("sites", vhost_name(site, self.foreign), self.render("vhost.conf.j2", values)),
+            {**vhost, "mode": rendering.CLOSED},
+            link,
             *logs.log_files(self.logging, self.log_paths(site).values()),
         ]
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How large the body of a request may be: the keys `max_body_size` and `body_limits`."""
+"""What requests and answers may take: the keys `max_body_size`, `body_limits` and those of buffering."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import entries, path_of, plain_path
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
 
 def check(application: App) -> Problems:
@@ -25,4 +25,17 @@ def normalise(application: App, _: Place) -> dict[str, Any]:
     return {"body_limits": [{**limit, "path": path_of(limit)} for limit in application["body_limits"]]}
 
 
-SUBJECT = Subject(check, normalise=normalise)
+def values(vhost: Vhost) -> dict[str, Any]:
+    """Where an application does not want what modwsgi.conf sets for all: then each says what it wants.
+
+    The shortest path comes first, since httpd takes the last of several sections that fit.
+    """
+    buffered = [
+        (application["path"], application["request_buffering"], application["response_buffering"])
+        for application in reversed(vhost.applications)
+    ]
+    is_as_ever = all(requests and responses for _, requests, responses in buffered)
+    return {"buffered": [] if is_as_ever else buffered}
+
+
+SUBJECT = Subject(check, normalise=normalise, values=values)

@@ -18,6 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import sourc
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from support import projects
+from support.building import GROUP
 from support.documents import SIZES, blocks, filled
 from support.scripts import ROOT
 
@@ -76,7 +77,7 @@ def releases_of(application: dict[str, Any], project: Path, folder: Path) -> lis
     found = []
     for kind, described, content in (("directory", directory, archive.read_bytes()), ("git", git, exported)):
         found.append(folder / kind)
-        wsgi_releases.install(io.BytesIO(content), str(found[-1]), described)
+        wsgi_releases.install(io.BytesIO(content), str(found[-1]), {**described, "group": GROUP})
     return found
 
 

@@ -442,7 +442,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def test_health_asks_the_application(container: Container) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.hosts = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         port = str(server.server_port)
 
         def health(path: str, **variables: str) -> tuple[int, str]:

@@ -25,6 +25,7 @@ SECOND = "apache2-second"
 SHARED_KEYS = {
     *("binary", "module_directory", "unit_directory", "user", "group"),  # of the distribution
     "status_directory",  # what is in it is read by httpd's user, whatever its instance
+    "spool_directory",  # for files without a name
     *("access_log_format", "private_include"),  # names in the configuration of one httpd
 }
 """Parts of a description that are the same for all instances."""

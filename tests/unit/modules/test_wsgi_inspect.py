@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, locales
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, gates, locales
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import ATTRIBUTE
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import write_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import virtual_environments
@@ -225,6 +226,14 @@ def open_folder(host: Host) -> None:
     Path(host.application["paths"]["state"]).chmod(0o777)
 
 
+def open_code(host: Host) -> None:
+    """As earlier versions have left it."""
+    releases = host.application["paths"]["releases"]
+    os.removexattr(releases, ATTRIBUTE)
+    os.chmod(releases, 0o755)
+    os.chown(releases, 0, 0)
+
+
 def edited_file(host: Host) -> None:
     Path(host.application["paths"]["environment"]).write_text("{}")
 
@@ -253,6 +262,7 @@ def stale_process(host: Host) -> None:
         (command, ["preparation", "switch"]),
         (lost_virtual_environment, ["venvs"]),
         (open_folder, ["accounts"]),
+        (open_code, ["accounts"]),
         (lost_build_account, ["accounts"]),
         (edited_file, ["switch"]),
         (earlier_link, ["switch"]),
@@ -286,6 +296,27 @@ def test_what_is_due_is_told_by_name(
     assert deployed.inspect()["due"] == [
         {"step": step, "name": name, "what": what.format(state=state)} for step, name, what in due
     ]
+
+
+def test_a_host_of_an_earlier_version_is_closed_by_the_next_run(deployed: Host) -> None:
+    """Also the releases to which a way back leads, and the files of an earlier group."""
+    open_code(deployed)
+    Accounts(check_mode=False, server_user="www-data").ensure([deployed.application])
+    assert deployed.inspect()["steps"] == []
+    release = Path(os.path.realpath(deployed.application["paths"]["current"]))
+    assert release.stat().st_gid == NOBODY.pw_gid
+    modes = {os.stat(deployed.application["paths"][kind]).st_mode & 0o777 for kind in ("releases", "venvs")}
+    assert modes == {0o750}
+
+
+def test_a_file_system_without_access_lists_is_told(deployed: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "access_list", lambda _: None)
+    Accounts(check_mode=False, server_user="www-data").ensure([deployed.application])
+    found = deployed.inspect()
+    code = deployed.application["paths"]["code"]
+    assert found["steps"] == []
+    (notice,) = found["notices"]
+    assert notice.startswith(f"The file system of {code} has no access lists, so all accounts")
 
 
 def test_an_upgrade_to_6_is_a_step(deployed: Host) -> None:

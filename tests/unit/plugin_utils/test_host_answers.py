@@ -50,8 +50,9 @@ ANSWER: dict[str, Any] = {
         "module": f"/opt/mod_wsgi/6.1.1-cp311/lib/python3.11/site-packages/mod_wsgi/server/{MODULE}",
         "express": "/opt/mod_wsgi/6.1.1-cp311/bin/mod_wsgi-express",
         "httpd_api": 20120211,
-        "key": "debian12-x86_64-mmn20120211-cp311-drain_0123456789ab",
+        "key": "debian12-x86_64-mmn20120211-cp311-with_0123456789ab",
         "reload_drain": True,
+        "wsgi_buffering": True,
         "wheel_sha256": "a" * 64,
     },
     "build_tools_recorded": False,
@@ -359,7 +360,7 @@ def action(
 
 def wheel(tmp_path: Path, members: dict[str, bytes] | None = None, name: str = "wheel.zip") -> bytes:
     """A wheel as a build makes it, with other members where they are given."""
-    content = b"\x7fELFlibpython3.11.so.1.0\0reload_drain_module\0"
+    content = b"\x7fELFlibpython3.11.so.1.0\0reload_drain_module\0wsgi_buffering_module\0"
     path = tmp_path / name
     with ZipFile(path, "w") as archive:
         for member, data in (members or {f"mod_wsgi/server/{MODULE}": content, "mod_wsgi/__init__.py": b""}).items():
@@ -455,6 +456,10 @@ class TestActions:
                 "linked with libpython 3.12",
             ),
             ({f"mod_wsgi/server/{MODULE}": b"libpython3.11.so.1.0"}, "lacks reload_drain_module"),
+            (
+                {f"mod_wsgi/server/{MODULE}": b"libpython3.11.so.1.0\0reload_drain_module\0"},
+                "lacks wsgi_buffering_module",
+            ),
             ({f"mod_wsgi/server/{MODULE}": b"x", "mod_wsgi/evil.so": b"x"}, "as its only compiled module"),
             ({"../../etc/cron.d/x": b"x"}, "holds '../../etc/cron.d/x'"),
             ({"mod_wsgi/../../x": b"x"}, "holds 'mod_wsgi/../../x'"),

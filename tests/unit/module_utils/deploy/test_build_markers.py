@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import release as wsgi_releases
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import digest, list_entries
-from support.building import ACCOUNT, build_ground, hasten_environments, interpreter
+from support.building import ACCOUNT, GROUP, build_ground, hasten_environments, interpreter
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
 
@@ -200,6 +200,7 @@ def test_nothing_of_a_source_or_a_requirement_runs_as_root(ground: Ground, monke
     monkeypatch.chdir(made["path"])
     application = {
         "name": "shop",
+        "group": GROUP,
         "requirements": "requirements.txt",
         "paths": {"venvs": str(ground.folder / "srv/venvs")},
     }
@@ -306,6 +307,7 @@ def test_nothing_of_a_repository_or_of_roots_configuration_runs_as_root(
     monkeypatch.setenv("GIT_TEMPLATE_DIR", str(ground.folder))
     application = {
         "name": "shop",
+        "group": GROUP,
         "source": {"git": f"file://{source}", "version": version, "exclude": []},
         "script": "wsgi.py",
         "requirements": "",
@@ -335,10 +337,11 @@ def test_a_requirements_file_shows_nothing_of_roots_files(ground: Ground, monkey
     ground.write({"requirements.txt": ""})
     made = release(ground)
     python = interpreter()
-    monkeypatch.setattr(wsgi_venvs, "read", lambda *_: wsgi_venvs.Requirements({"requirements.txt": ""}))
-    (Path(made["path"]) / "requirements.txt").write_text(f"--no-index\n-r{ground.secret}\n")
+    hostile = wsgi_venvs.Requirements({"requirements.txt": f"--no-index\n-r{ground.secret}\n"})
+    monkeypatch.setattr(wsgi_venvs, "read", lambda *_: hostile)
     application = {
         "name": "shop",
+        "group": GROUP,
         "requirements": "requirements.txt",
         "paths": {"venvs": str(ground.folder / "srv/venvs")},
     }
@@ -382,6 +385,7 @@ def test_a_credential_is_where_its_program_runs_and_nowhere_else(
     }
     application = {
         "name": "shop",
+        "group": GROUP,
         "source": {"git": f"file://{ground.source}", "version": "main", "exclude": []},
         "script": "backend.py",
         "requirements": "requirements.txt",

@@ -153,3 +153,18 @@ def test_nobody_builds_while_the_account_of_builds_compiles(
     assert Bytecode(str(release), INTERPRETER).compile() == ""
     assert seen == [54322]
     assert compiled(release)
+
+
+def test_what_is_closed_to_others_is_compiled_and_stays_closed(release: Path) -> None:
+    """By an account that is in the group of the application for that."""
+    group = 54321
+    (release / "secrets_of_all.py").write_text("KEY = 'secret'\n")
+    (release / "secrets_of_all.py").chmod(0o640)
+    (release / "package").chmod(0o750)
+    for path in (release, *release.rglob("*")):
+        os.chown(path, 0, group)
+    assert Bytecode(str(release), INTERPRETER, group=group).compile() == ""
+    found = {path.name.partition(".")[0]: path for path in release.rglob("*.pyc")}
+    assert sorted(found) == ["module", "secrets_of_all", "wsgi"]
+    modes = {name: (path.stat().st_gid, path.stat().st_mode & 0o777) for name, path in found.items()}
+    assert modes == {"module": (group, 0o644), "secrets_of_all": (group, 0o640), "wsgi": (group, 0o644)}

@@ -272,7 +272,7 @@ def collect(release: Path, text: str) -> None:
     with (release / "made" / "a").open("a") as stream:
         stream.write(text)
     os.chown(release / "made" / "a", NOBODY.pw_uid, NOBODY.pw_gid)
-    static_root.take(NOBODY.pw_uid)
+    static_root.take(NOBODY.pw_uid, NOBODY.pw_gid)
 
 
 @as_root
@@ -326,6 +326,22 @@ def test_a_static_root_is_made_through_no_link(release: Path, tmp_path: Path, pl
         prepare(release, "true", static_root="out/static")
     assert os.listdir(tmp_path / "elsewhere") == []
     assert (tmp_path / "elsewhere").stat().st_uid == 0
+
+
+@as_root
+@pytest.mark.parametrize("closed", ["assets/deep/logo.svg", "assets"])
+def test_a_link_to_what_httpd_cannot_read_is_refused(release: Path, closed: str) -> None:
+    """It would answer 403."""
+    (release / "assets" / "deep").mkdir(parents=True)
+    (release / "assets" / "deep" / "logo.svg").write_text("x")
+    link = f"ln -s {release}/assets/deep/logo.svg made/l"
+    prepare(release, link)
+    (release / closed).chmod((release / closed).stat().st_mode & ~0o007)
+    message = (
+        r"key static_root: a link leads to assets/deep/logo\.svg, which others cannot read in the source, so httpd"
+    )
+    with pytest.raises(PreparationError, match=message):
+        prepare(release, f"rm made/l; {link}")
 
 
 @as_root

@@ -248,7 +248,7 @@ def fixture_server() -> Iterator[ThreadingHTTPServer]:
     Handler.hosts = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         Handler.over.set()
         server.shutdown()

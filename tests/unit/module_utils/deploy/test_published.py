@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import published
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
 from support.preflight import base
 
 
 def static_of(folder: Path) -> dict[str, Any]:
     return {
         "name": "shop",
-        "paths": {"current": "/srv/wsgi/shop/current"},
+        "paths": layout("shop"),
         "static": [{"directory": str(folder), "file": ""}],
     }
 
@@ -37,6 +38,19 @@ def test_a_link_into_a_home_is_refused_where_homes_are_hidden(tmp_path: Path, mo
     assert problem.endswith("would answer 403; name another one, or name ProtectHome in httpd_hardening_disabled.")
     assert list(published.problems([static_of(link)], user)) == []
     assert list(published.problems([static_of(beside)], user, without_homes=True)) == []
+
+
+def test_httpd_comes_to_the_code_of_an_application_when_it_is_deployed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package's own static files."""
+    monkeypatch.setattr(published, "open_to", lambda *_: False)
+    static, user = tmp_path / "venvs" / "1" / "static", pwd.getpwuid(os.geteuid()).pw_name
+    static.mkdir(parents=True)
+    (tmp_path / "venv").symlink_to("venvs/1")
+    paths = {name: str(tmp_path / name) for name in layout("shop")}
+    assert list(published.problems([{**static_of(tmp_path / "venv" / "static"), "paths": paths}], user)) == []
+    assert len(list(published.problems([{**static_of(tmp_path / "venvs"), "paths": paths}], user))) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,12 @@ import gzip
 import io
 import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source as source_of_release
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import (
     BOUNDS,
     Bounds,
@@ -19,8 +22,10 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source impor
     is_excluded,
     list_entries,
     pack,
+    published_paths,
     unpack,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import resolve
 
 
 @pytest.fixture(name="source")
@@ -31,7 +36,7 @@ def fixture_source(tmp_path: Path) -> Path:
     (source / ".git" / "config").write_text("")
     (source / "package" / "module.py").write_text("x = 1\n")
     (source / "manage.py").write_text("#!/usr/bin/python3\n")
-    (source / "manage.py").chmod(0o700)
+    (source / "manage.py").chmod(0o755)
     (source / "größe.txt").write_text("ü")
     (source / "link").symlink_to("package/module.py")
     return source
@@ -120,7 +125,8 @@ def test_exclude_patterns(path: str, patterns: list[str], excluded: bool) -> Non
 def test_the_name_does_not_depend_on_times_and_irrelevant_permissions(source: Path) -> None:
     before = name(source)
     os.utime(source / "manage.py", (1, 1))
-    (source / "package" / "module.py").chmod(0o600)
+    (source / "package" / "module.py").chmod(0o664)
+    (source / "package").chmod(0o775)
     (source / ".git" / "config").write_text("other")
     assert name(source) == before
 
@@ -130,6 +136,8 @@ def test_the_name_does_not_depend_on_times_and_irrelevant_permissions(source: Pa
     [
         lambda source: (source / "package" / "module.py").write_text("x = 2\n"),
         lambda source: (source / "package" / "module.py").chmod(0o755),
+        lambda source: (source / "package" / "module.py").chmod(0o640),
+        lambda source: (source / "package").chmod(0o750),
         lambda source: (source / "manage.py").rename(source / "manage2.py"),
         lambda source: ((source / "link").unlink(), (source / "link").symlink_to("manage.py")),
         lambda source: (source / "new.py").write_text(""),
@@ -368,3 +376,105 @@ def test_a_file_that_became_a_link_since_is_not_read(source: Path, tmp_path: Pat
 def test_what_is_excluded_is_not_unpacked(tmp_path: Path) -> None:
     unpack(archive_of(member("docs/a.md"), member("a.py")), str(tmp_path / "release"), ["docs"])
     assert sorted(path.name for path in (tmp_path / "release").iterdir()) == ["a.py"]
+
+
+def modes_of_release(source: Path, target: Path, published: tuple[str, ...] = ()) -> dict[str, int]:
+    """The modes in a release that is packed here and unpacked there."""
+    archive = target.with_suffix(".tar.gz")
+    pack(str(source), list_entries(str(source), published=published), str(archive))
+    with archive.open("rb") as stream:
+        unpack(stream, str(target), group=GROUP)
+    assert all(path.lstat().st_gid == GROUP for path in (target, *target.rglob("*")))
+    found = [path for path in target.rglob("*") if not path.is_symlink()]
+    return {str(path.relative_to(target)): path.stat().st_mode & 0o7777 for path in found}
+
+
+GROUP = 54321 if os.geteuid() == 0 else os.getegid()
+
+
+@pytest.fixture(name="closed")
+def fixture_closed(source: Path) -> Path:
+    """A source of which not all is for everybody."""
+    (source / "local_secrets.py").write_text("KEY = 'secret'\n")
+    (source / "local_secrets.py").chmod(0o600)
+    (source / "private" / "static").mkdir(parents=True)
+    for name in ("private/notes.py", "private/static/logo.svg", "private/static/tool"):
+        (source / name).write_text("content\n")
+    (source / "private" / "static" / "tool").chmod(0o755)
+    (source / "private").chmod(0o700)
+    return source
+
+
+def test_what_is_closed_in_a_source_is_open_to_the_application_alone(closed: Path, tmp_path: Path) -> None:
+    modes = modes_of_release(closed, tmp_path / "release")
+    assert modes["local_secrets.py"] == 0o640
+    assert (modes["private"], modes["private/notes.py"]) == (0o750, 0o640)
+    assert (modes["private/static"], modes["private/static/tool"]) == (0o750, 0o750)
+    assert (modes["package"], modes["package/module.py"], modes["manage.py"]) == (0o755, 0o644, 0o755)
+
+
+def test_what_httpd_serves_is_readable_for_it_wherever_it_lies(closed: Path, tmp_path: Path) -> None:
+    """A copy that somebody with the umask 077 has made has nothing that is open."""
+    (closed / "private" / "static" / "style.css").symlink_to("../style.css")
+    (closed / "private" / "style.css").write_text("content\n")
+    modes = modes_of_release(closed, tmp_path / "release", ("private/static", "made/later"))
+    assert (modes["private/static"], modes["private/static/logo.svg"]) == (0o755, 0o644)
+    assert (modes["private/static/tool"], modes["private/style.css"]) == (0o755, 0o644)
+    assert (modes["private"], modes["private/notes.py"]) == (0o751, 0o640)
+    assert modes["local_secrets.py"] == 0o640
+
+
+def test_links_to_what_httpd_serves_are_followed_however_they_lead(closed: Path) -> None:
+    for name in ("app/assets", "img", "img-0"):
+        (closed / name).mkdir(parents=True)
+        (closed / name / "logo.png").write_text("content\n")
+        (closed / name).chmod(0o700)
+    (closed / "private" / "static" / "app").symlink_to("../../app/assets")
+    (closed / "app" / "assets" / "icon.png").symlink_to("../../img/logo.png")
+    entries = list_entries(str(closed), published=["private/static"])
+    modes = {entry.path: entry.mode for entry in entries if entry.target is None}
+    assert (modes["app/assets"], modes["app/assets/logo.png"]) == (0o755, 0o644)
+    assert (modes["img"], modes["img/logo.png"]) == (0o751, 0o644)
+    assert (modes["img-0"], modes["img-0/logo.png"]) == (0o750, 0o640)
+
+
+def test_each_link_is_followed_once_however_many_lead_to_where_others_are(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source with links without end would hold up the deployment."""
+    many, followed = closed / "private" / "static" / "many", []
+    many.mkdir()
+    for number in range(100):
+        (many / f"{number}").symlink_to(f"../../../package/{number}")
+        (closed / "package" / f"{number}").symlink_to(f"../private/static/many/x{number}")
+
+    def follow(links: Mapping[str, str], path: str) -> str:
+        followed.append(path)
+        return resolve(links, path)
+
+    monkeypatch.setattr(source_of_release, "resolve", follow)
+    list_entries(str(closed), published=["private/static/many"])
+    assert len(followed) <= 2 * 200 + 1
+
+
+def test_whoever_serves_more_gets_another_release(closed: Path) -> None:
+    """Otherwise the files would stay closed to httpd."""
+    paths = {"current": "/srv/wsgi/shop/current"}
+    shop = {"name": "shop", "source": {"directory": str(closed), "exclude": []}, "static_root": "", "paths": paths}
+    serving: dict[str, Any] = {**shop, "static": [{"directory": "/srv/wsgi/shop/current/private/static", "file": ""}]}
+    elsewhere: dict[str, Any] = {**shop, "static": [{"directory": "/srv/wsgi/shop/media", "file": ""}]}
+    for each in (shop, serving, elsewhere):
+        examine(each)
+    assert serving["digest"] != shop["digest"] == elsewhere["digest"]
+
+
+def test_pages_are_published() -> None:
+    current = "/srv/wsgi/shop/current"
+    application: dict[str, Any] = {
+        "paths": {"current": current},
+        "static": [{"directory": current, "file": "robots.txt"}, {"directory": "/srv/other", "file": ""}],
+        "error_documents": [{"status": 500, "file": f"{current}/pages/500.html"}],
+        "maintenance": {"page": f"{current}/pages/soon.html"},
+    }
+    assert published_paths(application) == ["robots.txt", "pages/500.html", "pages/soon.html"]
+    assert published_paths({**application, "maintenance": None, "error_documents": [], "static": []}) == []

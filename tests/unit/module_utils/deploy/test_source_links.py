@@ -138,7 +138,7 @@ def collect(world: World, static_root: str, made: list[tuple[str, str]]) -> None
                 continue
             at.symlink_to(target.format(base=world.base))
             os.chown(at, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
-        folder.take(NOBODY.pw_uid)
+        folder.take(NOBODY.pw_uid, NOBODY.pw_gid)
     except StaticRootError:
         folder.return_former()
         raise

@@ -122,14 +122,14 @@ def test_only_a_new_release_or_an_upgrade_is_searched(
     (tmp_path / "facts").write_text(json.dumps({"version": live}))
     searched = []
 
-    def search(release: str, searches: list[Any]) -> list[Found]:
+    def search(release: str, searches: list[Any], _: int | None) -> list[Found]:
         searched.append(release)
         return [Found([Place("wsgi.py", 3, "mod_wsgi.server")], {"mod_wsgi.server": 1}) for _ in searches]
 
     monkeypatch.setattr(wsgi_release, "search", search)
     parameters = {"atexit_warnings": False, "module_version": wanted}
     warnings = wsgi_release.Warnings(parameters, str(tmp_path / "facts"))
-    warnings.search({"name": "shop"}, {"path": str(tmp_path), "changed": changed})
-    warnings.search({"name": "later"}, {"path": str(tmp_path / "later"), "changed": True})
+    warnings.search({"name": "shop", "group": "wsgi-shop"}, {"path": str(tmp_path), "changed": changed})
+    warnings.search({"name": "later", "group": "wsgi-later"}, {"path": str(tmp_path / "later"), "changed": True})
     assert searched == ([str(tmp_path)] if warned else [])
     assert len(warnings.all()) == warned

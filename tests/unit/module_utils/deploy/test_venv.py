@@ -19,7 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import build
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import Requirements, parse
-from support.building import ACCOUNT, build_ground, interpreter
+from support.building import ACCOUNT, GROUP, build_ground, interpreter
 
 INTERPRETER = {"executable": "/usr/bin/python3.11", "full_version": "3.11.2", "abi": "cp311"}
 
@@ -96,7 +96,12 @@ class Host:
         return wsgi_venvs.virtual_environments([application], parameters, check_mode)
 
     def described(self, requirements: str, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        application = {"name": "shop", "requirements": requirements, "paths": {"venvs": str(self.venvs)}}
+        application = {
+            "name": "shop",
+            "group": GROUP,
+            "requirements": requirements,
+            "paths": {"venvs": str(self.venvs)},
+        }
         parameters = {
             "interpreter": {"executable": self.interpreter, "full_version": "3", "abi": "cp3"},
             "releases": {"shop": {"id": "r1", "path": str(self.release)}},
@@ -217,7 +222,7 @@ def test_the_applications_variables_reach_pip_and_no_message(host: Host) -> None
     (host.release / "requirements.txt").write_text("nothing-like-this==1\n")
     with http.server.HTTPServer(("127.0.0.1", 0), Index) as server:
         server.seen = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         place = f"127.0.0.1:{server.server_port}/simple"
         requirements = f"--index-url http://${{USER_NAME}}:${{TOKEN}}@{place}\nnothing-like-this==1\n"
         (host.release / "requirements.txt").write_text(requirements)
@@ -305,9 +310,32 @@ def test_what_cannot_be_built_is_told_with_the_builds_own_reason(host: Host) -> 
     assert len(failed.value.lines) <= 15
     assert "compiling 0\n" in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
-    (host.release / "requirements.txt").write_text("")
-    host.make_all("requirements.txt")
+    host.make_all()
     assert not log.exists(), "it tells of what is no longer so"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
+@pytest.mark.parametrize(
+    ("requirement", "reason"),
+    [
+        ("greeting", "No matching distribution found for greeting"),
+        ("./vendor", "vendor cannot be built: Error: pg_config"),
+    ],
+)
+def test_pip_gets_what_it_needs_of_a_release_that_is_closed_to_it(host: Host, requirement: str, reason: str) -> None:
+    """The requirements files; all of it only where these may point into it."""
+    (host.release / "requirements").mkdir()
+    (host.release / "requirements" / "live.txt").write_text("--no-index\n-r ../base.txt\n")
+    (host.release / "base.txt").write_bytes(f"# -*- coding: latin-1 -*- \u0142\n{requirement}\n".encode("utf-16"))
+    (host.release / "vendor").mkdir()
+    (host.release / "vendor" / "backend.py").write_text(BACKEND)
+    (host.release / "vendor" / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    )
+    for path in (host.release, *host.release.rglob("*")):
+        path.chmod(path.stat().st_mode & ~0o077)
+    with pytest.raises(wsgi_venvs.VenvError, match=reason):
+        host.make_all("requirements/live.txt")
 
 
 def test_check_mode_makes_nothing(host: Host) -> None:

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi import build as mod_wsgi_build
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.build import BuildError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import COMPANIONS
 
 EXPECTED, GOT = "a" * 64, "b" * 64
 MISMATCH = f"""ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.
@@ -25,7 +26,7 @@ MISMATCH = f"""ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMEN
 class Tools:
     """Stands for pip and venv: answers each command in turn, and writes the wheel where pip would."""
 
-    def __init__(self, answers, linked="3.11", symbol="reload_drain_module", compiled=(0, "")):
+    def __init__(self, answers, linked="3.11", symbol="reload_drain_module\0wsgi_buffering_module", compiled=(0, "")):
         self.answers, self.linked, self.symbol, self.calls = answers, linked, symbol, []
         self.compiled, self.compilations = compiled, []
 
@@ -56,7 +57,7 @@ def build(tmp_path, monkeypatch):
             "source": "",
             "directory": tmp_path / "build",
             "destination": tmp_path / "out",
-            "reload_drain": "/var/cache/modwsgi/key/mod_reload_drain.c",
+            "companions": [f"/var/cache/modwsgi/key/mod_{name}.c" for name in COMPANIONS],
             "extra_environment": {},
             "host": "web1",
         }
@@ -153,25 +154,26 @@ def test_what_the_linker_lacks_is_in_the_sentence(build):
         build(Tools([(0, ""), (0, ""), (1, log)]))
 
 
-def test_the_module_of_a_reload_is_compiled_as_httpds_own_and_linked_in(build, tmp_path):
+def test_companions_are_compiled_as_httpds_own_and_linked_in(build, tmp_path):
     tools = Tools([(0, ""), (0, ""), (0, "")])
     build(tools)
-    ((compiler, *options),) = tools.compilations
-    assert compiler == "gcc"
-    assert options[:6] == [
-        "-DCFLAGS",
-        "-Ione folder",
-        "-DEXTRA_CPPFLAGS",
-        "-Ione folder",
-        "-DEXTRA_INCLUDES",
-        "-Ione folder",
-    ]
-    companion = str(tmp_path / "build" / "mod_reload_drain.o")
-    assert options[6:] == ["-fPIC", "-c", "/var/cache/modwsgi/key/mod_reload_drain.c", "-o", companion]
-    assert tools.calls[-1][1]["LDFLAGS"].split()[0] == companion
+    assert len(tools.compilations) == len(COMPANIONS)
+    for index, ((compiler, *options), name) in enumerate(zip(tools.compilations, COMPANIONS, strict=True)):
+        assert compiler == "gcc"
+        assert options[:6] == [
+            "-DCFLAGS",
+            "-Ione folder",
+            "-DEXTRA_CPPFLAGS",
+            "-Ione folder",
+            "-DEXTRA_INCLUDES",
+            "-Ione folder",
+        ]
+        companion = str(tmp_path / "build" / f"mod_{name}.o")
+        assert options[6:] == ["-fPIC", "-c", f"/var/cache/modwsgi/key/mod_{name}.c", "-o", companion]
+        assert tools.calls[-1][1]["LDFLAGS"].split()[index] == companion
 
 
-def test_what_the_compiler_says_of_the_module_of_a_reload_is_in_the_sentence(build):
+def test_what_the_compiler_says_of_a_companion_is_in_the_sentence(build):
     tools = Tools([], compiled=(1, "mod_reload_drain.c:3:1: fatal error: unixd.h: No such file\n"))
     with pytest.raises(
         BuildError, match=r"host web1, since its companion mod_reload_drain\.c .*error: unixd\.h"
@@ -185,9 +187,16 @@ def test_httpd_without_its_builders_tool_is_told(build):
         build(mod_wsgi_build._run, extra_environment={"APXS": "/no/apxs"})
 
 
-def test_a_wheel_without_the_module_of_a_reload_is_refused(build, tmp_path):
-    with pytest.raises(BuildError, match="lacks reload_drain_module"):
-        build(Tools([(0, ""), (0, ""), (0, "")], symbol="my_reload_drain_module"))
+@pytest.mark.parametrize(
+    ("symbols", "lacking"),
+    [
+        ("my_reload_drain_module\0wsgi_buffering_module", "reload_drain_module"),
+        ("reload_drain_module", "wsgi_buffering_module"),
+    ],
+)
+def test_a_wheel_without_a_companion_is_refused(build, tmp_path, symbols, lacking):
+    with pytest.raises(BuildError, match=f"lacks {lacking}"):
+        build(Tools([(0, ""), (0, ""), (0, "")], symbol=symbols))
     assert not (tmp_path / "out").exists()
 
 
@@ -195,7 +204,8 @@ def test_the_library_of_a_python_that_was_moved_comes_first(build, tmp_path):
     tools = Tools([(0, ""), (0, ""), (0, "")])
     library = "/opt/my pythons/lib/libpython3.11.so.1.0"
     build(tools, library=library, extra_environment={"LDFLAGS": "-Wl,-z,now"})
-    flags = f"{tmp_path}/build/mod_reload_drain.o -L'/opt/my pythons/lib' -Wl,--strip-debug -Wl,-z,now"
+    objects = f"{tmp_path}/build/mod_reload_drain.o {tmp_path}/build/mod_wsgi_buffering.o"
+    flags = f"{objects} -L'/opt/my pythons/lib' -Wl,--strip-debug -Wl,-z,now"
     assert {environment["LDFLAGS"] for _, environment in tools.calls} == {flags}
 
 

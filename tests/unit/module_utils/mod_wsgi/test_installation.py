@@ -149,16 +149,17 @@ def test_linked_pythons(content, pythons):
 
 
 @pytest.mark.parametrize(
-    ("module", "able"),
+    ("module", "missing"),
     [
-        (b"\0reload_drain_module\0", True),
-        (b"\0not_reload_drain_module\0", False),
-        (b"\0reload_drain_modules\0", False),
-        (b"", False),
+        (b"\0reload_drain_module\0wsgi_buffering_module\0", []),
+        (b"\0reload_drain_module\0", ["wsgi_buffering"]),
+        (b"\0not_reload_drain_module\0wsgi_buffering_module\0", ["reload_drain"]),
+        (b"\0reload_drain_modules\0wsgi_buffering_modules\0", ["reload_drain", "wsgi_buffering"]),
+        (b"", ["reload_drain", "wsgi_buffering"]),
     ],
 )
-def test_a_module_that_can_hold_a_reload_is_told_by_its_symbol(module, able):
-    assert installations.has_reload_drain(module) is able
+def test_the_companions_of_a_module_are_told_by_their_symbols(module, missing):
+    assert installations.missing_companions(module) == missing
 
 
 def test_the_compiled_modules_of_a_wheel(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import container, container_engine
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import container_builder as builder
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.container import ContainerError, Request, build
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.plan import RELOAD_DRAIN_SOURCE
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.plan import COMPANION_SOURCES
 
 FOLDER = "/var/cache/modwsgi/key"
 NAME = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
@@ -90,7 +90,7 @@ def fixture_request() -> Request:
         version="6.1.1",
         sha256="a" * 64,
         source="",
-        reload_drain=str(RELOAD_DRAIN_SOURCE),
+        companions=tuple(str(source) for source in COMPANION_SOURCES),
         folder=FOLDER,
         name=NAME,
         host="web1",
@@ -187,10 +187,12 @@ def test_what_builds_in_a_container_is_what_builds_on_hosts(request_of_web1: Req
     with tarfile.open(fileobj=io.BytesIO(container.payload(replace(request_of_web1, source=str(source))))) as sent:
         names = sent.getnames()
         sent.extractall(tmp_path / "root", filter="data")
-    assert f"{FOLDER}/mod_reload_drain.c".lstrip("/") in names
+    companions = [f"{FOLDER}/mod_reload_drain.c", f"{FOLDER}/mod_wsgi_buffering.c"]
+    assert {path.lstrip("/") for path in companions} <= set(names)
     root = tmp_path / "root" / container.WORK.lstrip("/")
     parameters = json.loads((root / "parameters.json").read_text(encoding="utf-8"))
     assert parameters["build"]["source"] == f"{container.WORK}/{source.name}"
+    assert parameters["build"]["companions"] == companions
     header = tmp_path / "ap_mmn.h"
     header.write_text("#define MODULE_MAGIC_NUMBER_MAJOR 20120211\n", encoding="utf-8")
     parameters["build"].update(directory=str(tmp_path / "b"), destination=str(tmp_path / "d"), executable="/no/python")

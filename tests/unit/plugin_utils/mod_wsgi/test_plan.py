@@ -21,11 +21,12 @@ from support.preflight import INSPECTION
 PUBLISHED = MODULE_VERSIONS["6.1.1"].sha256
 WHEEL = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
 HOST_KEY = "debian12-x86_64-mmn20120211-cp311"
-DRAIN = hashlib.sha256(mod_wsgi_plan.RELOAD_DRAIN_SOURCE.read_bytes()).hexdigest()[:12]
+DIGESTS = "".join(hashlib.sha256(source.read_bytes()).hexdigest() for source in mod_wsgi_plan.COMPANION_SOURCES)
+COMPANIONS = hashlib.sha256(DIGESTS.encode()).hexdigest()[:12]
 
 
 def key_of(*further):
-    return "-".join([HOST_KEY, *further, f"drain_{DRAIN}"])
+    return "-".join([HOST_KEY, *further, f"with_{COMPANIONS}"])
 
 
 KEY = key_of()
@@ -189,7 +190,7 @@ class TestSettings:
         )
 
     def test_the_bounds_and_the_default_are_those_of_the_module_and_the_role(self):
-        source = mod_wsgi_plan.RELOAD_DRAIN_SOURCE
+        source = mod_wsgi_plan.COMPANION_SOURCES[0]
         assert f"#define LONGEST_SECONDS {mod_wsgi_plan.LONGEST_RELOAD_DRAIN}\n" in source.read_text(encoding="utf-8")
         defaults = yaml.safe_load((source.parents[1] / "defaults/main.yml").read_text(encoding="utf-8"))
         assert defaults["mod_wsgi_reload_drain_timeout"] == mod_wsgi_plan.DEFAULT_RELOAD_DRAIN
@@ -349,11 +350,15 @@ class TestPlan:
         plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
         assert plan["action"] == "install"
 
-    def test_another_source_of_the_reload_makes_another_wheel(self, settings, inspection, tmp_path, monkeypatch):
-        source = tmp_path / "mod_reload_drain.c"
-        source.write_text("int changed;\n")
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_another_source_of_a_companion_makes_another_wheel(
+        self, settings, inspection, tmp_path, monkeypatch, place
+    ):
+        sources = list(mod_wsgi_plan.COMPANION_SOURCES)
+        sources[place] = tmp_path / "mod_changed.c"
+        sources[place].write_text("int changed;\n")
         install(settings, inspection)
-        monkeypatch.setattr(mod_wsgi_plan, "RELOAD_DRAIN_SOURCE", source)
+        monkeypatch.setattr(mod_wsgi_plan, "COMPANION_SOURCES", sources)
         plan = mod_wsgi_plan.plan(settings, inspection)
         assert (plan["action"], plan["reload_drain"]) == ("build", True)
         assert plan["key"] != KEY
@@ -612,12 +617,23 @@ class TestFiles:
     def test_a_reload_waits(self, installation):
         load, conf = mod_wsgi_plan.files(installation, instance("apache2"), reload_drain_timeout=0.25)[:2]
         module = installation["module"]
-        assert load["content"].endswith(f"LoadModule wsgi_module {module}\nLoadModule reload_drain_module {module}\n")
+        assert f"\nLoadModule wsgi_module {module}\nLoadModule reload_drain_module {module}\n" in load["content"]
         assert "\nReloadDrainTimeout 0.25\n" in conf["content"]
 
     def test_a_module_that_cannot_wait_is_not_asked_to(self, installation):
         load, conf = mod_wsgi_plan.files(installation | {"reload_drain": False}, instance("apache2"))[:2]
         assert "reloaddrain" not in (load["content"] + conf["content"]).lower().replace("_", "")
+
+    @pytest.mark.parametrize(("name", "directory"), [("apache2", "/var/tmp"), ("container", "/tmp")])
+    def test_slow_clients_hold_no_threads(self, installation, name, directory):
+        load, conf = mod_wsgi_plan.files(installation, instance(name))[:2]
+        assert load["content"].endswith(f"\nLoadModule wsgi_buffering_module {installation['module']}\n")
+        wanted = {"BufferingRequests On", "BufferingResponses On", f"BufferingDirectory {directory}"}
+        assert wanted <= set(conf["content"].splitlines())
+
+    def test_a_module_that_cannot_buffer_is_not_asked_to(self, installation):
+        load, conf = mod_wsgi_plan.files(installation | {"wsgi_buffering": False}, instance("apache2"))[:2]
+        assert "buffering" not in (load["content"] + conf["content"]).lower()
 
     def test_the_settings(self, files):
         lines = files["mods-available/modwsgi.conf"]["content"].splitlines()

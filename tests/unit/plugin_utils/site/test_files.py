@@ -30,6 +30,12 @@ def test_debug_mode(shop: App) -> None:
     assert not wanted & set(shown(ordinary))
 
 
+def test_what_a_user_has_written_into_a_vhost_only_root_can_read(shop: App) -> None:
+    (application,) = complete({**shop, "extra_config": "RequestHeader set X-Key a-secret"})
+    holding = [each for each in wsgi_files.files([application], instance("apache2")) if "a-secret" in str(each)]
+    assert [(each["path"], each["mode"]) for each in holding] == [("sites-available/100-modwsgi-shop.conf", "0640")]
+
+
 def test_an_embedded_application(shop: App) -> None:
     found = rendered({**shop, "mode": "embedded"})
     vhost = found["sites-available/100-modwsgi-shop.conf"]

@@ -63,7 +63,7 @@ def fixture_status_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
         server = HTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return server.server_port
 
     yield serve
