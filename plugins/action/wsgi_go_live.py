@@ -26,7 +26,8 @@ class ActionModule(WrittenAction):
         try:
             described = instance(options.get("instance", "apache2"))
             port = int(options["site"]["private_port"])
-            made = files(options["applications"], described, certificates, logging, port, options.get("foreign"))
+            everything = sorted([*options["applications"], *options.get("others", [])], key=lambda each: each["name"])
+            made = files(everything, described, certificates, logging, port, options.get("foreign"))
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from error
         return {**options, "files": made}

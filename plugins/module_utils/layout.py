@@ -32,11 +32,13 @@ DAEMON_FINDER = LIBRARY + "/wsgi_daemon.py"
 RELEASE_TOOL = LIBRARY + "/wsgi_release.py"
 RELEASE_CODE = LIBRARY + "/wsgi_release.zip"
 """The code of that tool, which is that of our modules."""
+RESTART_TOOL = LIBRARY + "/wsgi_restart.py"
 RENEWALS = LIBRARY + "/renewals.py"
 RUNNER = "/usr/local/bin/wsgi-run"
 DEBUGGER = "/usr/local/bin/wsgi-debug"
 DOCTOR = "/usr/local/bin/wsgi-doctor"
 RELEASER = "/usr/local/bin/wsgi-release"
+RESTARTER = "/usr/local/bin/wsgi-restart"
 
 
 def layout(name: str) -> dict[str, str]:

@@ -95,7 +95,16 @@ mod_wsgi_files:
   type: list
   elements: dict
 wsgi_app_applications:
-  description: The complete form of the applications, without their environment variables.
+  description: The complete form of the applications of this run, without their environment variables.
+  returned: with the role wsgi_app
+  type: list
+  elements: dict
+wsgi_app_only:
+  description: Whether these were chosen by C(wsgi_only).
+  returned: with the role wsgi_app
+  type: bool
+wsgi_app_others:
+  description: Likewise, the applications that C(wsgi_only) leaves out.
   returned: with the role wsgi_app
   type: list
   elements: dict

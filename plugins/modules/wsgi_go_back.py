@@ -32,6 +32,10 @@ options:
     type: list
     elements: dict
     default: []
+  only:
+    description: Whether the deployment was for O(applications) alone, so that no others are asked.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
 attributes:
@@ -90,6 +94,7 @@ def main() -> None:
             "rollback": {"type": "bool", "default": True},
             "unproven": {"type": "bool", "default": False},
             "applications": {"type": "list", "elements": "dict", "default": []},
+            "only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -99,6 +99,28 @@ options:
     description: How many releases of each application stay on the host, the current one included.
     type: int
     required: true
+  all_or_nothing:
+    description:
+      - Whether one application that is not well takes back the changes of all. Otherwise its own go back, as a further
+        step of the journal, and those of the others stay and are committed, when nothing else has changed with them;
+        the module fails all the same.
+    type: bool
+    default: false
+  rollback:
+    description: Whether anything goes back at all.
+    type: bool
+    default: true
+  only:
+    description:
+      - Whether the run is for O(applications) alone, and leaves the others of the host as they are - their files, and
+        what all share as long as it would change for others.
+    type: bool
+    default: false
+  others:
+    description: With O(only), the other applications of the inventory; O(files) has theirs, too.
+    type: list
+    elements: dict
+    default: []
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.environments
@@ -210,6 +232,10 @@ def main() -> None:
             "maintenance": {"type": "bool", "default": False},
             "by": {"type": "str", "default": ""},
             "keep_releases": {"type": "int", "required": True},
+            "all_or_nothing": {"type": "bool", "default": False},
+            "rollback": {"type": "bool", "default": True},
+            "only": {"type": "bool", "default": False},
+            "others": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )

@@ -38,6 +38,17 @@ options:
     description: Whether a release may come again from which somebody has gone back on the host.
     type: bool
     default: false
+  only:
+    description:
+      - Whether the deployment is for O(applications) alone. Then it is refused where an earlier change is not proven,
+        or a file of O(configuration) is not as it is to be, since all applications share these.
+    type: bool
+    default: false
+  other_certificates:
+    description: With O(only), the certificates of the others; one that cannot be used is passed over.
+    type: list
+    elements: dict
+    default: []
   module_version:
     description: The version of mod_wsgi that is to be loaded; V("") when it is not known.
     type: str
@@ -100,6 +111,7 @@ certificates:
   type: dict
 """
 
+import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -137,6 +149,10 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
     """What the module returns, and ``notices``. Raises the errors of what it looks at."""
     sets, _ = log_files.separate(checked_sets(parameters["configuration"]))
     comparison = Comparison(described, sets, predict=True)  # refuses what can be refused
+    journal = transaction.journal_of(described)
+    unproven = journal.open or journal.interrupted
+    if parameters["only"]:
+        refuse_what_concerns_all(comparison, unproven)
     applications = parameters["applications"]
     environments = decode_environments(parameters["environments"])
     missing = [
@@ -165,8 +181,6 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "switch": any(switch.changes() or switch.record.get("stale_processes") for switch in switches),
         "upgrade": upgrade.is_upgrade(described["facts_file"], parameters["module_version"]),
     }
-    journal = transaction.journal_of(described)
-    unproven = journal.open or journal.interrupted
     return {
         # What is there may be undone before the next step.
         "steps": [step for step, is_due in due.items() if is_due or unproven],
@@ -182,8 +196,9 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "git": bool(shutil.which("git")),
         "releases": releases,
         "venvs": venvs,
-        "certificates": certificates,
-        "notices": [*gone_back, *restart_notice(comparison), *accounts.warnings],
+        "certificates": {**usable(parameters["other_certificates"]), **certificates},
+        # With ``only``, nothing of these files changes.
+        "notices": [*gone_back, *([] if parameters["only"] else restart_notice(comparison)), *accounts.warnings],
     }
 
 
@@ -198,6 +213,38 @@ def of_rollbacks(switches: Iterable[Switch], again: bool) -> list[str]:
     if any(refusals):
         raise ValueError(" ".join(filter(None, refusals)))
     return list(filter(None, notices))
+
+
+def refuse_what_concerns_all(comparison: Comparison, unproven: bool) -> None:
+    """A run for some applications alone takes the server as it is. Raises ValueError."""
+    if unproven:
+        raise ValueError(
+            "A change of an earlier run is not proven on this host, and it may concern all applications; run site.yml "
+            "without wsgi_only first."
+        )
+    # Of the applications, only what they share was given.
+    shared = [path for plan in comparison.plans for path in plan.desired]
+    differing = [
+        change.path
+        for plan in comparison.plans
+        for change in plan.changes()
+        if plan.owner != "wsgi_app" or change.path in shared
+    ]
+    if differing:
+        further = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        raise ValueError(
+            f"{', '.join(differing[:3])}{further} is not as the inventory says, which concerns all applications; run "
+            "site.yml without wsgi_only first."
+        )
+
+
+def usable(certificates: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Those of applications that nobody deploys now."""
+    found: dict[str, Any] = {}
+    for entry in certificates:
+        with contextlib.suppress(CertificateError, OSError):
+            found.update(httpd_certificate_files.examine([entry])[1])
+    return found
 
 
 def of_host(step: str, sentences: Iterable[str]) -> Iterator[dict[str, str]]:
@@ -231,6 +278,8 @@ def main() -> None:
                 "default": [],
                 "options": httpd_certificate_files.ENTRY_OPTIONS,
             },
+            "other_certificates": {"type": "list", "elements": "dict", "default": []},
+            "only": {"type": "bool", "default": False},
             "interpreter": {"type": "dict", "required": True},
             "launcher": {"type": "str", "required": True},
             "configuration": {"type": "dict", "default": {}},

@@ -150,6 +150,7 @@ class Preflight:
         checked = self._wsgi_app_settings
         return [
             *unknown,
+            *apps.unknown_names(checked["wsgi_only"], self._written_applications),
             *apps.problems(self._written_applications, listen, checked["wsgi_environment"]),
             *(
                 f"{name} is less than {least}, {advice}"
@@ -293,7 +294,10 @@ class Preflight:
                 "its image brings; remove the role wsgi_app from the play."
             )
         self._refuse(self._problems_of_module(base))
-        applications = self._complete_applications(base)
+        self._refuse(self._problems_of_server())
+        everything = self._complete_applications(base)
+        applications = [each for each in everything if each["name"] in (self._only or [each["name"]])]
+        others = [each for each in everything if each not in applications]
         certificates = wsgi_certificates.wanted(applications, base.instance["state_directory"])
         launcher = files.launcher_text() + role_file("wsgi_app", "loading.py")
         digest = hashlib.sha256(launcher.encode()).hexdigest()
@@ -303,6 +307,8 @@ class Preflight:
             "wsgi_app_applications": applications,
             "wsgi_app_certificates": certificates,
             "wsgi_app_launcher": digest,
+            "wsgi_app_only": bool(self._only),
+            "wsgi_app_others": others,
         }
         with_digests, _ = source.examine_all(applications)
         answer = self.ask(
@@ -313,19 +319,51 @@ class Preflight:
                 "certificates": certificates,
                 "interpreter": self.result["mod_wsgi_interpreter"],
                 "launcher": digest,
-                "configuration": {HTTPD: self.result["httpd_files"], MOD_WSGI: self.result["mod_wsgi_files"]},
+                "configuration": self._shared_files(),
                 "credentials": encoded(site_source.credentials(self._applications)),
                 "build_timeout": checked["wsgi_app_build_timeout"],
                 "build_size": checked["wsgi_app_build_size"],
                 "instance": base.instance["name"],
                 "module_version": self.result["mod_wsgi_record"]["version"],
                 "release_again": checked["wsgi_release_again"],
+                **self._about_others(everything, certificates, base),
             },
         )
-        names = [*(application["name"] for application in applications), *(each["name"] for each in certificates)]
+        names = [*(application["name"] for application in everything), wsgi_certificates.UNKNOWN_HOST]
         self.result["wsgi_app_inspection"] = host_answers.inspection_answer(answer, STEPS, names, self.host)
-        notes = [*self.result["notes"], *apps.notes(self._applications)]
+        notes = [*self.result["notes"], *apps.notes(self._applications), *apps.left_out(others)]
         self.result["notes"] = list(dict.fromkeys(notes))  # a plan that is made again has them already
+
+    @property
+    def _only(self) -> list[str]:
+        """Names of the applications that this run is for; empty: all."""
+        return list(self._wsgi_app_settings["wsgi_only"])
+
+    def _problems_of_server(self) -> list[str]:
+        """What a run for some applications alone does not do, since it is for all."""
+        if not self._only:
+            return []
+        plan, packages = self.result["mod_wsgi_plan"], self.result.get("missing_packages") or []
+        what = [f"the packages {', '.join(packages)} are missing"] if packages else []
+        what += ["mod_wsgi is not installed as the inventory says"] if plan["action"] != "none" else []
+        return [
+            f"On host {self.host}, {each}, which concerns all applications; run site.yml without wsgi_only first."
+            for each in what
+        ]
+
+    def _shared_files(self) -> dict[str, Any]:
+        """Files that all applications share, by role, which are to be checked against the host."""
+        found = {HTTPD: self.result["httpd_files"], MOD_WSGI: self.result["mod_wsgi_files"]}
+        return {**found, **({WSGI_APP: files.helper_files()} if self._only else {})}
+
+    def _about_others(
+        self, everything: list[dict[str, Any]], certificates: list[dict[str, Any]], base: Base
+    ) -> dict[str, Any]:
+        """What else is asked where the run is for some applications alone."""
+        if not self._only:
+            return {}
+        wanted = wsgi_certificates.wanted(everything, base.instance["state_directory"])
+        return {"only": True, "other_certificates": [each for each in wanted if each not in certificates]}
 
     def _problems_of_module(self, base: Base) -> list[str]:
         """What the applications ask of mod_wsgi and httpd that the host will not have."""

@@ -40,6 +40,7 @@ def verify(host: str, variables: Mapping[str, Any], ask: Ask, certificate_days: 
     ``variables`` are those of the play, templated where a role declares them.
     """
     found: dict[str, list[Entry]] = {"findings": [], "verified": []}
+    variables = {**variables, "wsgi_only": []}  # the host is looked at as a whole
     preflight = Preflight(ROLES, host, variables, ask)
     try:
         preflight.run()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -76,3 +77,35 @@ class SecureSite:
         headers = {"Referer": page.url, **options.pop("headers", {})}
         fields = {**data, "csrfmiddlewaretoken": token[1]}
         return self.request("POST", path, data=fields, headers=headers, **options)
+
+
+class Visitors:
+    """Visitors of shop.example, at most 20 in a second, each with a connection of its own; what failed is kept."""
+
+    def __init__(self, address: str) -> None:
+        self.address, self.answers = address, 0
+        self.failures: list[str] = []
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self.stopping.wait(0.05):
+            # One who believes any certificate: the old one and the new one are served in turn.
+            site = SecureSite(self.address, "shop.example", "")
+            site.session.verify = False
+            try:
+                found = site.get("/x").status_code
+            except requests.RequestException as error:
+                self.failures.append(str(error))
+                continue
+            self.answers += 1
+            if found != 200:
+                self.failures.append(str(found))
+
+    def __enter__(self) -> Visitors:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        self.thread.join()

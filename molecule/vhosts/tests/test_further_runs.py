@@ -6,7 +6,6 @@ The page of a deployment ends with it, also when it fails: then visitors see the
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 import requests
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
-from support.secure_site import SecureSite
+from support.secure_site import Visitors
 
 FLAG = "/srv/wsgi/plain/maintenance"
 SPOILT = "{{ [guestbook, status, shop, plain | combine(spoilt)] }}"
@@ -40,38 +39,6 @@ def fixture_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def spoilt(source: Path, **keys: Any) -> dict[str, Any]:
     return {"spoilt": {"source": {"directory": str(source)}, **keys}, "wsgi_apps": SPOILT}
-
-
-class Visitors:
-    """Visitors of the shop, at most 20 in a second, each with a connection of its own; what failed is kept."""
-
-    def __init__(self, address: str) -> None:
-        self.address, self.answers = address, 0
-        self.failures: list[str] = []
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self.stopping.wait(0.05):
-            # One who believes any certificate: the old one and the new one are served in turn.
-            site = SecureSite(self.address, "shop.example", "")
-            site.session.verify = False
-            try:
-                found = site.get("/x").status_code
-            except requests.RequestException as error:
-                self.failures.append(str(error))
-                continue
-            self.answers += 1
-            if found != 200:
-                self.failures.append(str(found))
-
-    def __enter__(self) -> Visitors:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        self.thread.join()
 
 
 NEW_CERTIFICATE = (

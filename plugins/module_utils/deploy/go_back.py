@@ -60,13 +60,21 @@ class GoBack:
             journal = transaction.journal_of(self.described)
             if journal.open and not self.check_mode:
                 self.done = transaction.go_back(self.described)
-            self.site = journal.proven()
+            self.site = self.asked_of(journal.proven())
         except (ControlError, JournalError) as error:
             self.problem = str(error)
         except OSError as error:
             self.problem = transaction.failure(error)
         except Exception as error:  # whatever it is, the reason of the failure before must not be lost to it
             self.problem = f"The way back has failed ({in_words(error)}); run the play again."
+
+    def asked_of(self, site: dict[str, Any]) -> dict[str, Any]:
+        """Of what was proven last, that which this run may have changed; all of it but with ``only``."""
+        if not self.parameters["only"]:
+            return site
+        names = {each["name"] for each in self.parameters["applications"]}
+        applications = [each for each in site.get("applications", []) if each["name"] in names]
+        return {**site, "applications": applications} if applications else {}
 
     def prove(self) -> None:
         """Daemon processes run the previous releases, and the previous site is asked."""

@@ -8,7 +8,7 @@ middle of it stops nothing half-way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate as wsgi_activation
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import maintenance
@@ -23,6 +23,10 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit, JournalError, locked
+
+if TYPE_CHECKING:
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import PartialReturn
 
 OWNER = "wsgi_app"
 
@@ -58,9 +62,24 @@ class GoLive:
         self.result: dict[str, Any] = {"changed": False, "unproven": False, "diff": []}
         self.warnings: list[str] = []
         self.to_activate = False
+        self.only: Only | None = None
+        """What the run leaves as it is, when it is for some applications alone."""
+        self.failed: set[str] = set()
+        """Applications whose previous release is back, while the change of others stays."""
+        self.failure: GoLiveError | None = None
+        """What is told of these at the end."""
+        if parameters["only"]:
+            # Here, since reading this code would cost the other runs.
+            from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only  # noqa: PLC0415
+
+            proven = transaction.journal_of(described).proven()
+            self.only = Only(self.applications, parameters["others"], proven, described)
 
     def run(self) -> None:
-        """Go all steps. Raises GoLiveError where one fails; those after it are not gone."""
+        """Go all steps. Raises GoLiveError where one fails; those after it are not gone.
+
+        At the end, it is raised for applications that alone have gone back.
+        """
         self.put_files_live()
         self.switch()
         if self.parameters["manage_service"]:
@@ -72,6 +91,9 @@ class GoLive:
         self.show_applications()
         if self.parameters["manage_service"] and self.to_activate:
             self.remove_superfluous()
+        if self.failure:
+            self.result["unproven"] = False
+            raise self.failure
 
     def files(self) -> list[dict[str, Any]]:
         """The complete set of files of the applications."""
@@ -84,7 +106,7 @@ class GoLive:
         parameters = self.parameters
         sets = {**checked_sets(parameters["together_with"]), OWNER: self.files()}
         try:
-            found = config.run(self.described, sets, parameters["foreign"], self.check_mode)
+            found = config.run(self.described, sets, parameters["foreign"], self.check_mode, self.only)
         except (TransactionError, JournalError, ControlError) as error:
             raise GoLiveError(str(error)) from error
         except OSError as error:
@@ -139,7 +161,7 @@ class GoLive:
         """The applications run on the right Python, and are healthy. In check mode nobody is asked."""
         proof = Proof([] if self.check_mode else self.applications, self.parameters["site"])
         self.note(False, applications=proof.results, awaited_certificates=proof.awaited)
-        if proof.problem:
+        if proof.problem and not self.keeps_the_good(proof):
             raise GoLiveError(proof.problem, proof.lines)
 
     def remember(self) -> None:
@@ -167,16 +189,58 @@ class GoLive:
 
         environments = decode_environments(self.parameters["environments"])
         records = released.Records(self.parameters, environments, self.files(), self.described)
-        edits = [*records.edits(self.applications, self.result["switched"])]
+        proven = [each for each in self.parameters["applications"] if each["name"] not in self.failed]
+        edits = [*records.edits(proven, self.result["switched"])]
         # A way back by the command itself runs on that code.
         return edits if self.parameters.get("refused") else [*edits, *host_code.edits()]
+
+    def keeps_the_good(self, proof: Proof) -> bool:
+        """Bring back those alone that are not well, where the change of the others can stay; whether it stays.
+
+        Raises GoLiveError when that fails, so that all goes back.
+        """
+        parameters = self.parameters
+        if parameters["all_or_nothing"] or not parameters["rollback"] or len(proof.problems) == len(self.applications):
+            return False
+        from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import (  # noqa: PLC0415
+            PartialReturn,
+        )
+
+        way = PartialReturn(self.described, self.applications, proof.problems)
+        if not way.is_possible():
+            return False
+        stay = [*self.gone_back(way, proof), *way.unchanged]
+        self.failed = way.names
+        self.applications = [each for each in self.applications if each["name"] not in self.failed] + stay
+        self.parameters = {**parameters, "site": {**parameters["site"], "applications": self.applications}}
+        self.result["switched"] = {
+            name: parts for name, parts in self.result["switched"].items() if name not in self.failed
+        }
+        self.failure = GoLiveError(f"{proof.problem}\n{way.told()}", proof.lines)
+        return True
+
+    def gone_back(self, way: PartialReturn, proof: Proof) -> list[dict[str, Any]]:
+        """The applications that were not well, as they serve again. Raises GoLiveError when they do not."""
+        previous = list(way.previous.values())
+        try:
+            way.go_back()
+            self.serve()
+            Activation(previous, self.described["pid_file"]).perform()
+            problem = Proof(previous, way.proven).problem
+        except (ActivationError, ControlError, GoLiveError, JournalError, OSError) as error:
+            problem = str(error)
+        if problem:
+            text = f"{proof.problem}\nThe previous release alone does not serve either: {problem}"
+            raise GoLiveError(text, proof.lines)
+        return previous
 
     def commit(self) -> None:
         """The change is proven, and stays."""
         try:
             is_open = transaction.journal_of(self.described).open
             if is_open and not self.check_mode:
-                transaction.commit(self.described, self.parameters["site"])
+                site = self.parameters["site"]
+                transaction.commit(self.described, self.only.proving(site) if self.only else site)
         except (ControlError, JournalError, WorseAnswerError) as error:
             raise GoLiveError(str(error)) from error
         except OSError as error:
@@ -199,11 +263,13 @@ class GoLive:
     def remove_superfluous(self) -> None:
         """Releases that nobody will go back to are gone."""
         keep = self.parameters["keep_releases"]
-        removed = wsgi_activation.remove_superfluous(self.applications, keep, self.check_mode)
+        # What has failed stays beside the current release, as after any way back: the next run need not build it.
+        applications = [each for each in self.applications if each["name"] not in self.failed]
+        removed = wsgi_activation.remove_superfluous(applications, keep, self.check_mode)
         if not self.check_mode:
             from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released  # noqa: PLC0415
 
-            released.forget(self.applications)
+            released.forget(applications)
         self.note(bool(removed), removed=removed)
 
     def note(

@@ -28,9 +28,14 @@ def is_replaced(application: dict[str, Any], releases: dict[str, Any]) -> bool:
     return bool(new) and os.path.exists(current) and os.path.realpath(current) != os.path.realpath(new)
 
 
+def flag(application: dict[str, Any]) -> str:
+    """The file that is there while visitors see the page."""
+    return os.path.join(str(application["paths"]["code"]), FLAG)
+
+
 def switch(application: dict[str, Any], show: bool, check_mode: bool) -> bool:
     """Make or remove the file; whether that changes something."""
-    path = os.path.join(application["paths"]["code"], FLAG)
+    path = flag(application)
     if os.path.exists(path) == show or (show and not os.path.isdir(application["paths"]["code"])):
         return False
     if not check_mode:

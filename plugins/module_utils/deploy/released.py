@@ -106,7 +106,7 @@ class Records:
     def record(self, application: Application) -> dict[str, Any]:
         """What a release needs; not since when it serves, and by whom."""
         name, parameters = application["name"], self.parameters
-        alone = is_alone(application, parameters["site"]["applications"])
+        alone = is_alone(application, [*parameters["site"]["applications"], *parameters.get("others", ())])
         return {
             "application": application,
             "release": parameters["releases"][name]["id"],

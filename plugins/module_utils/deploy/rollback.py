@@ -246,7 +246,7 @@ class Rollback:
 
     def return_from(self, reason: str) -> str:
         """Bring back what has served a moment ago; the report."""
-        parameters = {"reason": reason, "rollback": True, "unproven": False, "applications": []}
+        parameters = {"reason": reason, "rollback": True, "unproven": False, "applications": [], "only": False}
         way = GoBack(self.described, parameters, self.check_mode)
         report = way.run()
         self.warnings += way.warnings
@@ -295,6 +295,8 @@ class Rollback:
             "foreign": self.record["foreign"],
             "reap_stuck_children": None,
             "site": {**site, "applications": everyone},
+            "only": False,
+            "all_or_nothing": True,
             "by": self.by,
             "refused": {self.name: self.refused()},
         }

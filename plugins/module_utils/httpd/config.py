@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers, log_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import pending as httpd_pending
@@ -17,6 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.mod
     ABSENT,
     CONTENT,
     Change,
+    TransactionError,
     is_full,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.plan import Comparison
@@ -71,29 +72,51 @@ def sensitive(encoded: str | None, group: str) -> list[dict[str, Any]]:
     ]
 
 
+class Left(Protocol):
+    """What a run leaves as it is, although its sets of files say otherwise."""
+
+    def stays(self, path: str) -> bool:
+        """Whether a file is of that kind."""
+
+    def problem(self, paths: Iterable[str]) -> str:
+        """Why these files cannot be left, in a sentence; empty when they can."""
+
+    def waiting(self, paths: Iterable[str]) -> list[str]:
+        """What an operator should know of these files, which are left."""
+
+
 def run(
-    described: Mapping[str, str], given: dict[str, list[dict[str, Any]]], foreign: dict[str, Any], check_mode: bool
+    described: Mapping[str, str],
+    given: dict[str, list[dict[str, Any]]],
+    foreign: dict[str, Any],
+    check_mode: bool,
+    left: Left | None = None,
 ) -> dict[str, Any]:
     """Put the ``given`` complete sets of files, by owner, live; what the module returns, and ``noticeable``.
 
-    ``foreign`` is what is known of the sites of others; ``noticeable`` what visitors may notice of the change. Raises
-    TransactionError, JournalError, ControlError, OSError.
+    ``foreign`` is what is known of the sites of others; ``noticeable`` what visitors may notice of the change, and what
+    is ``left``. Raises TransactionError, JournalError, ControlError, OSError.
     """
     sets, logs = log_files.separate(given)
-    files_of_others = foreign.get("files", [])
+    logs = [log for log in logs if not (left and left.stays(log["path"]))]
+    options: dict[str, Any] = {"foreign": foreign.get("files", []), **({"stays": left.stays} if left else {})}
     if check_mode:
-        transaction = Transaction(described, sets, predict=True, foreign=files_of_others)
-        return _result(transaction, log_files.to_mend(logs, predict=True))
+        transaction = Transaction(described, sets, predict=True, **options)
+        return _result(transaction, log_files.to_mend(logs, predict=True), left)
     with locked(described["state_directory"]):
         httpd_return.recover(described)
-        transaction = Transaction(described, sets, predict=False, foreign=files_of_others)
+        transaction = Transaction(described, sets, predict=False, **options)
         mended = log_files.to_mend(logs)
-        result = _result(transaction, mended)
+        result = _result(transaction, mended, left)
         _go_live(transaction, foreign.get("vhosts", []), mended)
     return {**result, "unproven": transaction.journal.open}
 
 
-def _result(transaction: Transaction, logs: list[LogFile]) -> dict[str, Any]:
+def _result(transaction: Transaction, logs: list[LogFile], left: Left | None) -> dict[str, Any]:
+    paths = [change.path for change in transaction.left]
+    problem = left.problem(paths) if left else ""
+    if problem:
+        raise TransactionError(f"Nothing was changed: {problem}")
     pending = httpd_pending.read(transaction.instance)
     return {
         "changed": bool(transaction.changes or logs) or pending != httpd_pending.NONE,
@@ -101,7 +124,7 @@ def _result(transaction: Transaction, logs: list[LogFile]) -> dict[str, Any]:
         "changes": [change.describe() for change in transaction.changes] + [log.describe() for log in logs],
         "diff": transaction.diff(),
         "unproven": bool(transaction.changes) or transaction.journal.open,
-        "noticeable": noticeable(transaction) + restart_notice(transaction),
+        "noticeable": noticeable(transaction) + restart_notice(transaction) + (left.waiting(paths) if left else []),
     }
 
 

@@ -57,7 +57,7 @@ _HELD: set[str] = set()
 
 
 class JournalError(Exception):
-    """The journal cannot be read; the text is for the user."""
+    """The journal cannot be read, or somebody else is at work; the text is for the user."""
 
 
 class BusyError(JournalError):

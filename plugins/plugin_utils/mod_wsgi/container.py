@@ -12,16 +12,15 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import shown
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_package import host_package
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import container_engine
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.wheel_cache import LARGEST_WHEEL
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import host_program
 
-PACKAGE = "ansible_collections/modwsgi/deploy/plugins/module_utils"
 SENT = ("mod_wsgi/build.py", "mod_wsgi/installation.py", "mod_wsgi/versions.py")
 """What builds, the same as on hosts."""
 RUNNER = "container_builder.py"
@@ -180,10 +179,7 @@ def payload(request: Request) -> bytes:
             "host": f"{request.host} (in a container of {request.image})",
         },
     }
-    files = {f"{WORK}/{PACKAGE}/{name}": host_program(name).encode() for name in SENT}
-    # Whole packages, which Python takes before others of these names that an image may have.
-    levels = {str(level) for name in SENT for level in PurePosixPath(PACKAGE, name).parents if level.name}
-    files.update({f"{WORK}/{level}/__init__.py": b"" for level in sorted(levels)})
+    files = {f"{WORK}/{path}": text.encode() for path, text in host_package(SENT).items()}
     files[f"{WORK}/{RUNNER}"] = Path(__file__).with_name(RUNNER).read_bytes()
     files[f"{WORK}/parameters.json"] = json.dumps(parameters).encode()
     files.update({path: Path(each).read_bytes() for path, each in companions.items()})

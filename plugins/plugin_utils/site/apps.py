@@ -268,6 +268,24 @@ def notes(applications: Iterable[App]) -> list[str]:
     ]
 
 
+def unknown_names(names: Iterable[str], written: Apps) -> list[str]:
+    """A sentence about names in ``wsgi_only`` that no application has."""
+    known = [str(each.get("name")) for each in written]
+    unknown = [name for name in names if name not in known]
+    if not unknown:
+        return []
+    return [
+        f"wsgi_only names {', '.join(map(repr, unknown))}, which wsgi_apps of this host does not have (it has: "
+        f"{', '.join(known) or 'none'}); correct the name, or leave the host out (--limit)."
+    ]
+
+
+def left_out(others: Iterable[App]) -> list[str]:
+    """What an operator should know of the applications that ``wsgi_only`` leaves out."""
+    names = ", ".join(str(each["name"]) for each in others)
+    return [f"By wsgi_only, this run leaves these applications as they are on the host: {names}."] if names else []
+
+
 def without_environments(applications: Iterable[App]) -> list[dict[str, Any]]:
     """The applications as modules may log them: no environment variable and no credential is there."""
     public = (source.without_credentials(application) for application in applications)

@@ -31,7 +31,7 @@ SHARED_KEYS = {
 """Parts of a description that are the same for all instances."""
 
 SHARED_FILES = re.compile(
-    rf"{LIBRARY}(/\w+\.(py|conf)|/embedded)?|/usr/local/bin/wsgi-\w+|/run/modwsgi-status(/key)?|{STATE_ROOT}"
+    rf"{LIBRARY}(/[\w/]+\.(py|conf)|/embedded)?|/usr/local/bin/wsgi-\w+|/run/modwsgi-status(/key)?|{STATE_ROOT}"
 )
 """The programs of this collection, the key of the status, and the folder in which applications have theirs."""
 

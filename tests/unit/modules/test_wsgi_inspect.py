@@ -84,7 +84,9 @@ class Host:
         self.variables: dict[str, str] = {}
         self.again = False
         self.certificates: list[dict[str, Any]] = []
-        self.configuration: dict[str, str] = {}
+        self.other_certificates: list[dict[str, Any]] = []
+        self.configuration: dict[str, Any] = {}
+        self.only = False
 
     def parameters(self) -> dict[str, Any]:
         environments = {"shop": self.variables}
@@ -97,6 +99,8 @@ class Host:
             "module_version": "6.1.1",
             "release_again": self.again,
             "configuration": self.configuration,
+            "only": self.only,
+            "other_certificates": self.other_certificates,
         }
 
     def inspect(self) -> dict[str, Any]:
@@ -350,6 +354,43 @@ def test_a_certificate_is_looked_at(deployed: Host, monkeypatch: pytest.MonkeyPa
     (deployed.root / "shop.key").touch()
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert deployed.inspect()["steps"] == ["certificates"], "without openssl nothing is known yet"
+
+
+def test_a_certificate_of_an_application_that_is_left_out_refuses_nothing(deployed: Host) -> None:
+    deployed.only, deployed.other_certificates = True, [certificate(deployed, name="blog")]
+    found = deployed.inspect()
+    assert (found["steps"], found["due"], found["certificates"]) == ([], [], {})
+
+
+def shared(host: Host, **files: str) -> dict[str, Any]:
+    """Files of the server and of all applications."""
+    mine = {"owner": "root", "group": "root"}
+    listed = {role: [{"path": str(host.root / role), "content": text, **mine}] for role, text in files.items()}
+    for role, text in files.items():
+        (host.root / role).write_text(text)
+        (host.root / role).chmod(0o644)
+    return listed
+
+
+@pytest.mark.parametrize("role", ["httpd", "wsgi_app"])
+def test_a_run_for_some_applications_takes_the_server_as_it_is(deployed: Host, role: str) -> None:
+    deployed.configuration, deployed.only = shared(deployed, httpd="a", wsgi_app="b"), True
+    manifest = deployed.root / "state/manifests/wsgi_app.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"files": {"/vhost": {"kind": "content", "action": "restart", "original": ""}}}))
+    assert deployed.inspect()["steps"] == []
+    (deployed.root / role).chmod(0o600)
+    with pytest.raises(ValueError, match=f"{role} is not as the inventory says, which concerns all applications; run"):
+        deployed.inspect()
+    deployed.only = False
+    assert deployed.inspect()["steps"] == []
+
+
+def test_a_run_for_some_applications_does_not_end_what_another_has_begun(deployed: Host) -> None:
+    journal_of(deployed.described).begin(process=None, pending="none", reaps=False)
+    deployed.only = True
+    with pytest.raises(ValueError, match="A change of an earlier run is not proven on this host"):
+        deployed.inspect()
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,72 @@ class TestRefusals:
             run(machine, variables)
 
 
+class TestSomeApplicationsAlone:
+    """wsgi_only: all is planned, and only these are deployed."""
+
+    @pytest.fixture(autouse=True)
+    def fixture_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The module is there; whether it fits is not the question here."""
+        plan = Preflight._mod_wsgi
+
+        def with_module(preflight: Any) -> None:
+            plan(preflight)
+            preflight.result["mod_wsgi_plan"] = {**preflight.result["mod_wsgi_plan"], "action": self.action}
+
+        self.action = "none"
+        monkeypatch.setattr(Preflight, "_mod_wsgi", with_module)
+
+    @pytest.fixture(name="two")
+    def fixture_two(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Variables with two applications."""
+        (shop,) = variables["wsgi_apps"]
+        tls = {"tls": {"self_signed": True}}
+        blog = {**shop, **tls, "name": "blog", "server_name": "blog.example", "environment": {}}
+        return {**variables, "httpd_listen": [80, 443], "wsgi_apps": [shop, blog]}
+
+    @pytest.mark.parametrize("only", ["shop", ["shop"], "shop,shop"])
+    def test_they_are_planned_as_with_the_others_and_asked_for_alone(
+        self, machine: Machine, two: dict[str, Any], only: Any
+    ) -> None:
+        everything = {each["name"]: each for each in run(machine, two)["wsgi_app_applications"]}
+        found = run(machine, {**two, "wsgi_only": only})
+        asked = machine.arguments["wsgi_inspect"]
+        assert (found["wsgi_app_applications"], found["wsgi_app_others"]) == (
+            [everything["shop"]],
+            [everything["blog"]],
+        )
+        assert [each["name"] for each in asked["applications"]] == ["shop"]
+        assert asked["certificates"] == found["wsgi_app_certificates"] == []
+        assert [each["name"] for each in asked["other_certificates"]] == ["blog", "unknown-host"]
+        assert asked["only"]
+        assert "/usr/local/lib/modwsgi/launcher.py" in str(asked["configuration"]["wsgi_app"])
+        assert "By wsgi_only, this run leaves these applications as they are on the host: blog." in found["notes"]
+
+    def test_without_it_nothing_more_is_asked(self, machine: Machine, two: dict[str, Any]) -> None:
+        found = run(machine, {**two, "wsgi_only": []})
+        asked = machine.arguments["wsgi_inspect"]
+        assert (found["wsgi_app_only"], found["wsgi_app_others"], found["notes"]) == (False, [], [])
+        assert not {"only", "other_certificates"} & set(asked)
+        assert list(asked["configuration"]) == ["httpd", "mod_wsgi"]
+
+    def test_a_name_that_no_application_has_is_refused(self, machine: Machine, two: dict[str, Any]) -> None:
+        with pytest.raises(
+            PreflightError, match=r"^wsgi_only names 'shpo', which wsgi_apps of this host does not have "
+        ):
+            run(machine, {**two, "wsgi_only": "shop,shpo"})
+        assert machine.asked == []
+
+    def test_what_only_the_server_can_change_is_refused(self, machine: Machine, two: dict[str, Any]) -> None:
+        self.action = "build"
+        with pytest.raises(PreflightError, match="mod_wsgi is not installed as the inventory says, which concerns all"):
+            run(machine, {**two, "wsgi_only": "shop"})
+        self.action = "none"
+        machine.answers["httpd_preflight"]["missing_packages"] = ["openssl"]
+        with pytest.raises(PreflightError, match="On host web1, the packages openssl are missing, which concerns all"):
+            run(machine, {**two, "wsgi_only": "shop"})
+        assert "wsgi_inspect" not in machine.asked
+
+
 def test_every_role_declares_what_the_preflight_takes() -> None:
     assert {f"mod_wsgi_{name}" for name in preflight.MODULE_SETTINGS} <= set(settings.options("mod_wsgi"))
     assert set(preflight.LEAST) <= set(settings.options("wsgi_app"))

@@ -280,3 +280,11 @@ class TestAction:
     def test_days_are_a_number(self, machine: Machine, variables: dict[str, Any], days: str) -> None:
         with pytest.raises(AnsibleActionFail, match=r"verify_certificate_days is '.*', which is no number of days"):
             self.made(machine, certificate_days=days).run(None, variables)
+
+
+def test_the_whole_host_is_looked_at_whatever_a_run_is_for(machine: Machine, variables: dict[str, Any]) -> None:
+    variables["wsgi_apps"].append({**variables["wsgi_apps"][0], "name": "blog", "server_name": "blog.example"})
+    found(machine, variables)
+    given = machine.arguments["wsgi_verify"]
+    found(machine, {**variables, "wsgi_only": ["shop"]})
+    assert machine.arguments["wsgi_verify"] == given

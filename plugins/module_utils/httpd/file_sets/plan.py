@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ class Plan:
 
     def entries(self) -> dict[str, dict[str, str]]:
         """What the manifest says afterwards."""
-        before = self.manifest.entries
-        return {
+        before, left = self.manifest.entries, {change.path for change in self.comparison.left}
+        wanted = {
             entry.path: {
                 "kind": entry.kind,
                 "action": entry.action,
@@ -61,8 +61,9 @@ class Plan:
                 **({"found": "as wanted"} if self._was_there(entry) else {}),
             }
             for entry in self.desired.values()
-            if entry.kind != LINK or self._has_target(entry)
+            if entry.path not in left and (entry.kind != LINK or self._has_target(entry))
         }
+        return {**wanted, **{path: before[path] for path in left if path in before}}
 
     def _was_there(self, entry: Desired) -> bool:
         """Whether it is a link that others had made before us: beside sites of others, it stays when we are done."""
@@ -182,10 +183,12 @@ class Comparison:
         sets: Mapping[str, Iterable[Mapping[str, Any]]],
         predict: bool,
         foreign: Iterable[str] = (),
+        stays: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """``sets``: the files of each owner. ``predict``: check mode; nothing is written, and no httpd is fine.
 
-        ``foreign``: files of others, which httpd has to read as before.
+        ``foreign``: files of others, which httpd has to read as before. ``stays``: whether a path stays as it is,
+        whatever its set says.
         """
         self.instance = instance
         self.foreign = list(foreign)
@@ -199,10 +202,17 @@ class Comparison:
         self.desired: dict[str, Desired] = {}
         self.plans = [Plan(self, owner, self._only_once(owner, files)) for owner, files in sets.items()]
         changes = {plan.owner: plan.changes() for plan in self.plans}
-        self.owners = " and ".join(owner for owner, of_owner in changes.items() if of_owner)
-        """Those with changes, in words."""
         every = [change for of_owner in changes.values() for change in of_owner]
-        self.changes = sorted(every, key=lambda change: ORDER[change.desired.kind])
+        self.left = [change for change in every if stays(change.path)]
+        """What differs, and stays."""
+        self.changes = sorted(
+            (change for change in every if change not in self.left), key=lambda change: ORDER[change.desired.kind]
+        )
+        made = {change.path for change in self.changes}
+        self.owners = " and ".join(
+            owner for owner, of_owner in changes.items() if any(change.path in made for change in of_owner)
+        )
+        """Those with changes, in words."""
 
     @property
     def action(self) -> str:

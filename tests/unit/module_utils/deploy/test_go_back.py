@@ -46,7 +46,14 @@ class Host:
         return outcome
 
     def go(self, check_mode: bool = False, **given: Any) -> GoBack:
-        parameters = {"reason": "No.\n", "rollback": True, "unproven": False, "applications": [SHOP], **given}
+        parameters = {
+            "reason": "No.\n",
+            "rollback": True,
+            "unproven": False,
+            "applications": [SHOP],
+            "only": False,
+            **given,
+        }
         way = GoBack(instance("apache2"), parameters, check_mode)
         self.report = way.run()
         return way
@@ -146,3 +153,17 @@ def test_without_a_way_back_all_stays_as_it_is(host: Host, unproven: bool, steps
     host.go(rollback=False, unproven=unproven)
     assert host.report == "No.\nEverything was left as it is, since httpd_rollback is false."
     assert host.steps == steps
+
+
+def test_after_a_run_for_some_applications_the_others_are_not_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    host.site = {**SITE, "applications": [SHOP, {**SHOP, "name": "blog"}]}
+    monkeypatch.setattr(
+        f"{go_back.__name__}.Proof", lambda applications, _: asked.extend(applications) or SimpleNamespace(problem="")
+    )
+    host.go(only=True)
+    assert asked == [SHOP]
+    host.go(only=True, applications=[{**SHOP, "name": "news"}])
+    assert asked == [SHOP], "nothing of what was proven was changed"

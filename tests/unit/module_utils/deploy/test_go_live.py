@@ -10,15 +10,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live, host_code, released
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live, host_code, partial, released
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 
-INSTANCE = {"name": "apache2", "group": "www-data", "pid_file": "/run/pid", "state_directory": "/var/lib/state"}
+INSTANCE = instance("apache2")
 STEPS = ["files", "switch", "reload", "activate", "prove", "remember", "commit", "pages", "remove"]
 
 
@@ -32,6 +33,10 @@ class Host:
         self.lines: dict[str, list[str]] = {}
         self.open = True
         self.differs = True
+        self.proven: dict[str, Any] = {}
+        self.problems: dict[str, str] = {}
+        self.site: dict[str, Any] = {}
+        self.left: Any = None
         pool: dict[str, Any] = {
             "config.run": self.files,
             "Switching": lambda *_: SimpleNamespace(
@@ -49,10 +54,10 @@ class Host:
             ),
             "Proof": self.proof,
             "transaction.journal_of": lambda _: SimpleNamespace(
-                open=self.open, apply=lambda *_: self.step("remember")()
+                open=self.open, proven=lambda: self.proven, apply=lambda *_: self.step("remember")()
             ),
             "locked": nullcontext,
-            "transaction.commit": lambda *_: self.step("commit")(),
+            "transaction.commit": self.commit,
             "maintenance.switch_all": lambda *_: (self.step("pages")(), ([], True))[1],
             "wsgi_activation.remove_superfluous": lambda *_: (self.step("remove")(), ["/old"])[1],
         }
@@ -70,17 +75,28 @@ class Host:
 
         return act
 
-    def files(self, _instance: Any, sets: dict[str, Any], _foreign: Any, check_mode: bool) -> dict[str, Any]:
+    def files(self, _instance: Any, sets: dict[str, Any], _foreign: Any, check_mode: bool, left: Any) -> dict[str, Any]:
+        self.left = left
         assert list(sets) == ["httpd", "wsgi_app"]
         if not check_mode:
             self.step("files")()
         found = {"changes": ["write a"] if self.differs else [], "diff": [], "noticeable": []}
         return {**found, "changed": self.differs, "unproven": self.differs}
 
+    def commit(self, _instance: Any, site: dict[str, Any]) -> None:
+        self.step("commit")()
+        self.site = site
+
     def proof(self, applications: list[Any], _parameters: dict[str, Any]) -> SimpleNamespace:
         if applications:
             self.step("prove")()
-        return SimpleNamespace(results={}, awaited=[], problem=self.problem, lines=self.lines)
+        return SimpleNamespace(
+            results={},
+            awaited=[],
+            problem=self.problem,
+            lines=self.lines,
+            problems=self.problems or {"shop": self.problem},
+        )
 
     def go(self, check_mode: bool = False, **changes: Any) -> GoLive:
         parameters = {
@@ -95,6 +111,10 @@ class Host:
             "site": {"mod_wsgi_version": ""},
             "maintenance": True,
             "keep_releases": 3,
+            "all_or_nothing": False,
+            "rollback": True,
+            "only": False,
+            "others": [],
             **changes,
         }
         return GoLive(INSTANCE, parameters, check_mode)
@@ -177,3 +197,80 @@ def test_without_a_change_the_applications_are_asked_and_no_more(host: Host) -> 
     assert host.done == ["files", "switch", "prove"]
     assert not way.result["changed"]
     assert not way.result["unproven"]
+
+
+def test_a_run_for_some_applications_is_proven_together_with_what_the_others_were_proven_by(host: Host) -> None:
+    blog = {"name": "blog", "threads": 15}
+    host.proven = {"applications": [{"name": "shop", "threads": 5}, blog], "mod_wsgi_version": "6.1.1"}
+    shop = {"name": "shop", "threads": 6}
+    site = {"applications": [shop], "mod_wsgi_version": "6.1.1"}
+    host.go(only=True, others=[{**blog, "threads": 16}], applications=[shop], site=site).run()
+    assert host.left.names == {"shop"}
+    assert host.site == {"applications": [blog, shop], "mod_wsgi_version": "6.1.1"}
+    host.go(applications=[shop], site=site).run()
+    assert (host.left, host.site) == (None, site)
+
+
+class TestOneThatIsNotWellBesideOthers:
+    """It goes back alone, where nothing else has to go back with it."""
+
+    @pytest.fixture(name="way")
+    def fixture_way(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+        """The way back of the shop, beside the blog."""
+        host.problem, host.problems = "The shop answered 500.", {"shop": "The shop answered 500."}
+        host.lines = {"shop": ["RuntimeError: broken"]}
+        way = SimpleNamespace(
+            is_possible=lambda: True,
+            go_back=self.gone(host),
+            names={"shop"},
+            previous={"shop": {"name": "shop", "threads": 5}},
+            unchanged=[],
+            proven={"private_port": 297},
+            told=lambda: "The shop is back.",
+        )
+        monkeypatch.setattr(partial, "PartialReturn", lambda *_: way)
+        return way
+
+    @staticmethod
+    def gone(host: Host) -> Callable[[], None]:
+        def go_back() -> None:
+            host.step("back")()
+            host.problem = ""
+
+        return go_back
+
+    def go(self, host: Host, **changes: Any) -> tuple[GoLive, str]:
+        both = [{"name": "shop", "threads": 6}, {"name": "blog"}]
+        way = host.go(applications=both, site={"applications": both}, **changes)
+        with pytest.raises(GoLiveError) as failure:
+            way.run()
+        assert failure.value.log_lines == {"shop": ["RuntimeError: broken"]}
+        return way, str(failure.value)
+
+    @pytest.mark.usefixtures("way")
+    def test_the_others_are_committed_with_it_as_it_was(self, host: Host) -> None:
+        done, text = self.go(host)
+        assert text == "The shop answered 500.\nThe shop is back."
+        again = ["back", "reload", "activate", "prove"]
+        assert host.done == [*STEPS[:5], *again, *STEPS[5:]]
+        assert host.site == {"applications": [{"name": "blog"}, {"name": "shop", "threads": 5}]}
+        assert (done.result["unproven"], done.result["switched"]) == (False, {})
+
+    @pytest.mark.usefixtures("way")
+    @pytest.mark.parametrize("changes", [{"all_or_nothing": True}, {"rollback": False}])
+    def test_all_goes_back_where_that_is_wanted(self, host: Host, changes: dict[str, bool]) -> None:
+        done, text = self.go(host, **changes)
+        assert (text, host.done, done.result["unproven"]) == ("The shop answered 500.", STEPS[:5], True)
+
+    def test_all_goes_back_where_more_has_to(self, host: Host, way: SimpleNamespace) -> None:
+        way.is_possible = lambda: False
+        assert self.go(host)[1] == "The shop answered 500."
+        assert host.done == STEPS[:5]
+
+    def test_all_goes_back_where_the_previous_release_is_not_well_either(
+        self, host: Host, way: SimpleNamespace
+    ) -> None:
+        way.go_back = host.step("back")
+        _, text = self.go(host)
+        assert text.startswith("The shop answered 500.\nThe previous release alone does not serve either: The shop")
+        assert "commit" not in host.done

@@ -9,7 +9,7 @@ import grp
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -514,3 +514,40 @@ def test_killed_at_any_moment_it_is_put_right_by_the_next_run_or_gone_back(host:
             assert not whole or moments > 50, "there is no whole step so early"
         assert sorted(os.listdir(state)) == ["manifests", "originals", "turn"]
     assert moments > 100
+
+
+class Left:
+    """Leaves what has an ``a`` in its name, unless it is ``problematic``."""
+
+    problematic = ""
+
+    def stays(self, path: str) -> bool:
+        return Path(path).name == "a.conf"
+
+    def problem(self, paths: Iterable[str]) -> str:
+        return self.problematic and f"{self.problematic} {len(list(paths))}"
+
+    def waiting(self, paths: Iterable[str]) -> list[str]:
+        return [f"{len(list(paths))} wait."]
+
+
+def test_what_is_left_stays_with_its_place_in_the_manifest(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    b = {"path": "conf-available/b.conf", "content": "B 1\n"}
+    manifest = Path(host.instance["state_directory"]) / "manifests/httpd.json"
+
+    def run(*files: dict[str, Any], check: bool = False) -> dict[str, Any]:
+        return config.run(host.instance, {"httpd": host.complete(*files)}, {}, check, Left())
+
+    # One that is not there yet does not come.
+    assert run(A, A_LINK, b)["changes"] == [f"write {host.root}/conf-available/b.conf"]
+    assert list(json.loads(manifest.read_text())["files"]) == [f"{host.root}/conf-available/b.conf"]
+    host.run(A, A_LINK, b)
+    before, listed = host.tree(), manifest.read_text()
+    # One that is there neither changes nor goes.
+    for wanted in ([{**A, "content": "A 2\n"}, A_LINK], []):
+        assert run(*wanted, b, check=True)["changes"] == run(*wanted, b)["changes"] == []
+        assert (host.tree(), manifest.read_text()) == (before, listed)
+    monkeypatch.setattr(Left, "problematic", "No:")
+    with pytest.raises(TransactionError, match=r"^Nothing was changed: No: 2$"):
+        run({**b, "content": "B 2\n"})
+    assert (host.tree(), manifest.read_text()) == (before, listed)
