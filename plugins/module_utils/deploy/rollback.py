@@ -31,6 +31,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transa
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
     ABSENT,
     CONTENT,
+    DIRECTORY,
     LINK,
     Manifest,
     TransactionError,
@@ -342,11 +343,12 @@ def file_of(path: str, entry: Mapping[str, str]) -> dict[str, Any]:
         return {"path": path, "absent": True, "action": entry["action"]}
     if found.kind == LINK:
         return {"path": path, "link": found.target, "action": entry["action"]}
-    if found.kind != CONTENT:
+    if found.kind not in (CONTENT, DIRECTORY):
         return {}
+    what = {"content": found.content.decode()} if found.kind == CONTENT else {"directory": True}
     return {
         "path": path,
-        "content": found.content.decode(),
+        **what,
         "mode": f"{found.mode:04o}",
         "owner": pwd.getpwuid(found.uid).pw_name,
         "group": grp.getgrgid(found.gid).gr_name,

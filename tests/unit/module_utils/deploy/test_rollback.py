@@ -280,3 +280,21 @@ def test_all_applications_of_a_host_are_told(host: Host) -> None:
     host.problem = "The shop answered\nwith \x1b[1m500."
     assert rollback.survey(host.described, "shop")[0]["health"] == "The shop answered with [1m500."
     assert host_answers.releases_answer({"releases": rollback.survey(host.described)}, "web1")
+
+
+def test_what_is_there_for_all_applications_stays_as_it_is(host: Host) -> None:
+    root = Path(host.described["server_root"])
+    shared = [
+        {"path": "shared", "directory": True, "mode": "0750"},
+        {"path": "shared.conf", "content": "# Shared.\n", "mode": "0640"},
+        {"path": "shared.link", "link": "shared.conf"},
+        {"path": "never.conf", "absent": True},
+    ]
+    host.deploy("r3-cccc", FIRST, BLOG, files=[*host.parameters("r3-cccc", FIRST, BLOG)["files"], *shared])
+    manifest = host.tree()[str(Path(host.described["state_directory"], "manifests/wsgi_app.json"))]
+    back(host)
+    assert host.serves()[0] == "r2-bbbb"
+    assert (root / "shared").stat().st_mode & 0o7777 == 0o750
+    assert (root / "shared.conf").stat().st_mode & 0o7777 == 0o640
+    assert os.readlink(root / "shared.link") == "shared.conf"
+    assert host.tree()[str(Path(host.described["state_directory"], "manifests/wsgi_app.json"))] == manifest
