@@ -105,6 +105,8 @@ class Host:
             "site": {**self.site, "applications": applications},
             "maintenance": False,
             "keep_releases": 3,
+            "only": False,
+            "all_or_nothing": True,
             "by": "anna@control",
             **more,
         }

@@ -163,7 +163,7 @@ class TestRefusals:
 
     def test_a_deployment_that_changes_something(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
         with locked(host.described["state_directory"]):
-            assert self.refusal(host, capsys) == "Another change of this host is under way; wait for its end.\n"
+            assert self.refusal(host, capsys) == "A deployment of this host is in progress; wait until it has ended.\n"
 
     def test_a_deployment_that_is_not_proven(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
         (Path(host.described["state_directory"]) / "transaction").mkdir()
