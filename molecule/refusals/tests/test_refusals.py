@@ -322,6 +322,23 @@ REFUSALS = [
     options_too_many("options that the newest mod_wsgi has no more", NEWEST),
     directives_too_many("directives that mod_wsgi 5.0.2 has not yet", "5.0.2"),
     Refusal(
+        "one application alone where the server has changed as well",
+        {"wsgi_only": "blog", "httpd_timeout": 61},
+        "/etc/apache2/...is not as the inventory says, which concerns all applications; run site.yml without wsgi_only "
+        "first.",
+    ),
+    Refusal(
+        "one application alone where two change what all share",
+        {
+            "wsgi_only": "blog",
+            "wsgi_apps": "{{ [shop | combine({'server_name': 'other.example'}), blog | combine(spoilt)] }}",
+        },
+        "Nothing was changed: /etc/apache2/sites-available/060-modwsgi-probes.conf would change for blog, and for shop "
+        "as well, which wsgi_only leaves out; name all of them in wsgi_only, or run without it.",
+        # A release command, which would run before httpd's configuration changes.
+        blog={"server_name": "new.example", "release_commands": ["true"]},
+    ),
+    Refusal(
         "requirements that do not install",
         {},
         "wsgi_apps: application 'blog', key requirements: pip install --requirement impossible.txt failed: No "

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pwd
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate, daemon, restart
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import locked
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import TURN
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files
 
@@ -162,7 +163,10 @@ class TestRefusals:
         assert self.refusal(host, capsys).startswith("The account wsgi-nobody-of-this-name does not exist, so shop")
 
     def test_a_deployment_that_changes_something(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-        with locked(host.described["state_directory"]):
+        state = Path(host.described["state_directory"])
+        state.mkdir(parents=True, exist_ok=True)
+        with (state / TURN).open("w") as turn:  # by another process: this one would go on
+            fcntl.flock(turn, fcntl.LOCK_EX)
             assert self.refusal(host, capsys) == "A deployment of this host is in progress; wait until it has ended.\n"
 
     def test_a_deployment_that_is_not_proven(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
