@@ -65,7 +65,7 @@ class Host:
             monkeypatch.setattr(module, "Proof", self.proof)
         monkeypatch.setattr(f"{go_live.__name__}.httpd_service.needed", lambda *_: [])
         monkeypatch.setattr(rollback, "layout", self.paths)
-        monkeypatch.setattr(host_code, "RELEASE_CODE", str(directory / "code.zip"))
+        monkeypatch.setattr(host_code, "COMMAND_CODE", str(directory / "code.zip"))
 
     def proof(self, applications: list[App], _: Any) -> SimpleNamespace:
         """What asking them gives; a problem is told once."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code of our modules, for a command on the host that does what they do. Runs on the managed host.
+"""The code of our modules, for commands on the host that do what they do. Runs on the managed host.
 
 Ansible brings it with each module, and takes it away again. Sending it once more as a file would cost each run, also
 one that changes nothing. So the module that goes live keeps what it has brought, in an archive that Python reads.
@@ -13,16 +13,19 @@ from collections.abc import Iterator
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit
-from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import RELEASE_CODE
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import COMMAND_CODE
 
 PACKAGE = __name__.rpartition(".deploy.")[0]
 """Of all our code for hosts."""
 
 
 def sources() -> dict[str, str]:
-    """The text of each file that the command needs, by its path below the folder of all packages."""
+    """The text of each file that the commands need, by its path below the folder of all packages."""
     # Ansible sends what is imported anywhere. Read before it is needed, it would cost a run that changes nothing.
-    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import release_tool  # noqa: F401, PLC0415
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (  # noqa: PLC0415
+        release_tool,  # noqa: F401
+        restart,  # noqa: F401
+    )
 
     parts = PACKAGE.split(".")
     # Regular packages, so that no other copy on the host comes before them.
@@ -50,9 +53,9 @@ def edits() -> Iterator[Edit]:
     """What puts the code in place."""
     wanted = archive()
     try:
-        with open(RELEASE_CODE, "rb") as stream:
+        with open(COMMAND_CODE, "rb") as stream:
             if stream.read() == wanted:
                 return
     except FileNotFoundError:
         pass
-    yield Edit(RELEASE_CODE, journal.WRITE, wanted, "", 0o644, 0, 0)
+    yield Edit(COMMAND_CODE, journal.WRITE, wanted, "", 0o644, 0, 0)

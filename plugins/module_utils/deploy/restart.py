@@ -1,9 +1,7 @@
-#!/usr/bin/python3 -BS
 # SPDX-License-Identifier: Apache-2.0
 """Replace the processes of an application on this host without a deployment, as a switch to a new release does.
 
-The role wsgi_app installs this very file, to which /usr/local/bin/wsgi-restart is a link, and beside it the modules
-that it imports. It needs nothing but Python's standard library.
+The command wsgi-restart on hosts (wsgi_command.py). It needs nothing but Python's standard library.
 """
 
 from __future__ import annotations
@@ -152,7 +150,3 @@ def main(words: list[str] | None = None, described: Mapping[str, str] | None = N
         )
         return UNWELL
     return DONE
-
-
-if __name__ == "__main__":
-    sys.exit(main())

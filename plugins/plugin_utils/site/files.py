@@ -12,7 +12,6 @@ import jinja2
 from ansible_collections.modwsgi.deploy.plugins.module_utils import layout
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import LOOPBACK, Listener
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_package import host_package
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs, private
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import host_program, managed, role_file
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, health, hosts, pages, tls
@@ -31,13 +30,6 @@ Environment=PYTHONUTF8=1
 """
 
 PLAIN_LOGS = {"format": logs.TEXT, "destination": logs.FILES}
-
-RESTART = "deploy/restart.py"
-IMPORTED = (
-    *("deploy/activate.py", "deploy/daemon.py", "deploy/log.py", "deploy/maintenance.py", "deploy/probe.py"),
-    *("deploy/record.py", "deploy/removal.py", "httpd/journal.py", "httpd/status.py", "instance.py"),
-)
-"""What programs on hosts import of the modules' code, directly or not."""
 
 File = dict[str, Any]
 """One entry of the option `files` of the module httpd_config."""
@@ -85,26 +77,24 @@ def helper_files() -> list[File]:
         {"path": layout.DOCTOR_TOOL, "content": role_file(ROLE, "wsgi_doctor.py"), "mode": "0755"},
         {"path": layout.EVIDENCE, "content": role_file(ROLE, "wsgi_evidence.py")},
         {"path": layout.DIAGNOSES, "content": host_program("deploy/diagnoses.py")},
-        {"path": layout.RELEASE_TOOL, "content": release_tool_text(), "mode": "0755"},
+        {"path": layout.COMMAND_TOOL, "content": command_text(), "mode": "0755"},
         {"path": layout.LOG_READER, "content": host_program("deploy/log.py")},
         {"path": layout.DAEMON_FINDER, "content": host_program("deploy/daemon.py")},
-        {"path": layout.RESTART_TOOL, "content": host_program(RESTART), "mode": "0755"},
-        *({"path": f"{layout.LIBRARY}/{path}", "content": text} for path, text in host_package(IMPORTED).items()),
         # Links, and not the files: Python looks for the modules beside the file itself.
         {"path": layout.RUNNER, "link": os.path.relpath(layout.RUN_TOOL, os.path.dirname(layout.RUNNER))},
         {"path": layout.DEBUGGER, "link": os.path.relpath(layout.DEBUG_TOOL, os.path.dirname(layout.DEBUGGER))},
         {"path": layout.DOCTOR, "link": os.path.relpath(layout.DOCTOR_TOOL, os.path.dirname(layout.DOCTOR))},
-        {"path": layout.RELEASER, "link": os.path.relpath(layout.RELEASE_TOOL, os.path.dirname(layout.RELEASER))},
-        {"path": layout.RESTARTER, "link": os.path.relpath(layout.RESTART_TOOL, os.path.dirname(layout.RESTARTER))},
+        {"path": layout.RELEASER, "link": os.path.relpath(layout.COMMAND_TOOL, os.path.dirname(layout.RELEASER))},
+        {"path": layout.RESTARTER, "link": os.path.relpath(layout.COMMAND_TOOL, os.path.dirname(layout.RESTARTER))},
     ]
 
 
-def release_tool_text() -> str:
-    """The command that shows releases. The modules keep its code on the host when they change something.
+def command_text() -> str:
+    """What wsgi-release and wsgi-restart are. The modules keep its code on the host when they change something.
 
     So other code has to be a change: the digest of it makes this another file.
     """
-    return f"{role_file(ROLE, 'wsgi_release.py')}\n# Digest of its code: {rendering.host_code_digest()}\n"
+    return f"{role_file(ROLE, 'wsgi_command.py')}\n# Digest of its code: {rendering.host_code_digest()}\n"
 
 
 def launcher_of(application: App) -> str:

@@ -18,6 +18,9 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import h
 MODULE = "ansible_collections.modwsgi.deploy.plugins.modules.wsgi_go_live"
 
 
+NAMES = ("wsgi-release", "wsgi-restart")
+
+
 def archive_of_the_module(path: Path) -> Path:
     """What a process keeps that has imported no more than the module, as on a host."""
     script = f"import sys, {MODULE}, {host_code.__name__} as code; open(sys.argv[1], 'wb').write(code.archive())"
@@ -31,35 +34,44 @@ def fixture_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command, beside its code."""
     folder = tmp_path_factory.mktemp("command")
     archive = archive_of_the_module(folder / "code.zip")
-    (text,) = [file["content"] for file in helper_files() if file["path"] == layout.RELEASE_TOOL]
-    assert f'CODE = "{layout.RELEASE_CODE}"' in text
-    (folder / "wsgi_release.py").write_text(text.replace(layout.RELEASE_CODE, str(archive)))
-    return folder / "wsgi_release.py"
+    (text,) = [file["content"] for file in helper_files() if file["path"] == layout.COMMAND_TOOL]
+    assert f'CODE = "{layout.COMMAND_CODE}"' in text
+    command = folder / "wsgi_command.py"
+    command.write_text(text.replace(layout.COMMAND_CODE, str(archive)))
+    for name in NAMES:
+        (folder / name).symlink_to(command)
+    return command
 
 
-def test_the_command_needs_no_ansible(command: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_needs_no_ansible(command: Path, tmp_path: Path, name: str) -> None:
     """Isolated, and where another collection of that name is broken."""
     broken = tmp_path / "ansible_collections"
     broken.mkdir()
     (broken / "__init__.py").write_text("raise SystemExit('another one')")
     done = subprocess.run(
-        [sys.executable, "-IBS", command, "--help"],
+        [sys.executable, "-IBS", command.parent / name, "--help"],
         env={"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "usage: wsgi-release" in done.stdout
+    assert f"usage: {name}" in done.stdout
 
 
 def test_without_its_code_the_command_says_what_to_do(command: Path, tmp_path: Path) -> None:
-    alone = tmp_path / "wsgi_release.py"
+    alone = tmp_path / "wsgi-release"
     alone.write_text(command.read_text().replace("code.zip", "none.zip"))
     done = subprocess.run([sys.executable, "-IBS", alone, "shop", "list"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "none.zip cannot be used" in done.stderr
     assert done.stderr.endswith("; deploy an application to this host.\n")
+
+
+def test_under_another_name_it_does_nothing(command: Path) -> None:
+    done = subprocess.run([sys.executable, "-IBS", command, "shop"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "wsgi_command.py: call it as wsgi-release or wsgi-restart.\n")
 
 
 def test_the_same_code_is_the_same_archive(command: Path, tmp_path: Path) -> None:
@@ -73,7 +85,7 @@ def test_the_same_code_is_the_same_archive(command: Path, tmp_path: Path) -> Non
 
 def test_the_code_is_written_where_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "code.zip"
-    monkeypatch.setattr(host_code, "RELEASE_CODE", str(path))
+    monkeypatch.setattr(host_code, "COMMAND_CODE", str(path))
     (edit,) = host_code.edits()
     path.write_bytes(edit.content)
     assert list(host_code.edits()) == []
@@ -83,14 +95,14 @@ def test_the_code_is_written_where_it_is_another(tmp_path: Path, monkeypatch: py
 
 def test_other_code_makes_another_file_of_the_command() -> None:
     """So a run with another version of the collection is a change, which keeps its code."""
-    (text,) = [file["content"] for file in helper_files() if file["path"] == layout.RELEASE_TOOL]
+    (text,) = [file["content"] for file in helper_files() if file["path"] == layout.COMMAND_TOOL]
     assert text.endswith(f"# Digest of its code: {host_code_digest()}\n")
     assert len(list((COLLECTION / "plugins/module_utils").rglob("*.py"))) > 30
 
 
 def test_a_run_that_changes_nothing_reads_none_of_it() -> None:
     """Each module that is read costs it milliseconds."""
-    wanted = ["release_tool", "rollback", "released", "host_code"]
+    wanted = ["release_tool", "restart", "rollback", "released", "host_code"]
     script = (
         f"import sys, {MODULE}; print([name for name in {wanted} if any(m.endswith('.' + name) for m in sys.modules)])"
     )

@@ -18,7 +18,6 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate, daemon, restart
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import TURN
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files
 
 WILLING = "import signal; print(flush=True); signal.pause()"
 
@@ -178,19 +177,3 @@ class TestRefusals:
     ) -> None:
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
         assert self.refusal(host, capsys) == "Only root may do this; call it with sudo.\n"
-
-
-def test_the_installed_program_has_all_that_it_imports(tmp_path: Path) -> None:
-    for file in files.helper_files():
-        if "content" in file and file["path"].startswith("/usr/local/lib/modwsgi/"):
-            path = tmp_path / Path(file["path"]).relative_to("/usr/local/lib/modwsgi")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file["content"])
-    shebang = (tmp_path / "wsgi_restart.py").read_text().partition("\n")[0]
-    assert shebang == "#!/usr/bin/python3 -BS", "without packages of the system, whose names count first"
-    unused = set(tmp_path.rglob("ansible_collections/**/*.py"))
-    said = subprocess.run(
-        [sys.executable, "-BSv", tmp_path / "wsgi_restart.py", "--help"], capture_output=True, text=True, check=True
-    )
-    assert said.stdout.startswith("usage: wsgi-restart [-h] APP")
-    assert [path for path in unused if f"code object from {path}" not in said.stderr and path.stat().st_size] == []

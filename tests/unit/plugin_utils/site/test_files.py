@@ -112,8 +112,8 @@ def test_helpers_are_there_without_any_application() -> None:
         *("lib/modwsgi/launcher.py", "lib/modwsgi/loading.py", "lib/modwsgi/probe.py", "lib/modwsgi/wsgi_run.py"),
         *("lib/modwsgi/wsgi_terminal.py", "lib/modwsgi/wsgi_debug.py", "lib/modwsgi/debugged_script.py"),
         *("lib/modwsgi/debug.conf", "lib/modwsgi/wsgi_doctor.py", "lib/modwsgi/wsgi_evidence.py"),
-        *("lib/modwsgi/wsgi_diagnoses.py", "lib/modwsgi/wsgi_release.py", "lib/modwsgi/wsgi_log.py"),
-        *("lib/modwsgi/wsgi_daemon.py", "lib/modwsgi/wsgi_restart.py", "bin/wsgi-run", "bin/wsgi-debug"),
+        *("lib/modwsgi/wsgi_diagnoses.py", "lib/modwsgi/wsgi_command.py", "lib/modwsgi/wsgi_log.py"),
+        *("lib/modwsgi/wsgi_daemon.py", "bin/wsgi-run", "bin/wsgi-debug"),
         *("bin/wsgi-doctor", "bin/wsgi-release", "bin/wsgi-restart"),
     ]
 
