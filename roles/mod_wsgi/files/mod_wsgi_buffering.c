@@ -48,7 +48,8 @@ APLOG_USE_MODULE(wsgi_buffering);
 #define LEAST_PIECE 4096           /* httpd's core writes as much at once */
 #define MOST_PIECE 65536
 #define CHECK_DISK_EVERY (1 << 20) /* bytes */
-#define LEAST_FREE 20              /* a twentieth of the disk stays free */
+#define LEAST_FREE 20              /* a twentieth of the disk stays free, */
+#define ENOUGH ((apr_off_t)1 << 30) /* or as many bytes */
 #define SCARCE APR_OS_START_USERERR
 
 #define REQUEST_FILTER "WSGI_BUFFERED_REQUEST"
@@ -98,7 +99,8 @@ static int is_scarce(int descriptor)
 {
     struct statvfs found;
 
-    return fstatvfs(descriptor, &found) == 0 && found.f_bavail < found.f_blocks / LEAST_FREE;
+    return fstatvfs(descriptor, &found) == 0 && found.f_bavail < found.f_blocks / LEAST_FREE
+        && (apr_off_t)found.f_bavail * (apr_off_t)found.f_frsize < ENOUGH;
 }
 
 /* Reading moves the position of the file; writing does not. */
