@@ -663,8 +663,8 @@ TABLE = (
         name="buffer-full",
         title="httpd has no room for what slow clients send or take",
         visitors="503 for a request with a body; answers wait for slow clients",
-        cause="Less than 5 %, and less than 1 GiB, of the disk of /var/tmp is free, or httpd's user may not write there. Others may fill it, "
-        "or many large requests and answers of slow clients.",
+        cause="Less than 5 %, and less than 1 GiB, of the disk of /var/tmp is free, or httpd's user may not write "
+        "there. Others may fill it, or many large requests and answers of slow clients.",
         remedy="Make room there. Lower `max_body_size`, or limit connections per client in a proxy in front.",
         link="security.md#slow-clients",
         says=(
