@@ -22,7 +22,10 @@ PACKAGE = __name__.rpartition(".deploy.")[0]
 def sources() -> dict[str, str]:
     """The text of each file that the commands need, by its path below the folder of all packages."""
     # Ansible sends what is imported anywhere. Read before it is needed, it would cost a run that changes nothing.
+    # Also what some runs alone import: a run must not find another archive for it.
     from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (  # noqa: PLC0415
+        only,  # noqa: F401
+        partial,  # noqa: F401
         release_tool,  # noqa: F401
         restart,  # noqa: F401
     )

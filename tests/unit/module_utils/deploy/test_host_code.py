@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -81,6 +82,24 @@ def test_the_same_code_is_the_same_archive(command: Path, tmp_path: Path) -> Non
         names = [name for name in archive.namelist() if not name.endswith("__init__.py")]
         assert release_tool.__name__.replace(".", "/") + ".py" in names
         assert all("/plugins/module_utils/" in name for name in names)
+
+
+def test_whatever_a_run_imports_the_archive_has_it(command: Path) -> None:
+    """Else a run that needs more than others would find another archive, and change it."""
+    missing = set()
+    with zipfile.ZipFile(command.parent / "code.zip") as archive:
+        there = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in archive.namelist()}
+        for name in archive.namelist():
+            for node in ast.walk(ast.parse(archive.read(name))):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith(host_code.PACKAGE):
+                    parts = [f"{node.module}.{each.name}" for each in node.names]
+                    missing |= {each for each in (str(node.module), *parts) if is_module(each) and each not in there}
+    assert missing == set()
+
+
+def is_module(name: str) -> bool:
+    path = COLLECTION / "plugins/module_utils" / "/".join(name.removeprefix(f"{host_code.PACKAGE}.").split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
 def test_the_code_is_written_where_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
