@@ -160,16 +160,14 @@ REAL: dict[str, list[tuple[str, str]]] = {
     "buffer-full": [
         (
             SITE,
-            "[2026-11-30 12:10:01.000000] [wsgi_buffering:error] [pid 1464:tid 1674] "
-            f"{CLIENT}the body of a request is refused, since it cannot be buffered in /var/tmp: less than a "
-            "twentieth of that disk is free",
-        ),
-        (
-            SITE,
-            "[2026-11-30 12:10:01.000000] [wsgi_buffering:warn] [pid 1464:tid 1674] "
-            f"{CLIENT}an answer waits for a slow client, since it cannot be buffered in /var/tmp: less than a "
-            "twentieth of that disk is free",
-        ),
+            f"[2026-11-30 14:02:45.062914] [wsgi_buffering:{level}] [pid 4812:tid 5093] {CLIENT}{what}, since it cannot "
+            "be buffered in /var/tmp, where there is no room",
+        )
+        for level, what in (
+            ("error", "the body of a request is refused"),
+            ("warn", "the application waits for the body of a request"),
+            ("warn", "an answer waits for a slow client"),
+        )
     ],
     "drain-too-short": [
         (

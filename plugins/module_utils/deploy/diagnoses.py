@@ -662,13 +662,15 @@ TABLE = (
     Diagnosis(
         name="buffer-full",
         title="httpd has no room for what slow clients send or take",
-        visitors="503 for a request with a body; answers wait for slow clients",
+        visitors="nothing but slower answers where clients are slow; 503 for a body whose length was not sent",
         cause="Less than 5 %, and less than 1 GiB, of the disk of /var/tmp is free, or httpd's user may not write "
-        "there. Others may fill it, or many large requests and answers of slow clients.",
+        "there. In a container, half of /tmp or 64 MiB of it are taken. Meanwhile slow clients hold the "
+        "application's threads.",
         remedy="Make room there. Lower `max_body_size`, or limit connections per client in a proxy in front.",
         link="security.md#slow-clients",
         says=(
             "the body of a request is refused, since it cannot be buffered in …",
+            "the application waits for the body of a request, since it cannot be buffered in …",
             "an answer waits for a slow client, since it cannot be buffered in …",
         ),
         pattern=r"\[wsgi_buffering:\w+\] .*cannot be buffered in ",

@@ -14,7 +14,8 @@
  *   the client takes it; all that is left when the answer is complete, httpd's core sends without holding a worker
  *   (event MPM, no TLS).
  *
- * Where the disk gets full, an answer waits for the client as it does without this module; a request gets 503.
+ * Where there is no room for that, application and client wait for each other as they do without this module. A body
+ * of unknown length gets 503 then.
  */
 
 #include <errno.h>
@@ -25,7 +26,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <linux/magic.h>
 #include <linux/sockios.h>
+#include <sys/vfs.h>
 #endif
 
 #include "apr_buckets.h"
@@ -50,6 +53,7 @@ APLOG_USE_MODULE(wsgi_buffering);
 #define CHECK_DISK_EVERY (1 << 20) /* bytes */
 #define LEAST_FREE 20              /* a twentieth of the disk stays free, */
 #define ENOUGH ((apr_off_t)1 << 30) /* or as many bytes */
+#define MOST_MEMORY (64 << 20)      /* bytes of a file system that is memory, and half of it at the most */
 #define SCARCE APR_OS_START_USERERR
 
 #define REQUEST_FILTER "WSGI_BUFFERED_REQUEST"
@@ -95,12 +99,31 @@ static apr_status_t make_file(spool_t *spool, apr_pool_t *pool)
     return result;
 }
 
+static int is_memory(int descriptor)
+{
+#ifdef TMPFS_MAGIC
+    struct statfs found;
+
+    return fstatfs(descriptor, &found) == 0 && found.f_type == TMPFS_MAGIC;
+#else
+    return 0;
+#endif
+}
+
 static int is_scarce(int descriptor)
 {
     struct statvfs found;
+    apr_off_t size, left;
 
-    return fstatvfs(descriptor, &found) == 0 && found.f_bavail < found.f_blocks / LEAST_FREE
-        && (apr_off_t)found.f_bavail * (apr_off_t)found.f_frsize < ENOUGH;
+    if (fstatvfs(descriptor, &found)) {
+        return 0;
+    }
+    size = (apr_off_t)found.f_blocks * (apr_off_t)found.f_frsize;
+    left = (apr_off_t)found.f_bavail * (apr_off_t)found.f_frsize;
+    if (is_memory(descriptor)) {
+        return left < size / 2 || size - left > MOST_MEMORY;
+    }
+    return left < size / LEAST_FREE && left < ENOUGH;
 }
 
 /* Reading moves the position of the file; writing does not. */
@@ -160,14 +183,23 @@ static apr_status_t append_brigade(spool_t *spool, apr_pool_t *pool, apr_bucket_
 
 /* -- requests ---------------------------------------------------------------------------------------------------- */
 
+typedef struct {
+    apr_bucket_brigade *body; /* What was read. */
+    int is_part;              /* The rest comes from the client. */
+} request_t;
+
 static apr_status_t give_request(ap_filter_t *filter, apr_bucket_brigade *brigade, ap_input_mode_t mode,
                                  apr_read_type_e block, apr_off_t wanted)
 {
-    apr_bucket_brigade *body = filter->ctx;
+    const request_t *request = filter->ctx;
+    apr_bucket_brigade *body = request->body;
     apr_bucket *end, *bucket;
 
     if (mode != AP_MODE_READBYTES) {
         return APR_ENOTIMPL;
+    }
+    if (APR_BRIGADE_EMPTY(body) && request->is_part) {
+        return ap_get_brigade(filter->next, brigade, mode, block, wanted);
     }
     if (APR_BRIGADE_EMPTY(body)) {
         APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(filter->c->bucket_alloc));
@@ -184,19 +216,26 @@ static apr_status_t give_request(ap_filter_t *filter, apr_bucket_brigade *brigad
 }
 
 /* What has been read becomes what the application reads. */
-static void hand_over(request_rec *r, apr_bucket_brigade *memory, const spool_t *spool)
+static void hand_over(request_rec *r, apr_bucket_brigade *memory, const spool_t *spool, apr_bucket_brigade *rest)
 {
-    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    request_t *request = apr_pcalloc(r->pool, sizeof(*request));
     apr_off_t length = 0;
 
-    if (spool->file) {
+    if (spool->size) {
         apr_brigade_insert_file(memory, spool->file, 0, spool->size, r->pool);
         length = spool->size;
     }
     else {
         apr_brigade_length(memory, 1, &length);
     }
-    APR_BRIGADE_INSERT_TAIL(memory, apr_bucket_eos_create(alloc));
+    request->body = memory;
+    request->is_part = rest != NULL;
+    ap_add_input_filter(REQUEST_FILTER, request, r, r->connection);
+    if (rest) {
+        APR_BRIGADE_CONCAT(memory, rest);
+        return;
+    }
+    APR_BRIGADE_INSERT_TAIL(memory, apr_bucket_eos_create(r->connection->bucket_alloc));
     if (length > 0 || apr_table_get(r->headers_in, "Transfer-Encoding")) {
         /* Also where a filter, of compressed bodies for example, has changed it. */
         apr_table_setn(r->headers_in, "Content-Length", apr_off_t_toa(r->pool, length));
@@ -204,7 +243,6 @@ static void hand_over(request_rec *r, apr_bucket_brigade *memory, const spool_t 
         r->read_chunked = 0;
         r->remaining = length;
     }
-    ap_add_input_filter(REQUEST_FILTER, memory, r, r->connection);
 }
 
 static void tell(request_rec *r, int level, apr_status_t reason, const char *what)
@@ -213,7 +251,33 @@ static void tell(request_rec *r, int level, apr_status_t reason, const char *wha
 
     ap_log_rerror(APLOG_MARK, level, is_scarce_only ? APR_SUCCESS : reason, r,
                   "%s, since it cannot be buffered in %s%s", what, directory,
-                  is_scarce_only ? ": less than a twentieth of that disk is free" : "");
+                  is_scarce_only ? ", where there is no room" : "");
+}
+
+/* Keep some bytes of a body, all of them or none: in memory, and from then on in a file when they are many. */
+static apr_status_t keep(spool_t *spool, apr_bucket_brigade *memory, apr_pool_t *pool, const char *data,
+                         apr_size_t length)
+{
+    apr_off_t before = spool->size, in_memory = 0;
+    apr_status_t result = APR_SUCCESS;
+
+    if (!before) {
+        apr_brigade_length(memory, 1, &in_memory);
+        if (in_memory + (apr_off_t)length <= IN_MEMORY) {
+            return apr_brigade_write(memory, NULL, NULL, data, length);
+        }
+        result = append_brigade(spool, pool, memory);
+    }
+    if (result == APR_SUCCESS) {
+        result = append(spool, pool, data, length);
+    }
+    if (result != APR_SUCCESS) {
+        spool->size = before;
+    }
+    else if (!before) {
+        apr_brigade_cleanup(memory);
+    }
+    return result;
 }
 
 static int buffer_request(request_rec *r)
@@ -221,8 +285,8 @@ static int buffer_request(request_rec *r)
     const char *coding = apr_table_get(r->headers_in, "Transfer-Encoding");
     apr_bucket_brigade *memory = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     apr_bucket_brigade *got = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    apr_bucket_brigade *rest = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     spool_t spool = { NULL, 0 };
-    apr_off_t in_memory = 0;
     int is_complete = 0;
 
     if (coding && strcasecmp(coding, "chunked")) {
@@ -255,27 +319,24 @@ static int buffer_request(request_rec *r)
             if (result != APR_SUCCESS) {
                 return ap_map_http_request_error(result, HTTP_BAD_REQUEST);
             }
-            if (!spool.file && in_memory + (apr_off_t)length <= IN_MEMORY) {
-                result = apr_brigade_write(memory, NULL, NULL, data, length);
-                in_memory += length;
-            }
-            else {
-                if (!spool.file) {
-                    result = append_brigade(&spool, r->pool, memory);
-                    apr_brigade_cleanup(memory);
-                }
-                if (result == APR_SUCCESS) {
-                    result = append(&spool, r->pool, data, length);
-                }
-            }
-            if (result != APR_SUCCESS) {
+            result = keep(&spool, memory, r->pool, data, length);
+            if (result != APR_SUCCESS && !apr_table_get(r->headers_in, "Content-Length")) {
                 tell(r, APLOG_ERR, result, "the body of a request is refused");
                 return HTTP_SERVICE_UNAVAILABLE;
+            }
+            if (result != APR_SUCCESS) {
+                tell(r, APLOG_WARNING, result, "the application waits for the body of a request");
+                while (APR_BRIGADE_FIRST(got) != bucket) {
+                    apr_bucket_delete(APR_BRIGADE_FIRST(got));
+                }
+                APR_BRIGADE_CONCAT(rest, got);
+                hand_over(r, memory, &spool, rest);
+                return DECLINED;
             }
         }
         apr_brigade_cleanup(got);
     }
-    hand_over(r, memory, &spool);
+    hand_over(r, memory, &spool, NULL);
     return DECLINED;
 }
 

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from support.scripts import ROOT
+from support.playbooks import run_with_program
 
 
 @pytest.mark.parametrize(
@@ -22,22 +20,6 @@ from support.scripts import ROOT
     ids=["something is found", "it cannot look", "it says nothing", "it is not there"],
 )
 def test_a_doctor_that_could_not_look_ends_the_play(tmp_path: Path, program: str, status: int, said: str) -> None:
-    doctor = tmp_path / "wsgi-doctor"
-    if program:
-        doctor.write_text(f"#!/bin/sh\n{program}\n")
-        doctor.chmod(0o755)
-    (tmp_path / "hosts.yml").write_text("wsgi: {hosts: {web1: {ansible_connection: local, ansible_become: false}}}\n")
-    text = (ROOT / "playbooks/diagnose.yml").read_text(encoding="utf-8")
-    assert "/usr/local/bin/wsgi-doctor" in text
-    (tmp_path / "diagnose.yml").write_text(text.replace("/usr/local/bin/wsgi-doctor", str(doctor)))
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", "hosts.yml", "--extra-vars", "app=shop", "diagnose.yml"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_with_program("diagnose.yml", "/usr/local/bin/wsgi-doctor", program, tmp_path)
     assert done.returncode == status, done.stdout + done.stderr
     assert said in done.stdout

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from support.scripts import ROOT
+from support.playbooks import run_with_program
 
 PROGRAM = "/usr/local/bin/wsgi-restart"
 
@@ -24,24 +22,9 @@ PROGRAM = "/usr/local/bin/wsgi-restart"
     ids=["it is well", "it is not well", "it is refused", "it is not there"],
 )
 def test_a_host_that_fails_is_the_last(tmp_path: Path, program: str, status: int, said: str, hosts: int) -> None:
-    restart, asked = tmp_path / "wsgi-restart", tmp_path / "asked"
-    if program:
-        restart.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n{program}\n')
-        restart.chmod(0o755)
-    local = "{ansible_connection: local, ansible_become: false}"
-    (tmp_path / "hosts.yml").write_text(f"wsgi: {{hosts: {{web1: {local}, web2: {local}}}}}\n")
-    text = (ROOT / "playbooks/restart.yml").read_text(encoding="utf-8")
-    assert PROGRAM in text
-    (tmp_path / "restart.yml").write_text(text.replace(PROGRAM, str(restart)))
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", "hosts.yml", "--extra-vars", "app=shop", "restart.yml"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    asked = tmp_path / "asked"
+    script = f'echo "$@" >> {asked}\n{program}' if program else ""
+    done = run_with_program("restart.yml", PROGRAM, script, tmp_path, hosts=("web1", "web2"))
     assert done.returncode == status, done.stdout + done.stderr
     assert said in done.stdout
     if program:
