@@ -160,8 +160,8 @@ REAL: dict[str, list[tuple[str, str]]] = {
     "buffer-full": [
         (
             SITE,
-            f"[2026-11-30 14:02:45.062914] [wsgi_buffering:{level}] [pid 4812:tid 5093] {CLIENT}{what}, since it cannot "
-            "be buffered in /var/tmp, where there is no room",
+            f"[2026-11-30 14:02:45.062914] [wsgi_buffering:{level}] [pid 4812:tid 5093] {CLIENT}{what}, since it "
+            "cannot be buffered in /var/tmp, where there is no room",
         )
         for level, what in (
             ("error", "the body of a request is refused"),
