@@ -150,7 +150,3 @@ def main(words: list[str] | None = None) -> int:
         traceback.print_exc()
         print("wsgi-release: This is a fault of wsgi-release; please report it.", file=sys.stderr)
         return FAULT
-
-
-if __name__ == "__main__":
-    sys.exit(main())
