@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import (
+    COLOURS,
     Process,
     alive,
     ask_to_restart,
@@ -65,7 +67,7 @@ class Group:
 
     def expected(self) -> int:
         """How many processes the application has, in all of its groups; in debug mode mod_wsgi's default of one."""
-        return self.application["all_processes"] or 1
+        return (self.application["all_processes"] or 1) * (len(COLOURS) if colours.has(self.application) else 1)
 
     def ask(self, going: list[Any]) -> None:
         """Ask these processes to finish their requests and go."""
@@ -79,8 +81,17 @@ class Group:
         A process that was asked goes on to accept requests until graceful-timeout when it is never idle, so all of them
         at once end at once, and nobody answers until their successors do: for 1.7 s under 20 requests/s of 1 s each
         (measured with mod_wsgi 6.1.1, 2 x 15, on Debian 12, 2026-11). Every other one: a group's are side by side.
+
+        All of them where they are those of the colour that serves nobody.
         """
-        return self.left()[1::2]
+        going = self.left()
+        return going if colours.has(self.application) and set(going) <= set(self.resting()) else going[1::2]
+
+    def resting(self) -> list[Any]:
+        """The processes of the colour that does not serve."""
+        uid = pwd.getpwnam(self.application["user"]).pw_uid
+        colour = colours.other(colours.active(self.application["paths"]))
+        return processes(self.parent, self.application["name"], uid, [colour])
 
     def is_followed(self) -> bool:
         """Whether those that were asked have gone, and as many successors have loaded the application.
@@ -120,8 +131,15 @@ class Group:
         )
 
     def replaced(self) -> bool:
-        """Whether only successors run, all of them."""
-        return not self.left() and len(self.successors()) >= self.expected()
+        """Whether only successors run, all of them. Of two colours, one is to serve all at once: so all have loaded it.
+
+        A process that ends while it loads is none of them; what it has said is told by the proof.
+        """
+        found = self.successors()
+        has_ended = bool(self.followers - set(found))
+        self.followers |= set(found)
+        serving = [each for each in found if not (colours.has(self.application) and self.loads(each))]
+        return not self.left() and (has_ended or len(serving) >= self.expected())
 
     def problem(self) -> str:
         """Why it is not replaced, in one sentence."""
@@ -185,7 +203,8 @@ def superfluous(application: dict[str, Any], keep: int) -> list[Any]:
             kept.append(entry["release"])
     releases = set(kept[:keep])
     venvs = {entry["venv"] for entry in history if entry["release"] in releases}
-    in_use = {os.path.realpath(paths["current"]), os.path.realpath(paths["venv"])}
+    of_colours = colours.links(paths) if colours.has(application) else ()
+    in_use = {os.path.realpath(path) for path in (paths["current"], paths["venv"], *of_colours)}
     found = []
     for folder, names in ((paths["releases"], releases), (paths["venvs"], venvs)):
         if history and os.path.isdir(folder):

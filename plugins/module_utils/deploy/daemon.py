@@ -21,9 +21,15 @@ class Process(NamedTuple):
     started: int
 
 
-def display_name(application: str) -> str:
+COLOURS = ("blue", "green")
+"""The two daemon process groups of an application of which one serves at a time (releases.strategy: blue_green)."""
+KINDS = ("wsgi", *COLOURS)
+"""What the name of a process begins with."""
+
+
+def display_name(application: str, kind: str = KINDS[0]) -> str:
     """What mod_wsgi shows as the command line of the application's daemon processes."""
-    return f"(wsgi:{application})"
+    return f"({kind}:{application})"
 
 
 def httpd_pid(pid_file: str) -> int | None:
@@ -42,14 +48,14 @@ def parse_stat(text: str) -> tuple[int, int]:
     return int(fields[1]), int(fields[19])
 
 
-def title_matches(command_line: bytes, application: str) -> bool:
-    """Whether the command line is the application's display name.
+def title_matches(command_line: bytes, application: str, kinds: Iterable[str] = KINDS) -> bool:
+    """Whether the command line is the application's display name, of one of some kinds.
 
     mod_wsgi writes it over argv[0] of httpd, so it is cut to the length of that and padded with blanks
     (measured on Debian 12, Apache 2.4, 2026-11: 17 characters of /usr/sbin/apache2).
     """
     title = command_line.split(b"\0", 1)[0].decode(errors="replace").rstrip()
-    return len(title) > len("(wsgi:") and display_name(application).startswith(title)
+    return any(len(title) > len(f"({kind}:") and display_name(application, kind).startswith(title) for kind in kinds)
 
 
 def start_time(pid: int) -> int | None:
@@ -62,18 +68,21 @@ def start_time(pid: int) -> int | None:
     return None if text.rpartition(")")[2].split()[0] == "Z" else parse_stat(text)[1]
 
 
-def processes(parent: int, application: str, uid: int) -> list[Process]:
-    """The daemon processes of an application: children of httpd, run by the account, with its display name."""
+def processes(parent: int, application: str, uid: int, kinds: Iterable[str] = KINDS) -> list[Process]:
+    """The daemon processes of an application: children of httpd, run by the account, with its display name.
+
+    ``kinds`` leaves out those of the other colour.
+    """
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            process = _examine(int(name), parent, application, uid)
+            process = _examine(int(name), parent, application, uid, kinds)
             if process:
                 found.append(process)
     return sorted(found)
 
 
-def _examine(pid: int, parent: int, application: str, uid: int) -> Process | None:
+def _examine(pid: int, parent: int, application: str, uid: int, kinds: Iterable[str]) -> Process | None:
     try:
         if os.stat(f"/proc/{pid}").st_uid != uid:
             return None
@@ -83,7 +92,8 @@ def _examine(pid: int, parent: int, application: str, uid: int) -> Process | Non
             command_line = stream.read()
     except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         return None
-    return Process(pid, started) if found_parent == parent and title_matches(command_line, application) else None
+    is_its = found_parent == parent and title_matches(command_line, application, kinds)
+    return Process(pid, started) if is_its else None
 
 
 def alive(process: Process) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate as wsgi_activation
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import maintenance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, maintenance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import PartialReturn
 
 OWNER = "wsgi_app"
+REPLACING = frozenset({"start", "reload", "restart"})
+"""What httpd does that replaces all daemon processes."""
+UNSEEN = "No visitor was answered by it: the release that has served goes on to serve."
 
 SITE_OPTIONS: dict[str, Any] = {
     "applications": {"type": "list", "elements": "dict", "required": True},
@@ -80,6 +83,16 @@ class GoLive:
 
         At the end, it is raised for applications that alone have gone back.
         """
+        self.change()
+        self.show_applications()
+        if self.parameters["manage_service"] and self.to_activate:
+            self.remove_superfluous()
+        if self.failure:
+            self.result["unproven"] = False
+            raise self.failure
+
+    def change(self) -> None:
+        """From the first file to the proof. Raises GoLiveError."""
         self.put_files_live()
         self.switch()
         if self.parameters["manage_service"]:
@@ -88,12 +101,6 @@ class GoLive:
             self.prove()
             self.remember()
         self.commit()
-        self.show_applications()
-        if self.parameters["manage_service"] and self.to_activate:
-            self.remove_superfluous()
-        if self.failure:
-            self.result["unproven"] = False
-            raise self.failure
 
     def files(self) -> list[dict[str, Any]]:
         """The complete set of files of the applications."""
@@ -106,6 +113,8 @@ class GoLive:
         parameters = self.parameters
         sets = {**checked_sets(parameters["together_with"]), OWNER: self.files()}
         try:
+            for application in filter(colours.has, [] if self.check_mode else self.applications):
+                colours.ensure_active_file(application)
             found = config.run(self.described, sets, parameters["foreign"], self.check_mode, self.only)
         except (TransactionError, JournalError, ControlError) as error:
             raise GoLiveError(str(error)) from error
@@ -124,6 +133,7 @@ class GoLive:
             switching = Switching(self.applications, environments, self.parameters, self.described)
             diff = switching.diff()
             if not self.check_mode:
+                self.stand_by(switching)
                 switching.perform()
             is_open = transaction.journal_of(self.described).open
         except (ValueError, OSError, ControlError, JournalError) as error:
@@ -132,11 +142,41 @@ class GoLive:
         switched = {name: changes for name, changes in switching.changes.items() if changes}
         self.note(bool(switched), bool(switched) or is_open, diff, switched=switched)
 
+    def stand_by(self, switching: Switching) -> None:
+        """The new releases are loaded and well where nobody sees them. Raises GoLiveError, and what a switch raises.
+
+        Not where httpd has something to do: that replaces the processes of all releases.
+        """
+        if not self.parameters["manage_service"] or not any(map(colours.has, self.applications)):
+            return
+        # Reading this code would cost the other runs.
+        from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.standby import StandBy  # noqa: PLC0415
+
+        beside = StandBy(switching.due, self.described)
+        steps = self.needed(Service(self.described, manager_of(self.described)))
+        if not beside.switches or REPLACING & set(steps):
+            return
+        activation = beside.load()
+        self.note(True, unproven=True)
+        try:
+            activation.perform()
+        except ActivationError as error:
+            raise GoLiveError(str(error)) from error
+        finally:
+            self.warnings += activation.warnings()
+        proof = beside.prove(self.parameters["site"])
+        if proof.problem:
+            raise GoLiveError(f"{proof.problem}\n{UNSEEN}", proof.lines)
+
+    def needed(self, service: Service) -> list[str]:
+        """What httpd has to do. Raises ControlError."""
+        return httpd_service.needed(service, "applied", True, self.parameters["reap_stuck_children"])
+
     def serve(self) -> None:
         """httpd serves the configuration, now and after a boot."""
         try:
             service = Service(self.described, manager_of(self.described))
-            steps = httpd_service.needed(service, "applied", True, self.parameters["reap_stuck_children"])
+            steps = self.needed(service)
             for step in [] if self.check_mode else steps:
                 httpd_service.perform(service, step)
         except ControlError as error:

@@ -28,6 +28,7 @@ def sources() -> dict[str, str]:
         partial,  # noqa: F401
         release_tool,  # noqa: F401
         restart,  # noqa: F401
+        standby,  # noqa: F401
     )
 
     parts = PACKAGE.split(".")

@@ -99,7 +99,13 @@ class PartialReturn:
             pending.RELOAD if any(site_of(path, self.instance["log_directory"]) for path in paths) else pending.NONE
         )
         notes = [
-            {"name": each["name"], "user": each["user"], "record": each["paths"]["deployment"]} for each in self.failing
+            {
+                "name": each["name"],
+                "user": each["user"],
+                "record": each["paths"]["deployment"],
+                "kinds": self._kinds(each["name"]),
+            }
+            for each in self.failing
         ]
         with locked(self.instance["state_directory"]):
             pending.add(self.instance, action)
@@ -113,12 +119,18 @@ class PartialReturn:
         elif not _is_folder(path):
             yield Edit(path, journal.REMOVE)
 
+    def _kinds(self, name: str) -> list[str]:
+        """Of which kinds the processes are that may run what has failed."""
+        notes = [note for step in self.journal.steps() for note in step.note.get("applications", ())]
+        return sorted({kind for note in notes if note["name"] == name for kind in note.get("kinds", daemon.KINDS)})
+
     def _note_processes(self) -> None:
         """Let an activation replace the processes that run what has failed."""
         parent = daemon.httpd_pid(self.instance["pid_file"])
         for application in self.previous.values():
             path, uid = application["paths"]["deployment"], daemon.account(application["user"])
-            running = daemon.processes(parent, application["name"], uid) if parent and uid is not None else []
+            kinds = self._kinds(application["name"])
+            running = daemon.processes(parent, application["name"], uid, kinds) if parent and uid is not None else []
             write_record(path, {**read_record(path), "stale_processes": [list(process) for process in running]})
 
     def told(self) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import (
     LogTail,
     printable,
@@ -271,9 +272,22 @@ def mismatches(answer: dict[str, Any], expected: dict[str, Any]) -> list[Any]:
     ]
 
 
-def groups_of(application: dict[str, Any]) -> list[Any]:
-    """The daemon process groups to ask. A record that an earlier version has kept names none: then the first."""
+def groups_of(application: dict[str, Any], colour: str = "") -> list[Any]:
+    """The daemon process groups to ask, the application's own first; of two colours, the one that is given.
+
+    A record that an earlier version has kept names none: then the first.
+    """
+    if colour:
+        return [colours.group(application["name"], colour)]
     return application.get("probed_groups") or [application["name"]]
+
+
+def asked_colour(application: dict[str, Any], resting: bool) -> str:
+    """The colour that serves, or the resting one; empty where an application has one process group for all releases."""
+    if not colours.has(application):
+        return ""
+    active = colours.active(application["paths"])
+    return colours.other(active) if resting else active
 
 
 def probe_limit(application: dict[str, Any], group: str) -> tuple[Any, ...]:
@@ -287,9 +301,13 @@ def probe_limit(application: dict[str, Any], group: str) -> tuple[Any, ...]:
     return timeout + PYTHON_SECONDS, f"health.timeout is {timeout} s, and Python itself has {PYTHON_SECONDS} s"
 
 
-def expectation(application: dict[str, Any], parameters: dict[str, Any], group: str) -> dict[str, Any]:
+def expectation(
+    application: dict[str, Any], parameters: dict[str, Any], group: str, colour: str = ""
+) -> dict[str, Any]:
     """What the probe has to answer in a daemon process group."""
     paths = application["paths"]
+    if colour:
+        paths = {**paths, **colours.paths_of(paths, colour)}
     embedded = application["mode"] == "embedded"
     return {
         "Python": parameters["python_version"],
@@ -305,8 +323,11 @@ def expectation(application: dict[str, Any], parameters: dict[str, Any], group: 
 class Check:
     """Probe and health check of one application."""
 
-    def __init__(self, application: dict[str, Any], parameters: dict[str, Any]) -> None:
+    def __init__(self, application: dict[str, Any], parameters: dict[str, Any], resting: bool = False) -> None:
+        """``resting``: the daemon process group is asked that does not serve, through the private listener."""
         self.application = application
+        self.resting = resting
+        self.colour = asked_colour(application, resting)
         self.name = application["name"]
         self.parameters = parameters
         folder = parameters["log_directory"]
@@ -322,8 +343,9 @@ class Check:
     def run(self) -> None:
         """Ask all; the problem is kept, since other applications are asked too."""
         try:
-            answers = {group: self.probe(group) for group in groups_of(self.application)}
-            self.result["probe"] = answers.pop(self.name)
+            first, *others = groups_of(self.application, self.colour)
+            self.result["probe"] = self.probe(first)
+            answers = {group: self.probe(group) for group in others}
             if answers:
                 self.result["daemon_groups"] = answers
             self.health()
@@ -361,7 +383,7 @@ class Check:
                 f"{self.logs[0].path}.",
                 self.evidence(),
             ) from None
-        wrong = mismatches(told, expectation(self.application, self.parameters, group))
+        wrong = mismatches(told, expectation(self.application, self.parameters, group, self.colour))
         if wrong:
             raise ProbeError(
                 f"{group} does not run as it was deployed: {'; '.join(wrong)}; restart httpd and run again."
@@ -374,7 +396,7 @@ class Check:
         tls = bool(health.get("tls"))
         where = f"http{'s' if tls else ''}://{health['host']}{health['path']}"
         # A record that an earlier version has kept has no headers.
-        further = health.get("headers") or {}
+        further = {**(health.get("headers") or {}), **({status.KEY_HEADER: status.key()} if self.resting else {})}
         asked = Question(health["address"], health["port"], health["path"], health["host"], tls, further)
         began = time.monotonic()
         try:
@@ -401,9 +423,10 @@ class Check:
     def health_check(self) -> dict[str, Any]:
         """What is asked: the application's own vhost, or the private one while httpd waits for a certificate."""
         health: dict[str, Any] = self.application["health"]
-        if not awaits_certificate(health):
+        if not awaits_certificate(health) and not self.resting:
             return health
-        self.result["awaited"] = True
+        if not self.resting:
+            self.result["awaited"] = True
         return {**health, "address": "127.0.0.1", "port": self.parameters["private_port"], "tls": False}
 
     def evidence(self) -> list[str]:
@@ -498,9 +521,12 @@ def describe(error: Exception) -> str:
 class Proof:
     """The answers of all applications."""
 
-    def __init__(self, applications: list[Any], parameters: dict[str, Any]) -> None:
-        """Ask them, side by side; ``parameters`` are the option ``site`` of the module wsgi_go_live."""
-        checks = [Check(application, parameters) for application in applications]
+    def __init__(self, applications: list[Any], parameters: dict[str, Any], resting: bool = False) -> None:
+        """Ask them, side by side; ``parameters`` are the option ``site`` of the module wsgi_go_live.
+
+        ``resting``: those daemon process groups are asked that do not serve.
+        """
+        checks = [Check(application, parameters, resting) for application in applications]
         if checks:
             with ThreadPoolExecutor(max_workers=len(checks)) as pool:
                 list(pool.map(Check.run, checks))

@@ -230,13 +230,7 @@ class Rollback:
         """Go. Raises RollbackError with what was done after a failure."""
         way = GoLive(self.described, self.parameters(), self.check_mode)
         try:
-            way.put_files_live()
-            way.switch()
-            way.serve()
-            way.activate()
-            way.prove()
-            way.remember()
-            way.commit()
+            way.change()
         except Exception as error:  # whatever it is, what serves now has to serve on
             logged = error.log_lines.get(self.name, ()) if isinstance(error, GoLiveError) else ()
             reason = str(error) if isinstance(error, GoLiveError) else in_words(error)
@@ -299,6 +293,7 @@ class Rollback:
             "only": False,
             "all_or_nothing": True,
             "by": self.by,
+            "manage_service": True,
             "refused": {self.name: self.refused()},
         }
 

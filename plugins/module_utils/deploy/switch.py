@@ -11,7 +11,8 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import httpd_pid, processes
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS, httpd_pid, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     PARTS,
     application_file,
@@ -45,6 +46,29 @@ def file_differs(path: str, content: str, mode: int, group: str) -> bool:
         return True
 
 
+def public(path: str, content: str) -> Edit:
+    """What writes a file that everybody may read."""
+    return Edit(path, journal.WRITE, content.encode(), "", APPLICATION_MODE, 0, 0)
+
+
+def are_as_wanted(files: list[tuple[str, str, int, str]], links: list[tuple[str, str]]) -> bool:
+    """Whether all files and links are on the host as they should be."""
+    return not any(file_differs(*file) for file in files) and all(leads_to(*link) for link in links)
+
+
+def apply_step(described: Mapping[str, str], edits: list[Edit], action: str, notes: dict[str, Any]) -> None:
+    """Make changes as one step of the journal. Raises ControlError, JournalError, OSError; then nothing is changed."""
+    with locked(described["state_directory"]):
+        transaction.recover(described)
+        transaction.begin(described)
+        pending.add(described, action)
+        try:
+            transaction.journal_of(described).apply(edits, action, notes)
+        except BaseException:
+            transaction.forget_unless_steps(described)
+            raise
+
+
 class Switch:
     """One application's way from the deployment in use to the wanted one."""
 
@@ -63,22 +87,44 @@ class Switch:
         self.instance = described
         self.deployment = wanted(application, variables, self.release["id"], self.venv["id"], parameters["launcher"])
         self.record = read_record(self.paths["deployment"])
-        group = application["group"]
-        self.files = [
-            (self.paths["environment"], as_json(variables), ENVIRONMENT_MODE, group),
-            (self.paths["application"], as_json(application_file(application)), APPLICATION_MODE, "root"),
-        ]
-        self.links = [
-            (self.paths["venv"], self.venv["path"]),
-            (self.paths["current"], self.release["path"]),
-        ]
+        self.files, self.links = self._of(self.paths)
+        self.is_ready = False
+        """Whether the release is loaded, and well, in the daemon process group that does not serve (``StandBy``)."""
+
+    def _of(self, paths: Mapping[str, str]) -> tuple[list[tuple[str, str, int, str]], list[tuple[str, str]]]:
+        """The files and the links with which a daemon process group finds the deployment."""
+        described = application_file({**self.application, "paths": {**self.paths, **paths}})
+        return [
+            (paths["environment"], as_json(self.variables), ENVIRONMENT_MODE, self.application["group"]),
+            (paths["application"], as_json(described), APPLICATION_MODE, "root"),
+        ], [(paths["venv"], self.venv["path"]), (paths["current"], self.release["path"])]
+
+    def has_in(self, colour: str) -> bool:
+        """Whether one of two daemon process groups finds the deployment already."""
+        return are_as_wanted(*self._of(colours.paths_of(self.paths, colour)))
+
+    @property
+    def target(self) -> str:
+        """The colour that is to serve: the other one when the release is ready there, else the one that serves."""
+        serving = colours.active(self.paths)
+        return colours.other(serving) if self.is_ready else serving
+
+    def can_stand_by(self) -> bool:
+        """Whether the release can be loaded beside the one that serves."""
+        is_there = colours.has(self.application) and colours.is_there(self.paths)
+        return is_there and bool(differing(self.deployment, self.record) or not self.has_in(colours.active(self.paths)))
 
     def changes(self) -> list[Any]:
         """The parts that are not as wanted, on disk or in the record."""
         found = differing(self.deployment, self.record)
-        if any(file_differs(*file) for file in self.files) or not all(leads_to(*link) for link in self.links):
+        if not are_as_wanted(self.files, self.links) or not self._is_coloured_as_wanted():
             found = found or ["files"]
         return found
+
+    def _is_coloured_as_wanted(self) -> bool:
+        if not colours.has(self.application):
+            return not any(True for _ in colours.removals(self.paths))
+        return colours.is_there(self.paths) and self.has_in(colours.active(self.paths))
 
     @property
     def action(self) -> str:
@@ -87,27 +133,53 @@ class Switch:
 
     def edits(self) -> list[Any]:
         """What makes the switch; the record comes last."""
+        if colours.has(self.application):
+            turn = [*self.fill(self.target), *self._turn()]
+        else:
+            turn = list(colours.removals(self.paths))
+        record = record_text(new_record(self.deployment, self.record, self._running()))
+        kept = Edit(self.paths["deployment"], journal.WRITE, record.encode(), "", 0o600, 0, 0)
+        return [*turn, *self._edits(self.paths), kept]
+
+    def _edits(self, paths: Mapping[str, str]) -> list[Edit]:
+        """What lets a daemon process group find the deployment."""
+        files, links = self._of(paths)
         found = [
             Edit(path, journal.WRITE, content.encode(), "", mode, 0, grp.getgrnam(group).gr_gid)
-            for path, content, mode, group in self.files
+            for path, content, mode, group in files
             if file_differs(path, content, mode, group)
         ]
-        found += [
+        return found + [
             Edit(link, journal.LINK, target=os.path.relpath(target, os.path.dirname(link)))
-            for link, target in self.links
+            for link, target in links
             if not leads_to(link, target)
         ]
-        record = record_text(new_record(self.deployment, self.record, self._running()))
-        return [*found, Edit(self.paths["deployment"], journal.WRITE, record.encode(), "", 0o600, 0, 0)]
+
+    def fill(self, colour: str) -> list[Edit]:
+        """What gives one colour the deployment; both, where there is nothing yet that the other one could have."""
+        filled = (colour,) if colours.is_there(self.paths) else COLOURS
+        return [edit for each in filled for edit in self._edits(colours.paths_of(self.paths, each))]
+
+    def _turn(self) -> list[Edit]:
+        """What lets httpd ask the other colour; the one that has served holds its release for a while."""
+        name, target = self.application["name"], self.target
+        turn = public(colours.active_file(self.paths), colours.active_text(name, target))
+        if not self.is_ready:
+            return [turn]
+        left = colours.held_text(name, colours.other(target), self.application["releases"]["keep_warm"])
+        return [public(colours.held_file(self.paths), left), turn]
 
     def note(self) -> dict[str, Any]:
         """What a return has to know."""
         application = self.application
-        return {"name": application["name"], "user": application["user"], "record": self.paths["deployment"]}
+        found = {"name": application["name"], "user": application["user"], "record": self.paths["deployment"]}
+        # The processes that a return has to replace; all of them where it is not said.
+        return {**found, "kinds": [self.target]} if self.is_ready else found
 
     def _running(self) -> list[Any]:
+        """The processes that are to go, as a record has them."""
         parent = httpd_pid(self.instance["pid_file"])
-        if parent is None:
+        if parent is None or self.is_ready:
             return []
         uid = pwd.getpwnam(self.application["user"]).pw_uid
         return [list(process) for process in processes(parent, self.application["name"], uid)]
@@ -143,17 +215,9 @@ class Switching:
         if not self.due:
             return
         action = pending.strongest(*(switch.action for switch in self.due))
-        with locked(self.instance["state_directory"]):
-            transaction.recover(self.instance)
-            transaction.begin(self.instance)
-            pending.add(self.instance, action)
-            edits = [edit for switch in self.due for edit in switch.edits()]
-            notes = {"applications": [switch.note() for switch in self.due]}
-            try:
-                transaction.journal_of(self.instance).apply(edits, action, notes)
-            except BaseException:
-                transaction.forget_unless_steps(self.instance)
-                raise
+        edits = [edit for switch in self.due for edit in switch.edits()]
+        notes = {"applications": [switch.note() for switch in self.due]}
+        apply_step(self.instance, edits, action, notes)
 
     def diff(self) -> list[Any]:
         """Which parts of the deployments change, for --diff; names of environment variables, never their values."""

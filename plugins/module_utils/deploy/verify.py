@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import daemon
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, daemon
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import (
     Proof,
     TLSConnection,
@@ -304,11 +304,13 @@ class Verification:
                 self._processes_of(application, uid, self.main.pid)
 
     def _processes_of(self, application: dict[str, Any], uid: int, parent: int) -> None:
-        name, wanted = application["name"], application["all_processes"] or 1
-        found: list[daemon.Process] = []
+        name, found = application["name"], list[daemon.Process]()
+        # Of two colours, the one that rests may have another release, or none.
+        kinds = [colours.active(application["paths"])] if colours.has(application) else daemon.KINDS
+        wanted = application["all_processes"] or 1
 
         def complete() -> bool:
-            found[:] = daemon.processes(parent, name, uid)
+            found[:] = daemon.processes(parent, name, uid, kinds)
             return len(found) == wanted
 
         if not control.wait_until(complete, PATIENCE_SECONDS):

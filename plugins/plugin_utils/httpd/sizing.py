@@ -111,12 +111,17 @@ def _server_sizes(memory_mebibytes: int, overrides: Mapping[str, int]) -> dict[s
 def _daemon_processes(cores: int, memory_mebibytes: int, applications: Sequence[Mapping[str, Any]]) -> int:
     """Processes for each application that does not say how many it has; the numbers that are given come first."""
     for_all = memory_mebibytes * DAEMON_MEMORY_SHARE / DAEMON_PROCESS_MEBIBYTES
-    given = sum(int(application.get("processes") or 0) for application in applications)
+    given = sum(int(application.get("processes") or 0) * _times(application) for application in applications)
     groups = [group for application in applications for group in application.get("daemon_groups") or []]
     given += sum(int(group.get("processes") or GROUP_PROCESSES) for group in groups)
-    sharing = sum(not application.get("processes") for application in applications)
+    sharing = sum(_times(application) for application in applications if not application.get("processes"))
     by_memory = int((for_all - given) / max(1, sharing))
     return max(MIN_DAEMON_PROCESSES, min(cores, by_memory, MAX_DAEMON_PROCESSES))
+
+
+def _times(application: Mapping[str, Any]) -> int:
+    """How often the processes of an application are there: twice where its releases change by blue and green."""
+    return 2 if (application.get("releases") or {}).get("strategy") == "blue_green" else 1
 
 
 def _queue(

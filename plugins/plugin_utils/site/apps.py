@@ -31,6 +31,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import (
     redirects,
     source,
     static,
+    strategy,
     tls,
 )
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import EMBEDDED
@@ -114,7 +115,10 @@ def normalise_identity(application: App, place: Place) -> dict[str, Any]:
 
 SUBJECTS = (
     Subject(check, check_all, normalise_identity),
-    *(module.SUBJECT for module in (hosts, daemon, environment, source, packages, static, limits, redirects, headers)),
+    *(
+        module.SUBJECT
+        for module in (hosts, daemon, strategy, environment, source, packages, static, limits, redirects, headers)
+    ),
     *(module.SUBJECT for module in (pages, auth, proxies, tls, health, extra_config)),
 )
 """Everything that an application of a vhost can say. A new key is a part of one of these, or one more."""

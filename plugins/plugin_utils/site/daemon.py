@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS, KINDS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names, strategy
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
 
 DAEMON, EMBEDDED = "daemon", "embedded"
@@ -242,7 +244,9 @@ def server_problems(application: App, server: Mapping[str, Any]) -> Problems:
 
 def unknown_groups(applications: Sequence[App], directives: mod_wsgi.Values | None) -> list[str]:
     """Process groups in `mod_wsgi_directives.interpreter_options` that no application has, one sentence each."""
-    known = {"%{GLOBAL}", *(application["name"] for application in applications)}
+    known = {"%{GLOBAL}"}
+    for each in applications:
+        known |= set(strategy.names(each)) if strategy.is_blue_green(each) else {each["name"]}
     known |= {group_name(each, group) for each in applications for _, group in names.entries(each, GROUPS)}
     found = []
     for key, options in names.entries(directives or {}, "interpreter_options"):
@@ -286,8 +290,21 @@ def request_limit(group: App) -> int:
 
 
 def process_groups(application: App) -> list[dict[str, Any]]:
-    """The application, and then its other groups, as the template defines them."""
+    """The application, and then its other groups."""
     return [{**application, "group_name": application["name"]}, *active_groups(application)]
+
+
+def defined_groups(application: App) -> list[dict[str, Any]]:
+    """The groups as the template defines them: of an application with two colours, one for each."""
+    if not strategy.is_blue_green(application):
+        place = {"kind": KINDS[0], "home": application["paths"]["current"], "python_home": application["paths"]["venv"]}
+        return [{**group, **place} for group in process_groups(application)]
+    found = []
+    for colour in COLOURS:
+        paths = colours.paths_of(application["paths"], colour)
+        place = {"kind": colour, "home": paths["current"], "python_home": paths["venv"]}
+        found.append({**application, **place, "group_name": colours.group(application["name"], colour)})
+    return found
 
 
 def normalise(application: App, place: Place) -> dict[str, Any]:
@@ -299,18 +316,23 @@ def normalise(application: App, place: Place) -> dict[str, Any]:
     own["request_limit"] = request_limit({**application, **own})
     groups = process_groups({**application, **own})
     embedded = application["mode"] == EMBEDDED
+    # Not what is said of one group: how often all of it is there.
+    times = len(COLOURS) if strategy.is_blue_green(application) else 1
+    probed = [group["group_name"] for group in (groups[:1] if embedded else groups)]
+    probed = strategy.names(application) if times > 1 else probed
     return {
         **own,
         # None: mod_wsgi's default of one is used.
         "all_processes": None if application["debug"] else sum(group["processes"] for group in groups),
         "fewest_threads": min(group["threads"] for group in groups),
-        "startup_timeouts": {} if embedded else {group["group_name"]: _startup_timeout(group) for group in groups},
+        "startup_timeouts": {} if embedded else _startup_timeouts(application, groups),
         # How long a process that is replaced may go on with its requests (SIGUSR1: eviction-timeout).
         "replacement_seconds": max(
             application["graceful_timeout"], *(options_of(group).get("eviction_timeout", 0) for group in groups)
         ),
-        "probed_groups": [group["group_name"] for group in (groups[:1] if embedded else groups)],
-        "max_tasks": application.get("max_tasks", _tasks(application, groups, place)),
+        "probed_groups": probed,
+        "colours": list(COLOURS) if times > 1 else [],
+        "max_tasks": application.get("max_tasks", _tasks(application, groups * times, place)),
         "max_open_files": application.get("max_open_files", 0),
     }
 
@@ -325,6 +347,12 @@ def _tasks(application: App, groups: Sequence[App], place: Place) -> int:
         return 0
     serving = sum(int(group["processes"]) * (int(group["threads"]) + THREADS_OF_LIBRARIES) for group in groups)
     return 2 * serving + OTHER_TASKS
+
+
+def _startup_timeouts(application: App, groups: Sequence[App]) -> dict[str, int]:
+    if strategy.is_blue_green(application):
+        return dict.fromkeys(strategy.names(application), _startup_timeout(groups[0]))
+    return {group["group_name"]: _startup_timeout(group) for group in groups}
 
 
 def _startup_timeout(group: App) -> int:
@@ -364,9 +392,10 @@ def root(application: App) -> str:
 def preload_lines(application: App, launcher: str, added: Mapping[str, str]) -> list[str]:
     """What loads the application, and says where it runs, instead of the options of WSGIScriptAlias."""
     here, group = added["application-group"], added["process-group"]
+    loaded = strategy.names(application) if strategy.is_blue_green(application) else [group]
     found = [
         *_location(application["path"], [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"]),
-        f"WSGIImportScript {quote(launcher)} process-group={group} application-group={here}",
+        *(f"WSGIImportScript {quote(launcher)} process-group={each} application-group={here}" for each in loaded),
     ]
     for other in active_groups(application):
         name = other["group_name"]
@@ -449,7 +478,7 @@ def vhost_values(application: App, code: str, process_group: str, launcher: str)
     """
     outside, group, values = root(application), application["application_group"], directives_of(application)
     added = {"process-group": process_group, "application-group": group, "launcher": outside + launcher}
-    apart = bool(outside or active_groups(application))
+    apart = bool(outside or active_groups(application) or strategy.is_blue_green(application))
     return {
         "aliases": mod_wsgi.lines(mod_wsgi.at(mod_wsgi.VHOST)[ALIASES], values[ALIASES], "", added)
         if ALIASES in values
@@ -466,7 +495,7 @@ def vhost_values(application: App, code: str, process_group: str, launcher: str)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "process_groups": process_groups,
+    "defined_groups": defined_groups,
     "daemon_option": lambda application, key, otherwise: options_of(application).get(key, otherwise),
     # All other options, as words of WSGIDaemonProcess.
     "daemon_words": lambda application: mod_wsgi.daemon_option_words(options_of(application), application["debug"]),

@@ -14,7 +14,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners imp
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs, private
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import host_program, managed, role_file
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, health, hosts, pages, tls
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, health, hosts, pages, strategy, tls
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.certificates import UNKNOWN_HOST
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import DAEMON
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.render import Members, site_values
@@ -219,12 +219,11 @@ class _Host:
 
     def _private_vhost(self, sites: Sequence[tuple[App, Members]]) -> dict[str, Any]:
         """The private vhost of all sites of one name, given with their members."""
-        awaiting = [health.private_values(site, members) for site, members in sites if tls.is_acme(site)]
         return {
             "name": sites[0][0]["server_name"],
             "error_log": self.logs(sites[0][0])["error"],
             "members": [member for _, members in sites for member in members],
-            "health": awaiting[0] if awaiting else None,
+            "health": health.private_values(sites),
         }
 
     def acme_files(self) -> list[File]:
@@ -255,6 +254,8 @@ def member_of(application: App) -> dict[str, Any]:
     # httpd looks at scripts from outside of a chroot; mod_wsgi takes its path off.
     launcher_directory, launcher_file = os.path.split(root + launcher)
     process_group = application["name"] if application["mode"] == DAEMON else "%{GLOBAL}"
+    if strategy.is_blue_green(application):
+        process_group = f"%{{ENV:{strategy.variable(application)}}}"
     return {
         "application": application,
         "paths": application["paths"],

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import auth, names, tls
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.status import KEY_HEADER
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import auth, names, strategy, tls
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.headers import TOKEN
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
@@ -103,13 +104,32 @@ def _proxies(vhost: Vhost) -> Iterator[dict[str, Any]]:
             yield {"path": f"^{re.escape(path_of(application))}$", "addresses": list(addresses)}
 
 
-def private_values(site: App, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The values for the private vhost on which a site's health is asked until it has a certificate."""
+def private_values(sites: Sequence[tuple[App, Sequence[Mapping[str, Any]]]]) -> dict[str, Any] | None:
+    """The values for the health paths on the private vhost of one name, of its sites with their members.
+
+    They are asked there until a site has a certificate, and where a release is proven before anybody sees it.
+    """
+    awaiting = next((each for each in sites if tls.is_acme(each[0])), None)
+    site = (awaiting or sites[0])[0]
+    every = awaiting[1] if awaiting else []
+    coloured = [member for _, members in sites for member in members if strategy.is_blue_green(member["application"])]
+    members = [*every, *(member for member in coloured if member not in every)]
+    if not members:
+        return None
+    headers = {name.lower() for member in members for name in member["application"]["health"]["headers"]}
     return {
-        "name": site["server_name"],
         "members": sorted(members, key=lambda member: -len(member["application"]["path"])),
         "paths": sorted({f"^{re.escape(path_of(member['application']))}$" for member in members}),
         "launchers": list(dict.fromkeys((m["launcher_directory"], m["launcher_file"]) for m in members)),
+        # Until there is a certificate, whoever is on the host may ask.
+        "is_open": awaiting is not None,
+        "secure": site.get("tls") is not None,
+        "proxy_headers": [
+            name for name in site["trusted_proxy_headers"] if site["trusted_proxies"] and name.lower() in headers
+        ],
+        "colours": strategy.rewrite_lines(
+            (member["application"] for member in members), f'"%{{HTTP:{KEY_HEADER}}}" "!^$"'
+        ),
     }
 
 

@@ -36,9 +36,12 @@ import types
 import mod_wsgi
 
 CONFIGURATION_ROOT = "/etc/wsgi"
+CODE_ROOT = "/srv/wsgi"
+LARGEST_FILE = 4096  # bytes of a file of one or two lines
 LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
 CO_COROUTINE = 0x80  # of a code object; inspect.CO_COROUTINE
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
+REST_SECONDS = 2  # between two looks at which of two daemon process groups serves
 # What wsgi-doctor --stacks sends. Neither httpd nor mod_wsgi uses it (mod_wsgi 6 hands SIGUSR2 on to the application),
 # and the kernel ignores it in a process without this handler.
 STACK_SIGNAL = signal.SIGURG
@@ -146,6 +149,56 @@ def load(name, file):
         ) from None
 
 
+def colour_of(name):
+    """The ending of the two configuration files where each of two daemon process groups has its own, else nothing.
+
+    Of "shop:blue" and "shop:green" one serves at a time (releases.strategy: blue_green).
+    """
+    colour = mod_wsgi.process_group.partition(":")[2]
+    ending = "-" + colour if colour else ""
+    return ending if os.path.lexists(os.path.join(CONFIGURATION_ROOT, name, "application%s.json" % ending)) else ""
+
+
+def words(name, file):
+    """The words of a file in the folder of the application's code; none where it cannot be read."""
+    try:
+        with open(os.path.join(CODE_ROOT, name, file), encoding="ascii", errors="replace") as stream:
+            return stream.read(LARGEST_FILE).split()
+    except OSError:
+        return []
+
+
+def rests(name):
+    """Whether this process group, one of two, neither serves nor is to hold a release."""
+    # "active shop:blue ..." and "shop:green SECONDS", until when it is held.
+    active, held = words(name, "active")[:2], words(name, "held")
+    if active[1:] == [mod_wsgi.process_group]:
+        return False
+    is_held = len(held) == 2 and held[0] == mod_wsgi.process_group and held[1].isdigit()
+    return not (is_held and time.time() < int(held[1]))
+
+
+def end_when(name, is_to_end, stopped):
+    """End this process, which httpd replaces, as soon as its group rests, or no longer does."""
+    while not stopped.wait(REST_SECONDS):
+        if rests(name) == is_to_end:
+            os.kill(os.getpid(), signal.SIGUSR1)  # mod_wsgi: requests in flight are finished first
+            return
+
+
+def follow_colours(name, is_to_end):
+    """Let this process end when its group rests (`is_to_end`), or no longer does."""
+    stopped = threading.Event()
+    mod_wsgi.subscribe_shutdown(lambda *_, **__: stopped.set())
+    threading.Thread(target=end_when, args=(name, is_to_end, stopped), name="colours", daemon=True).start()
+
+
+def resting(_environ, start_response):
+    """What is asked of a process group that holds no release; httpd asks the other one."""
+    start_response("503 Service Unavailable", [("Content-Length", "0"), ("Retry-After", "1")])
+    return []
+
+
 def set_environment(application, variables, release):
     """Make the variables part of os.environ. Programs of the virtual environment come first, as for wsgi-run."""
     os.environ.update(
@@ -220,7 +273,7 @@ def is_asgi(function):
     return any(code is not None and code.co_flags & CO_COROUTINE for code in codes)
 
 
-def limits(application, release, venv):
+def limits(application, release, venv, ending):
     """A context with the limits of a load. httpd's own processes and those of debug mode have none."""
     seconds = application.get("startup_timeouts")  # not in the file of an earlier version of the role
     if not mod_wsgi.process_group or application.get("debug") or seconds is None:
@@ -228,7 +281,7 @@ def limits(application, release, venv):
     spec = importlib.util.spec_from_file_location("modwsgi_loading", LOADING)
     loading = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loading)
-    variables = os.stat(os.path.join(CONFIGURATION_ROOT, application["name"], "environment.json"))
+    variables = os.stat(os.path.join(CONFIGURATION_ROOT, application["name"], "environment%s.json" % ending))
     notes = loading.Notes(
         os.path.join(application["state"], ".wsgi-loading"),
         mod_wsgi.process_group,
@@ -284,15 +337,19 @@ def start():
         tell_stacks()
     # "shop", and "shop:reports" for a further process group of the same application.
     name = mod_wsgi.process_group.partition(":")[0] or os.path.splitext(os.path.basename(__file__))[0]
-    application = load(name, "application.json")
-    variables = load(name, "environment.json")
+    ending = colour_of(name)
+    if ending and rests(name):
+        follow_colours(name, False)
+        return resting
+    application = load(name, "application%s.json" % ending)
+    variables = load(name, "environment%s.json" % ending)
     release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])
     publish(release, venv)
     if not embedded:
         set_limits(application)
         os.chdir(release)  # the folder of httpd's own processes is not the application's to change
     set_environment(application, variables, release)
-    limited = limits(application, release, venv)
+    limited = limits(application, release, venv, ending)
     sys.path[:] = SEARCHED
     if embedded:
         add_virtual_environment(venv)
@@ -301,6 +358,8 @@ def start():
         function = load_script(application, release)
     if application.get("debug"):  # not in the file of an earlier version of the role
         watch(release)
+    if ending:
+        follow_colours(name, True)
     return function
 
 

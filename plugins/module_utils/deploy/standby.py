@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A release is loaded and proven before anybody sees it (releases.strategy: blue_green). Runs on the managed host.
+
+It is given to the daemon process group that does not serve. The host asks that through the private listener. When it is
+not well, nothing has changed for visitors. This is a step of the journal of its own, so it comes back like any other.
+"""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import httpd_pid, processes
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import record_text
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switch, apply_step, public
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit
+
+SOON_SECONDS = 30
+"""A release that is held for less may be gone before it serves."""
+
+
+class StandBy:
+    """The new releases of some applications, beside those that serve."""
+
+    def __init__(self, switches: Iterable[Switch], described: Mapping[str, str]) -> None:
+        """``switches`` are those that are due; the ones that change by blue and green are taken."""
+        self.instance = described
+        self.switches = [switch for switch in switches if switch.can_stand_by()]
+        self.applications = [switch.application for switch in self.switches]
+
+    def load(self) -> Activation:
+        """Give the resting groups the releases, and let their processes go; the activation, which is not yet performed.
+
+        Raises ControlError, JournalError, OSError; then nothing is changed.
+        """
+        edits = [edit for switch in self.switches for edit in self._edits(switch)]
+        notes = {
+            "applications": [
+                {**switch.note(), "kinds": [colours.other(colours.active(switch.paths))]} for switch in self.switches
+            ]
+        }
+        apply_step(self.instance, edits, pending.NONE, notes)
+        return Activation(self.applications, self.instance["pid_file"])
+
+    def _edits(self, switch: Switch) -> list[Edit]:
+        name, colour = switch.application["name"], colours.other(colours.active(switch.paths))
+        held = public(colours.held_file(switch.paths), colours.held_text(name, colour, colours.GOING_LIVE_SECONDS))
+        filled = switch.fill(colour)
+        if not filled and colours.is_held(switch.application, colour, SOON_SECONDS):
+            return [held]
+        stale = [*switch.record.get("stale_processes", []), *self._processes(switch, colour)]
+        record = record_text({**switch.record, "stale_processes": stale})
+        return [*filled, held, Edit(switch.paths["deployment"], journal.WRITE, record.encode(), "", 0o600, 0, 0)]
+
+    def _processes(self, switch: Switch, colour: str) -> list[list[int]]:
+        parent = httpd_pid(self.instance["pid_file"])
+        uid = pwd.getpwnam(switch.application["user"]).pw_uid
+        found = processes(parent, switch.application["name"], uid, [colour]) if parent else []
+        return [list(process) for process in found]
+
+    def prove(self, site: dict[str, Any]) -> Proof:
+        """Ask the resting groups; when they are well, a switch lets no process go."""
+        proof = Proof(self.applications, site, resting=True)
+        if not proof.problem:
+            for switch in self.switches:
+                switch.is_ready = True
+        return proof

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How processes change from one release to the next: `releases.strategy` and `releases.keep_warm`.
+
+By blue and green an application has two daemon process groups. A file on the host says which of them serves
+(module_utils/deploy/colours.py); httpd reads it as a RewriteMap, and a variable of the request names the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import path_of
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
+    App,
+    Apps,
+    Problems,
+    Sentences,
+    Server,
+    Subject,
+    Vhost,
+)
+
+BLUE_GREEN = "blue_green"
+KEY = "releases.strategy"
+LONGEST_WARM = 7 * 24 * 3600
+"""Seconds for which a release that no longer serves may be held."""
+
+EXCLUSIVE = {
+    "daemon_groups": "an application with daemon_groups changes its processes one half after the other",
+    "debug": "debug mode has one process",
+}
+"""Keys that do not go with two groups, and why."""
+FIXED = ("script_alias_matches", "restrict_process", "locations")
+"""Of `wsgi_directives`: what may name a process group."""
+
+
+def is_blue_green(application: App) -> bool:
+    """Whether the application has two daemon process groups, of which one serves."""
+    return bool(application["releases"]["strategy"] == BLUE_GREEN)
+
+
+def names(application: App) -> list[str]:
+    """The two daemon process groups."""
+    return [colours.group(application["name"], colour) for colour in COLOURS]
+
+
+def variable(application: App) -> str:
+    """The variable of a request that names the group which serves it."""
+    return f"MODWSGI_GROUP_{application['name']}"
+
+
+def check(application: App) -> Problems:
+    """What blue and green do not go with."""
+    seconds = application["releases"]["keep_warm"]
+    if not 0 <= seconds <= LONGEST_WARM:
+        yield "releases.keep_warm", f"{seconds} is not possible; use 0 (not at all) to {LONGEST_WARM} (a week)"
+    if not is_blue_green(application):
+        return
+    other = "use rolling, or remove it"
+    if application["mode"] != "daemon":
+        yield KEY, "blue_green needs daemon processes, and mode is embedded; use rolling"
+    for key, why in EXCLUSIVE.items():
+        if application.get(key):
+            yield key, f"{why}, and {KEY} is blue_green; {other}"
+    if application.get("daemon_options", {}).get("chroot"):
+        yield "daemon_options.chroot", f"in a chroot the launcher cannot see which release serves ({KEY}); {other}"
+    for key in FIXED:
+        if application.get("wsgi_directives", {}).get(key):
+            yield f"wsgi_directives.{key}", f"it may name a process group, and {KEY} is blue_green; {other}"
+
+
+def check_all(applications: Apps, _: Server) -> Sentences:
+    """The private listener tells applications apart by name and path, without the port."""
+    seen: dict[tuple[str, str], str] = {}
+    for application in filter(is_blue_green, applications):
+        place = (str(application["server_name"]).lower(), path_of(application))
+        first = seen.setdefault(place, application["name"])
+        if first != application["name"]:
+            text = f"the application {first!r} has the same server_name and path, and {KEY} blue_green too; use rolling"
+            yield application["name"], KEY, text
+
+
+def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]:
+    """What names the group for each request: the one that serves, or, under a condition of mod_rewrite, the other."""
+    chosen = list(filter(is_blue_green, applications))
+    lines = ["RewriteEngine On"] if chosen else []
+    for application in chosen:
+        name, first = f"modwsgi-{application['name']}", names(application)[0]
+        lines.append(f"RewriteMap {name} {quote('txt:' + colours.active_file(application['paths']))}")
+        lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:active|{first}}}]")
+        if condition:
+            lines.append(f"RewriteCond {condition}")
+            lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:resting|{first}}}]")
+    return lines
+
+
+def values(vhost: Vhost) -> dict[str, Any]:
+    """The lines come first, since other rules may end the rewriting."""
+    return {"colours": rewrite_lines(vhost.applications)}
+
+
+def modules(application: App) -> tuple[str, ...]:
+    """What reads the file that says which group serves."""
+    return ("rewrite",) if is_blue_green(application) else ()
+
+
+SUBJECT = Subject(check, check_all, modules=modules, values=values)
