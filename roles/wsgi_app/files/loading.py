@@ -10,6 +10,7 @@ overwritten.
 
 import contextlib
 import faulthandler
+import fcntl
 import json
 import os
 import signal
@@ -47,6 +48,9 @@ def start_time(pid):
 class Notes:
     """One file for each process that loads the application; what is left of a process that is gone tells of its end.
 
+    A process that loads holds a lock on its file. So one that starts at the same moment is none that has ended, also
+    where processes cannot see each other (ProtectProc).
+
     They are in a folder that the application's account may write, and so may tell anything: they make a start wait
     LONGEST_PAUSE at the most. Without the folder nothing is noted.
     """
@@ -57,6 +61,7 @@ class Notes:
         # Of another httpd, or of another deployment, nothing is to be learnt.
         self.what = [*what, os.getppid(), start_time(os.getppid())]
         self.own = self.path(os.getpid())
+        self.held = None
 
     def path(self, pid):
         """The file of a process."""
@@ -71,7 +76,7 @@ class Notes:
                 continue
             path = self.path(int(pid))
             note = read(path)
-            if int(pid) != os.getpid() and note.get("started") == start_time(int(pid)):
+            if note is None:
                 continue  # it is still loading
             same = note.get("what") == self.what and isinstance(note.get("failures"), int)
             found.append((note["failures"] + 1 if same else 0, path))
@@ -93,22 +98,35 @@ class Notes:
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.folder, 0o700)
         failures = self.failures()
+        # Under a name that nobody looks at, until it is locked and complete.
+        new = self.own + ".new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(self.own, flags, 0o600), "w") as stream:
-            json.dump({"started": start_time(os.getpid()), "what": self.what, "failures": failures}, stream)
+        self.held = os.fdopen(os.open(new, flags, 0o600), "w")
+        fcntl.flock(self.held, fcntl.LOCK_EX)
+        json.dump({"what": self.what, "failures": failures}, self.held)
+        self.held.flush()
+        os.rename(new, self.own)
         return failures
 
     def end(self):
         """Note that the load is over, and this process still there."""
         with contextlib.suppress(OSError):
             os.unlink(self.own)
+        if self.held:
+            self.held.close()
 
 
 def read(path):
-    """A note; empty when it is none."""
+    """A note; empty when it is none, None when its process is still loading."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
             note = json.loads(stream.read(LARGEST_NOTE))
     except (OSError, ValueError, RecursionError):
         return {}

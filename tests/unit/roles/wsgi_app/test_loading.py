@@ -21,6 +21,7 @@ MODULE = runpy.run_path(str(LOADING))
 PROGRAM = """
 import runpy, sys
 loading = runpy.run_path({loading!r})
+loading["Notes"].left.__globals__["start_time"] = lambda _: 0  # the service hides processes from each other
 notes = loading["Notes"]({folder!r}, {group!r}, [{release!r}])
 with loading["bounded"]("shop", {seconds}, "startup_timeout", notes):
     exec({code!r})
