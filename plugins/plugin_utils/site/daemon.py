@@ -294,15 +294,15 @@ def process_groups(application: App) -> list[dict[str, Any]]:
     return [{**application, "group_name": application["name"]}, *active_groups(application)]
 
 
-def defined_groups(application: App) -> list[dict[str, Any]]:
+def defined_groups(application: App, paths: Mapping[str, str]) -> list[dict[str, Any]]:
     """The groups as the template defines them: of an application with two colours, one for each."""
     if not strategy.is_blue_green(application):
-        place = {"kind": KINDS[0], "home": application["paths"]["current"], "python_home": application["paths"]["venv"]}
+        place = {"kind": KINDS[0], "home": paths["current"], "python_home": paths["venv"]}
         return [{**group, **place} for group in process_groups(application)]
     found = []
     for colour in COLOURS:
-        paths = colours.paths_of(application["paths"], colour)
-        place = {"kind": colour, "home": paths["current"], "python_home": paths["venv"]}
+        own = colours.paths_of(paths, colour)
+        place = {"kind": colour, "home": own["current"], "python_home": own["venv"]}
         found.append({**application, **place, "group_name": colours.group(application["name"], colour)})
     return found
 
