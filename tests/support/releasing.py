@@ -12,7 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_back, go_live, host_code, rollback
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
+    go_back,
+    go_live,
+    host_code,
+    rollback,
+    standby,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
@@ -38,7 +44,10 @@ SITE = {
 
 
 class Host:
-    """It has no httpd; ``problem`` is what a proof finds, ``proven`` whom each has asked."""
+    """It has no httpd; ``problem`` is what a proof finds, ``proven`` whom each has asked.
+
+    ``unseen`` is what the proof finds of releases that nobody sees yet, and ``before_turn`` what served then.
+    """
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = directory
@@ -61,14 +70,21 @@ class Host:
         self.lines: list[str] = []
         self.proven: list[list[str]] = []
         self.site = dict(SITE)
-        for module in (go_live, go_back, rollback):
+        self.unseen = ""
+        self.before_turn: list[tuple[str, str]] = []
+        self.needed: list[str] = []
+        for module in (go_live, go_back, rollback, standby):
             monkeypatch.setattr(module, "Proof", self.proof)
-        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.needed", lambda *_: [])
+        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.needed", lambda *_: list(self.needed))
+        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.perform", lambda *_: None)
         monkeypatch.setattr(rollback, "layout", self.paths)
         monkeypatch.setattr(host_code, "COMMAND_CODE", str(directory / "code.zip"))
 
-    def proof(self, applications: list[App], _: Any) -> SimpleNamespace:
+    def proof(self, applications: list[App], _: Any, resting: bool = False) -> SimpleNamespace:
         """What asking them gives; a problem is told once."""
+        if resting:
+            self.before_turn.append(self.serves(applications[0]["name"]))
+            return SimpleNamespace(problem=self.unseen, lines={})
         self.proven.append([each["name"] for each in applications])
         problem, self.problem = self.problem, ""
         return SimpleNamespace(problem=problem, results={}, awaited=[], lines={"shop": self.lines})

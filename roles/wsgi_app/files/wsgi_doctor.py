@@ -394,9 +394,9 @@ class Examination:
         if not self.site.file:
             self.found("no-process", f"httpd's configuration has no vhost with {self.name}.")
         for group in self.site.groups:
-            own = [each for each in self.daemons if each.group == group.name]
+            own = [each for each in self.daemons if each.title == group.title]
             if not own:
-                self.found("no-process", f"No process has the title (wsgi:{group.name}).")
+                self.found("no-process", f"No process has the title {group.title}.")
             for each in own:
                 if each.seconds > self.hung and wsgi_evidence.loading(
                     self.application["state"], group.name, each.process.pid
@@ -535,12 +535,13 @@ def overview(look: Examination) -> list[str]:
     """The state in some lines, whether it is well or not."""
     lines = []
     for group in look.site.groups:
-        own = [each for each in look.daemons if each.group == group.name]
+        own = [each for each in look.daemons if each.title == group.title]
+        processes = sum(each.processes for each in look.site.groups if each.title == group.title)
         queue = look.state.get("queues", {}).get(group.name, {})
         ages = ", ".join(f"{each.process.pid} for {duration(each.seconds)}" for each in own[:8])
         memory = max((each.memory for each in own), default=0) >> 20
         lines.append(
-            f"{group.name}: {len(own)} of {group.processes} processes run ({ages or 'none'}; up to {memory} MiB); "
+            f"{group.name}: {len(own)} of {processes} processes run ({ages or 'none'}; up to {memory} MiB); "
             f"{queue.get('busy', 0)} of {queue.get('threads', 0)} threads busy, {queue.get('waiting', 0)} requests wait"
         )
     if not look.site.groups and look.site.file:

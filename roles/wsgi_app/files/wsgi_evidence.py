@@ -84,6 +84,11 @@ class Group(NamedTuple):
         return int(text) if text.isdecimal() and len(text) < 10 else default
 
     @property
+    def title(self) -> str:
+        """What its processes are called, "(wsgi:shop)"; further groups of an application have the same."""
+        return self.options.get("display-name", f"(wsgi:{self.name})")
+
+    @property
     def processes(self) -> int:
         """How many processes it has."""
         return self.option("processes", 1)
@@ -375,6 +380,8 @@ class Daemon(NamedTuple):
     process: Any
     """pid and start time, as wsgi_daemon has them."""
     group: str
+    """The first group whose processes are called so."""
+    title: str
     seconds: float
     """For how long it has run."""
     memory: int
@@ -403,8 +410,11 @@ def daemons(groups: Iterable[Group], user: str, signal_number: int) -> list[Daem
     if parent is None or uid is None:
         return []
     found = []
-    for group in groups:
-        for process in wsgi_daemon.processes(parent, group.name, uid):
+    # The last one counts, so the first group of a title.
+    first = {group.title: group for group in reversed(list(groups))}
+    for group in first.values():
+        kind, _, application = group.title.strip("()").partition(":")
+        for process in wsgi_daemon.processes(parent, application, uid, [kind]):
             fields = status_of(process.pid)
             memory = fields.get("VmRSS", "0").split()[0]
             caught = fields.get("SigCgt", "0")
@@ -412,6 +422,7 @@ def daemons(groups: Iterable[Group], user: str, signal_number: int) -> list[Daem
                 Daemon(
                     process,
                     group.name,
+                    group.title,
                     uptime() - process.started / os.sysconf("SC_CLK_TCK"),
                     int(memory) * 1024 if memory.isdecimal() else 0,
                     bool(int(caught, 16) >> (signal_number - 1) & 1),

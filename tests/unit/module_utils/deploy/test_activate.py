@@ -35,9 +35,9 @@ class Daemons:
         self.record = folder / "deployment.json"
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, code: str) -> daemon.Process:
+    def start(self, code: str, title: str = TITLE) -> daemon.Process:
         """One that runs this, once it has written a line."""
-        process = subprocess.Popen([TITLE, "-c", code], executable=sys.executable, stdout=subprocess.PIPE)
+        process = subprocess.Popen([title, "-c", code], executable=sys.executable, stdout=subprocess.PIPE)
         self.started.append(process)
         assert process.stdout
         process.stdout.readline()
@@ -185,3 +185,37 @@ def test_a_successor_that_ends_is_not_waited_for(daemons: Daemons) -> None:
     daemons.started[1].wait(10)
     assert not daemon.alive(successor)
     assert group.is_followed()
+
+
+class TestColours:
+    """Of two daemon process groups one serves."""
+
+    WAITS = "import signal; print(flush=True); signal.pause()"
+
+    def group(self, daemons: Daemons, stale: list[daemon.Process], **application: Any) -> activate.Group:
+        folder = daemons.record.parent
+        (folder / "active").write_text("active shop:green\nresting shop:blue\n")
+        paths = {"deployment": str(daemons.record), "code": str(folder)}
+        return daemons.group(stale, paths=paths, colours=["blue", "green"], **application)
+
+    def test_all_of_the_colour_that_rests_go_at_once(self, daemons: Daemons) -> None:
+        blue = [daemons.start(self.WAITS, "(blue:shop)") for _ in range(2)]
+        green = [daemons.start(self.WAITS, "(green:shop)") for _ in range(2)]
+        assert self.group(daemons, blue).first() == blue
+        assert self.group(daemons, [*blue, *green]).first() == [blue[1], green[1]], "visitors are served meanwhile"
+
+    @pytest.mark.parametrize(("threads", "replaced"), [(20, True), (1, False)], ids=["loaded", "loads"])
+    def test_it_is_replaced_when_all_have_loaded(self, daemons: Daemons, threads: int, replaced: bool) -> None:
+        daemons.start(DEAF.format(threads=20), "(green:shop)")
+        daemons.start(DEAF.format(threads=threads), "(blue:shop)")
+        assert self.group(daemons, []).replaced() is replaced
+
+    def test_one_that_has_ended_while_it_loaded_is_not_waited_for(self, daemons: Daemons) -> None:
+        daemons.start(DEAF.format(threads=20), "(green:shop)")
+        loads = daemons.start(DEAF.format(threads=1), "(blue:shop)")
+        group = self.group(daemons, [])
+        assert not group.replaced()
+        daemon.kill(loads)
+        daemons.started[-1].wait(10)
+        daemons.start(DEAF.format(threads=1), "(blue:shop)")
+        assert group.replaced(), "the proof tells why"

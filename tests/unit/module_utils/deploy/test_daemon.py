@@ -36,6 +36,10 @@ def test_the_stat_file_is_read_whatever_the_name_is() -> None:
     [
         (b"(wsgi:shop)      \x00-k\x00start\x00", True),
         (b"(wsgi:shop)\x00", True),
+        (b"(green:shop)\x00-k\x00start\x00", True),
+        (b"(blue:shop)\x00", True),
+        (b"(red:shop)\x00", False),
+        (b"(blue:\x00", False),
         (b"(wsgi:sh\x00", True),  # cut to the length of what was there before
         (b"(wsgi:shop2)\x00", False),
         (b"(wsgi:blog)\x00", False),
@@ -46,6 +50,12 @@ def test_the_stat_file_is_read_whatever_the_name_is() -> None:
 )
 def test_the_title_of_a_process(command_line: bytes, matches: bool) -> None:
     assert daemon.title_matches(command_line, "shop") is matches
+
+
+def test_the_title_of_one_colour() -> None:
+    assert daemon.title_matches(b"(blue:shop)\x00", "shop", ["blue"])
+    assert not daemon.title_matches(b"(blue:shop)\x00", "shop", ["green"])
+    assert not daemon.title_matches(b"(wsgi:shop)\x00", "shop", ["green"])
 
 
 def test_daemon_processes_are_children_of_httpd_with_account_and_title(child: subprocess.Popen[bytes]) -> None:

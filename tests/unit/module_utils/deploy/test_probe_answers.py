@@ -219,6 +219,59 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
     assert probe.groups_of(check.application) == ["shop"]
 
 
+@pytest.mark.parametrize(("resting", "colour"), [(False, "green"), (True, "blue")])
+def test_of_two_colours_the_one_that_serves_is_asked_or_the_other_in_private(
+    check: probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resting: bool, colour: str
+) -> None:
+    (tmp_path / "active").write_text("active shop:green\nresting shop:blue\n")
+    for name, release in (("current", "2"), ("current-green", "2"), ("current-blue", "1")):
+        (tmp_path / name).symlink_to(f"releases/{release}")
+    paths = {key: str(tmp_path / key) for key in ("current", "venv", "application", "environment")}
+    application = {
+        "name": "shop",
+        "mode": "daemon",
+        "application_group": "%{GLOBAL}",
+        "colours": ["blue", "green"],
+        "probed_groups": ["shop:blue", "shop:green"],
+        "startup_timeouts": {"shop:blue": 15, "shop:green": 15},
+        "health": {
+            "host": "shop.example",
+            "path": "/healthz",
+            "status": 200,
+            "timeout": 5,
+            "tls": True,
+            "address": "192.0.2.7",
+            "port": 443,
+            "headers": {"X-Forwarded-Proto": "https"},
+        },
+        "paths": {**paths, "code": str(tmp_path)},
+    }
+    python = {"python_version": "3.11.2", "python_prefix": "/usr", "mod_wsgi_version": None, "private_port": 297}
+    asked: list[probe.Question] = []
+
+    def answer(question: probe.Question, _: float) -> probe.Answer:
+        asked.append(question)
+        if not question.path.startswith("/probe/"):
+            return probe.Answer(200, b"ok")
+        group = question.path.rpartition("/")[2]
+        link = tmp_path / f"current-{group.partition(':')[2]}"
+        venv = f"{paths['venv']}-{group.partition(':')[2]}"
+        facts = {**ANSWER, "process_group": group, "prefix": venv, "venv": venv, "release": str(link.resolve())}
+        return probe.Answer(200, json.dumps(facts).encode())
+
+    monkeypatch.setattr(probe, "get_until", answer)
+    asking = probe.Check(application, {**check.parameters, **python}, resting)
+    asking.run()
+    assert asking.problem == ""
+    assert [question.path for question in asked] == [f"/probe/shop:{colour}", "/healthz"]
+    health = asked[1]
+    key = {"X-Modwsgi-Key": (tmp_path / "key").read_text()} if resting else {}
+    assert dict(health.headers) == {"X-Forwarded-Proto": "https", **key}
+    assert (health.address, health.port, health.tls) == (
+        ("127.0.0.1", 297, False) if resting else ("192.0.2.7", 443, True)
+    )
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers with the statuses in turn; 0 does not answer before the test is over."""
 

@@ -68,7 +68,8 @@ class Site:
         """The launcher, which reads this site's configuration."""
         (self.root / "loading.py").write_text((FILES / "loading.py").read_text())
         path = self.root / f"{name}.py"
-        path.write_text(LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc"))))
+        text = LAUNCHER.read_text().replace('"/etc/wsgi"', repr(str(self.root / "etc")))
+        path.write_text(text.replace('"/srv/wsgi"', repr(str(self.root / "srv"))))
         return path
 
 
@@ -452,3 +453,93 @@ application = wait_here
     assert "it goes on" in done.stdout
     assert ("Current thread 0x" in done.stderr) == tells
     assert (", line 4 in wait_here" in done.stderr) == tells
+
+
+class TestColours:
+    """Of two daemon process groups of an application, one serves; the other one may hold a release."""
+
+    SCRIPT = "import os\nkey = os.environ['KEY']\ndef application(environ, start_response): return [key]\n"
+
+    @pytest.fixture(autouse=True)
+    def _colours(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        self.site = site
+        self.killed: list[tuple[int, int]] = []
+        self.stops: list[Any] = []
+        mod_wsgi = sys.modules["mod_wsgi"]
+        monkeypatch.setattr(mod_wsgi, "process_group", "shop:green")
+        monkeypatch.setattr(mod_wsgi, "subscribe_shutdown", self.stops.append, raising=False)
+        monkeypatch.setattr(os, "kill", lambda *sent: self.killed.append(sent))
+        (site.root / "srv" / "shop").mkdir(parents=True)
+        yield
+        for stop in self.stops:
+            stop("process_stopping")
+        for thread in threading.enumerate():
+            if thread.name == "colours":
+                thread.join(10)
+
+    def start(self, active: str = "", held: str = "") -> list[Any]:
+        """What the application of the green group answers, and the status where it says one."""
+        self.write("active", active)
+        self.write("held", held)
+        launcher = self.site.write(self.SCRIPT)
+        launcher.write_text(launcher.read_text().replace("REST_SECONDS = 2", "REST_SECONDS = 0.01"))
+        folder = self.site.root / "etc" / "shop"
+        (folder / "application-green.json").write_text(json.dumps(self.site.application))
+        (folder / "environment-green.json").write_text(json.dumps({"KEY": "green"}))
+        status: list[str] = []
+        found = runpy.run_path(str(launcher))["application"]({}, lambda text, _: status.append(text))
+        return [*found, *status]
+
+    def write(self, file: str, text: str) -> None:
+        (self.site.root / "srv" / "shop" / file).write_text(text)
+
+    def has_ended(self) -> bool:
+        """Whether the process has told itself to go; once at the most."""
+        for thread in threading.enumerate():
+            if thread.name == "colours":
+                thread.join(10)
+        return self.killed == [(os.getpid(), signal.SIGUSR1)]
+
+    def test_the_one_that_serves_has_files_of_its_own(self) -> None:
+        assert self.start("active shop:green\nresting shop:blue\n") == ["green"]
+        assert self.killed == []
+
+    def test_the_one_that_rests_loads_nothing(self) -> None:
+        assert self.start("active shop:blue\nresting shop:green\n") == ["503 Service Unavailable"]
+        assert "wsgi_script" not in sys.modules
+        assert self.killed == []
+
+    @pytest.mark.parametrize(
+        ("held", "loads"),
+        [("shop:green {later}", True), ("shop:green 1", False), ("shop:blue {later}", False), ("shop:green x", False)],
+    )
+    def test_a_release_is_held_until_its_time_is_over(self, held: str, loads: bool) -> None:
+        text = held.format(later=int(time.time()) + 60)
+        assert self.start("active shop:blue\n", text) == (["green"] if loads else ["503 Service Unavailable"])
+
+    def test_where_nothing_says_who_serves_it_rests(self) -> None:
+        assert self.start() == ["503 Service Unavailable"]
+
+    def test_what_is_held_no_longer_goes(self) -> None:
+        assert self.start("active shop:blue\n", f"shop:green {int(time.time()) + 60}") == ["green"]
+        self.write("held", "shop:green 1")
+        assert self.has_ended()
+
+    def test_who_serves_no_longer_goes(self) -> None:
+        assert self.start("active shop:green\n") == ["green"]
+        self.write("active", "active shop:blue\nresting shop:green\n")
+        assert self.has_ended()
+
+    @pytest.mark.parametrize(
+        ("file", "text"), [("active", "active shop:green\n"), ("held", "shop:green 99999999999\n")]
+    )
+    def test_who_has_loaded_nothing_goes_when_it_is_to_have_something(self, file: str, text: str) -> None:
+        self.start("active shop:blue\n")
+        self.write(file, text)
+        assert self.has_ended()
+
+    def test_a_group_that_is_only_called_so_has_the_files_of_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", "shop:reports")
+        self.site.variables = {"KEY": "all"}
+        assert self.start("active shop:blue\n") == ["all"]
+        assert not [thread for thread in threading.enumerate() if thread.name == "colours"]

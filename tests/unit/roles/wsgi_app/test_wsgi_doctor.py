@@ -227,7 +227,7 @@ class Host:
 
     def daemon(self, seconds: float = 100, can_tell: bool = True, pid: int = 2514) -> Any:
         process = self.evidence.wsgi_daemon.Process(pid, 1)
-        return self.evidence.Daemon(process, "shop", seconds, 1 << 24, can_tell)
+        return self.evidence.Daemon(process, "shop", "(wsgi:shop)", seconds, 1 << 24, can_tell)
 
     def answers(self, **functions: Any) -> None:
         for name, function in functions.items():

@@ -25,7 +25,7 @@ WSGIDaemonProcess shop \\
     user=wsgi-shop group=wsgi-shop \\
 processes=2 threads=15 listen-backlog=766 \\
     display-name=(wsgi:shop)
-WSGIDaemonProcess shop:reports processes=1 threads=3
+WSGIDaemonProcess shop:reports processes=1 threads=3 display-name=(wsgi:shop)
     WSGIScriptAlias / /usr/local/lib/modwsgi/launcher.py process-group=shop application-group=%{{GLOBAL}}
     SSLCertificateFile "/etc/ssl/my shop.pem"
 </VirtualHost>
@@ -345,3 +345,20 @@ class TestDeployment:
         venv = tmp_path / "srv/shop/venvs/a"
         change(venv)
         assert sentence in evidence.python_mismatch(str(venv))
+
+
+def test_groups_whose_processes_are_called_alike_have_them_together(
+    evidence: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = {"shop": "(wsgi:shop)", "shop:reports": "(wsgi:shop)", "blog:blue": "(blue:blog)"}
+    groups = [evidence.Group(name, {"display-name": title}, 1) for name, title in titles.items()]
+    asked = []
+
+    def processes(_parent: int, application: str, _uid: int, kinds: list[str]) -> list[Any]:
+        asked.append((application, kinds))
+        return [evidence.wsgi_daemon.Process(os.getpid(), 1)]
+
+    monkeypatch.setattr(evidence.wsgi_daemon, "processes", processes)
+    found = evidence.daemons(groups, "root", 23)
+    assert sorted(asked) == [("blog", ["blue"]), ("shop", ["wsgi"])]
+    assert sorted((each.group, each.title) for each in found) == [("blog:blue", "(blue:blog)"), ("shop", "(wsgi:shop)")]

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""By blue and green a release is loaded and asked beside the one that serves, and then serves at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, daemon, rollback
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction
+from support.releasing import Host
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
+
+ROLLING = {
+    "name": "shop",
+    "server_name": "shop.example.com",
+    "source": {"git": "https://git.example/shop", "version": "main"},
+}
+SHOP = {**ROLLING, "releases": {"strategy": "blue_green", "keep_warm": 90}}
+
+
+@pytest.fixture(name="host")
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    host = Host(tmp_path, monkeypatch)
+    host.deploy("r1-aaaa", SHOP)
+    return host
+
+
+def has(host: Host, colour: str) -> str:
+    """The release that a colour has."""
+    return Path(colours.paths_of(host.paths("shop"), colour)["current"]).resolve().name
+
+
+def state(host: Host) -> tuple[str, str, str]:
+    """The colour that serves, and what blue and green have."""
+    return colours.active(host.paths("shop")), has(host, "blue"), has(host, "green")
+
+
+def go_back(host: Host) -> str:
+    parameters = {"reason": "It failed.", "rollback": True, "unproven": True, "applications": [], "only": False}
+    return GoBack(host.described, parameters, False).run()
+
+
+def test_at_first_both_colours_have_the_release(host: Host) -> None:
+    assert state(host) == ("blue", "r1-aaaa", "r1-aaaa")
+    assert host.before_turn == [], "there was nothing beside which it could be asked"
+
+
+def test_a_release_is_asked_before_it_serves(host: Host) -> None:
+    host.deploy("r2-bbbb", SHOP)
+    assert host.before_turn == [("r1-aaaa", "venv-r1-aaaa")]
+    assert state(host) == ("green", "r1-aaaa", "r2-bbbb")
+    assert host.serves() == ("r2-bbbb", "venv-r2-bbbb")
+    assert Path(colours.active_file(host.paths("shop"))).read_text() == "active shop:green\nresting shop:blue\n"
+
+
+def test_the_previous_release_is_held_for_a_while(host: Host) -> None:
+    host.deploy("r2-bbbb", SHOP)
+    group, until = Path(colours.held_file(host.paths("shop"))).read_text().split()
+    assert group == "shop:blue"
+    assert 80 < int(until) - time.time() < 100
+
+
+def test_the_colours_take_turns(host: Host) -> None:
+    host.deploy("r2-bbbb", SHOP)
+    host.deploy("r3-cccc", SHOP)
+    assert state(host) == ("blue", "r3-cccc", "r2-bbbb")
+
+
+def test_a_change_of_variables_takes_its_turn_too(host: Host) -> None:
+    host.deploy("r1-aaaa", {**SHOP, "environment": {"KEY": "1"}})
+    assert state(host)[0] == "green"
+    paths = colours.paths_of(host.paths("shop"), "blue")
+    assert "KEY" not in Path(paths["environment"]).read_text()
+    assert host.variables() == {"KEY": "1"}
+
+
+def test_without_a_change_nothing_takes_its_turn(host: Host) -> None:
+    before = host.tree()
+    host.deploy("r1-aaaa", SHOP)
+    assert host.tree() == before
+    assert host.before_turn == []
+
+
+def test_a_release_that_is_not_well_is_seen_by_nobody(host: Host) -> None:
+    before = host.tree()
+    host.unseen = "The shop answered with status 500."
+    with pytest.raises(GoLiveError, match=r"status 500\.\nNo visitor was answered by it"):
+        host.deploy("r2-bbbb", SHOP)
+    assert (state(host)[0], host.serves()) == ("blue", ("r1-aaaa", "venv-r1-aaaa"))
+    assert has(host, "green") == "r2-bbbb"
+    assert "The previous configuration is back on the disk" in go_back(host)
+    after = {path: text for path, text in host.tree().items() if "r2-bbbb" not in path}
+    assert after == before
+
+
+def test_what_fails_before_visitors_goes_back_at_once(host: Host) -> None:
+    before = host.tree()
+    host.problem = "The shop answered with status 500."
+    with pytest.raises(GoLiveError):
+        host.deploy("r2-bbbb", SHOP)
+    assert state(host)[0] == "green"
+    go_back(host)
+    assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
+
+
+@pytest.mark.parametrize(
+    ("needed", "manage_service"), [(["reload"], True), (["restart"], True), (["start"], True), ([], False)]
+)
+def test_where_httpd_replaces_all_processes_the_colour_that_serves_gets_it(
+    host: Host, needed: list[str], manage_service: bool
+) -> None:
+    """Else a colour would serve whose processes nobody has asked."""
+    host.needed = needed
+    host.deploy("r2-bbbb", SHOP, manage_service=manage_service)
+    assert host.before_turn == []
+    assert state(host) == ("blue", "r2-bbbb", "r1-aaaa")
+
+
+def test_what_httpd_has_to_do_beside_does_not_hinder(host: Host) -> None:
+    host.needed = ["enable"]
+    host.deploy("r2-bbbb", SHOP)
+    assert state(host)[0] == "green"
+
+
+def test_check_mode_changes_nothing(host: Host) -> None:
+    before = host.tree()
+    way = GoLive(host.described, host.parameters("r2-bbbb", SHOP), check_mode=True)
+    way.run()
+    assert way.result["switched"] == {"shop": ["release", "venv"]}
+    assert host.tree() == before
+
+
+def test_a_way_back_by_command_takes_its_turn(host: Host) -> None:
+    host.deploy("r2-bbbb", SHOP)
+    way = rollback.go_back(host.described, "shop", "", "ben@host")
+    assert way.target.release == "r1-aaaa"
+    assert state(host) == ("blue", "r1-aaaa", "r2-bbbb")
+    assert len(host.before_turn) == 2
+
+
+def test_what_a_colour_has_stays_on_the_host(host: Host) -> None:
+    for release in ("r2-bbbb", "r3-cccc", "r4-dddd"):
+        host.deploy(release, SHOP, keep_releases=1)
+    there = sorted(os.listdir(host.paths("shop")["releases"]))
+    assert there == ["r3-cccc", "r4-dddd"]
+
+
+def test_rolling_again_takes_the_colours_away(host: Host) -> None:
+    host.deploy("r2-bbbb", SHOP)
+    host.deploy("r2-bbbb", ROLLING)
+    assert host.serves() == ("r2-bbbb", "venv-r2-bbbb")
+    left = {path.name for folder in ("code", "configuration") for path in Path(host.paths("shop")[folder]).iterdir()}
+    assert not {name for name in left if "blue" in name or "green" in name}
+
+
+def test_from_rolling_to_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(tmp_path, monkeypatch)
+    host.deploy("r1-aaaa", ROLLING)
+    host.needed = ["reload"]
+    host.deploy("r2-bbbb", SHOP)
+    assert state(host) == ("blue", "r2-bbbb", "r2-bbbb")
+
+
+class TestProcesses:
+    """Which processes have to go."""
+
+    @pytest.fixture(name="asked")
+    def fixture_asked(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        """The kinds of processes that somebody has looked for; one of each runs."""
+        asked: list[list[str]] = []
+        Path(host.described["pid_file"]).write_text(f"{os.getpid()}\n")
+
+        def processes(_parent: int, _name: str, _uid: int, kinds: Any = daemon.KINDS) -> list[daemon.Process]:
+            asked.append(list(kinds))
+            return [daemon.Process(1 << 22, daemon.KINDS.index(kind)) for kind in kinds]
+
+        for module in ("deploy.standby", "deploy.switch", "deploy.activate"):
+            monkeypatch.setattr(
+                f"ansible_collections.modwsgi.deploy.plugins.module_utils.{module}.processes", processes
+            )
+        monkeypatch.setattr(daemon, "processes", processes)
+        monkeypatch.setattr(
+            "ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate.replace", lambda _: []
+        )
+        return asked
+
+    def test_those_of_the_other_colour_go_and_the_turn_lets_none_go(self, host: Host, asked: list[list[str]]) -> None:
+        host.deploy("r2-bbbb", SHOP)
+        assert asked[0] == ["green"]
+        assert read_record(host.paths("shop")["deployment"])["stale_processes"] == []
+
+    def test_what_is_held_and_the_same_needs_no_new_process(self, host: Host, asked: list[list[str]]) -> None:
+        host.deploy("r2-bbbb", SHOP)
+        asked.clear()
+        host.deploy("r1-aaaa", SHOP)
+        assert state(host) == ("blue", "r1-aaaa", "r2-bbbb")
+        assert asked == []
+
+    def test_what_is_no_longer_held_is_loaded_again(self, host: Host, asked: list[list[str]]) -> None:
+        host.deploy("r2-bbbb", SHOP)
+        Path(colours.held_file(host.paths("shop"))).write_text(f"shop:blue {time.time() - 1:.0f}\n")
+        asked.clear()
+        host.deploy("r1-aaaa", SHOP)
+        assert asked[0] == ["blue"]
+
+    @pytest.mark.parametrize(("application", "kinds"), [({"kinds": ["green"]}, ["green"]), ({}, list(daemon.KINDS))])
+    def test_a_way_back_replaces_those_that_have_what_has_failed(
+        self, host: Host, asked: list[list[str]], application: dict[str, Any], kinds: list[str]
+    ) -> None:
+        record = host.paths("shop")["deployment"]
+        transaction._note_daemon_processes(
+            os.getpid(), [{"applications": [{"name": "shop", "user": "nobody", "record": record, **application}]}]
+        )
+        assert asked[-1] == kinds
+        assert len(read_record(record)["stale_processes"]) == len(kinds)

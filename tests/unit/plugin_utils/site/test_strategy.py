@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two daemon process groups for one application, in httpd's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import sizes
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import unknown_groups
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
+from support.applications import App, complete
+
+BLUE_GREEN = {"releases": {"strategy": "blue_green"}}
+
+
+def problems(*written: App) -> list[str]:
+    return apps.problems(list(written), [80])
+
+
+def rendered(*written: App) -> dict[str, str]:
+    """The files by the end of their paths."""
+    made = files(complete(*written), instance("apache2"))
+    return {file["path"].rpartition("/")[2]: file["content"] for file in made if "content" in file}
+
+
+@pytest.fixture(name="coloured")
+def fixture_coloured(shop: App) -> dict[str, Any]:
+    return {**shop, **BLUE_GREEN}
+
+
+def test_httpd_asks_the_group_that_the_file_names(coloured: App) -> None:
+    vhost = rendered(coloured)["100-modwsgi-shop.conf"]
+    assert "    RewriteMap modwsgi-shop txt:/srv/wsgi/shop/active\n" in vhost
+    assert "    RewriteRule ^ - [E=MODWSGI_GROUP_shop:${modwsgi-shop:active|shop:blue}]\n" in vhost
+    assert "WSGIProcessGroup %{ENV:MODWSGI_GROUP_shop}" in vhost
+    assert "WSGIScriptAlias / /usr/local/lib/modwsgi/launcher.py\n" in vhost, "an alias would load it in one group"
+    for colour in ("blue", "green"):
+        assert f"WSGIDaemonProcess shop:{colour} " in vhost
+        assert f"display-name=({colour}:shop) " in vhost
+        assert f"python-home=/srv/wsgi/shop/venv-{colour} home=/srv/wsgi/shop/current-{colour} " in vhost
+        assert f"WSGIImportScript /usr/local/lib/modwsgi/launcher.py process-group=shop:{colour} " in vhost
+
+
+def test_the_rule_comes_before_those_that_end_the_rewriting(coloured: App) -> None:
+    static = {"url": "/static", "directory": "static", "precompressed": True}
+    vhost = rendered({**coloured, "static": [static]})["100-modwsgi-shop.conf"]
+    assert vhost.index("E=MODWSGI_GROUP_shop") < vhost.index("[PT,L]")
+
+
+def test_both_groups_are_probed(coloured: App) -> None:
+    (application,) = complete(coloured)
+    assert application["probed_groups"] == ["shop:blue", "shop:green"]
+    assert application["startup_timeouts"] == {"shop:blue": 15, "shop:green": 15}
+    assert application["all_processes"] == 2, "that serve"
+    probes = rendered(coloured)["060-modwsgi-probes.conf"]
+    for colour in ("blue", "green"):
+        assert f"    <Location /probe/shop:{colour}>\n" in probes
+        assert f"        WSGIProcessGroup shop:{colour}\n" in probes
+
+
+def test_root_alone_asks_the_release_that_nobody_sees(coloured: App, shop: App) -> None:
+    probes = rendered(coloured, {**shop, "name": "blog", "server_name": "blog.example"})["060-modwsgi-probes.conf"]
+    vhost = next(part for part in probes.split("<VirtualHost ") if "ServerName shop.example\n" in part)
+    rule = "    RewriteRule ^ - [E=MODWSGI_GROUP_shop:${modwsgi-shop:resting|shop:blue}]\n"
+    assert f'    RewriteCond "%{{HTTP:X-Modwsgi-Key}}" "!^$"\n{rule}' in vhost
+    assert '<LocationMatch "^/healthz$">\n        Require expr ' in vhost
+    assert "Require local" not in vhost
+    other = next(part for part in probes.split("<VirtualHost ") if "ServerName blog.example\n" in part)
+    assert "Rewrite" not in other
+    assert "LocationMatch" not in other
+
+
+def test_what_a_proxy_says_is_believed_there_too(coloured: App) -> None:
+    headers = {"health": {"headers": {"X-Forwarded-Proto": "https"}}, "trusted_proxies": ["192.0.2.1"]}
+    assert "WSGITrustedProxyHeaders" not in rendered(coloured)["060-modwsgi-probes.conf"]
+    probes = rendered({**coloured, **headers})["060-modwsgi-probes.conf"]
+    assert "    WSGITrustedProxies 127.0.0.1\n    WSGITrustedProxyHeaders X-Forwarded-Proto\n" in probes
+
+
+def test_rolling_is_as_it_was(shop: App) -> None:
+    made = rendered(shop)
+    assert made == rendered({**shop, "releases": {"strategy": "rolling"}})
+    assert not any("Rewrite" in text for name, text in made.items() if name.endswith("shop.conf"))
+    (application,) = complete(shop)
+    assert (application["colours"], application["probed_groups"]) == ([], ["shop"])
+
+
+def test_mod_rewrite_is_needed(coloured: App) -> None:
+    assert "rewrite" in apps.modules(settings.applications([coloured]))
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "text"),
+    [
+        ({"mode": "embedded"}, "releases.strategy", "mode is embedded"),
+        ({"debug": True}, "debug", "debug mode has one process"),
+        ({"daemon_groups": [{"name": "slow", "paths": ["/slow"]}]}, "daemon_groups", "one half after the other"),
+        ({"daemon_options": {"chroot": "/srv/jail"}}, "daemon_options.chroot", "cannot see which release serves"),
+        ({"wsgi_directives": {"restrict_process": ["shop"]}}, "wsgi_directives.restrict_process", "process group"),
+        ({"releases": {"strategy": "blue_green", "keep_warm": -1}}, "releases.keep_warm", "-1 is not possible"),
+        ({"releases": {"keep_warm": 604801}}, "releases.keep_warm", "604801 is not possible"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(coloured: App, change: App, key: str, text: str) -> None:
+    found = problems({**coloured, **change})
+    assert len(found) == 1, found
+    assert found[0].startswith(f"wsgi_apps: application 'shop', key {key}: ")
+    assert text in found[0]
+
+
+def test_two_of_one_name_and_path_are_refused(coloured: App) -> None:
+    twin = {**coloured, "name": "twin", "port": 8080}
+    (found,) = apps.problems([coloured, twin], [80, 8080])
+    assert "application 'twin', key releases.strategy: the application 'shop' has the same server_name" in found
+    assert apps.problems([coloured, {**twin, "releases": {}}], [80, 8080]) == []
+
+
+def test_memory_is_counted_twice() -> None:
+    def processes(**more: Any) -> int:
+        found = sizes(64, 4096, [{"name": "shop"}, {"name": "blog", **more}])
+        return int(found["applications"]["shop"]["processes"])
+
+    assert processes(processes=8, **BLUE_GREEN) < processes(processes=8)
+    assert processes(**BLUE_GREEN) <= processes()
+
+
+def test_options_of_interpreters_name_the_groups(coloured: App) -> None:
+    applications = complete(coloured)
+    for name, count in (("shop:blue", 0), ("shop", 1)):
+        options = {"interpreter_options": [{"process_group": name}]}
+        assert len(unknown_groups(applications, options)) == count
