@@ -84,20 +84,26 @@ class ManagedHost:
 
     def probe(self, application: str) -> dict[str, Any]:
         """What the application's daemon process says about itself on the private listener."""
-        command = [*STATUS, f"/probe/{application}", self.private_name(application)]
+        group = self.group(application)
+        command = [*STATUS, f"/probe/{group}", self.private_name(group)]
         answer: dict[str, Any] = json.loads(self.run(*command))
         return answer
 
-    def private_name(self, application: str) -> str:
-        """The name under which the private listener answers for an application: that of its site."""
+    def group(self, application: str) -> str:
+        """The daemon process group that serves an application."""
+        found = self.attempt("cat", f"/srv/wsgi/{application}/active")
+        return found.stdout.split()[1] if found.returncode == 0 else application
+
+    def private_name(self, group: str) -> str:
+        """The name under which the private listener answers for a daemon process group: that of its site."""
         name = ""
         for line in self.run("cat", "/etc/apache2/sites-enabled/060-modwsgi-probes.conf").splitlines():
             words = line.split()
             if words[:1] == ["ServerName"]:
                 name = words[1].strip('"')
-            elif words[:2] == ["WSGIScriptAlias", f"/probe/{application}"]:
+            elif words[:2] == ["WSGIScriptAlias", f"/probe/{group}"]:
                 return name
-        raise AssertionError(f"{application} has no probe")
+        raise AssertionError(f"{group} has no probe")
 
     def processes(self, part: str = "") -> list[Process]:
         """The processes with this part in their command line."""
@@ -110,8 +116,9 @@ class ManagedHost:
         return [process for process in everything if process.pid in parents or process.parent in parents]
 
     def daemon_processes(self, application: str) -> list[Process]:
-        """The processes of an application's daemon process group."""
-        return self.processes(f"(wsgi:{application})")
+        """The processes of an application's daemon process groups; of blue and green both."""
+        titles = tuple(f"({kind}:{application})" for kind in ("wsgi", "blue", "green"))
+        return [process for process in self.processes(f":{application})") if process.command.startswith(titles)]
 
     def address(self) -> str:
         """The IP address now; a restart may change it."""

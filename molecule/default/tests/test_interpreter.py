@@ -19,11 +19,9 @@ COMPILERS = re.compile(r"(gcc|g\+\+|clang|cpp)(-\d+)?|build-essential|make|binut
 def test_each_daemon_group_runs_the_target_python_and_our_module(machine: ManagedHost, application: str) -> None:
     answer = machine.probe(application)
     assert answer["version_info"][:2] == [3, 11]
-    assert answer["prefix"] == f"/srv/wsgi/{application}/venv" or answer["prefix"].startswith(
-        f"/srv/wsgi/{application}/venvs/"
-    )
+    assert re.fullmatch(rf"/srv/wsgi/{application}/(venv(-blue|-green)?|venvs/\w+)", answer["prefix"])
     assert ".".join(map(str, answer["mod_wsgi_version"])) == NEWEST
-    assert answer["process_group"] == application
+    assert answer["process_group"] == machine.group(application)
     assert answer["application_group"] == ""
 
 

@@ -37,10 +37,13 @@ def test_httpd_cannot_write_to_the_system(machine: ManagedHost) -> None:
     assert machine.attempt(*within, "/var/lib/wsgi/flask").returncode == 0
 
 
-def test_each_application_has_one_daemon_group(machine: ManagedHost, application: str) -> None:
+def test_each_application_has_one_daemon_group_or_blue_and_green(machine: ManagedHost, application: str) -> None:
     enabled = machine.run("sh", "-c", "cat /etc/apache2/sites-enabled/*.conf").replace("\\\n", " ")
-    (processes,) = re.findall(rf"^WSGIDaemonProcess {application} .*\bprocesses=(\d+)", enabled, re.MULTILINE)
-    assert len(machine.daemon_processes(application)) == int(processes)
+    group = rf"^WSGIDaemonProcess {application}(\S*) .*\bprocesses=(\d+)"
+    processes = dict(re.findall(group, enabled, re.MULTILINE))
+    is_coloured = application == "flask" and not machine.container.endswith("-ssh")
+    assert sorted(processes) == ([":blue", ":green"] if is_coloured else [""])
+    assert len(machine.daemon_processes(application)) == sum(map(int, processes.values()))
 
 
 def test_daemon_processes_run_as_the_application_s_own_user(machine: ManagedHost, application: str) -> None:
