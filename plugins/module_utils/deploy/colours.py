@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from math import gcd
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS
@@ -54,6 +55,11 @@ def held_file(paths: Paths) -> str:
     return os.path.join(paths["code"], "held")
 
 
+def canary_log(log_directory: str, name: str) -> str:
+    """Where httpd writes which group has answered with which status, while a release is tried."""
+    return os.path.join(log_directory, f"{name}-canary.log")
+
+
 def _words(path: str) -> list[list[str]]:
     try:
         with open(path, encoding="ascii") as stream:
@@ -65,7 +71,8 @@ def _words(path: str) -> list[list[str]]:
 def active(paths: Paths) -> str:
     """The colour that serves; the first one where nothing says so."""
     for words in _words(active_file(paths)):
-        colour = words[1].rpartition(":")[2] if len(words) == 2 and words[0] == "active" else ""
+        # Of several, the first one serves and another one is tried.
+        colour = words[1].partition("|")[0].rpartition(":")[2] if len(words) == 2 and words[0] == "active" else ""
         if colour in COLOURS:
             return colour
     return COLOURS[0]
@@ -79,6 +86,17 @@ def other(colour: str) -> str:
 def active_text(name: str, colour: str) -> str:
     """What the file says that httpd reads: pairs of a key and a daemon process group, as a RewriteMap has them."""
     return f"active {group(name, colour)}\nresting {group(name, other(colour))}\n"
+
+
+def tried_text(name: str, colour: str, percent: int) -> str:
+    """The same while a share of the requests goes to a colour that does not serve yet: httpd chooses among several.
+
+    ``percent`` is a multiple of 5, since a line of the file has 1,024 bytes at the most (mod_rewrite).
+    """
+    serving = other(colour)
+    share, among = percent // gcd(percent, 100), 100 // gcd(percent, 100)
+    several = "|".join([group(name, serving)] * (among - share) + [group(name, colour)] * share)
+    return f"active {several}\nresting {group(name, colour)}\ncanary on\n"
 
 
 def held_text(name: str, colour: str, seconds: float) -> str:

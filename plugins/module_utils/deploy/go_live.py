@@ -167,6 +167,12 @@ class GoLive:
         proof = beside.prove(self.parameters["site"])
         if proof.problem:
             raise GoLiveError(f"{proof.problem}\n{UNSEEN}", proof.lines)
+        # Nobody waits with a way back by command.
+        problems = [] if self.parameters.get("refused") else beside.tried()
+        if problems:
+            raise GoLiveError(" ".join(problems))
+        beside.are_ready()
+        self.note(True, unproven=True, tried=beside.told)
 
     def needed(self, service: Service) -> list[str]:
         """What httpd has to do. Raises ControlError."""

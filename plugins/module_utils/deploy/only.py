@@ -42,7 +42,7 @@ def site_of(path: str, log_directory: str) -> str:
     elif folder == EMBEDDED:
         found = re.fullmatch(r"(.+)\.py", name)
     elif folder == log_directory:
-        found = re.fullmatch(r"(.+)-(?:access|error)\.log", name)
+        found = re.fullmatch(r"(.+)-(?:access|error|canary)\.log", name)
     else:
         found = None
     return found[1] if found else ""

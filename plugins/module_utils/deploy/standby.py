@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.canary import Canary, watch
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import httpd_pid, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import record_text
@@ -32,6 +33,8 @@ class StandBy:
         self.instance = described
         self.switches = [switch for switch in switches if switch.can_stand_by()]
         self.applications = [switch.application for switch in self.switches]
+        self.told: list[str] = []
+        """What the new releases have answered while they were tried, in sentences."""
 
     def load(self) -> Activation:
         """Give the resting groups the releases, and let their processes go; the activation, which is not yet performed.
@@ -39,13 +42,16 @@ class StandBy:
         Raises ControlError, JournalError, OSError; then nothing is changed.
         """
         edits = [edit for switch in self.switches for edit in self._edits(switch)]
-        notes = {
+        apply_step(self.instance, edits, pending.NONE, self._notes())
+        return Activation(self.applications, self.instance["pid_file"])
+
+    def _notes(self) -> dict[str, Any]:
+        """What a return has to know: the processes of the other colour have what has failed."""
+        return {
             "applications": [
                 {**switch.note(), "kinds": [colours.other(colours.active(switch.paths))]} for switch in self.switches
             ]
         }
-        apply_step(self.instance, edits, pending.NONE, notes)
-        return Activation(self.applications, self.instance["pid_file"])
 
     def _edits(self, switch: Switch) -> list[Edit]:
         name, colour = switch.application["name"], colours.other(colours.active(switch.paths))
@@ -63,10 +69,29 @@ class StandBy:
         found = processes(parent, switch.application["name"], uid, [colour]) if parent else []
         return [list(process) for process in found]
 
+    def tried(self) -> list[str]:
+        """Let a share of the requests go to the new releases where that is wanted; what is wrong with them.
+
+        Raises ControlError, JournalError, OSError.
+        """
+        canaries = {
+            switch: Canary(switch.application, self.instance["log_directory"])
+            for switch in self.switches
+            if switch.application["releases"]["canary"]["percent"]
+        }
+        if not canaries:
+            return []
+        edits = [public(colours.active_file(switch.paths), canary.text) for switch, canary in canaries.items()]
+        apply_step(self.instance, edits, pending.NONE, self._notes())
+        problems = watch(list(canaries.values()))
+        self.told = [f"{canary.told()}." for canary in canaries.values()]
+        return problems
+
     def prove(self, site: dict[str, Any]) -> Proof:
-        """Ask the resting groups; when they are well, a switch lets no process go."""
-        proof = Proof(self.applications, site, resting=True)
-        if not proof.problem:
-            for switch in self.switches:
-                switch.is_ready = True
-        return proof
+        """Ask the resting groups."""
+        return Proof(self.applications, site, resting=True)
+
+    def are_ready(self) -> None:
+        """A switch turns to these, and lets no process go."""
+        for switch in self.switches:
+            switch.is_ready = True

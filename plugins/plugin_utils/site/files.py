@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 from ansible_collections.modwsgi.deploy.plugins.module_utils import layout
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import LOOPBACK, Listener
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs, private
@@ -148,6 +149,11 @@ class _Host:
         """The log files of a site, by kind."""
         return {kind: f"{self.instance['log_directory']}/{site['name']}-{kind}.log" for kind in ("access", "error")}
 
+    def canary_paths(self, members: Members) -> list[str]:
+        """The log files in which a run reads how a release does that is tried; files, whatever the others are."""
+        tried = filter(strategy.has_canary, (member["application"] for member in members))
+        return [colours.canary_log(self.instance["log_directory"], application["name"]) for application in tried]
+
     def logs(self, site: App) -> dict[str, Any]:
         """The logs of a site in httpd's words."""
         targets = {
@@ -162,12 +168,18 @@ class _Host:
             **member_of(site),
             "logs": self.logs(site),
             "shared": bool(self.foreign),
+            "canary_logs": [
+                line
+                for member in members
+                for line in strategy.canary_log(member["application"], self.instance["log_directory"])
+            ],
         }
         vhost, link = enabled("sites", vhost_name(site, self.foreign), self.render("vhost.conf.j2", values))
         return [
             {**vhost, "mode": rendering.CLOSED},
             link,
             *logs.log_files(self.logging, self.log_paths(site).values()),
+            *logs.log_files(PLAIN_LOGS, self.canary_paths(members)),
         ]
 
     def tls_files(self, sites: Iterable[App]) -> list[File]:

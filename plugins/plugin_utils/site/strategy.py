@@ -26,6 +26,10 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import
 
 BLUE_GREEN = "blue_green"
 KEY = "releases.strategy"
+CANARY = "releases.canary"
+CANARY_STEP = 5
+"""Percent: a line of a RewriteMap has 1,024 bytes at the most."""
+LONGEST_CANARY = 3600
 LONGEST_WARM = 7 * 24 * 3600
 """Seconds for which a release that no longer serves may be held."""
 
@@ -53,12 +57,29 @@ def variable(application: App) -> str:
     return f"MODWSGI_GROUP_{application['name']}"
 
 
+def tried_variable(application: App) -> str:
+    """The variable of a request that is there while a release is tried."""
+    return f"MODWSGI_CANARY_{application['name']}"
+
+
+def canary_log(application: App, log_directory: str) -> list[str]:
+    """The line that lets httpd write which group has answered a request with which status, while a release is tried."""
+    if not has_canary(application):
+        return []
+    path = quote(colours.canary_log(log_directory, application["name"]))
+    # <: of the request itself, also where an error page is another one within.
+    return [f'CustomLog {path} "%<{{{variable(application)}}}e %>s" env={tried_variable(application)}']
+
+
 def check(application: App) -> Problems:
     """What blue and green do not go with."""
     seconds = application["releases"]["keep_warm"]
     if not 0 <= seconds <= LONGEST_WARM:
         yield "releases.keep_warm", f"{seconds} is not possible; use 0 (not at all) to {LONGEST_WARM} (a week)"
+    yield from check_canary(application["releases"]["canary"])
     if not is_blue_green(application):
+        if application["releases"]["canary"]["percent"]:
+            yield f"{CANARY}.percent", f"only blue_green can send a share of the requests to a release; set {KEY}"
         return
     other = "use rolling, or remove it"
     if application["mode"] != "daemon":
@@ -71,6 +92,22 @@ def check(application: App) -> Problems:
     for key in FIXED:
         if application.get("wsgi_directives", {}).get(key):
             yield f"wsgi_directives.{key}", f"it may name a process group, and {KEY} is blue_green; {other}"
+
+
+def check_canary(canary: App) -> Problems:
+    """Shares that httpd can choose by, and times that a run can wait."""
+    percent, seconds, errors = (canary[key] for key in ("percent", "seconds", "max_error_percent"))
+    if percent % CANARY_STEP or not 0 <= percent <= 50:
+        yield f"{CANARY}.percent", f"{percent} is not possible; use a multiple of {CANARY_STEP} up to 50, or 0 for none"
+    if not 1 <= seconds <= LONGEST_CANARY:
+        yield f"{CANARY}.seconds", f"{seconds} is not possible; use 1 to {LONGEST_CANARY}"
+    if not 0 <= errors <= 100:
+        yield f"{CANARY}.max_error_percent", f"{errors} is not possible; use 0 to 100"
+
+
+def has_canary(application: App) -> bool:
+    """Whether a share of the requests goes to a new release first."""
+    return bool(is_blue_green(application) and application["releases"]["canary"]["percent"])
 
 
 def check_all(applications: Apps, _: Server) -> Sentences:
@@ -90,8 +127,13 @@ def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]
     lines = ["RewriteEngine On"] if chosen else []
     for application in chosen:
         name, first = f"modwsgi-{application['name']}", names(application)[0]
-        lines.append(f"RewriteMap {name} {quote('txt:' + colours.active_file(application['paths']))}")
+        # rnd: one of several that are separated by |, while a release is tried.
+        kind = "rnd" if has_canary(application) else "txt"
+        lines.append(f"RewriteMap {name} {quote(f'{kind}:' + colours.active_file(application['paths']))}")
         lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:active|{first}}}]")
+        if kind == "rnd" and not condition:
+            lines.append(f"RewriteCond ${{{name}:canary|off}} =on")
+            lines.append(f"RewriteRule ^ - [E={tried_variable(application)}:1]")
         if condition:
             lines.append(f"RewriteCond {condition}")
             lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:resting|{first}}}]")

@@ -170,9 +170,9 @@ def words(name, file):
 
 def rests(name):
     """Whether this process group, one of two, neither serves nor is to hold a release."""
-    # "active shop:blue ..." and "shop:green SECONDS", until when it is held.
-    active, held = words(name, "active")[:2], words(name, "held")
-    if active[1:] == [mod_wsgi.process_group]:
+    # "active shop:blue ...", or several while one is tried, and "shop:green SECONDS", until when it is held.
+    active, held = words(name, "active")[1:2], words(name, "held")
+    if active and mod_wsgi.process_group in active[0].split("|"):
         return False
     is_held = len(held) == 2 and held[0] == mod_wsgi.process_group and held[1].isdigit()
     return not (is_held and time.time() < int(held[1]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, daemon, rollback
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, daemon, rollback, standby
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
@@ -167,6 +167,52 @@ def test_from_rolling_to_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     host.needed = ["reload"]
     host.deploy("r2-bbbb", SHOP)
     assert state(host) == ("blue", "r2-bbbb", "r2-bbbb")
+
+
+class TestCanary:
+    """A share of the requests goes to a new release first."""
+
+    SHOP = {**SHOP, "releases": {"strategy": "blue_green", "canary": {"percent": 10}}}
+
+    @pytest.fixture(autouse=True)
+    def _watching(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.problems: list[str] = []
+        self.seen: list[str] = []
+        host.described["log_directory"] = str(host.directory)
+
+        def watch(canaries: list[Any]) -> list[str]:
+            self.seen += [Path(colours.active_file(host.paths("shop"))).read_text().partition(" ")[2]]
+            assert [canary.tried for canary in canaries] == ["green"]
+            return self.problems
+
+        monkeypatch.setattr(f"{standby.__name__}.watch", watch)
+
+    def test_it_is_tried_between_the_proof_and_the_switch(self, host: Host) -> None:
+        host.deploy("r2-bbbb", self.SHOP)
+        assert host.before_turn == [("r1-aaaa", "venv-r1-aaaa")]
+        (text,) = self.seen
+        assert text.startswith("shop:blue|shop:blue|")
+        assert "|shop:green\n" in text
+        assert state(host) == ("green", "r1-aaaa", "r2-bbbb")
+        assert "canary" not in Path(colours.active_file(host.paths("shop"))).read_text()
+
+    def test_one_that_is_bad_goes_back(self, host: Host) -> None:
+        host.deploy("r1-aaaa", self.SHOP)  # the vhost is another one
+        before = host.tree()
+        self.problems = ["It answered 9 of 9 requests with 5xx."]
+        with pytest.raises(GoLiveError, match="9 of 9"):
+            host.deploy("r2-bbbb", self.SHOP)
+        assert state(host)[0] == "blue"
+        go_back(host)
+        assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
+
+    def test_nobody_waits_with_a_way_back(self, host: Host) -> None:
+        host.deploy("r1-aaaa", self.SHOP)
+        host.deploy("r2-bbbb", self.SHOP)
+        self.seen.clear()
+        rollback.go_back(host.described, "shop", "", "ben@host")
+        assert self.seen == []
+        assert state(host)[0] == "blue"
 
 
 class TestProcesses:

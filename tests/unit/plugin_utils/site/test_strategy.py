@@ -17,6 +17,11 @@ from support.applications import App, complete
 BLUE_GREEN = {"releases": {"strategy": "blue_green"}}
 
 
+def canary(**settings: int) -> App:
+    """The key `releases` of an application that tries its releases."""
+    return {"releases": {"strategy": "blue_green", "canary": settings}}
+
+
 def problems(*written: App) -> list[str]:
     return apps.problems(list(written), [80])
 
@@ -102,6 +107,12 @@ def test_mod_rewrite_is_needed(coloured: App) -> None:
         ({"daemon_options": {"chroot": "/srv/jail"}}, "daemon_options.chroot", "cannot see which release serves"),
         ({"wsgi_directives": {"restrict_process": ["shop"]}}, "wsgi_directives.restrict_process", "process group"),
         ({"releases": {"strategy": "blue_green", "keep_warm": -1}}, "releases.keep_warm", "-1 is not possible"),
+        ({"releases": {"canary": {"percent": 10}}}, "releases.canary.percent", "only blue_green"),
+        (canary(percent=7), "releases.canary.percent", "7 is not possible; use a multiple of 5"),
+        (canary(percent=55), "releases.canary.percent", "55 is not possible"),
+        (canary(percent=-5), "releases.canary.percent", "-5 is not possible"),
+        (canary(percent=10, seconds=0), "releases.canary.seconds", "0 is not possible; use 1 to 3600"),
+        (canary(percent=10, max_error_percent=101), "releases.canary.max_error_percent", "101 is not possible"),
         ({"releases": {"keep_warm": 604801}}, "releases.keep_warm", "604801 is not possible"),
     ],
 )
@@ -133,3 +144,17 @@ def test_options_of_interpreters_name_the_groups(coloured: App) -> None:
     for name, count in (("shop:blue", 0), ("shop", 1)):
         options = {"interpreter_options": [{"process_group": name}]}
         assert len(unknown_groups(applications, options)) == count
+
+
+def test_what_a_release_answers_that_is_tried_is_written_down(coloured: App) -> None:
+    tried = {**coloured, **canary(percent=10)}
+    vhost = rendered(tried)["100-modwsgi-shop.conf"]
+    log = "/var/log/apache2/shop-canary.log"
+    assert f'    CustomLog {log} "%<{{MODWSGI_GROUP_shop}}e %>s" env=MODWSGI_CANARY_shop\n' in vhost
+    assert "    RewriteMap modwsgi-shop rnd:/srv/wsgi/shop/active\n" in vhost
+    rule = "    RewriteRule ^ - [E=MODWSGI_CANARY_shop:1]\n"
+    assert f"    RewriteCond ${{modwsgi-shop:canary|off}} =on\n{rule}" in vhost
+    logs = [file for file in files(complete(tried), instance("apache2")) if file.get("log")]
+    assert {file["path"]: file["mode"] for file in logs}[log] == "0640"
+    assert "canary" not in rendered(coloured)["100-modwsgi-shop.conf"]
+    assert "canary" not in rendered(tried)["060-modwsgi-probes.conf"]

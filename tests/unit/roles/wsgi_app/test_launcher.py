@@ -517,6 +517,10 @@ class TestColours:
         text = held.format(later=int(time.time()) + 60)
         assert self.start("active shop:blue\n", text) == (["green"] if loads else ["503 Service Unavailable"])
 
+    @pytest.mark.parametrize("several", ["shop:blue|shop:green", "shop:green|shop:green|shop:blue"])
+    def test_one_that_is_tried_and_one_that_serves_beside_do_not_rest(self, several: str) -> None:
+        assert self.start(f"active {several}\nresting shop:green\ncanary on\n") == ["green"]
+
     def test_where_nothing_says_who_serves_it_rests(self) -> None:
         assert self.start() == ["503 Service Unavailable"]
 
