@@ -173,6 +173,11 @@ actions:
   returned: when httpd serves the configuration
   type: list
   elements: str
+tried:
+  description: One sentence for each application of which a share of the requests has tried the new release first.
+  returned: when a release was loaded beside the one that serves
+  type: list
+  elements: str
 restarted:
   description: The pids of daemon processes that were replaced, by application.
   returned: when there were some
