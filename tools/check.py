@@ -180,6 +180,7 @@ CHECKS: dict[str, Check] = {
     "specification": program("python", "tools/specification.py", "--check"),
     "reference": program("python", "tools/reference.py", "--check"),
     "diagnoses": program("python", "tools/diagnoses.py", "--check"),
+    "evidence": program("python", "tools/evidence.py", "--check"),
     "versions": program("python", "tools/versions.py", "--check"),
     "image settings": program("python", "tools/image_settings.py", "--check"),
     "proof": program("python", "tools/proof.py"),

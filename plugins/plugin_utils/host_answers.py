@@ -368,6 +368,15 @@ def verification_answer(answer: Any, names: Collection[str], host: str) -> dict[
     return _part(report, {"findings": check, "verified": check}, host, "report.")
 
 
+def evidence_answer(answer: Any, statuses: Collection[str], number: int, host: str) -> dict[str, Any]:
+    """The checked answer of the module ``wsgi_benchmarks`` to so many items. Raises AnswerError."""
+    checks = {"judgements": _entries({"status": statuses}, "fact"), "in_force": _boolean}
+    checked = _part(answer, checks, host)
+    if len(checked["judgements"]) != number:
+        raise refused(host, "judgements", len(checked["judgements"]), f"{number} judgements")
+    return checked
+
+
 _SURVEYED: dict[str, Collection[str] | re.Pattern[str]] = {
     "application": re.compile(r"[a-z][a-z0-9_-]{0,24}"),
     "release": re.compile(r"[0-9A-Za-z._-]{0,255}"),

@@ -89,6 +89,7 @@ class Directive(NamedTuple):
     name: str  # in small letters; sections as `<name`
     arguments: tuple[str, ...]
     vhost: int  # the number of the vhost that it is in, from 1; 0: in none
+    sections: tuple[tuple[str, ...], ...] = ()  # those around it, each with its name (`<directory`) and its arguments
 
     @property
     def place(self) -> str:
@@ -99,6 +100,7 @@ class Directive(NamedTuple):
 def parsed(dump: str) -> Iterator[Directive]:
     """The directives of a print of httpd's configuration (``-D DUMP_CONFIG``), with their places."""
     file, line, vhosts, vhost = "", 0, 0, 0
+    sections: list[tuple[str, ...]] = []
     for text in dump.splitlines():
         place = _FILE.match(text)
         if place:
@@ -117,8 +119,13 @@ def parsed(dump: str) -> Iterator[Directive]:
             vhost = vhosts
         if name == "</virtualhost>":
             vhost = 0
-        if not name.startswith("</"):
-            yield Directive(file, line, name.rstrip(">"), _words(rest, name), vhost)
+        if name.startswith("</"):
+            del sections[-1:]
+            continue
+        found = Directive(file, line, name.rstrip(">"), _words(rest, name), vhost, tuple(sections))
+        if name.startswith("<"):
+            sections.append((found.name, *found.arguments))
+        yield found
 
 
 def _words(text: str, name: str) -> tuple[str, ...]:

@@ -1,0 +1,700 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each way to look at an item of a benchmark tells a host that meets it from one that does not, by what is measured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import effective
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import Result
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.effective import Answer, Effective
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence import files, software, tls
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.checks import CHECKS, LONGEST_FACT, judge
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.model import (
+    MET,
+    NOT_APPLICABLE,
+    NOT_MET,
+    TO_JUDGE,
+)
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import Process, process
+from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+
+DUMP = r"""
+# In file: /etc/apache2/apache2.conf
+#   7:
+Listen 192.0.2.1:80
+#   8:
+Listen 192.0.2.1:443
+#   9:
+Listen 127.0.0.1:297
+#  10:
+<Directory />
+#  11:
+  Options None
+#  12:
+  AllowOverride None
+#  13:
+  Require all denied
+</Directory>
+#  20:
+<Directory /var/www/>
+#  21:
+  Options FollowSymLinks
+#  22:
+  AllowOverride None
+</Directory>
+#  30:
+<FilesMatch "^\.ht">
+#  31:
+  Require all denied
+</FilesMatch>
+# In file: /etc/apache2/conf-enabled/modwsgi-httpd.conf
+#   3:
+ServerTokens Prod
+#   4:
+ServerSignature Off
+#   5:
+TraceEnable Off
+#   6:
+<DirectoryMatch "/\.(?:git|svn|hg|bzr)(?:/|$)">
+#   7:
+  Require all denied
+</DirectoryMatch>
+#   8:
+Timeout 10
+#   9:
+KeepAlive On
+#  10:
+KeepAliveTimeout 5
+#  11:
+MaxKeepAliveRequests 1000
+#  12:
+RequestReadTimeout header=20-40,MinRate=500
+#  13:
+RequestReadTimeout body=20,MinRate=500
+#  14:
+LimitRequestBody 102400
+#  15:
+LogLevel notice
+#  16:
+LogLevel notice wsgi:info
+#  17:
+ErrorLog "|/usr/bin/python3 -I /usr/local/lib/modwsgi/log_writer.py error json journal:httpd-error"
+#  18:
+LogFormat "%v:%p %a %u %t \"%r\" %>s %O %D \"%{Referer}i\" \"%{User-Agent}i\"" modwsgi
+#  19:
+CustomLog /var/log/apache2/access.log modwsgi
+#  20:
+ErrorDocument 404 /missing.html
+#  21:
+AddHandler type-map var
+# In file: /etc/apache2/sites-enabled/050-modwsgi-private.conf
+#   3:
+<VirtualHost 127.0.0.1:297>
+#   4:
+  ServerName private.invalid
+#   5:
+  <Location /server-status>
+#   6:
+    SetHandler server-status
+  </Location>
+</VirtualHost>
+# In file: /etc/apache2/sites-enabled/100-modwsgi-shop.conf
+#   4:
+<VirtualHost 192.0.2.1:80>
+#   5:
+  ServerName shop.example
+</VirtualHost>
+#  10:
+<VirtualHost 192.0.2.1:443>
+#  11:
+  ServerName shop.example
+#  12:
+  SSLEngine on
+#  13:
+  SSLCertificateFile CERTIFICATE
+#  14:
+  SSLCertificateKeyFile KEY
+#  15:
+  SSLProtocol -all +TLSv1.2 +TLSv1.3
+#  16:
+  SSLCipherSuite ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384
+#  17:
+  SSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256
+#  18:
+  Alias /static PUBLISHED
+</VirtualHost>
+"""
+
+PLAIN, SECURE = ("192.0.2.1", 80), ("192.0.2.1", 443)
+MODULES = ["core", "headers", "log_config", "reqtimeout", "ssl", "unique_id", "wsgi"]
+HEADERS = {
+    "server": "Apache",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=()",
+    "strict-transport-security": "max-age=31536000",
+}
+CONFIGURATION_OF_RUN = """ServerRoot: "/etc/apache2"
+Main DocumentRoot: ""
+Mutex default: dir="LOCKS" mechanism=default
+User: name="nobody" id=65534
+"""
+POLICY = """apache2-bin:
+  Installed: 2.4.71-1~deb12u1
+  Candidate: 2.4.71-1~deb12u1
+  Version table:
+"""
+
+
+class Host:
+    """A host that meets all items, in a folder."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.monkeypatch = root, monkeypatch
+        self.texts = DUMP
+        for name in ("CERTIFICATE", "KEY", "PUBLISHED"):
+            self.texts = self.texts.replace(name, str(root / name.lower()))
+        for folder in ("etc", "log", "run", "modules", "published", "lists", "locks"):
+            (root / folder).mkdir()
+        for file in ("key", "certificate", "run/apache2.pid", "etc/apache2.conf", "log/error.log", "published/a.css"):
+            (root / file).write_text("1")
+        for file in ("key", "log/error.log"):
+            (root / file).chmod(0o600)
+        (root / "log").chmod(0o750)
+        (root / "rotation").write_text("/var/log/apache2/*.log {\n    daily\n    rotate 91\n}\n")
+        self.modules = list(MODULES)
+        self.statuses = {PLAIN: 301, SECURE: 200}
+        self.headers = dict(HEADERS)
+        self.unknown = 404
+        self.secure = True
+        self.uids = [65534, 995]
+        self.outputs: dict[str, Result] = {
+            "DUMP_RUN_CFG": Result(0, CONFIGURATION_OF_RUN.replace("LOCKS", str(root / "locks"))),
+            "dpkg-query": Result(0, "apache2-bin: /usr/sbin/apache2\n"),
+            "openssl": Result(0, "OK"),
+            "systemctl": Result(0, "ProtectSystem=strict\n"),
+        }
+        self.policy = POLICY
+        self.login = ("/usr/sbin/nologin", "*")
+        self.certificate = SimpleNamespace(lasts=True, names=["shop.example"], responder=False)
+        self.described = {
+            **instance("apache2"),
+            "server_root": str(root / "etc"),
+            "module_directory": str(root / "modules"),
+            "log_directory": str(root / "log"),
+            "pid_file": str(root / "run/apache2.pid"),
+            "log_rotation": str(root / "rotation"),
+            "binary": str(root / "etc/apache2.conf"),
+            "state_directory": str(root / "state"),
+        }
+
+    def change(self, old: str, new: str) -> None:
+        """Another configuration."""
+        assert old in self.texts
+        self.texts = self.texts.replace(old, new)
+
+    def measured(self) -> Effective:
+        """As the module looks at it."""
+        replaced: dict[str, Any] = {
+            "foreign.dump_of": lambda _: self.texts,
+            "control.run_command": self._output,
+            "control.service_manager": lambda: "systemd",
+            "processes.httpd_main_process": lambda _: Process(1, 1),
+            "processes.children": lambda _: {Process(uid, 1) for uid in self.uids},
+            "processes.program_name": lambda _: "apache2.conf",
+            "processes.user_of": lambda pid: pid,
+            "answer": self._answer,
+            "login": lambda _: self.login,
+            "candidates": lambda *_: {"apache2-bin": _versions(self.policy)},
+            "days_since": lambda _: 0.1,
+        }
+        for name, replacement in replaced.items():
+            self.monkeypatch.setattr(f"{effective.__name__}.{name}", replacement)
+        self.monkeypatch.setattr(tls, "Certificate", lambda _: self.certificate)
+        return Effective(self.described)
+
+    def _output(self, command: list[str], _: float) -> Result:
+        if command[-1] == "DUMP_MODULES":
+            return Result(0, "Loaded Modules:\n" + "".join(f" {name}_module (shared)\n" for name in self.modules))
+        known = [self.outputs[word] for word in (command[0], command[-1]) if word in self.outputs]
+        return known[0] if known else Result(0, "Server version: Apache/2.4.71 (Debian)\n")
+
+    def _answer(self, address: str, port: int, host: str, request: str, tls: bool) -> Answer:
+        assert tls == (port == 443 and self.secure)
+        if host != "shop.example":
+            return Answer(self.unknown if "HTTP/1.0" not in request else 426, self.headers)
+        if request.startswith("TRACE"):
+            return Answer(405, self.headers)
+        location = {"location": "https://shop.example/"} if self.statuses[address, port] == 301 else {}
+        return Answer(self.statuses[address, port], {**self.headers, **location})
+
+
+def _versions(policy: str) -> tuple[str, str]:
+    lines = policy.splitlines()
+    return lines[1].split()[1], lines[2].split()[1]
+
+
+@pytest.fixture(name="host")
+def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(tmp_path, monkeypatch)
+
+
+Change = Callable[[Host], Any]
+
+
+def config(old: str, new: str) -> Change:
+    """Another configuration."""
+    return lambda host: host.change(old, new)
+
+
+def also(text: str) -> Change:
+    """More of it, in a file of somebody's."""
+    return lambda host: host.change(
+        "# In file: /etc/apache2/apache2.conf\n", f"# In file: /etc/x.conf\n#  1:\n{text}\n"
+    )
+
+
+def module(name: str) -> Change:
+    """Another module is loaded."""
+    return lambda host: host.modules.append(name)
+
+
+def without(name: str) -> Change:
+    """A module is not loaded."""
+    return lambda host: host.modules.remove(name)
+
+
+def header(name: str, value: str) -> Change:
+    """Another header in all answers."""
+    return lambda host: host.headers.update({name: value})
+
+
+def mode(path: str, bits: int) -> Change:
+    """Another mode of a file or folder."""
+    return lambda host: (host.root / path).chmod(bits)
+
+
+def given(**keys: Any) -> Change:
+    """Another attribute of the host."""
+    return lambda host: [setattr(host, name, value) for name, value in keys.items()]
+
+
+def output(command: str, status: int, text: str) -> Change:
+    """Another answer of a program."""
+    return lambda host: host.outputs.update({command: Result(status, text)})
+
+
+def no_tls(host: Host) -> None:
+    """A host that speaks no TLS."""
+    host.change("  SSLEngine on", "  SSLEngine off")
+    host.secure = False
+
+
+BAD: list[tuple[str, dict[str, Any], Change, str, str]] = [
+    ("modules_absent", {"modules": ["dav*"]}, module("dav_fs"), NOT_MET, "loaded: dav_fs"),
+    ("modules_present", {"modules": ["ssl", "reqtimeout"]}, without("ssl"), NOT_MET, "not loaded: ssl"),
+    ("idle_proxies", {}, module("proxy_http"), NOT_MET, "loaded: proxy_http; no directive passes requests on"),
+    (
+        "no_directives",
+        {"directives": ["Script", "ScriptAlias"]},
+        also("ScriptAlias /cgi-bin/ /usr/lib/cgi-bin/"),
+        NOT_MET,
+        "/etc/x.conf, line 1",
+    ),
+    (
+        "some_directive",
+        {"directives": ["ErrorDocument"]},
+        config("ErrorDocument 404 /missing.html", "UseCanonicalName off"),
+        NOT_MET,
+        "no ErrorDocument anywhere",
+    ),
+    (
+        "at_most",
+        {"directive": "Timeout", "limit": 10},
+        config("  SSLEngine on", "  SSLEngine on\n  Timeout 300"),
+        NOT_MET,
+        "Timeout 300 (shop.example:443); at most 10",
+    ),
+    (
+        "at_most",
+        {"directive": "LimitRequestBody", "limit": 102400},
+        config("LimitRequestBody 102400", "LimitRequestBody 0"),
+        NOT_MET,
+        "LimitRequestBody 0 everywhere",
+    ),
+    (
+        "at_least",
+        {"directive": "MaxKeepAliveRequests", "limit": 100},
+        config("Requests 1000", "Requests 99"),
+        NOT_MET,
+        "99",
+    ),
+    (
+        "word",
+        {"directive": "ServerSignature", "among": ["off"]},
+        config("ServerSignature Off", "ServerSignature EMail"),
+        NOT_MET,
+        "ServerSignature EMail everywhere",
+    ),
+    (
+        "tls_word",
+        {"directive": "SSLCompression", "among": ["off"]},
+        config("SSLEngine on", "SSLEngine on\nSSLCompression on"),
+        NOT_MET,
+        "SSLCompression on",
+    ),
+    ("tls_word", {"directive": "SSLCompression", "among": ["off"]}, no_tls, NOT_APPLICABLE, "no vhost speaks TLS"),
+    ("etag_without_inode", {}, also("FileETag INode MTime"), NOT_MET, "FileETag INode MTime"),
+    ("persistent_connections", {"limit": 100}, config("KeepAlive On", "KeepAlive Off"), NOT_MET, "KeepAlive Off"),
+    (
+        "read_timeout",
+        {"part": "header", "limit": 40, "longest": True},
+        config("20-40", "20-90"),
+        NOT_MET,
+        "header=20-90",
+    ),
+    ("read_timeout", {"part": "body", "limit": 20, "longest": False}, without("reqtimeout"), NOT_MET, "is not loaded"),
+    ("read_timeout", {"part": "body", "limit": 20, "longest": False}, config("body=20", "body=0"), NOT_MET, "body=0"),
+    (
+        "root_folder",
+        {"directive": "Require", "among": ["all denied"]},
+        config("Require all denied\n</Directory>", "Require all granted\n</Directory>"),
+        NOT_MET,
+        "Require all granted",
+    ),
+    (
+        "root_folder",
+        {"directive": "Options", "among": ["none"]},
+        config("Options None", "Options FollowSymLinks"),
+        NOT_MET,
+        "Options FollowSymLinks",
+    ),
+    (
+        "overrides",
+        {},
+        config("AllowOverride None\n</Directory>", "AllowOverride All\n</Directory>"),
+        NOT_MET,
+        "line 22",
+    ),
+    (
+        "options_of_others",
+        {"refused": ["indexes", "all"]},
+        config("Options FollowSymLinks", "Options Indexes FollowSymLinks"),
+        NOT_MET,
+        "Options Indexes FollowSymLinks (/var/www/, /etc/apache2/apache2.conf, line 21)",
+    ),
+    ("hidden_names", {"names": [".git", ".svn"]}, config("git|svn|", "git|"), NOT_MET, "nothing refuses .svn"),
+    ("hidden_names", {"names": [".htpasswd"]}, config('"^\\.ht"', '"["'), NOT_MET, "nothing refuses .htpasswd"),
+    ("trace_refused", {}, given(unknown=200), NOT_MET, "192.0.2.1:80: 200"),
+    ("trace_refused", {}, given(unknown=0), TO_JUDGE, "192.0.2.1:80: no answer"),
+    ("version_refused", {"version": "1.1"}, given(), NOT_MET, "GET / HTTP/1.1 on 192.0.2.1:80: 404"),
+    ("address_refused", {}, given(unknown=200), NOT_MET, "192.0.2.1:443: 200"),
+    ("nothing_at", {"paths": ["/icons/"]}, given(unknown=200), NOT_MET, "/icons/ on 192.0.2.1:80: 200"),
+    ("server_header", {}, header("server", "Apache/2.4.71 (Debian)"), NOT_MET, "Server: Apache/2.4.71 (Debian)"),
+    (
+        "header_of_pages",
+        {"header": "Referrer-Policy", "pattern": "same-origin"},
+        header("referrer-policy", "unsafe-url"),
+        NOT_MET,
+        "Referrer-Policy is missing or weak: shop.example:80, shop.example:443",
+    ),
+    (
+        "header_of_pages",
+        {"header": "Strict-Transport-Security", "pattern": "max-age", "tls": True},
+        no_tls,
+        NOT_APPLICABLE,
+        "no site with TLS has answered",
+    ),
+    ("framing", {}, header("x-frame-options", "ALLOWALL"), NOT_MET, "Content-Security-Policy is missing"),
+    ("only_tls", {}, given(statuses={PLAIN: 200, SECURE: 200}), NOT_MET, "shop.example:80 answers 200"),
+    (
+        "tls_versions",
+        {"refused": ["TLSv1", "TLSv1.1"]},
+        config("-all +TLSv1.2 +TLSv1.3", "all -SSLv3"),
+        NOT_MET,
+        "all -SSLv3",
+    ),
+    ("tls_versions", {"refused": ["TLSv1"]}, no_tls, NOT_APPLICABLE, "no vhost speaks TLS"),
+    (
+        "cipher_suites",
+        {"refused": "lasting"},
+        config("ECDHE-RSA-AES256-GCM-SHA384", "AES256-GCM-SHA384"),
+        NOT_MET,
+        "offered: AES256-GCM-SHA384",
+    ),
+    (
+        "cipher_suites",
+        {"refused": "weak"},
+        config("ECDHE-RSA-AES256-GCM-SHA384", "NULL-SHA256:@SECLEVEL=0"),
+        NOT_MET,
+        "NULL",
+    ),
+    (
+        "cipher_suites",
+        {"refused": "medium"},
+        config("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384", "NOTHING"),
+        TO_JUDGE,
+        "knows no cipher of NOTHING",
+    ),
+    (
+        "trusted_certificates",
+        {},
+        output("openssl", 2, "self-signed"),
+        NOT_MET,
+        "no authority of the host has signed that",
+    ),
+    ("trusted_certificates", {}, lambda host: setattr(host.certificate, "lasts", False), NOT_MET, "has expired"),
+    (
+        "trusted_certificates",
+        {},
+        lambda host: setattr(host.certificate, "names", ["other.example"]),
+        NOT_MET,
+        "other.example",
+    ),
+    ("stapling", {}, lambda host: setattr(host.certificate, "responder", True), NOT_MET, "SSLUseStapling is off: shop"),
+    (
+        "client_certificates",
+        {},
+        also("SSLVerifyClient require\n#  2:\nSSLCACertificateFile /etc/ca.pem"),
+        TO_JUDGE,
+        "/etc/ca.pem",
+    ),
+    ("unprivileged", {}, given(uids=[0, 65534]), NOT_MET, "uids 0, 65534"),
+    ("unprivileged", {}, given(uids=[]), NOT_MET, "uids none"),
+    ("no_shell", {}, given(login=("/bin/bash", "*")), NOT_MET, "the shell of nobody is /bin/bash"),
+    ("locked", {}, given(login=("/bin/bash", "$y$j9T$x")), NOT_MET, "the password of nobody"),
+    ("closed", {"to": "others", "what": "server"}, mode("etc/apache2.conf", 0o666), NOT_MET, "apache2.conf"),
+    ("closed", {"to": "others", "what": "published"}, mode("published/a.css", 0o646), NOT_MET, "a.css"),
+    ("private_logs", {"by": "reading"}, mode("log/error.log", 0o644), NOT_MET, "error.log (0644)"),
+    ("private_logs", {"by": "writing"}, mode("log/error.log", 0o660), NOT_MET, "error.log (0660)"),
+    ("private_keys", {}, mode("key", 0o640), NOT_MET, "1 files and folders, 1 that others than root can read"),
+    ("private_folder", {"what": "locks"}, mode("locks", 0o777), NOT_MET, "mode 0777"),
+    ("pid_file", {}, mode("run/apache2.pid", 0o666), NOT_MET, "mode 0666"),
+    ("listens_by_address", {}, config("Listen 192.0.2.1:80", "Listen 80"), NOT_MET, "without an address: 80"),
+    (
+        "vhosts_by_address",
+        {},
+        config("<VirtualHost 192.0.2.1:80>", "<VirtualHost *:80>"),
+        NOT_MET,
+        "without an address: *:80",
+    ),
+    ("usual_ports", {"ports": [80, 443]}, config("Listen 192.0.2.1:80", "Listen 192.0.2.1:8080"), NOT_MET, "443, 8080"),
+    ("error_log", {}, config("LogLevel notice", "LogLevel warn"), NOT_MET, "LogLevel warn"),
+    ("syslog", {}, config("journal:httpd-error", "/var/log/apache2/error.log"), NOT_MET, "0 of 1 error logs"),
+    ("access_log", {}, config('\\"%{Referer}i\\" ', ""), NOT_MET, "not in their lines: referer"),
+    (
+        "access_log",
+        {},
+        config("CustomLog /var/log/apache2/access.log modwsgi", "UseCanonicalName off"),
+        NOT_MET,
+        "0 access logs",
+    ),
+    ("timestamps", {}, config(" %t ", " "), NOT_MET, "not all"),
+    (
+        "rotation",
+        {"days": 91},
+        lambda host: (host.root / "rotation").write_text("x {\n daily\n rotate 14\n}"),
+        NOT_MET,
+        "14 days; at least 91",
+    ),
+    ("rotation", {"days": 91}, lambda host: (host.root / "rotation").unlink(), TO_JUDGE, "by something else"),
+    (
+        "patched",
+        {"packages": ["apache2-bin"]},
+        lambda host: setattr(host, "policy", POLICY.replace("Candidate: 2.4.71", "Candidate: 2.4.72")),
+        NOT_MET,
+        "apache2-bin 2.4.71-1~deb12u1 (2.4.72-1~deb12u1 is there)",
+    ),
+    ("from_distribution", {}, output("dpkg-query", 1, "no path found"), NOT_MET, "no path found"),
+    ("no_sessions", {"modules": ["session"]}, module("session"), TO_JUDGE, "loaded: session"),
+    ("handlers", {}, also("AddHandler application/x-csh .csh"), NOT_MET, "addhandler in /etc/x.conf, line 1"),
+    ("handlers", {}, also("Action run /cgi-bin/run"), NOT_MET, "action in /etc/x.conf, line 1"),
+    (
+        "listings",
+        {},
+        lambda host: [module("autoindex")(host), config("Options FollowSymLinks", "Options Indexes")(host)],
+        NOT_MET,
+        "Options Indexes",
+    ),
+]
+"""What is not met: a check, its arguments, what is other on the host, the status, and a part of the fact."""
+
+AS_ROOT = {"owned", "closed", "private_logs", "private_keys", "private_folder", "pid_file"}
+"""Checks for what belongs to root."""
+
+
+@pytest.mark.parametrize(("check", "arguments", "change", "status", "part"), BAD)
+def test_what_is_not_met_is_told_with_the_fact(
+    host: Host, check: str, arguments: dict[str, Any], change: Change, status: str, part: str
+) -> None:
+    change(host)
+    found = judge(host.measured(), check, arguments)
+    assert (found.status, part in found.fact) == (status, True), found
+
+
+GOOD = {(check, repr(arguments)): arguments for check, arguments, *_ in BAD}
+UNDECIDED = {"stapling": NOT_APPLICABLE, "client_certificates": NOT_APPLICABLE, "no_sessions": NOT_APPLICABLE}
+"""A good host has nothing to which these apply."""
+
+
+@pytest.mark.parametrize(("check", "arguments"), [(check, arguments) for (check, _), arguments in GOOD.items()])
+def test_a_good_host_meets_it(host: Host, check: str, arguments: dict[str, Any]) -> None:
+    if check in AS_ROOT and os.geteuid() != 0:
+        pytest.skip("what belongs to root, only root can make")
+    if arguments.get("version") == "1.1":
+        arguments = {"version": "1.0"}
+    found = judge(host.measured(), check, arguments)
+    assert found.status == UNDECIDED.get(check, MET), found
+
+
+def test_each_way_to_look_is_tried() -> None:
+    elsewhere = {
+        "modules_listed", "owned", "passwords", "separate_partition", "selinux", "apparmor", "apparmor_profile",
+    }  # fmt: skip
+    assert {check for check, *_ in BAD} | elsewhere == set(CHECKS)
+
+
+def test_modules_are_for_somebody_to_judge(host: Host) -> None:
+    found = judge(host.measured(), "modules_listed", {})
+    assert found == (TO_JUDGE, f"7 modules are loaded: {', '.join(MODULES)}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of others, only root can make")
+@pytest.mark.parametrize("by", ["user", "group"])
+def test_files_of_others_are_told(host: Host, by: str) -> None:
+    assert judge(host.measured(), "owned", {"by": by}).status == MET
+    os.chown(host.root / "modules", 1 if by == "user" else -1, 1 if by == "group" else -1)
+    found = judge(host.measured(), "owned", {"by": by})
+    assert found.status == NOT_MET
+    assert found.fact.endswith(f" files and folders, 1 whose {by} is not root: {host.root}/modules")
+
+
+def test_links_are_not_followed(host: Host) -> None:
+    outside = host.root / "outside"
+    outside.mkdir(mode=0o777)
+    outside.chmod(0o777)
+    (host.root / "etc/link").symlink_to(outside)
+    assert judge(host.measured(), "closed", {"to": "others", "what": "server"}).status == MET
+
+
+def test_a_program_for_passwords(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = host.root / "htpasswd"
+    monkeypatch.setattr(files, "HTPASSWD", str(program))
+    assert judge(host.measured(), "passwords", {}).status == NOT_APPLICABLE
+    program.touch(mode=0o755)
+    assert judge(host.measured(), "passwords", {}) == (NOT_MET, f"{program} has the mode 0755; at most 0550")
+    program.chmod(0o550)
+    assert judge(host.measured(), "passwords", {}).status == MET
+
+
+def test_folders_on_the_file_system_of_the_programs(host: Host) -> None:
+    found = judge(host.measured(), "separate_partition", {})
+    assert (found.status, found.fact.endswith(f": {host.root}/published")) == (NOT_MET, True)
+    host.change(f"  Alias /static {host.root}/published", "  Alias /static /proc")
+    assert judge(host.measured(), "separate_partition", {}).status == MET
+
+
+@pytest.mark.parametrize(("text", "status"), [("1", MET), ("0", NOT_MET), (None, NOT_APPLICABLE)])
+def test_selinux(host: Host, monkeypatch: pytest.MonkeyPatch, text: str | None, status: str) -> None:
+    file = host.root / "enforce"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr(software, "SELINUX", file)
+    assert judge(host.measured(), "selinux", {}).status == status
+
+
+def test_apparmor(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = host.root / "enabled"
+    monkeypatch.setattr(software, "APPARMOR", file)
+    found = judge(host.measured(), "apparmor", {})
+    assert found == (NOT_MET, "AppArmor is off, or not in this kernel; systemd: ProtectSystem=strict")
+    file.write_text("Y\n")
+    assert judge(host.measured(), "apparmor", {}).status == MET
+
+
+@pytest.mark.parametrize(
+    ("label", "status"),
+    [("/usr/sbin/apache2 (enforce)", MET), ("/usr/sbin/apache2 (complain)", NOT_MET), (None, NOT_MET)],
+)
+def test_a_profile_of_apparmor(host: Host, monkeypatch: pytest.MonkeyPatch, label: str | None, status: str) -> None:
+    folder = host.root / "proc/1/attr"
+    folder.mkdir(parents=True)
+    if label:
+        (folder / "current").write_text(f"{label}\n\0")
+    monkeypatch.setattr(software, "PROC", host.root / "proc")
+    assert judge(host.measured(), "apparmor_profile", {}).status == status
+
+
+def test_a_proxy_that_is_used_is_needed(host: Host) -> None:
+    host.modules.append("proxy")
+    also("RewriteRule ^/api http://127.0.0.1:9000/ [P,L]")(host)
+    assert judge(host.measured(), "idle_proxies", {}) == (MET, "loaded: proxy; in use by /etc/x.conf, line 1")
+
+
+def test_the_last_section_of_a_folder_counts(host: Host) -> None:
+    host.change("Options FollowSymLinks", "Options Indexes")
+    host.change("<FilesMatch", "<Directory /var/www/>\n#  25:\n  Options None\n</Directory>\n#  30:\n<FilesMatch")
+    assert judge(host.measured(), "options_of_others", {"refused": ["indexes"]}).status == MET
+
+
+def test_what_cannot_be_measured_is_told_and_hides_nothing(host: Host) -> None:
+    (host.root / "run/apache2.pid").unlink()
+    found = judge(host.measured(), "pid_file", {})
+    assert found.status == TO_JUDGE
+    assert "this could not be measured ([Errno 2]" in found.fact
+
+
+@pytest.mark.parametrize(("seconds", "due", "read"), [(60, "none", True), (-60, "none", False), (60, "reload", False)])
+def test_whether_httpd_has_read_what_was_measured(
+    host: Host, monkeypatch: pytest.MonkeyPatch, seconds: float, due: str, read: bool
+) -> None:
+    serving = SimpleNamespace(children={Process(7, 1)})
+    monkeypatch.setattr(effective.processes, "serving", lambda _: serving)
+    monkeypatch.setattr(effective, "started", lambda _: time.time() + seconds)
+    monkeypatch.setattr(effective.pending, "read", lambda _: due)
+    assert host.measured().in_force() is read
+
+
+def test_a_process_has_begun_before_now() -> None:
+    own = process(os.getpid())
+    assert own
+    assert 0 <= time.time() - effective.started(own) + 1 < 86400
+
+
+def test_a_fact_is_one_line_of_bounded_length(host: Host) -> None:
+    header("server", "Apache/2\x1b[31m" + "x" * 5000)(host)
+    fact = judge(host.measured(), "server_header", {}).fact
+    assert len(fact) == LONGEST_FACT
+    assert fact.isprintable()
+
+
+def test_sites_are_those_that_clients_can_ask_for(host: Host) -> None:
+    assert [site.name for site in host.measured().sites()] == ["shop.example:80", "shop.example:443"]
+
+
+def test_versions_are_those_that_the_sources_offer(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.CompletedProcess([], 0, POLICY.encode())
+    monkeypatch.setattr(effective.subprocess, "run", lambda *_, **__: done)
+    assert effective.candidates("apache2-bin") == {"apache2-bin": ("2.4.71-1~deb12u1", "2.4.71-1~deb12u1")}
+
+
+def test_an_answer_is_read_from_a_real_server() -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        found = effective.answer("127.0.0.1", server.server_port, "shop.example", "GET / HTTP/1.1", False)
+    assert found.status == 501
+    assert "server" in found.headers
+
+
+def test_no_answer_is_no_status() -> None:
+    assert effective.answer("127.0.0.1", 1, "shop.example", "GET / HTTP/1.1", True).status == 0
