@@ -14,6 +14,7 @@ from statistics import median
 import pytest
 from support.managed_host import ManagedHost
 from support.site import Site
+from support.visitor import Visitor, visiting
 from support.waiting import wait_for
 
 MACHINE = ManagedHost("rollback-debian12")
@@ -22,6 +23,8 @@ ERROR_LOGS = ("/var/log/apache2/error.log", "/var/log/apache2/blog-error.log")
 SCRIPT = "/srv/wsgi/blog/current/wsgi.py"
 START_LIMIT = 5.0
 """Seconds until a start of httpd has succeeded and the other application answers; measured 0.5."""
+RETURN_LIMIT = 10.0
+"""Seconds until both applications answer after httpd was killed; measured 2, one of them RestartSec of the unit."""
 HUNG = 1100
 """Requests to an application that hangs: more than httpd's 1,024 workers."""
 PATIENCE = 15.0
@@ -109,6 +112,88 @@ def test_a_process_that_ends_at_each_import_is_started_more_and_more_rarely_unti
     blog().wait_until_it_answers()
     assert blog().get("/").text == "blog\n"
     assert "blog" in good_script
+
+
+def children() -> set[int]:
+    """The processes of httpd that have the connections."""
+    return {process.pid for process in MACHINE.httpd_processes() if process.user == "www-data"}
+
+
+def both_answer() -> None:
+    """New connections reach both applications at once, more of them than there are children."""
+    for _ in range(10):
+        for site, text in ((shop(), "shop\n"), (blog(), "blog\n")):
+            assert Site(site.address, site.host_name).get("/").text == text
+
+
+def test_a_daemon_process_that_is_killed_has_a_successor_and_the_other_application_notices_nothing() -> None:
+    visitor = Visitor(MACHINE.address(), {"shop.example": b"shop\n"}, interval=0.02)
+    with visiting(visitor), logged("Process 'blog' (pid=", "terminated by signal 9"):
+        gone = told(signal.SIGKILL)
+        wait_for(lambda: {process.pid for process in MACHINE.daemon_processes("blog")} - gone, "it has a successor")
+        blog().wait_until_it_answers()
+    assert visitor.failures == []
+    assert not gone & {process.pid for process in MACHINE.daemon_processes("blog")}
+
+
+def test_a_child_that_is_killed_takes_no_application_with_it() -> None:
+    """httpd starts another one when it needs more. It logs nothing of it; the kernel does where memory was short."""
+    killed, daemons = min(children()), {process.pid for process in MACHINE.daemon_processes("blog")}
+    MACHINE.run("kill", "-KILL", str(killed))
+    both_answer()
+    wait_for(lambda: killed not in children(), "the child is gone")
+    assert children(), "others serve"
+    assert {process.pid for process in MACHINE.daemon_processes("blog")} == daemons
+
+
+def test_a_parent_that_is_killed_is_started_again_by_systemd() -> None:
+    """With all its processes: nothing of the killed one holds the ports or the sockets."""
+    old = {process.pid for process in MACHINE.httpd_processes()}
+    main = MACHINE.run("systemctl", "show", "--property=MainPID", "--value", "apache2").strip()
+    begun, clock = time.monotonic(), MACHINE.run("date", "+%s").strip()
+    MACHINE.run("systemctl", "kill", "--kill-whom=main", "--signal=SIGKILL", "apache2")
+    wait_for(lambda: not old & {process.pid for process in MACHINE.httpd_processes()}, "the old processes are gone")
+    for site in (shop(), blog()):
+        site.wait_until_it_answers()
+    assert time.monotonic() - begun < RETURN_LIMIT
+    both_answer()
+    assert MACHINE.run("systemctl", "show", "--property=MainPID", "--value", "apache2").strip() not in {main, "0"}
+    journal = MACHINE.run("journalctl", "--unit=apache2", f"--since=@{clock}", "--output=cat")
+    assert "apache2.service: Main process exited, code=killed, status=9/KILL" in journal
+
+
+LOGS = "/var/log/apache2"
+SMALL = "size=256k,mode=0750"
+
+
+@pytest.fixture(name="full_disk")
+def fixture_full_disk() -> Iterator[None]:
+    """The logs are on a disk without room; afterwards they are where they were."""
+    MACHINE.run("systemctl", "stop", "apache2")
+    MACHINE.run("mount", "-t", "tmpfs", "-o", SMALL, "tmpfs", LOGS)
+    try:
+        MACHINE.run("sh", "-c", f"cat /dev/zero > {LOGS}/filling", check=False)
+        assert MACHINE.run("stat", "--file-system", "--format=%a", LOGS).strip() == "0"
+        yield
+    finally:
+        MACHINE.run("systemctl", "stop", "apache2")
+        MACHINE.run("umount", LOGS)
+        MACHINE.run("systemctl", "start", "apache2")
+        for site in (shop(), blog()):
+            site.wait_until_it_answers()
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_of_logs_stops_nobody_and_lines_come_again_by_themselves() -> None:
+    MACHINE.run("systemctl", "start", "apache2")
+    for site in (shop(), blog()):
+        site.wait_until_it_answers()
+    both_answer()
+    MACHINE.run("rm", f"{LOGS}/filling")
+    assert shop().get("/after-the-disk-was-full").status_code in {200, 404}
+    wait_for(
+        lambda: "/after-the-disk-was-full" in MACHINE.run("sh", "-c", f"cat {LOGS}/*.log"), "httpd writes lines again"
+    )
 
 
 async def status(address: str, host: str, path: str) -> bytes:
