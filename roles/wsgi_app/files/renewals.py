@@ -3,9 +3,9 @@
 """Reload httpd when it has got a certificate that it does not serve yet: `renewals.py STORE RECORD UNIT`.
 
 mod_md renews by itself, leaves what it has got in STORE/staging/NAME, and takes it into use when httpd reads its
-configuration the next time. Each reload ends requests that are too long for it (docs/tls.md), and httpd with
-mod_wsgi dies after about a thousand of them. So each certificate gets exactly one: RECORD, a file with JSON, has which
-ones had theirs, and one that httpd refuses stays where it is and is not tried again.
+configuration the next time. Each reload ends requests that are too long for it (docs/tls.md). So each certificate gets
+exactly one: RECORD, a file with JSON, has which ones had theirs, and one that httpd refuses stays where it is and is
+not tried again.
 
 httpd's user may write to STORE/staging, and this runs as root. So below STORE's own folder, which is root's alone, no
 link is followed, nothing but regular files is read, and of them no more than a bounded part; what has another shape is
