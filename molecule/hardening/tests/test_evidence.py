@@ -35,6 +35,7 @@ def measured(machine: ManagedHost, folder: Path) -> tuple[dict[str, Any], str]:
     assert done.recap(machine.container)["changed"] == 0
     report = json.loads((folder / "report.json").read_text())
     host = report["hosts"][machine.container]
+    assert host["in_force"] is True
     return {row["ids"][0]: row for row in host["items"]}, (folder / "report.md").read_text()
 
 

@@ -6,6 +6,7 @@ Nothing here is taken from what this collection has meant to write. Reads only, 
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import re
@@ -126,8 +127,7 @@ class Effective:
         if main is None or pending.read(self.described) != pending.NONE:
             return False
         begun = [started(child) for child in processes.serving(main).children]
-        changed = [_changed(path.path) for path in paths_below([self.described["server_root"]])]
-        return not begun or max(changed, default=0.0) <= min(begun) + CLOCK_SECONDS
+        return not begun or last_change(self.described["server_root"]) <= min(begun) + CLOCK_SECONDS
 
     def servers(self) -> list[Server]:
         """The main server and all vhosts."""
@@ -331,10 +331,20 @@ def started(process: processes.Process) -> float:
     return boot + process.start_ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _changed(path: str) -> float:
-    with suppress(OSError):
-        return os.lstat(path).st_ctime
-    return 0.0
+def last_change(folder: str) -> float:
+    """When a file or link below a folder was written last, in seconds since 1970.
+
+    By the time of the content: a deployment that is done lets go of the files that it has kept, which counts as a
+    change of the folder, and of the file that has the same inode.
+    """
+    paths = (os.path.join(top, name) for top, folders, files in os.walk(folder) for name in [*folders, *files])
+    found = 0.0
+    for path in itertools.islice(paths, MOST_PATHS):
+        with suppress(OSError):
+            looked = os.lstat(path)
+            if not stat.S_ISDIR(looked.st_mode):
+                found = max(found, looked.st_mtime)
+    return found
 
 
 def paths_below(tops: Iterable[str], most: int = MOST_PATHS) -> Iterator[Path]:
