@@ -135,9 +135,9 @@ class Effective:
         for each in self.directives:
             if each.name == "<virtualhost":
                 own = [part for part in self.directives if part.vhost == each.vhost and part.name == "servername"]
-                name = own[-1].arguments[0] if own and own[-1].arguments else "without a name"
+                name = own[-1].arguments[0] if own and own[-1].arguments else ""
                 port = each.arguments[0].rpartition(":")[2] if each.arguments else ""
-                found.append(Server(f"{name}:{port}", each.vhost, each.arguments, name))
+                found.append(Server(f"{name or 'without a name'}:{port}", each.vhost, each.arguments, name))
         return found
 
     def sites(self) -> list[Server]:
@@ -273,7 +273,9 @@ class Effective:
         for server in self.sites()[:MOST_SITES]:
             listener = _listener(server)
             if listener:
-                found[server.name] = self.ask(listener, server.server_name, request, self.over_tls(server))
+                found[server.name] = self.ask(
+                    listener, server.server_name or _shown(listener), request, self.over_tls(server)
+                )
         return found
 
 

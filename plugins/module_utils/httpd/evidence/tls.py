@@ -110,7 +110,7 @@ def _of_certificate(host: Effective, server: Server, found: Mapping[str, Certifi
     certificate = found[server.name]
     if not certificate.lasts:
         return f"that of {server.name} has expired"
-    if not any(covers(name, server.server_name) for name in certificate.names):
+    if server.server_name and not any(covers(name, server.server_name) for name in certificate.names):
         return f"that of {server.name} is for {shown(certificate.names, 'no name')}"
     path = host.own("sslcertificatefile", server.number)[-1].arguments[0]
     verified = control.run_command(["openssl", "verify", "-untrusted", path, path], effective.COMMAND_SECONDS)

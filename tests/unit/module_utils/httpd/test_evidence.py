@@ -682,6 +682,13 @@ def test_sites_are_those_that_clients_can_ask_for(host: Host) -> None:
     assert [site.name for site in host.measured().sites()] == ["shop.example:80", "shop.example:443"]
 
 
+def test_a_site_without_a_name_is_asked_by_its_address(host: Host) -> None:
+    host.change("#   5:\n  ServerName shop.example\n", "")
+    measured = host.measured()
+    assert [site.name for site in measured.sites()] == ["without a name:80", "shop.example:443"]
+    assert [answer.status for answer in measured.pages().values()] == [404, 200]
+
+
 def test_versions_are_those_that_the_sources_offer(monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.CompletedProcess([], 0, POLICY.encode())
     monkeypatch.setattr(effective.subprocess, "run", lambda *_, **__: done)
