@@ -21,7 +21,7 @@ IDENTIFIERS = {
     "address": ("a", "h"),
     "user": ("u",),
     "time": ("t",),
-    "request": ("r",),
+    "request": ("r", "U"),
     "status": ("s",),
     "bytes": ("b", "B", "O"),
     "referer": ("Referer",),
@@ -48,7 +48,7 @@ def _level(host: Effective, server: Server) -> str:
 
 def syslog(host: Effective) -> Judgement:
     """Errors go to the journal or syslog."""
-    found = [" ".join(each.arguments) for each in host.everywhere("errorlog")]
+    found = [host.value("errorlog", server) for server in host.servers()]
     there = [text for text in found if text.startswith("syslog") or " journal:" in text]
     return judged(len(there) == len(found) > 0, f"{len(there)} of {len(found)} error logs go to syslog or the journal")
 

@@ -25,6 +25,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.mode
     NOT_MET,
     TO_JUDGE,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.log_writer import FIELDS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import Process, process
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 
@@ -490,7 +491,7 @@ BAD: list[tuple[str, dict[str, Any], Change, str, str]] = [
     ),
     ("usual_ports", {"ports": [80, 443]}, config("Listen 192.0.2.1:80", "Listen 192.0.2.1:8080"), NOT_MET, "443, 8080"),
     ("error_log", {}, config("LogLevel notice", "LogLevel warn"), NOT_MET, "LogLevel warn"),
-    ("syslog", {}, config("journal:httpd-error", "/var/log/apache2/error.log"), NOT_MET, "0 of 1 error logs"),
+    ("syslog", {}, config("journal:httpd-error", "/var/log/apache2/error.log"), NOT_MET, "0 of 4 error logs"),
     ("access_log", {}, config('\\"%{Referer}i\\" ', ""), NOT_MET, "not in their lines: referer"),
     (
         "access_log",
@@ -639,6 +640,17 @@ def test_a_proxy_that_is_used_is_needed(host: Host) -> None:
     host.modules.append("proxy")
     also("RewriteRule ^/api http://127.0.0.1:9000/ [P,L]")(host)
     assert judge(host.measured(), "idle_proxies", {}) == (MET, "loaded: proxy; in use by /etc/x.conf, line 1")
+
+
+def test_lines_for_the_program_of_json_tell_the_same(host: Host) -> None:
+    line = "\\t".join(form for _, form in FIELDS["access"]).replace('"', '\\"')
+    host.change('%v:%p %a %u %t \\"%r\\" %>s %O %D \\"%{Referer}i\\" \\"%{User-Agent}i\\"', line)
+    assert judge(host.measured(), "access_log", {}).status == MET
+
+
+def test_a_log_that_nobody_writes_to_does_not_count(host: Host) -> None:
+    host.change("ErrorLog ", "ErrorLog /var/log/apache2/error.log\n#  17:\nErrorLog ")
+    assert judge(host.measured(), "syslog", {}).status == MET
 
 
 def test_the_last_section_of_a_folder_counts(host: Host) -> None:
