@@ -87,6 +87,8 @@ def _host(name: str, suffix: str) -> dict[str, str]:
         "user": "www-data",
         "group": "www-data",
         "state_directory": f"/var/lib/modwsgi/{name}",
+        # Is there while the host is away from its load balancer; httpd looks for it (httpd_drain_path).
+        "away_file": f"/var/lib/modwsgi/{name}/away",
         # The packages that a build has installed and not yet removed.
         "build_record": f"/var/lib/modwsgi/{name}/mod_wsgi-build-packages.json",
         # Likewise, for virtual environments.
@@ -125,6 +127,7 @@ def _container() -> dict[str, str]:
         "socket_directory": run_directory,
         "spool_directory": "/tmp",  # noqa: S108  # files without a name, where the root is read-only
         "state_directory": f"/var/lib/modwsgi/{CONTAINER}",
+        "away_file": f"/var/lib/modwsgi/{CONTAINER}/away",
         "build_record": f"/var/lib/modwsgi/{CONTAINER}/mod_wsgi-build-packages.json",
         "venv_build_record": f"/var/lib/modwsgi/{CONTAINER}/venv-build-packages.json",
         "volatile_directory": f"/run/modwsgi/{CONTAINER}",

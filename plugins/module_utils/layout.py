@@ -58,6 +58,8 @@ def layout(name: str) -> dict[str, str]:
         "deployment": os.path.join(code, "deployment.json"),
         # What each release needs to come back, for root alone: there are environment variables in it.
         "records": os.path.join(code, "records"),
+        # What commands that a fleet runs once have prepared here.
+        "once": os.path.join(code, "once.json"),
         "state": os.path.join(STATE_ROOT, name),
         "configuration": configuration,
         "application": os.path.join(configuration, "application.json"),

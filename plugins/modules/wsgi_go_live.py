@@ -95,6 +95,12 @@ options:
     description: Who deploys, for the records of the releases. The action on the control node knows it.
     type: str
     default: ""
+  hold:
+    description:
+      - Whether a change waits for the turn of the host in its fleet. Then nothing is done where something would change,
+        and C(held) says so. Where nothing would, all is as without it.
+    type: bool
+    default: false
   keep_releases:
     description: How many releases of each application stay on the host, the current one included.
     type: int
@@ -154,6 +160,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+held:
+  description: That there is a change, and none of it was done.
+  returned: with O(hold), when there is a change, or the host is away from its load balancer
+  type: bool
+serving:
+  description: Whether the host serves something that was proven.
+  returned: with RV(held)
+  type: bool
 unproven:
   description: Whether M(modwsgi.deploy.httpd_transaction) has a change to roll back, when a later step has failed.
   returned: always
@@ -236,6 +250,7 @@ def main() -> None:
             "site": {"type": "dict", "required": True, "options": SITE_OPTIONS},
             "maintenance": {"type": "bool", "default": False},
             "by": {"type": "str", "default": ""},
+            "hold": {"type": "bool", "default": False},
             "keep_releases": {"type": "int", "required": True},
             "all_or_nothing": {"type": "bool", "default": False},
             "rollback": {"type": "bool", "default": True},

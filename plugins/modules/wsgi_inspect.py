@@ -97,6 +97,10 @@ git:
   description: Whether git is installed.
   returned: success
   type: bool
+once:
+  description: For each application with such release commands, the digest of what they have prepared on this host last.
+  returned: success
+  type: dict
 releases:
   description: For each application its release, as of M(modwsgi.deploy.wsgi_release) in check mode.
   returned: success
@@ -131,6 +135,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
     COMMAND_PARTS,
     decode_environments,
     differing,
+    prepared_once,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.release import ReleaseError, release_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switch
@@ -194,6 +199,7 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
             *(entry for switch in switches for entry in of_switch(switch)),
         ],
         "git": bool(shutil.which("git")),
+        "once": {each["name"]: prepared_once(each["paths"]) for each in applications if each.get("once")},
         "releases": releases,
         "venvs": venvs,
         "certificates": {**usable(parameters["other_certificates"]), **certificates},

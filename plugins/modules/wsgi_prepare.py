@@ -24,6 +24,16 @@ options:
     description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
     type: dict
     required: true
+  once:
+    description:
+      - Names of applications for which this host runs the release commands with C(once), on behalf of its fleet. It
+        leaves out those of others. Without this option it runs all.
+    type: list
+    elements: str
+  only_ask:
+    description: Whether to run nothing, and only to say which applications have such commands to run.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.environments
@@ -51,6 +61,10 @@ commands:
   description: The release commands that ran, by application.
   returned: success
   type: dict
+once:
+  description: What commands with C(once) are to prepare, as a digest by application, and with O(only_ask) nothing else.
+  returned: success
+  type: dict
 last_lines:
   description: >-
     The last lines of a command that has failed, or its traceback, without the values of environment variables. All that
@@ -65,13 +79,19 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.bytecode import Bytecode
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare import PreparationError, prepare
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare import (
+    PreparationError,
+    prepare,
+    without_once,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     COMMAND_PARTS,
     decode_environments,
     differing,
+    once_digest,
     read_record,
     wanted,
+    write_record,
 )
 
 
@@ -86,11 +106,14 @@ def main() -> None:
             "venvs": {"type": "dict", "required": True},
             "launcher": {"type": "str", "required": True},
             "interpreter": {"type": "dict", "required": True},
+            "once": {"type": "list", "elements": "str"},
+            "only_ask": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     os.umask(0o022)
-    ran = {}
+    ran, due = {}, {}
+    chosen = module.params["once"]
     try:
         environments = decode_environments(module.params["environments"])
         for application in module.params["applications"]:
@@ -100,7 +123,13 @@ def main() -> None:
             deployment = wanted(application, variables, release["id"], venv["id"], module.params["launcher"])
             if not differing(deployment, read_record(application["paths"]["deployment"]), COMMAND_PARTS):
                 continue
-            ran[name] = application["release_commands"]
+            leads = bool(application.get("once")) and (chosen is None or name in chosen)
+            if application.get("once"):
+                due[name] = once_digest(deployment)
+            if module.params["only_ask"]:
+                continue
+            here = application if leads else without_once(application)
+            ran[name] = here["release_commands"]
             if module.check_mode:
                 continue
             group = grp.getgrnam(application["group"]).gr_gid
@@ -108,12 +137,14 @@ def main() -> None:
             problem = Bytecode(release["path"], interpreter, application["static_root"], group).compile()
             if problem:
                 module.warn(f"The byte code of {name} is not complete, so it starts slower: {problem}.")
-            for sentence in prepare(application, variables, release["path"], venv["path"]):
+            for sentence in prepare(here, variables, release["path"], venv["path"]):
                 module.warn(sentence)
+            if leads:
+                write_record(application["paths"]["once"], {"digest": due[name]})
     except (PreparationError, ValueError, OSError) as error:
         lines = error.lines if isinstance(error, PreparationError) else []
         module.fail_json(msg=str(error), **({"last_lines": lines} if lines else {}))
-    module.exit_json(changed=bool(ran), commands=ran)
+    module.exit_json(changed=bool(ran), commands=ran, once=due)
 
 
 if __name__ == "__main__":

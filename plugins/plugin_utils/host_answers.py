@@ -354,7 +354,19 @@ def inspection_answer(answer: Any, steps: Collection[str], names: Collection[str
         if not isinstance(answer.get(key), Mapping):
             raise refused(host, key, answer.get(key), "a mapping")
         names_among(list(answer[key]), names, key, host)
-    return {**checked, "steps": due, **{key: dict(answer[key]) for key in INSPECTED}}
+    once = digests(answer.get("once", {}), names, host)
+    return {**checked, "steps": due, "once": once, **{key: dict(answer[key]) for key in INSPECTED}}
+
+
+def digests(value: Any, names: Collection[str], host: str) -> dict[str, str]:
+    """What commands that run once have prepared, or are to, by application; "" for nothing. Raises AnswerError."""
+    if not isinstance(value, Mapping):
+        raise refused(host, "once", value, "a mapping")
+    names_among(list(value), names, "once", host)
+    for each in value.values():
+        if each != "" and not (isinstance(each, str) and SHA256.fullmatch(each)):
+            raise refused(host, "once", each, "64 hexadecimal digits")
+    return {str(name): str(digest) for name, digest in value.items()}
 
 
 SUBJECT = re.compile(r"[a-z_]{1,40}")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers, settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import fleet, host_answers, settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import base as httpd_base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
@@ -47,6 +47,7 @@ MODULE_SETTINGS = (
 
 LEAST = {
     "wsgi_app_keep_releases": (1, "and the current release always stays; use 1 or more."),
+    "wsgi_haproxy_seconds": (1, "and no server leaves its backend at once; use 1 (second) or more."),
     "wsgi_app_build_timeout": (1, "and without time nothing can be built; use 1 (second) or more."),
     "wsgi_app_build_size": (1 << 20, "and nothing can be built in that; use 1048576 (bytes) or more."),
 }
@@ -152,6 +153,7 @@ class Preflight:
             *unknown,
             *apps.unknown_names(checked["wsgi_only"], self._written_applications),
             *apps.problems(self._written_applications, listen, checked["wsgi_environment"]),
+            *fleet.problems(checked, self.variables["groups"]["all"], self.variables.get("on_failure")),
             *(
                 f"{name} is less than {least}, {advice}"
                 for name, (least, advice) in LEAST.items()

@@ -42,5 +42,5 @@ def filled(value: Any, folder: Path) -> Any:
         return [filled(inner, folder) for inner in value]
     if not isinstance(value, str) or "{{" not in value:
         return value
-    known = {**SECRETS, "playbook_dir": str(folder), "inventory_dir": str(folder)}
+    known = {**SECRETS, "playbook_dir": str(folder), "inventory_dir": str(folder), "inventory_hostname_short": "web1"}
     return re.sub(r"\{\{ (\w+) \}\}", lambda name: known[name[1]], value)

@@ -7,6 +7,7 @@ middle of it stops nothing half-way.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,11 @@ class GoLive:
         """Go all steps. Raises GoLiveError where one fails; those after it are not gone.
 
         At the end, it is raised for applications that alone have gone back.
+
+        A change that is held (``hold``) waits for the turn of the host, and nothing of it is done.
         """
+        if self.parameters.get("hold") and self.waits():
+            return
         self.change()
         self.show_applications()
         if self.parameters["manage_service"] and self.to_activate:
@@ -101,6 +106,23 @@ class GoLive:
             self.prove()
             self.remember()
         self.commit()
+
+    def waits(self) -> bool:
+        """Whether there is something to change; ``held`` in the result, and whether the host serves somebody.
+
+        A host that is away from its load balancer has to come back, so it waits for its turn as well.
+        """
+        ahead = GoLive(self.described, self.parameters, check_mode=True)
+        ahead.put_files_live()
+        ahead.switch()
+        found = ahead.result
+        if not (
+            found["changed"] or found["unproven"] or ahead.to_activate or os.path.exists(self.described["away_file"])
+        ):
+            return False
+        serving = bool(transaction.journal_of(self.described).proven())
+        self.result |= {"held": True, "serving": serving}
+        return True
 
     def files(self) -> list[dict[str, Any]]:
         """The complete set of files of the applications."""

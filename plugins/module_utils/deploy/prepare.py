@@ -75,6 +75,13 @@ def run_as_application(
     return run_confined(execute)
 
 
+def without_once(application: dict[str, Any]) -> dict[str, Any]:
+    """An application without the commands that another host runs for its fleet."""
+    once = application.get("once") or ()
+    left = [command for index, command in enumerate(application["release_commands"]) if index not in once]
+    return {**application, "release_commands": left}
+
+
 def prepare(application: dict[str, Any], variables: dict[str, Any], release: str, venv: str) -> list[Any]:
     """Make the static root and run the release commands; what the user has to know, one sentence each.
 

@@ -150,6 +150,17 @@ def record_text(record: dict[str, Any]) -> str:
     return json.dumps(record, indent=2, sort_keys=True) + "\n"
 
 
+def once_digest(deployment: dict[str, str]) -> str:
+    """What release commands with ``once`` are to prepare: nobody prepares the same twice."""
+    return fingerprint([deployment[part] for part in COMMAND_PARTS])
+
+
+def prepared_once(paths: dict[str, str]) -> str:
+    """The digest of what they have prepared on this host last; empty when that was nothing."""
+    digest = read_record(paths["once"]).get("digest", "") if "once" in paths else ""
+    return digest if isinstance(digest, str) else ""
+
+
 def leads_to(link: str, target: str) -> bool:
     """Whether the symbolic link exists and leads to the target."""
     return os.path.islink(link) and os.path.realpath(link) == os.path.realpath(target)

@@ -237,6 +237,9 @@ class Rollback:
             raise RollbackError(self.return_from(reason), logged) from error
         finally:
             self.warnings += way.warnings
+        if not self.check_mode:
+            # What commands with `once` have made of a database may be undone now, so they run for the next release.
+            Path(self.releases.paths["once"]).unlink(missing_ok=True)
         self.told = self.sentences()
 
     def return_from(self, reason: str) -> str:

@@ -29,6 +29,8 @@ OWN_CONFIGURATIONS = ("charset", "localized-error-pages", "other-vhosts-access-l
 
 # What a2enmod, a2enconf and a2ensite take: one component of a path.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+DRAIN_PATH = re.compile(r"/[A-Za-z0-9/_.~-]*")
+"""A path that means the same in a request and in httpd's expression, without quotes."""
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 WITHOUT_CONFIGURATION = ("alias", *sizing.MPMS, "reqtimeout", "status")
@@ -211,6 +213,13 @@ class Base:
                 f"httpd_instance of host {name} is {self.instance['name']}, which has no service to manage; "
                 "set httpd_manage_service to false."
             )
+        path, seconds = settings["httpd_drain_path"], settings["httpd_drain_seconds"]
+        if path and not DRAIN_PATH.fullmatch(path):
+            found.append(
+                f"httpd_drain_path of host {name} is {path!r}, which is no plain path of a URL; write it like /healthz."
+            )
+        if seconds < 0:
+            found.append(f"httpd_drain_seconds of host {name} is less than 0; write how long balancers need, e.g. 10.")
         if settings["httpd_environment"] and self.instance["unit"]:
             found.append(
                 f"httpd_environment of host {name} is for containers; remove it, or set httpd_instance to container."

@@ -80,8 +80,11 @@ def _check_relative_paths(application: App) -> Problems:
 
 
 def _check_commands(application: App) -> Problems:
-    """Each command is a list of words, or a string that splits into one."""
-    for key, command in entries(application, "release_commands"):
+    """Each command is a list of words, or a string that splits into one, or a mapping that has one of them."""
+    for key, written in entries(application, "release_commands"):
+        if isinstance(written, Mapping):
+            yield from _check_command_keys(key, written)
+        command = _command(written)
         try:
             words = argument_list(command)
         except ValueError as error:
@@ -91,6 +94,19 @@ def _check_commands(application: App) -> Problems:
             yield key, "the command is empty; remove it or name a program"
         elif any("\0" in word for word in words):
             yield key, "the command holds a NUL byte, which no command can; remove it"
+
+
+def _check_command_keys(key: str, written: Mapping[str, Any]) -> Problems:
+    unknown = [str(each) for each in written if each not in ("command", "once")]
+    if unknown:
+        yield key, f"it has {', '.join(unknown)}, which is not known; it takes command and once"
+    if not isinstance(written.get("once", False), bool):
+        yield f"{key}.once", f"{written['once']!r} is neither true nor false; correct it"
+
+
+def _command(written: Any) -> Any:
+    """What of an entry of ``release_commands`` is the command; empty where there is none."""
+    return (written.get("command") or "") if isinstance(written, Mapping) else written
 
 
 def argument_list(command: str | Sequence[Any]) -> list[str]:
@@ -217,7 +233,13 @@ def normalise(application: App, _: Place) -> dict[str, Any]:
         "script": os.path.normpath(application["script"]),
         **{key: _normal(application[key]) for key in ("requirements", "static_root")},
         "python_path": [os.path.normpath(path) for path in application["python_path"]],
-        "release_commands": [argument_list(command) for command in application["release_commands"]],
+        "release_commands": [argument_list(_command(command)) for command in application["release_commands"]],
+        # Beside them, since what they are decides whether a release is prepared again, and how often they run does not.
+        "once": [
+            index
+            for index, command in enumerate(application["release_commands"])
+            if isinstance(command, Mapping) and command.get("once")
+        ],
     }
 
 

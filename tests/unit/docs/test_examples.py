@@ -31,7 +31,7 @@ def options_of_roles() -> dict[str, Any]:
 def variables_of(example: Any) -> dict[str, Any]:
     """The variables that an example sets: those of a play's roles, those of a host group, or an application's keys."""
     if isinstance(example, list):
-        of_roles = [role for play in example for role in play["roles"]]
+        of_roles = [role for play in example for role in play.get("roles", [])]  # none in a list of tasks
         found: dict[str, Any] = {}
         for role in of_roles:
             found |= {key: value for key, value in role.items() if key not in ("role", "vars")} | role.get("vars", {})

@@ -22,6 +22,7 @@ FOUND: dict[str, Any] = {
     "steps": ["switch"],
     "due": [],
     "git": True,
+    "once": {},
     "releases": {"shop": {}},
     "venvs": {},
     "certificates": {},

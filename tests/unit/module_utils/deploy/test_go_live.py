@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -274,3 +275,35 @@ class TestOneThatIsNotWellBesideOthers:
         _, text = self.go(host)
         assert text.startswith("The shop answered 500.\nThe previous release alone does not serve either: The shop")
         assert "commit" not in host.done
+
+
+def held(host: Host, tmp_path: Path) -> GoLive:
+    """A run that holds a change."""
+    way = host.go(hold=True, maintenance=False)
+    way.described = {**INSTANCE, "away_file": str(tmp_path / "away")}
+    way.run()
+    return way
+
+
+@pytest.mark.parametrize("serving", [True, False])
+def test_a_change_that_is_held_is_told_and_not_made(host: Host, tmp_path: Path, serving: bool) -> None:
+    host.open = False
+    host.proven = {"applications": []} if serving else {}
+    found = held(host, tmp_path).result
+    assert host.done == []
+    assert found == {"changed": False, "unproven": False, "diff": [], "held": True, "serving": serving}
+
+
+def test_without_a_change_nothing_is_held_unless_the_host_is_away(host: Host, tmp_path: Path) -> None:
+    host.differs = host.open = False
+    assert "held" not in held(host, tmp_path).result
+    assert "prove" in host.done
+    (tmp_path / "away").touch()
+    host.done.clear()
+    assert held(host, tmp_path).result["held"]
+    assert host.done == []
+
+
+def test_a_change_of_an_earlier_run_that_is_not_proven_is_held_too(host: Host, tmp_path: Path) -> None:
+    host.differs = False
+    assert held(host, tmp_path).result["held"]

@@ -90,6 +90,12 @@ def fixture_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "logs"
 
 
+def test_what_another_host_runs_for_the_fleet_is_left_out() -> None:
+    shop = application("one", "two", "three", once=[1])
+    assert [command[-1] for command in wsgi_preparation.without_once(shop)["release_commands"]] == ["one", "three"]
+    assert wsgi_preparation.without_once(application("one")) == application("one")
+
+
 def failure(tmp_path: Path, *commands: str, **variables: str) -> PreparationError:
     with pytest.raises(PreparationError) as error:
         wsgi_preparation.run_commands(application(*commands), variables, str(tmp_path), "/venv")

@@ -60,6 +60,19 @@ def test_each_part_that_changes_is_named(change: dict[str, Any], part: str) -> N
     assert deployment.differing(wanted(**change), record) == [part]
 
 
+def test_what_is_prepared_once_is_what_commands_depend_on(tmp_path: Path) -> None:
+    digest = deployment.once_digest(wanted())
+    assert digest == deployment.once_digest(wanted(launcher="l2", application={**APPLICATION, "script": "app.py"}))
+    for change in ({"release": "r2"}, {"venv": "v2"}, {"variables": {}}):
+        assert deployment.once_digest(wanted(**change)) != digest
+    paths = {"once": str(tmp_path / "once.json")}
+    assert deployment.prepared_once(paths) == ""
+    deployment.write_record(paths["once"], {"digest": digest})
+    assert deployment.prepared_once(paths) == digest
+    deployment.write_record(paths["once"], {"digest": 7})
+    assert deployment.prepared_once(paths) == ""
+
+
 def test_without_a_record_everything_differs() -> None:
     assert deployment.differing(wanted(), {}) == list(deployment.PARTS)
 

@@ -27,6 +27,12 @@ CASES: list[tuple[App, str]] = [
     ({"release_commands": ["echo 'x"]}, "release_commands[0]: cannot be split into words"),
     ({"release_commands": [["echo", "a\x00b"]]}, "release_commands[0]: the command holds a NUL byte"),
     ({"release_commands": [[]]}, "release_commands[0]: the command is empty"),
+    ({"release_commands": [{"once": True}]}, "release_commands[0]: the command is empty"),
+    ({"release_commands": [{"command": "x", "one": True}]}, "release_commands[0]: it has one, which is not known; it"),
+    (
+        {"release_commands": [{"command": "x", "once": "no"}]},
+        "release_commands[0].once: 'no' is neither true nor false",
+    ),
     ({"source": {}}, "source: neither directory nor git is given"),
     ({"source": {"directory": "/a", "git": "https://b"}}, "source: both directory and git are given"),
     ({"source": {"directory": "shop"}}, "source.directory: is not absolute"),
@@ -96,5 +102,13 @@ def test_a_user_of_ssh_is_no_secret(shop: App, address: str) -> None:
 
 def test_the_complete_form(shop: App) -> None:
     (found,) = complete({**shop, "release_commands": ["python manage.py 'a b'"], "script": "./wsgi.py"})
-    assert found["release_commands"] == [["python", "manage.py", "a b"]]
+    assert (found["release_commands"], found["once"]) == ([["python", "manage.py", "a b"]], [])
     assert (found["source"], found["script"]) == ({**shop["source"], "exclude": []}, "wsgi.py")
+
+
+def test_how_often_a_command_runs_is_beside_what_it_is(shop: App) -> None:
+    """So that `once` alone prepares no release again."""
+    once = {"command": "python manage.py migrate", "once": True}
+    (found,) = complete({**shop, "release_commands": ["true", once, {"command": ["a", "b c"]}]})
+    assert found["release_commands"] == [["true"], ["python", "manage.py", "migrate"], ["a", "b c"]]
+    assert found["once"] == [1]
