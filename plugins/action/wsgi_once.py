@@ -42,11 +42,17 @@ def _names(variables: Mapping[str, Any]) -> list[str]:
 
 
 def _asked(host: str, variables: Mapping[str, Any]) -> dict[str, str]:
-    """What is to be prepared on a host, as it says itself."""
+    """What is to be prepared on a host, as it says itself; another play may have asked it before."""
+    if "preparation" not in _inspection(variables).get("steps", []):
+        return {}
     return digests((variables.get(ASKED) or {}).get("once") or {}, _names(variables), host)
 
 
 def _done(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What was prepared there; the preflight has checked it."""
-    inspection = (variables.get(PREFLIGHT) or {}).get("wsgi_app_inspection") or {}
-    yield from (inspection.get("once") or {}).items()
+    yield from (_inspection(variables).get("once") or {}).items()
+
+
+def _inspection(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (variables.get(PREFLIGHT) or {}).get("wsgi_app_inspection") or {}
+    return found

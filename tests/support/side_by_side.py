@@ -30,6 +30,7 @@ def inventory(container: str, cases: Mapping[str, Mapping[str, Any]]) -> dict[st
     reached = {
         "ansible_connection": "community.docker.docker",
         "ansible_host": container,
+        "wsgi_serial": "100%",  # they are no fleet: what one is refused is nothing to the others
         "lab_image": f"{{{{ hostvars['{container}'].lab_image }}}}",
     }
     hosts = {name: dict(variables) for name, variables in cases.items()}
