@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 """What HAProxy takes as the name of a backend or a server."""
+TOTALS = ("FRONTEND", "BACKEND")
+"""What stands in place of a server in the sums."""
 MOST_BYTES = 16 << 20
 PATIENCE = 10.0
 """Seconds for one answer of the socket."""
@@ -59,7 +61,8 @@ class Server:
         for each in (name, *self.backends):
             if not NAME.fullmatch(each):
                 raise HaproxyError(f"{each!r} cannot be the name of a server or a backend of HAProxy; correct it.")
-        missing = [backend for backend in self.backends if backend not in self.found()]
+        found = self.found()
+        missing = [backend for backend in self.backends if backend not in found]
         if missing:
             raise HaproxyError(
                 f"HAProxy has no server {name} in the backend {', '.join(missing)}; correct wsgi_haproxy_backends or "
@@ -71,24 +74,52 @@ class Server:
         all_rows = rows(ask(self.path, "show stat"))
         return {row["pxname"]: row for row in all_rows if row["svname"] == self.name and row["pxname"] in self.backends}
 
+    def last_of(self) -> list[str]:
+        """The backends in which no other server gets requests."""
+        all_rows = rows(ask(self.path, "show stat"))
+        others = [row for row in all_rows if row["svname"] not in (self.name, *TOTALS) and gets_requests(row)]
+        return [backend for backend in self.backends if backend not in [row["pxname"] for row in others]]
+
     def become(self, state: str, seconds: float, check_mode: bool) -> bool:
         """Leave (drain) or join (ready), and wait until it is so; whether that changes something.
 
         Left is a server without a request; joined is one that HAProxy's checks find well. Raises HaproxyError.
         """
-        changed = any(gets_requests(row) == (state == DRAIN) for row in self.found().values())
+        serving = {backend: gets_requests(row) for backend, row in self.found().items()}
+        changed = (state == DRAIN) in serving.values()
+        if state == DRAIN:
+            self.refuse_the_last(serving)
         if check_mode:
             return changed
-        for backend in self.backends:
-            said = ask(self.path, f"set server {backend}/{self.name} state {state}").strip()
-            if said:
-                raise HaproxyError(f"HAProxy does not set {backend}/{self.name} to {state}: {said[:200]}")
+        self.set(state)
+        if state == DRAIN:
+            try:
+                self.refuse_the_last(serving)  # another one may have left at the same moment
+            except HaproxyError:
+                self.set(READY)
+                raise
         deadline = time.monotonic() + seconds
         while waiting := {backend: row for backend, row in self.found().items() if not _is_there(row, state)}:
             if time.monotonic() > deadline:
                 raise HaproxyError(_late(self.name, state, waiting, seconds))
             time.sleep(PAUSE)
         return changed
+
+    def set(self, state: str) -> None:
+        """Tell HAProxy. Raises HaproxyError."""
+        for backend in self.backends:
+            said = ask(self.path, f"set server {backend}/{self.name} state {state}").strip()
+            if said:
+                raise HaproxyError(f"HAProxy does not set {backend}/{self.name} to {state}: {said[:200]}")
+
+    def refuse_the_last(self, serving: dict[str, bool]) -> None:
+        """Raises HaproxyError when a server that gets requests would leave nobody who does."""
+        last = [backend for backend in self.last_of() if serving[backend]]
+        if last:
+            raise HaproxyError(
+                f"Without {self.name}, HAProxy has no server for the backend {', '.join(last)}, so it stays in; bring "
+                "another one back, or make turns smaller (wsgi_serial)."
+            )
 
 
 def gets_requests(row: dict[str, str]) -> bool:

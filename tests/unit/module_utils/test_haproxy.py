@@ -24,6 +24,9 @@ class Balancer:
         self.status = {"shop": "UP", "api": "UP 1/3"}
         self.sessions = [0]
         """How many requests the server has, at one question after the other."""
+        self.other = "UP"
+        self.leaves = ["UP"]
+        """What becomes of the other server, at one question after the other."""
         self.answer = ""
         self.well = "UP"
         self.listener = socket.socket(socket.AF_UNIX)
@@ -46,7 +49,10 @@ class Balancer:
     def table(self) -> str:
         """What `show stat` answers."""
         count = self.sessions.pop(0) if len(self.sessions) > 1 else self.sessions[0]
-        rows = [f"{backend},web1,{count},{status},L7STS,HTTP 503\n" for backend, status in self.status.items()]
+        others = [f"{backend},web2,0,{self.other},,\n" for backend in self.status]
+        if len(self.leaves) > 1:
+            self.other = self.leaves.pop(0)
+        rows = others + [f"{backend},web1,{count},{status},L7STS,HTTP 503\n" for backend, status in self.status.items()]
         return HEADER + "visitors,FRONTEND,7,OPEN,,\n" + "".join(rows) + "shop,BACKEND,7,UP,,\n\n"
 
     def set(self, command: str) -> str:
@@ -136,3 +142,23 @@ def test_a_server_that_there_is_not_is_refused(balancer: Balancer, backends: lis
 def test_a_socket_that_there_is_not_is_told(tmp_path: Path) -> None:
     with pytest.raises(HaproxyError, match=r"cannot be asked: .*; give wsgi_haproxy_socket"):
         Server(str(tmp_path / "none"), ["shop"], "web1")
+
+
+@pytest.mark.parametrize("said", ["show stat", "set server shop/web1 state ready"])
+def test_the_last_server_stays(balancer: Balancer, said: str) -> None:
+    """Also when the other one leaves at the same moment: then it comes back."""
+    if said == "show stat":
+        balancer.other = "DRAIN"
+    else:
+        # Asked once when it is made, twice before it leaves, and once after.
+        balancer.leaves = ["UP", "UP", "DOWN", "DOWN"]
+    server = Server(balancer.path, ["shop"], "web1")
+    with pytest.raises(HaproxyError, match="Without web1, HAProxy has no server for the backend shop, so it stays in"):
+        server.become("drain", 60, check_mode=False)
+    assert balancer.status["shop"] == "UP"
+    assert balancer.said[-1] == said
+
+
+def test_one_that_gets_no_requests_may_leave_as_the_last(balancer: Balancer) -> None:
+    balancer.other, balancer.status = "DOWN", {"shop": "DOWN"}
+    Server(balancer.path, ["shop"], "web1").become("drain", 60, check_mode=True)
