@@ -81,7 +81,7 @@ def test_the_first_host_that_prepares_a_release_leads_and_nobody_what_is_done() 
 
 def values(**more: Any) -> dict[str, Any]:
     """The variables of a host, as the preflight has them."""
-    return settings.checked("wsgi_app", {"wsgi_haproxy_server": "web1", **more})
+    return settings.checked("wsgi_app", more)
 
 
 HAPROXY = {"wsgi_drain_tasks": "haproxy", "wsgi_join_tasks": "haproxy"}
