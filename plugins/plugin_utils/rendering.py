@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm, quote_rule
 
 # resolve(): in a plain clone the collection is a folder of links, and each leads to the same files.
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -40,7 +40,11 @@ def templates(role: str, **filters: Callable[..., Any]) -> jinja2.Environment:
         autoescape=False,  # noqa: S701 - not HTML
     )
     environment.filters.update(
-        filters, quote=quote, quote_realm=quote_realm, shell_quote=lambda value: shlex.quote(str(value))
+        filters,
+        quote=quote,
+        quote_realm=quote_realm,
+        quote_rule=quote_rule,
+        shell_quote=lambda value: shlex.quote(str(value)),
     )
     environment.globals["managed"] = managed(role)
     return environment

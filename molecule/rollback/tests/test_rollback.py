@@ -99,6 +99,8 @@ def fixture_changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     shutil.copytree(APPLICATIONS / "blog", copy)
     with (copy / "wsgi.py").open("a") as file:
         file.write("# Changed.\n")
+    (copy / "static/blog.1111.css").rename(copy / "static/blog.2222.css")
+    (copy / "static/same.txt").write_text("changed\n")
     spoilt = {
         "source": {"directory": str(copy)},
         "environment": {"KEY": "changed"},
@@ -362,15 +364,29 @@ def blog() -> tuple[str, str, Any]:
     return Path(MACHINE.probe("blog")["release"]).name, answer.headers.get("X-Release", ""), variables
 
 
+def statics() -> list[str]:
+    """What visitors get of the blog's static files; the status where that is not 200."""
+    asked = [Site(MACHINE.address(), "blog.example").get(f"/static/{name}") for name in STATICS]
+    return [answer.text.strip() if answer.status_code == 200 else str(answer.status_code) for answer in asked]
+
+
+STATICS = ("blog.1111.css", "blog.2222.css", "same.txt")
+UNTIL = "/srv/wsgi/blog/previous/until"
+
+
 def test_an_operator_takes_the_change_back_by_command(changed: dict[str, Any]) -> None:
     """Last: of the release that was proven just before."""
     left, *others = blog()
     assert others == ["changed", {"KEY": "changed"}]
+    assert statics() == ["1111", "1111", "changed"], "those of both releases, and of two the new one's"
+    MACHINE.run("tee", UNTIL, text="20000101000000")
+    assert statics() == ["404", "1111", "changed"], "the time is over"
     with no_request_is_lost():
         said = MACHINE.run("wsgi-release", "blog", "rollback")
     release, *others = blog()
     assert release != left
     assert others == ["", {}]
+    assert statics() == ["1111", "1111", "same"], "also those of the release that was left"
     assert said.startswith(f"blog serves release {release} ")
     assert "Not brought back: the application's data." in said
     assert MACHINE.run("wsgi-release", "blog", "status").startswith(f"blog serves release {release} ")
