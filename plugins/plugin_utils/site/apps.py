@@ -140,7 +140,7 @@ def _text_values(value: object, key: str) -> Iterator[tuple[str, str]]:
             yield from _text_values(item, f"{key}[{index}]")
 
 
-OWN_CHECKS = frozenset({"environment", "release_commands", "extra_config", "auth"})
+OWN_CHECKS = frozenset({"environment", "release_commands", "rollback_commands", "extra_config", "auth"})
 """Keys that may hold line breaks, or land nowhere in httpd's configuration; they have checks of their own."""
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the code comes from and what of it is used.
 
-The keys `source` and `pip`, those that name files of the source, and `release_commands`.
+The keys `source` and `pip`, those that name files of the source, `release_commands` and `rollback_commands`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _check_relative_paths(application: App) -> Problems:
 
 def _check_commands(application: App) -> Problems:
     """Each command is a list of words, or a string that splits into one."""
-    for key, command in entries(application, "release_commands"):
+    for key, command in [*entries(application, "release_commands"), *entries(application, "rollback_commands")]:
         try:
             words = argument_list(command)
         except ValueError as error:
@@ -94,7 +94,7 @@ def _check_commands(application: App) -> Problems:
 
 
 def argument_list(command: str | Sequence[Any]) -> list[str]:
-    """A release command as a list of words; no shell is involved. Raises ValueError for unbalanced quotes."""
+    """A command as a list of words; no shell is involved. Raises ValueError for unbalanced quotes."""
     return shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
 
 
@@ -217,7 +217,10 @@ def normalise(application: App, _: Place) -> dict[str, Any]:
         "script": os.path.normpath(application["script"]),
         **{key: _normal(application[key]) for key in ("requirements", "static_root")},
         "python_path": [os.path.normpath(path) for path in application["python_path"]],
-        "release_commands": [argument_list(command) for command in application["release_commands"]],
+        **{
+            key: [argument_list(command) for command in application[key]]
+            for key in ("release_commands", "rollback_commands")
+        },
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate, previous
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLiveError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import go_back
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import Wish, go_back
 from support.releasing import Host
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
@@ -103,7 +103,7 @@ def test_none_stay_when_nobody_wants_them_any_more(host: Host) -> None:
 def test_after_a_way_back_by_command_those_of_the_release_that_was_left_are_there(host: Host) -> None:
     host.deploy("r1", SHOP)
     host.deploy("r2", SHOP)
-    go_back(host.described, "shop", "", "ben@host")
+    go_back(host.described, "shop", Wish("ben@host"))
     assert host.serves()[0] == "r1"
     assert linked(host) == ["r2/assets", "r2/img/icons"]
 
