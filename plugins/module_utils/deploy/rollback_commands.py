@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import failure_log
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import ConfinementError, Ended
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare import (
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.commands import (
     essential,
     run_as_application,
     without_secrets,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import ConfinementError, Ended
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record, write_record
 
 KIND = "rollback-command"
