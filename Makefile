@@ -16,6 +16,8 @@ ARGUMENTS ?=
 SCENARIO ?=
 # On how many hosts `make bench-deploy` measures.
 HOSTS ?= 1
+# How often `make bench-release` measures each case.
+ROUNDS ?= 5
 ACTION ?= test
 
 # `make images PYTHON=3.11` names a version, which is no program.
@@ -95,6 +97,11 @@ push: ## Push the images that are built, or those of PYTHON= and MOD_WSGI=, to R
 bench-deploy: ## Measure a cold deployment, one without changes (and where its seconds go), and one with a changed file (HOSTS=)
 	@$(LAB) up
 	$(PYTHON) tools/bench_deploy.py --hosts $(HOSTS)
+
+.PHONY: bench-release
+bench-release: ## Measure a switch and a way back under load beside gunicorn's HUP, and write the table of docs/performance.md (ROUNDS=)
+	@$(LAB) up
+	$(PYTHON) tools/bench_release.py --rounds $(ROUNDS) --write
 
 .PHONY: shutdown-table
 shutdown-table: export MODWSGI_ALSO_TEST := breadth
