@@ -76,6 +76,8 @@ class Answer(NamedTuple):
     ended: float
     version: str
     """What has answered; empty for a request that is lost."""
+    problem: str = ""
+    """Why it is lost."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Switch:
     """The longest time between two answers, from the command on."""
     slowest: float
     """The longest time that a request took beyond what it has to."""
+    problems: tuple[str, ...] = ()
+    """Why requests were lost."""
 
 
 def judged(case: str, answers: Sequence[Answer], told: float, command: float, wanted: str) -> Switch:
@@ -117,12 +121,13 @@ def judged(case: str, answers: Sequence[Answer], told: float, command: float, wa
         max(0.0, max(old, default=0.0) - new[0]),
         max((later - earlier for earlier, later in pairwise(ends)), default=0.0),
         max(answer.ended - answer.begun for answer in answered) - SLOW,
+        tuple(sorted(answer.problem for answer in answers if not answer.version)),
     )
 
 
 async def ask(address: str, port: int, path: str, begun: float, clock: Callable[[], float]) -> Answer:
     """One request on a connection of its own."""
-    version = ""
+    version = problem = ""
     try:
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection(address, port)
@@ -132,9 +137,10 @@ async def ask(address: str, port: int, path: str, begun: float, clock: Callable[
         head, _, body = text.partition(b"\r\n\r\n")
         if head.startswith(b"HTTP/1.1 200 "):
             version = body.decode()
-    except (OSError, TimeoutError):
-        pass  # lost: the answer says so by its version
-    return Answer(begun, clock(), version)
+        problem = head.partition(b"\r")[0].decode(errors="replace") or "closed without an answer"
+    except (OSError, TimeoutError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    return Answer(begun, clock(), version, "" if version else problem)
 
 
 async def under_load(case: str, address: str, port: int, command: Callable[[], None], wanted: str) -> Switch:

@@ -17,7 +17,7 @@ ANSWERS = [
     Answer(2.5, 3.5, "one"),  # in flight at the command
     Answer(4.0, 5.0, "one"),  # taken by the former release after the first new answer
     Answer(4.2, 4.3, "two"),
-    Answer(5.0, 35.0, ""),
+    Answer(5.0, 35.0, "", "TimeoutError: "),
     Answer(6.0, 7.5, "two"),
 ]
 
@@ -29,6 +29,7 @@ def test_the_numbers_of_a_switch() -> None:
     assert found.both == 0.0, "the last request of the former one had begun before"
     assert found.gap == pytest.approx(2.5)
     assert found.slowest == pytest.approx(0.5)
+    assert found.problems == ("TimeoutError: ",)
 
 
 def test_how_long_both_answer() -> None:
@@ -85,7 +86,7 @@ def test_a_client_sees_the_switch_of_a_server(tmp_path: Path, monkeypatch: pytes
         version.write_text("two")
 
     found = asyncio.run(measured())
-    assert found.lost == 1
+    assert (found.lost, found.problems) == (1, ("HTTP/1.1 500 No",))
     assert found.requests == len(seen)
     assert found.both == 0.0
     assert {request.split()[1] for request in seen} == {b"/", b"/slow"}
