@@ -35,7 +35,7 @@ END = "<!-- From tools/bench_release.py: end. -->"
 
 HOST = "modwsgi-bench-release"
 NAME = "bench"
-GUNICORN = "gunicorn==23.0.0"
+GUNICORN = "gunicorn==27.0.1"
 PROCESSES, THREADS, GRACEFUL = 2, 15, 15
 OURS, GUNICORNS = 80, 8081
 
@@ -47,6 +47,8 @@ BEFORE, AFTER = 2.0, 2.0
 """Seconds of load before a switch, and without an answer of the old release at its end."""
 LONGEST = 120.0
 """Seconds in which a switch has to be over."""
+HANGS = 1800.0
+"""Seconds after which a command is given up."""
 PATIENCE = 30.0
 """Seconds until a request counts as lost."""
 
@@ -185,7 +187,12 @@ async def under_load(case: str, address: str, port: int, command: Callable[[], N
 
 def run(*command: str, text: str = "") -> str:
     """What a command prints; ends the benchmark when it fails."""
-    done = subprocess.run(command, input=text, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, input=text, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=HANGS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"bench-release: {' '.join(command)} did not end within {HANGS:g} s.") from None
     if done.returncode != 0:
         raise SystemExit(f"{done.stdout}{done.stderr}\nbench-release: {' '.join(command)} failed; it says why above.")
     return done.stdout
