@@ -119,6 +119,15 @@ def test_a_change_that_is_undone_leaves_no_trace(host: Host) -> None:
     assert (linked(host), end(host)) == before
 
 
+def test_so_does_the_first_one_that_would_make_links(host: Host) -> None:
+    host.deploy("r1", SHOP)
+    host.problem = "The shop answered with status 500."
+    with pytest.raises(GoLiveError):
+        host.deploy("r2", SHOP)
+    host.journal.undo_all()
+    assert not os.path.lexists(host.paths("shop")["previous"])
+
+
 def test_both_releases_answer_before_the_time_begins_to_count(host: Host) -> None:
     (application,) = host.complete({**SHOP, "graceful_timeout": 20, "shutdown_timeout": 4})
     assert previous.seconds_of(application) == 600 + 2 * (20 + 4)
