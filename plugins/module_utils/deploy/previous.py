@@ -50,18 +50,15 @@ def seconds_of(application: Mapping[str, Any]) -> int:
 
 
 def targets(application: Mapping[str, Any], release: str) -> dict[str, str]:
-    """Where the links of a new release lead to, by their paths.
+    """Where links lead to that are for the files of a ``release`` (a path), by their paths.
 
-    ``release`` is the new one's path. The links stay when it is the current one already: other things have changed.
+    ``application`` is the new one; what it and the current one serve alike has a link.
     """
     paths = application["paths"]
-    current = os.path.realpath(paths["current"])
-    if current == os.path.realpath(release) or os.path.dirname(current) != os.path.realpath(paths["releases"]):
-        return {}
     served = [_place(static) for static in read_record(paths["application"]).get("static", [])]
     return {
         os.path.join(paths["previous"], static["previous"]): os.path.join(
-            current, os.path.relpath(static["directory"], paths["current"])
+            release, os.path.relpath(static["directory"], paths["current"])
         )
         for static in application["static"]
         if static.get("previous") and _place(static) in served
@@ -73,21 +70,40 @@ def _place(static: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def edits(application: Mapping[str, Any], release: str) -> Iterator[Edit]:
-    """What makes the links for the files of the current release, when ``release`` (a path) takes its place."""
+    """What makes the links for the files of the current release, when ``release`` (a path) takes its place.
+
+    Nothing when it is the current one already: other things have changed.
+    """
     paths = application["paths"]
-    folder = paths["previous"]
-    if os.path.realpath(paths["current"]) == os.path.realpath(release):
+    current = os.path.realpath(paths["current"])
+    if current == os.path.realpath(release):
         return
+    is_there = os.path.dirname(current) == os.path.realpath(paths["releases"])
     seconds = seconds_of(application)
-    wanted = targets(application, release) if seconds else {}
+    wanted = targets(application, current) if seconds and is_there else {}
+    yield from _edits(paths, wanted, seconds)
+    for link in links(paths):
+        if link not in wanted:
+            yield Edit(link, journal.REMOVE)
+
+
+def trial(application: Mapping[str, Any], release: str, seconds: int) -> Iterator[Edit]:
+    """What lets httpd serve the files of a ``release`` (a path) that a share of the requests tries for some seconds.
+
+    The current one has others of the same names, and the one before it none meanwhile.
+    """
+    kept = seconds_of(application)
+    if kept and os.path.realpath(application["paths"]["current"]) != os.path.realpath(release):
+        yield from _edits(application["paths"], targets(application, release), seconds + kept)
+
+
+def _edits(paths: Mapping[str, str], wanted: Mapping[str, str], seconds: int) -> Iterator[Edit]:
+    folder = paths["previous"]
     if wanted:
         yield Edit(folder, journal.DIRECTORY, mode=0o755, uid=0, gid=0)
         yield Edit(os.path.join(folder, UNTIL), journal.WRITE, until(time.time(), seconds).encode(), "", 0o644, 0, 0)
     for link, target in wanted.items():
         yield Edit(link, journal.LINK, target=os.path.relpath(target, folder))
-    for link in links(paths):
-        if link not in wanted:
-            yield Edit(link, journal.REMOVE)
 
 
 def links(paths: Mapping[str, str]) -> list[str]:

@@ -128,6 +128,19 @@ def test_so_does_the_first_one_that_would_make_links(host: Host) -> None:
     assert not os.path.lexists(host.paths("shop")["previous"])
 
 
+def test_a_release_that_is_tried_has_its_files(host: Host) -> None:
+    """The current release has others of the same names, and keeps them."""
+    for release in ("r1", "r2"):
+        host.deploy(release, SHOP)
+    (application,) = host.complete(SHOP)
+    paths = host.paths("shop")
+    trial = list(previous.trial(application, f"{paths['releases']}/r3", 60))
+    found = {os.path.normpath(os.path.join(paths["previous"], edit.target)) for edit in trial if edit.target}
+    assert found == {f"{paths['releases']}/r3/assets", f"{paths['releases']}/r3/img/icons"}
+    assert next(edit.content for edit in trial if edit.content).decode() > end(host)
+    assert not list(previous.trial(application, f"{paths['releases']}/r2", 60)), "that is the current one"
+
+
 def test_both_releases_answer_before_the_time_begins_to_count(host: Host) -> None:
     (application,) = host.complete({**SHOP, "graceful_timeout": 20, "shutdown_timeout": 4})
     assert previous.seconds_of(application) == 600 + 2 * (20 + 4)
