@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure the switch to another release and the way back, under load, beside gunicorn's HUP behind nginx.
 
-One host container of its own has both, with the same application and the same Python: ours on port 80, nginx with
-gunicorn on 8081. A client on this machine asks 40 times a second, whatever comes back, and every other request takes a
-second. Each round measures the four cases one after the other, so that a busy machine is busy for all of them.
+One host container of its own has all, with the same application and the same Python: ours on port 80, once for each
+strategy, nginx with gunicorn on 8081. A client on this machine asks 40 times a second, whatever comes back, and every
+other request takes a second. Each round measures all cases one after the other, so that a busy machine is busy for all
+of them.
+
 `--write` puts the table into docs/performance.md. The host is removed again.
 """
 
@@ -34,7 +36,10 @@ BEGIN = "<!-- From tools/bench_release.py --write: begin. -->"
 END = "<!-- From tools/bench_release.py: end. -->"
 
 HOST = "modwsgi-bench-release"
-NAME = "bench"
+STRATEGIES = ("rolling", "blue_green")
+"""Each has an application of its own, of this name but for the _."""
+NAME = "rolling"
+"""The one whose releases, account and virtual environment gunicorn has, too."""
 GUNICORN = "gunicorn==27.0.1"
 PROCESSES, THREADS, GRACEFUL = 2, 15, 15
 OURS, GUNICORNS = 80, 8081
@@ -69,6 +74,14 @@ server {{
     location / {{ proxy_pass http://gunicorn; proxy_set_header Host $host; }}
 }}
 """
+
+
+class Target(NamedTuple):
+    """Whom a client asks."""
+
+    address: str
+    port: int
+    host: str
 
 
 class Answer(NamedTuple):
@@ -127,13 +140,13 @@ def judged(case: str, answers: Sequence[Answer], told: float, command: float, wa
     )
 
 
-async def ask(address: str, port: int, path: str, begun: float, clock: Callable[[], float]) -> Answer:
+async def ask(target: Target, path: str, begun: float, clock: Callable[[], float]) -> Answer:
     """One request on a connection of its own."""
     version = problem = ""
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_connection(address, port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {NAME}.example\r\nConnection: close\r\n\r\n".encode())
+            reader, writer = await asyncio.open_connection(target.address, target.port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {target.host}\r\nConnection: close\r\n\r\n".encode())
             text = await reader.read(-1)
             writer.close()
         head, _, body = text.partition(b"\r\n\r\n")
@@ -145,7 +158,7 @@ async def ask(address: str, port: int, path: str, begun: float, clock: Callable[
     return Answer(begun, clock(), version, "" if version else problem)
 
 
-async def under_load(case: str, address: str, port: int, command: Callable[[], None], wanted: str) -> Switch:
+async def under_load(case: str, target: Target, command: Callable[[], None], wanted: str) -> Switch:
     """Command a switch while clients ask."""
     began = time.monotonic()
 
@@ -170,7 +183,7 @@ async def under_load(case: str, address: str, port: int, command: Callable[[], N
             last = max((each.ended for each in answers if each.version != wanted), default=0.0)
             if clock() - max(last, told + took) > AFTER:
                 break
-        task = asyncio.create_task(ask(address, port, ("/", "/slow")[number % 2], clock(), clock))
+        task = asyncio.create_task(ask(target, ("/", "/slow")[number % 2], clock(), clock))
         running.add(task)
         task.add_done_callback(ended)
         number += 1
@@ -214,18 +227,21 @@ class Host:
         (self.application / "wsgi.py").write_text(APPLICATION, encoding="utf-8")
         (self.application / "requirements.txt").write_text(f"{GUNICORN}\n", encoding="utf-8")
         host = {"ansible_connection": "community.docker.docker", "lab_mod_wsgi": True}
-        application = {
-            "name": NAME,
-            "source": {"directory": str(self.application)},
-            "requirements": "requirements.txt",
-            "server_name": f"{NAME}.example",
-            "default_vhost": True,
-            "processes": PROCESSES,
-            "threads": THREADS,
-            "graceful_timeout": GRACEFUL,
-            "health": {"path": "/"},
-        }
-        variables = {"mod_wsgi_python": "3.11", "mod_wsgi_build_on": "each", "wsgi_apps": [application]}
+        applications = [
+            {
+                "name": strategy.replace("_", "-"),
+                "source": {"directory": str(self.application)},
+                "requirements": "requirements.txt",
+                "server_name": f"{strategy.replace('_', '-')}.example",
+                "processes": PROCESSES,
+                "threads": THREADS,
+                "graceful_timeout": GRACEFUL,
+                "health": {"path": "/"},
+                "releases": {"strategy": strategy},
+            }
+            for strategy in STRATEGIES
+        ]
+        variables = {"mod_wsgi_python": "3.11", "mod_wsgi_build_on": "each", "wsgi_apps": applications}
         self.inventory.write_text(json.dumps({"wsgi": {"hosts": {name: host}, "vars": variables}}), encoding="utf-8")
 
     def play(self, playbook: str) -> None:
@@ -273,9 +289,9 @@ class Host:
         self.lead_to(release)
         self.inside("systemctl", "kill", "--kill-whom=main", "--signal=HUP", "bench-gunicorn")
 
-    def switch(self, release: str) -> None:
+    def switch(self, strategy: str, release: str) -> None:
         """Switch ours."""
-        self.inside("wsgi-release", NAME, "rollback", release)
+        self.inside("wsgi-release", strategy.replace("_", "-"), "rollback", release)
 
     def versions(self) -> str:
         """What has been measured."""
@@ -295,15 +311,23 @@ class Host:
 
 def measure(host: Host, rounds: int, say: Callable[[str], None]) -> list[Switch]:
     """All cases, as often as there are rounds, side by side."""
+    # The same source, so the releases of all applications have the same names.
     one, two = host.release("one"), host.release("two")
-    host.switch(one)
+    for strategy in STRATEGIES:
+        host.switch(strategy, one)
     host.start_gunicorn(one)
-    found = []
+    address, found = host.address, []
+    servers: list[tuple[str, Target, Callable[[str], None]]] = [
+        *(
+            (strategy, Target(address, OURS, f"{strategy.replace('_', '-')}.example"), partial(host.switch, strategy))
+            for strategy in STRATEGIES
+        ),
+        ("gunicorn", Target(address, GUNICORNS, "gunicorn.example"), host.hup),
+    ]
     for number in range(rounds):
         for case, release, version in (("switch", two, "two"), ("way back", one, "one")):
-            for server, port, command in (("ours", OURS, host.switch), ("gunicorn", GUNICORNS, host.hup)):
-                name = f"{server}: {case}"
-                switching = under_load(name, host.address, port, partial(command, release), version)
+            for server, target, command in servers:
+                switching = under_load(f"{server}: {case}", target, partial(command, release), version)
                 found.append(asyncio.run(switching))
                 say(f"{number + 1}/{rounds} {found[-1]}")
     return found
@@ -312,9 +336,11 @@ def measure(host: Host, rounds: int, say: Callable[[str], None]) -> list[Switch]
 # ---------------------------------------------------------------- the table
 
 NAMES = {
-    "ours: switch": "**ours**: to another release",
+    "blue_green: switch": "**ours**, `blue_green`: to another release",
+    "rolling: switch": "**ours**, `rolling`: to another release",
     "gunicorn: switch": "nginx and gunicorn: HUP",
-    "ours: way back": "**ours**: back",
+    "blue_green: way back": "**ours**, `blue_green`: back",
+    "rolling: way back": "**ours**, `rolling`: back",
     "gunicorn: way back": "nginx and gunicorn: HUP, back",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import bench_release
-from tools.bench_release import BEGIN, END, Answer, Switch, judged, page, report
+from tools.bench_release import BEGIN, END, Answer, Switch, Target, judged, page, report
 
 ANSWERS = [
     Answer(0.0, 1.0, "one"),
@@ -23,7 +23,7 @@ ANSWERS = [
 
 
 def test_the_numbers_of_a_switch() -> None:
-    found = judged("ours: switch", ANSWERS, 3.0, 2.5, "two")
+    found = judged("rolling: switch", ANSWERS, 3.0, 2.5, "two")
     assert (found.requests, found.lost, found.command) == (6, 1, 2.5)
     assert found.first == pytest.approx(1.3)
     assert found.both == 0.0, "the last request of the former one had begun before"
@@ -34,12 +34,12 @@ def test_the_numbers_of_a_switch() -> None:
 
 def test_how_long_both_answer() -> None:
     later = [*ANSWERS, Answer(6.3, 6.4, "one")]
-    assert judged("ours: switch", later, 3.0, 2.5, "two").both == pytest.approx(2.0)
+    assert judged("rolling: switch", later, 3.0, 2.5, "two").both == pytest.approx(2.0)
 
 
 def test_a_switch_that_never_comes_is_no_number() -> None:
     with pytest.raises(ValueError, match="the other release never answered"):
-        judged("ours: switch", ANSWERS[:3], 3.0, 2.5, "two")
+        judged("rolling: switch", ANSWERS[:3], 3.0, 2.5, "two")
 
 
 def test_a_row_for_each_case_with_the_worst() -> None:
@@ -51,7 +51,9 @@ def test_a_row_for_each_case_with_the_worst() -> None:
     text = report(switches, 3, "Apache 2.4.71", dt.date(2026, 11, 30))
     assert "Measured on 2026-11-30, 3 rounds, " in text
     assert "Apache 2.4.71." in text
-    assert "| **ours**: back | 3 of 3,000 | 0.20 s (worst 0.30) | 0.5 s | 0.1 s | 2.0 s |" in text.splitlines()
+    assert (
+        "| **ours**, `rolling`: back | 3 of 3,000 | 0.20 s (worst 0.30) | 0.5 s | 0.1 s | 2.0 s |" in text.splitlines()
+    )
 
 
 def test_the_table_stands_between_its_marks() -> None:
@@ -78,9 +80,9 @@ def test_a_client_sees_the_switch_of_a_server(tmp_path: Path, monkeypatch: pytes
 
     async def measured() -> Switch:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
+        target = Target("127.0.0.1", server.sockets[0].getsockname()[1], "shop.example")
         async with server:
-            return await bench_release.under_load("ours: switch", "127.0.0.1", port, switch, "two")
+            return await bench_release.under_load("rolling: switch", target, switch, "two")
 
     def switch() -> None:
         version.write_text("two")
