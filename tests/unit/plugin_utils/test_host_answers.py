@@ -53,6 +53,7 @@ ANSWER: dict[str, Any] = {
         "key": "debian12-x86_64-mmn20120211-cp311-with_0123456789ab",
         "reload_drain": True,
         "wsgi_buffering": True,
+        "wsgi_admission": True,
         "wheel_sha256": "a" * 64,
     },
     "build_tools_recorded": False,
@@ -360,7 +361,7 @@ def action(
 
 def wheel(tmp_path: Path, members: dict[str, bytes] | None = None, name: str = "wheel.zip") -> bytes:
     """A wheel as a build makes it, with other members where they are given."""
-    content = b"\x7fELFlibpython3.11.so.1.0\0reload_drain_module\0wsgi_buffering_module\0"
+    content = b"\x7fELFlibpython3.11.so.1.0\0reload_drain_module\0wsgi_buffering_module\0wsgi_admission_module\0"
     path = tmp_path / name
     with ZipFile(path, "w") as archive:
         for member, data in (members or {f"mod_wsgi/server/{MODULE}": content, "mod_wsgi/__init__.py": b""}).items():

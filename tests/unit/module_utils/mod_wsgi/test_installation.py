@@ -151,11 +151,12 @@ def test_linked_pythons(content, pythons):
 @pytest.mark.parametrize(
     ("module", "missing"),
     [
-        (b"\0reload_drain_module\0wsgi_buffering_module\0", []),
-        (b"\0reload_drain_module\0", ["wsgi_buffering"]),
-        (b"\0not_reload_drain_module\0wsgi_buffering_module\0", ["reload_drain"]),
-        (b"\0reload_drain_modules\0wsgi_buffering_modules\0", ["reload_drain", "wsgi_buffering"]),
-        (b"", ["reload_drain", "wsgi_buffering"]),
+        (b"\0reload_drain_module\0wsgi_buffering_module\0wsgi_admission_module\0", []),
+        (b"\0reload_drain_module\0wsgi_buffering_module\0", ["wsgi_admission"]),
+        (b"\0reload_drain_module\0", ["wsgi_buffering", "wsgi_admission"]),
+        (b"\0not_reload_drain_module\0wsgi_buffering_module\0wsgi_admission_module\0", ["reload_drain"]),
+        (b"\0reload_drain_modules\0wsgi_buffering_modules\0", list(installations.COMPANIONS)),
+        (b"", ["reload_drain", "wsgi_buffering", "wsgi_admission"]),
     ],
 )
 def test_the_companions_of_a_module_are_told_by_their_symbols(module, missing):
