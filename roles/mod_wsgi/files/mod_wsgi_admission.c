@@ -6,9 +6,10 @@
  * that hangs, or one client with many connections, can take all workers, and then nobody gets anything. This module
  * counts, over all children of httpd:
  *
- * - the requests of each group of processes. A request gets 503 with Retry-After when the group holds as many workers
- *   as it may, or, by the pace at which the group answers, would wait longer than the group's queue-timeout;
- * - the requests of all groups in each child: a part of its workers stays free for files and the private listener;
+ * - the requests of each group of processes. The group gets as many as it has threads, and a few more that it finds at
+ *   once; the others wait here. A request gets 503 with Retry-After when it has waited, or at the pace
+ *   of the group will have waited, for the group's queue-timeout, or when the group holds as many workers as it may;
+ * - the requests of all groups: a part of the workers stays free for files and the private listener;
  * - the workers and connections that each client address holds (of IPv6, each /64). More connections are closed.
  *
  * The counters are in a file without a name, which the children alone have in their memory. The parent has only its
@@ -17,13 +18,20 @@
  * no count behind.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <netinet/in.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "apr_network_io.h"
@@ -45,9 +53,12 @@
 module AP_MODULE_DECLARE_DATA wsgi_admission_module;
 APLOG_USE_MODULE(wsgi_admission);
 
-#define RESERVED 32                             /* of a child's workers, the part that no application gets */
+#define RESERVED 32                             /* of the workers, the part that no application gets */
 #define LEAST_PER_CLIENT 32                     /* workers, where they are a part of all */
 #define CONNECTIONS_PER_WORKER 4                /* that a child can have open */
+#define AHEAD 8                                 /* of the threads of a group, the part for which a request is ready */
+#define LEAST_AHEAD 2
+#define LOOK_AGAIN APR_USEC_PER_SEC             /* whoever waits, at what has changed without a signal */
 #define REMEMBERED (10 * APR_USEC_PER_SEC)      /* of the pace of a group */
 #define TELL_EVERY (60 * APR_USEC_PER_SEC)
 #define RETRY_AFTER 5                           /* seconds, where the pace is not known */
@@ -90,27 +101,31 @@ typedef struct {
     apr_uint64_t busy_since; /* all its threads; microseconds, 0: they are not */
     apr_uint64_t done;       /* requests since then */
     apr_uint64_t last_done;
+    apr_uint32_t signal;     /* another number with each request that the group is through with */
+    apr_uint32_t passed;     /* requests that have waited, and gone to the group */
 } pace_t;
 
 typedef struct {
     apr_uint32_t held;       /* workers */
-    apr_uint32_t asked;      /* requests that wait for the application, or that it works on */
+    apr_uint32_t waiting;    /* requests here for the group */
+    apr_uint32_t asked;      /* requests that the group has */
+    apr_uint32_t unused;
 } load_t;
 
 /* The rows begin with this; load_t for each group, and an apr_uint64_t for each connection, follow. */
 typedef struct {
     apr_int32_t pid;
     apr_uint32_t top;        /* connections at this place and beyond are free */
+    apr_uint32_t held;       /* workers, by all groups */
+    apr_uint32_t unused;
 } row_t;
 
 static int table = -1;       /* descriptor */
 static apr_size_t row_size, rows_begin, table_size;
-static int rows, places, workers, threads_of_child, client_limit;
-static int is_threaded;
+static int rows, places, workers, client_limit;
 
 static char *memory;         /* of a child */
 static row_t *own;
-static apr_uint32_t held_here; /* workers of this child, by all groups */
 
 static row_t *row_at(int i)
 {
@@ -144,17 +159,15 @@ static const group_t *group_at(int i)
 
 static void measure(void)
 {
-    int daemons = 1, most = 1, children = 1, threads = 1;
+    int daemons = 1, children = 1, threads = 1;
 
     ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &daemons);
     ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &children);
     ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
-    ap_mpm_query(AP_MPMQ_IS_THREADED, &most);
-    is_threaded = most != AP_MPMQ_NOT_SUPPORTED && threads > 1;
-    threads_of_child = threads > 0 ? threads : 1;
+    threads = threads > 0 ? threads : 1; /* 0 with prefork */
     rows = daemons > 0 ? daemons : 1;
-    workers = (children > 0 ? children : 1) * threads_of_child;
-    places = threads_of_child * CONNECTIONS_PER_WORKER;
+    workers = (children > 0 ? children : 1) * threads;
+    places = threads * CONNECTIONS_PER_WORKER;
     client_limit = client_number;
     if (client_percent) {
         client_limit = workers * client_percent / 100;
@@ -222,7 +235,6 @@ static void start_child(apr_pool_t *pool, server_rec *server)
     void *found;
 
     own = NULL;
-    held_here = 0;
     if (table < 0) {
         return;
     }
@@ -443,8 +455,8 @@ static int judge_connection(conn_rec *c)
     refused = to_tell(news_of_clients());
     if (refused) {
         ap_log_cerror(APLOG_MARK, APLOG_WARNING, 0, c,
-                      "client %s has %d connections, and %d of the %d workers that one address may hold; "
-                      "%" APR_UINT64_T_FMT " connections of such clients were closed since the last message",
+                      "client %s has %d connections and holds %d workers, and %d workers are the limit for one "
+                      "address; connections closed since the last message: %" APR_UINT64_T_FMT,
                       c->client_ip, connections, busy, client_limit, refused);
     }
     c->aborted = 1;
@@ -462,9 +474,16 @@ typedef struct {
     int has_asked;
 } request_t;
 
-static int total(int group, int is_asked)
+typedef struct {
+    int held;
+    int waiting;
+    int asked;
+} total_t;
+
+static total_t total_of(int group)
 {
-    int i, found = 0;
+    total_t found = { 0, 0, 0 };
+    int i;
 
     for (i = 0; i < rows; i++) {
         row_t *row = row_at(i);
@@ -472,46 +491,78 @@ static int total(int group, int is_asked)
         if (get(row->pid)) {
             load_t *load = loads_of(row) + group;
 
-            found += is_asked ? get(load->asked) : get(load->held);
+            found.held += get(load->held);
+            found.waiting += get(load->waiting);
+            found.asked += get(load->asked);
         }
     }
     return found;
 }
 
-static int total_of_all(void)
+static int held_by_all(void)
 {
     int i, found = 0;
 
-    for (i = 0; i < groups->nelts; i++) {
-        found += total(i, 0);
+    for (i = 0; i < rows; i++) {
+        row_t *row = row_at(i);
+
+        found += get(row->pid) ? get(row->held) : 0;
     }
     return found;
 }
 
-/* Seconds that a further request would wait at the pace of the group, at least; 0: there is a thread for it. */
-static double expected_wait(int number)
+static double seconds_since(apr_uint64_t begun, apr_uint64_t now)
+{
+    return begun < now ? (now - begun) / (double)APR_USEC_PER_SEC : 0;
+}
+
+/*
+ * Seconds until a group that is busy takes up the request at a place among those that wait, at its pace, at least: so
+ * many requests it was through with since all its threads are busy, and none since the last of them.
+ */
+static double expected_wait(int number, int position)
 {
     const group_t *group = group_at(number);
     pace_t *pace = pace_of(number);
-    apr_uint64_t now = apr_time_now(), since, last;
-    int threads = group->processes * group->threads, asked = total(number, 1);
-    double waiting = asked - threads + 1, elapsed, hanging, seconds;
+    apr_uint64_t now = apr_time_now(), since = get(pace->busy_since), last = get(pace->last_done);
+    int threads = group->processes * group->threads;
+    double all, hanging;
+
+    if (!since) {
+        return 0;
+    }
+    all = position * seconds_since(since, now) / (get(pace->done) + threads);
+    hanging = position * seconds_since(last > since ? last : since, now) / threads;
+    return hanging > all ? hanging : all;
+}
+
+static void wake(pace_t *pace, int number)
+{
+    syscall(SYS_futex, &pace->signal, FUTEX_WAKE, number, NULL, NULL, 0);
+}
+
+static void sleep_until_signal(pace_t *pace, apr_uint32_t seen)
+{
+    struct timespec longest = { LOOK_AGAIN / APR_USEC_PER_SEC, 0 };
+
+    syscall(SYS_futex, &pace->signal, FUTEX_WAIT, seen, &longest, NULL, 0);
+}
+
+/* Whether the group has a thread for another request, or will have one at once. */
+static int has_room(int number)
+{
+    const group_t *group = group_at(number);
+    pace_t *pace = pace_of(number);
+    int threads = group->processes * group->threads, asked = total_of(number).asked;
 
     if (asked < threads) {
         set(pace->busy_since, 0);
-        return 0;
     }
-    since = get(pace->busy_since);
-    if (!since || since > now) {
+    else if (!get(pace->busy_since)) {
         set(pace->done, 0);
-        set(pace->busy_since, now);
-        return 0;
+        set(pace->busy_since, apr_time_now());
     }
-    elapsed = (now - since) / (double)APR_USEC_PER_SEC;
-    last = get(pace->last_done);
-    hanging = last > since && last <= now ? (now - last) / (double)APR_USEC_PER_SEC : elapsed;
-    seconds = waiting * elapsed / (get(pace->done) + threads);
-    return waiting * hanging / threads > seconds ? waiting * hanging / threads : seconds;
+    return asked < threads + (threads / AHEAD > LEAST_AHEAD ? threads / AHEAD : LEAST_AHEAD);
 }
 
 static void note_answer(int number)
@@ -521,16 +572,52 @@ static void note_answer(int number)
 
     add(loads_of(own)[number].asked, -1);
     set(pace->last_done, now);
-    if (!since) {
-        return;
+    if (since) {
+        add(pace->done, 1);
+        /* What was long ago counts less and less. */
+        if (since < now && now - since > REMEMBERED
+            && __atomic_compare_exchange_n(&pace->busy_since, &since, now - (now - since) / 2, 0, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED)) {
+            set(pace->done, get(pace->done) / 2);
+        }
     }
-    add(pace->done, 1);
-    /* What was long ago counts less and less. */
-    if (since < now && now - since > REMEMBERED
-        && __atomic_compare_exchange_n(&pace->busy_since, &since, now - (now - since) / 2, 0, __ATOMIC_RELAXED,
-                                       __ATOMIC_RELAXED)) {
-        set(pace->done, get(pace->done) / 2);
+    __atomic_add_fetch(&pace->signal, 1, __ATOMIC_SEQ_CST);
+    if (total_of(number).waiting) {
+        wake(pace, 1);
     }
+}
+
+/* Wait for room. Returns 0 when there is some; else the seconds that the request would still have waited, at least. */
+static double wait_for_room(int number, int before)
+{
+    const group_t *group = group_at(number);
+    pace_t *pace = pace_of(number);
+    load_t *load = loads_of(own) + number;
+    apr_uint64_t begun = apr_time_now();
+    apr_uint32_t passed = get(pace->passed);
+    double wait = 0;
+
+    __atomic_add_fetch(&load->waiting, 1, __ATOMIC_SEQ_CST);
+    while (1) {
+        apr_uint32_t seen = __atomic_load_n(&pace->signal, __ATOMIC_SEQ_CST);
+        int position = before + 1 - (int)(get(pace->passed) - passed), all = total_of(number).waiting;
+        double waited = seconds_since(begun, apr_time_now());
+
+        if (has_room(number)) {
+            wait = 0;
+            add(pace->passed, 1);
+            break;
+        }
+        position = position < all ? position : all; /* Some before it may have given up. */
+        wait = expected_wait(number, position > 1 ? position : 1);
+        if (waited + wait > group->seconds) {
+            wait = wait < 1 ? 1 : wait;
+            break;
+        }
+        sleep_until_signal(pace, seen);
+    }
+    add(load->waiting, -1);
+    return wait;
 }
 
 static int refuse(request_rec *r, int number, double wait, const char *why)
@@ -540,7 +627,8 @@ static int refuse(request_rec *r, int number, double wait, const char *why)
 
     if (refused) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                      "'%s' is overloaded: %s; %" APR_UINT64_T_FMT " requests got 503 since the last message",
+                      "application '%s' is overloaded: %s; requests that got 503 since the last message: "
+                      "%" APR_UINT64_T_FMT,
                       group_at(number)->name, why, refused);
     }
     apr_table_setn(r->err_headers_out, "Retry-After", apr_itoa(r->pool, seconds));
@@ -551,18 +639,18 @@ static int refuse(request_rec *r, int number, double wait, const char *why)
 static int judge_worker(request_rec *r, int number)
 {
     const group_t *group = group_at(number);
-    int held = total(number, 0), most = group->processes * group->threads + group->waiting;
-    int all = is_threaded ? threads_of_child : workers, reserved = all / RESERVED ? all / RESERVED : 1;
+    int held = total_of(number).held, most = group->processes * group->threads + group->waiting;
+    int reserved = workers / RESERVED > 1 ? workers / RESERVED : 1;
 
     if (held > most) {
         return refuse(r, number, 0,
                       apr_psprintf(r->pool, "%d requests are there, and %d may be (threads, and listen_backlog)", held,
                                    most));
     }
-    if (all > 1 && (is_threaded ? (int)get(held_here) : total_of_all()) > all - reserved) {
+    if (workers > 1 && held_by_all() > workers - reserved) {
         return refuse(r, number, 0,
-                      apr_psprintf(r->pool, "applications hold all but %d of %d workers of httpd%s", reserved, all,
-                                   is_threaded ? "'s child" : ""));
+                      apr_psprintf(r->pool, "applications hold all but %d of the %d workers of httpd", reserved,
+                                   workers));
     }
     return OK;
 }
@@ -585,7 +673,7 @@ static int hold(request_rec *r)
     ap_set_module_config(r->request_config, &wsgi_admission_module, request);
     load = loads_of(own) + place->group;
     add(load->held, 1);
-    add(held_here, 1);
+    add(own->held, 1);
     result = judge_worker(r, place->group);
     if (result == OK) {
         result = ap_run_handler(r);
@@ -593,7 +681,7 @@ static int hold(request_rec *r)
     if (request->has_asked) {
         note_answer(request->group);
     }
-    add(held_here, -1);
+    add(own->held, -1);
     add(load->held, -1);
     return result;
 }
@@ -603,23 +691,31 @@ static int ask(request_rec *r)
 {
     request_t *request = own ? ap_get_module_config(r->request_config, &wsgi_admission_module) : NULL;
     const group_t *group;
-    double wait;
+    int waiting;
 
     if (!request || request->has_asked) {
         return DECLINED;
     }
     group = group_at(request->group);
-    if (!group->processes || !group->seconds) {
+    if (!group->processes || !group->threads || !group->seconds) {
         return DECLINED;
     }
-    wait = expected_wait(request->group);
-    if (wait > group->seconds) {
-        return refuse(r, request->group, wait,
-                      apr_psprintf(r->pool, "a request would wait for more than %d s (queue_timeout)",
-                                   group->seconds));
+    waiting = total_of(request->group).waiting;
+    if (waiting || !has_room(request->group)) {
+        double wait = wait_for_room(request->group, waiting);
+
+        if (wait > 0) {
+            return refuse(r, request->group, wait,
+                          apr_psprintf(r->pool, "its %d threads are busy, and %d requests wait, some of them for more "
+                                       "than %d s at this pace (queue_timeout)", group->processes * group->threads,
+                                       waiting, group->seconds));
+        }
     }
     request->has_asked = 1;
     add(loads_of(own)[request->group].asked, 1);
+    if (waiting && has_room(request->group)) {
+        wake(pace_of(request->group), 1); /* Who was to be woken may have left. */
+    }
     ap_add_output_filter(ANSWERED_FILTER, request, r, r->connection);
     return DECLINED;
 }
