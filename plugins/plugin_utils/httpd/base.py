@@ -253,13 +253,9 @@ class Base:
             if not network(str(entry))
         ]
         if limit is not None and limit < 0:
-            found.append(
-                f"httpd_client_limit of host {name} is {limit}; give a number of workers, or 0 for no limit."
-            )
+            found.append(f"httpd_client_limit of host {name} is {limit}; give a number of workers, or 0 for no limit.")
         if limit and self.foreign:
-            found.append(
-                f"httpd_client_limit of host {name} would hold for the sites of others, too; remove it there."
-            )
+            found.append(f"httpd_client_limit of host {name} would hold for the sites of others, too; remove it there.")
         return found
 
     def _mpm_problems(self, name: str) -> list[str]:
@@ -333,7 +329,7 @@ class Base:
             "sizes": sizes,
             "mpm": self.mpm,
             "spare": "Servers" if self.mpm == sizing.PREFORK else "Threads",
-            "client_limit": CLIENT_LIMIT if settings["httpd_client_limit"] is None else settings["httpd_client_limit"],
+            "client_limit": self._client_limit,
             "unlimited_clients": [network(str(entry)) for entry in settings["httpd_unlimited_clients"]],
             "stop_limits": stopping.stop_limits(settings["httpd_stop_timeout"]),
             "private_listener": self.listeners[-1]["directive"],
@@ -347,6 +343,12 @@ class Base:
             "status_directory_mode": STATUS_DIRECTORY_MODE,
             "socket_directory_mode": SOCKET_DIRECTORY_MODE,
         }
+
+    @property
+    def _client_limit(self) -> int | str:
+        """Workers, or a part of all with a percent sign."""
+        limit: int | None = self.settings["httpd_client_limit"]
+        return CLIENT_LIMIT if limit is None else limit
 
     def _render(self, template: str, **values: Any) -> str:
         text: str = self._environment.get_template(template).render({**self._values, **values})

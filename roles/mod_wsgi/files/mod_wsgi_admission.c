@@ -44,6 +44,7 @@
 #include "http_connection.h"
 #include "http_core.h"
 #include "http_log.h"
+#include "http_main.h"
 #include "http_protocol.h"
 #include "http_request.h"
 #include "ap_mpm.h"
@@ -454,10 +455,11 @@ static int judge_connection(conn_rec *c)
     }
     refused = to_tell(news_of_clients());
     if (refused) {
-        ap_log_cerror(APLOG_MARK, APLOG_WARNING, 0, c,
-                      "client %s has %d connections and holds %d workers, and %d workers are the limit for one "
-                      "address; connections closed since the last message: %" APR_UINT64_T_FMT,
-                      c->client_ip, connections, busy, client_limit, refused);
+        /* Not of a site: which one is meant, the client has not said yet. */
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, ap_server_conf,
+                     "client %s has %d connections and holds %d workers, and %d workers are the limit for one "
+                     "address; connections closed since the last message: %" APR_UINT64_T_FMT,
+                     c->client_ip, connections, busy, client_limit, refused);
     }
     c->aborted = 1;
     c->keepalive = AP_CONN_CLOSE;

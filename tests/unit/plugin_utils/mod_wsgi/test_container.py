@@ -187,9 +187,7 @@ def test_what_builds_in_a_container_is_what_builds_on_hosts(request_of_web1: Req
     with tarfile.open(fileobj=io.BytesIO(container.payload(replace(request_of_web1, source=str(source))))) as sent:
         names = sent.getnames()
         sent.extractall(tmp_path / "root", filter="data")
-    companions = [
-        f"{FOLDER}/mod_{name}.c" for name in ("reload_drain", "wsgi_buffering", "wsgi_admission")
-    ]
+    companions = [f"{FOLDER}/mod_{name}.c" for name in ("reload_drain", "wsgi_buffering", "wsgi_admission")]
     assert {path.lstrip("/") for path in companions} <= set(names)
     root = tmp_path / "root" / container.WORK.lstrip("/")
     parameters = json.loads((root / "parameters.json").read_text(encoding="utf-8"))
