@@ -692,7 +692,7 @@ TABLE = (
         cause="Less than 5 %, and less than 1 GiB, of the disk of /var/tmp is free, or httpd's user may not write "
         "there. In a container, half of /tmp or 64 MiB of it are taken. Meanwhile slow clients hold the "
         "application's threads.",
-        remedy="Make room there. Lower `max_body_size`, or limit connections per client in a proxy in front.",
+        remedy="Make room there. Lower `max_body_size`, or `httpd_client_limit`.",
         link="security.md#slow-clients",
         says=(
             "the body of a request is refused, since it cannot be buffered in …",
@@ -700,7 +700,7 @@ TABLE = (
             "an answer waits for a slow client, since it cannot be buffered in …",
         ),
         pattern=r"\[wsgi_buffering:\w+\] .*cannot be buffered in ",
-        settings=("wsgi_apps.max_body_size",),
+        settings=("wsgi_apps.max_body_size", "httpd_client_limit"),
     ),
     Diagnosis(
         name="client-limit",

@@ -247,8 +247,8 @@ class Base:
         """What is wrong with the limit for single clients."""
         limit = self.settings["httpd_client_limit"]
         found = [
-            f"httpd_unlimited_clients of host {name} has {entry!r}, which is neither an IP address nor a network; write "
-            "it like 192.0.2.0/24."
+            f"httpd_unlimited_clients of host {name} has {entry!r}, which is neither an IP address nor a network; "
+            "write it like 192.0.2.0/24."
             for entry in self.settings["httpd_unlimited_clients"]
             if not network(str(entry))
         ]

@@ -46,3 +46,12 @@ def test_one_client_holds_half_of_the_workers_at_the_most() -> None:
 )
 def test_a_limit_that_means_nothing_is_refused(settings: dict[str, object], sentence: str) -> None:
     assert base(**settings).problems("web1") == [sentence]
+
+
+def test_beside_sites_of_others_clients_are_not_limited() -> None:
+    beside = {"foreign": {"sites": [{"file": "sites-enabled/old.conf"}], "listen": [], "modules": []}}
+    shared = base(host=beside, httpd_client_limit=9)
+    assert "httpd_client_limit of host web1 would hold for the sites of others, too; remove it there." in (
+        shared._client_problems("web1")
+    )
+    assert not any("Admission" in str(each.get("content")) for each in base(host=beside).files())
