@@ -63,10 +63,13 @@ def findings(machine: ManagedHost, application: str) -> list[str]:
 def answer(address: str, found: list[tuple[str, float]]) -> None:
     """Ask for what hangs, and note status, whether Retry-After is there, and the seconds that it took."""
     begun = time.monotonic()
-    with socket.create_connection((address, 80), timeout=30) as connection:
-        connection.sendall(b"GET /hang HTTP/1.1\r\nHost: hanging.example\r\nConnection: close\r\n\r\n")
-        head = connection.recv(1000)
-    status = head[9:12].decode() + (" later" if b"\r\nRetry-After: " in head else "")
+    try:
+        with socket.create_connection((address, 80), timeout=60) as connection:
+            connection.sendall(b"GET /hang HTTP/1.1\r\nHost: hanging.example\r\nConnection: close\r\n\r\n")
+            head = connection.recv(1000)
+        status = head[9:12].decode() + (" later" if b"\r\nRetry-After: " in head else "")
+    except OSError as error:
+        status = str(error)
     found.append((status, time.monotonic() - begun))
 
 

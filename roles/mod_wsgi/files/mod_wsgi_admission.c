@@ -59,7 +59,7 @@ APLOG_USE_MODULE(wsgi_admission);
 #define CONNECTIONS_PER_WORKER 4                /* that a child can have open */
 #define AHEAD 8                                 /* of the threads of a group, the part for which a request is ready */
 #define LEAST_AHEAD 2
-#define LOOK_AGAIN APR_USEC_PER_SEC             /* whoever waits, at what has changed without a signal */
+#define LOOK_AGAIN apr_time_from_msec(500)      /* whoever waits, at what has changed without a signal */
 #define REMEMBERED (10 * APR_USEC_PER_SEC)      /* of the pace of a group */
 #define TELL_EVERY (60 * APR_USEC_PER_SEC)
 #define RETRY_AFTER 5                           /* seconds, where the pace is not known */
@@ -545,9 +545,17 @@ static void wake(pace_t *pace, int number)
 
 static void sleep_until_signal(pace_t *pace, apr_uint32_t seen)
 {
-    struct timespec longest = { LOOK_AGAIN / APR_USEC_PER_SEC, 0 };
+    struct timespec longest = { 0, LOOK_AGAIN * 1000 };
 
     syscall(SYS_futex, &pace->signal, FUTEX_WAIT, seen, &longest, NULL, 0);
+}
+
+/* Then whoever waits goes on to mod_wsgi, and ends with its processes. */
+static int is_stopping(void)
+{
+    int state = AP_MPMQ_RUNNING;
+
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING;
 }
 
 /* Whether the group has a thread for another request, or will have one at once. */
@@ -605,7 +613,7 @@ static double wait_for_room(int number, int before)
         int position = before + 1 - (int)(get(pace->passed) - passed), all = total_of(number).waiting;
         double waited = seconds_since(begun, apr_time_now());
 
-        if (has_room(number)) {
+        if (has_room(number) || is_stopping()) {
             wait = 0;
             add(pace->passed, 1);
             break;
