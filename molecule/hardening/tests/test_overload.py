@@ -57,7 +57,7 @@ def slowest(site: Site, path: str = "/healthz") -> float:
 def findings(machine: ManagedHost, application: str) -> list[str]:
     """What wsgi-doctor finds."""
     done = machine.attempt("wsgi-doctor", "--json", "--since", "5", "--hung", "0", application)
-    return [finding["name"] for finding in json.loads(done.stdout)["findings"]]
+    return [finding["id"] for finding in json.loads(done.stdout)["findings"]]
 
 
 def answer(address: str, found: list[tuple[str, float]]) -> None:

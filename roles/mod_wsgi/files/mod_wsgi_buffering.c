@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -52,8 +51,7 @@ APLOG_USE_MODULE(wsgi_buffering);
 #define LEAST_PIECE 4096           /* httpd's core writes as much at once */
 #define MOST_PIECE 65536
 #define STREAM_ROOM 49152          /* bytes of a stream of HTTP/2 that mod_http2 takes without a wait; it has 64 KiB */
-#define STREAM_HASTE 10            /* its patience is this part of the patience with a connection */
-#define LOOK_AGAIN apr_time_from_msec(5)
+#define STREAM_RATE 16384          /* and bytes a second that any client takes */
 #define CHECK_DISK_EVERY (1 << 20) /* bytes */
 #define LEAST_FREE 20              /* a twentieth of the disk stays free, */
 #define ENOUGH ((apr_off_t)1 << 30) /* or as many bytes */
@@ -72,18 +70,6 @@ static const char *directory;
 static apr_interval_time_t patience; /* microseconds */
 static apr_off_t largest_response;
 
-/* Bytes of a stream of HTTP/2 that mod_http2 is through with. Its threads outlive the request. */
-typedef struct {
-    apr_uint32_t users;
-    apr_size_t taken;
-} counter_t;
-
-/* Before the bytes of a piece. */
-typedef struct {
-    counter_t *counter;
-    apr_size_t length;
-} piece_t;
-
 /* A file without a name. */
 typedef struct {
     apr_file_t *file;
@@ -95,9 +81,7 @@ typedef struct {
     apr_off_t sent;             /* of the file */
     apr_time_t begun;
     apr_interval_time_t waited; /* for the client, in all */
-    apr_interval_time_t blocked; /* while a stream of HTTP/2 was passed on, in all */
-    counter_t *counter;         /* of a stream of HTTP/2 */
-    apr_size_t given;           /* to that */
+    apr_off_t given;            /* of a stream of HTTP/2 */
     apr_bucket_brigade *piece;
     int is_over;                /* The rest goes as it comes. */
 } response_t;
@@ -373,45 +357,10 @@ static int descriptor_of(const conn_rec *c)
     return descriptor;
 }
 
-static void leave_counter(counter_t *counter)
-{
-    if (!__atomic_sub_fetch(&counter->users, 1, __ATOMIC_ACQ_REL)) {
-        free(counter);
-    }
-}
-
-static apr_status_t end_counter(void *counter)
-{
-    leave_counter(counter);
-    return APR_SUCCESS;
-}
-
-static void take_piece(void *data)
-{
-    piece_t *piece = (piece_t *)data - 1;
-
-    __atomic_add_fetch(&piece->counter->taken, piece->length, __ATOMIC_RELAXED);
-    leave_counter(piece->counter);
-    free(piece);
-}
-
-/* A bucket that tells when mod_http2 has handed on what is in it. */
-static apr_bucket *count_piece(response_t *response, const char *data, apr_size_t length, apr_bucket_alloc_t *list)
-{
-    piece_t *piece = malloc(sizeof(*piece) + length);
-
-    if (!piece) {
-        return NULL;
-    }
-    piece->counter = response->counter;
-    piece->length = length;
-    memcpy(piece + 1, data, length);
-    __atomic_add_fetch(&response->counter->users, 1, __ATOMIC_RELAXED);
-    response->given += length;
-    return apr_bucket_heap_create((const char *)(piece + 1), length, take_piece, list);
-}
-
-/* Bytes that the kernel, or mod_http2, takes without a wait. The kernel needs as much again for itself. */
+/*
+ * Bytes that the kernel takes without a wait, which needs as much again for itself; or mod_http2. That says nothing of
+ * what the client has taken, and makes whoever passes on too much wait for as long as the client wants.
+ */
 static apr_off_t room_of(const response_t *response, int descriptor)
 {
     apr_off_t room = LEAST_PIECE;
@@ -421,8 +370,7 @@ static apr_off_t room_of(const response_t *response, int descriptor)
 #endif
 
     if (descriptor < 0) {
-        return STREAM_ROOM - (apr_off_t)(response->given
-                                         - __atomic_load_n(&response->counter->taken, __ATOMIC_RELAXED));
+        return STREAM_ROOM + apr_time_as_msec(apr_time_now() - response->begun) * STREAM_RATE / 1000 - response->given;
     }
 #ifdef SIOCOUTQ
     if (getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0
@@ -433,51 +381,16 @@ static apr_off_t room_of(const response_t *response, int descriptor)
     return room < MOST_PIECE ? room : MOST_PIECE;
 }
 
-static apr_interval_time_t patience_left(const response_t *response, apr_interval_time_t used)
-{
-    apr_time_t now = apr_time_now();
-
-    return (response->counter ? patience / STREAM_HASTE : patience) + (now - response->begun) / 100 - used;
-}
-
-/*
- * Whether a stream of HTTP/2 takes more. mod_http2 gives back what it is through with when it is passed something, so
- * it is passed nothing. It tells nobody, so whoever waits looks again and again.
- */
-static int is_stream_ready(ap_filter_t *filter, response_t *response, int wait)
-{
-    apr_time_t begun = apr_time_now();
-    int is_first = 1;
-
-    if (patience_left(response, response->blocked) <= 0) {
-        return 0; /* A filter in between holds back what is passed on. */
-    }
-    while (room_of(response, -1) < LEAST_PIECE) {
-        if (!is_first) {
-            if (!wait || patience_left(response, response->waited) <= apr_time_now() - begun) {
-                break;
-            }
-            apr_sleep(LOOK_AGAIN);
-        }
-        is_first = 0;
-        if (ap_pass_brigade(filter->next, response->piece) != APR_SUCCESS) {
-            return 1; /* Writing tells of it. */
-        }
-    }
-    response->waited += apr_time_now() - begun;
-    return room_of(response, -1) >= LEAST_PIECE;
-}
-
 /* Whether the client takes more; with `wait`, before patience ends. */
-static int is_ready(ap_filter_t *filter, response_t *response, int descriptor, int wait)
+static int is_ready(response_t *response, int descriptor, int wait)
 {
     struct pollfd asked = { descriptor, POLLOUT, 0 };
     apr_time_t begun = apr_time_now();
-    apr_interval_time_t left = patience_left(response, response->waited);
+    apr_interval_time_t left = patience + (begun - response->begun) / 100 - response->waited;
     int found;
 
     if (descriptor < 0) {
-        return is_stream_ready(filter, response, wait);
+        return left > 0 && room_of(response, descriptor) >= LEAST_PIECE;
     }
     found = poll(&asked, 1, 0);
     if (found == 0 && wait && left > 0) {
@@ -492,34 +405,18 @@ static int is_ready(ap_filter_t *filter, response_t *response, int descriptor, i
 static apr_status_t pass(ap_filter_t *filter, response_t *response, int descriptor)
 {
     apr_time_t begun = apr_time_now();
-    apr_status_t result = ap_pass_brigade(filter->next, response->piece);
+    apr_off_t length = 0;
+    apr_status_t result;
 
+    if (descriptor < 0 && apr_brigade_length(response->piece, 0, &length) == APR_SUCCESS && length > 0) {
+        response->given += length;
+    }
+    result = ap_pass_brigade(filter->next, response->piece);
     if (descriptor < 0) {
-        response->blocked += apr_time_now() - begun;
+        response->waited += apr_time_now() - begun;
     }
     apr_brigade_cleanup(response->piece);
     return result;
-}
-
-/* Put the bytes of a bucket where it is counted when they have been handed on. */
-static apr_status_t count_bucket(response_t *response, apr_bucket **bucket, apr_bucket_alloc_t *list)
-{
-    apr_bucket *counted;
-    const char *data;
-    apr_size_t length;
-    apr_status_t result = apr_bucket_read(*bucket, &data, &length, APR_BLOCK_READ);
-
-    if (result != APR_SUCCESS) {
-        return result;
-    }
-    counted = length ? count_piece(response, data, length, list) : apr_bucket_immortal_create("", 0, list);
-    if (!counted) {
-        return APR_ENOMEM;
-    }
-    APR_BUCKET_INSERT_BEFORE(*bucket, counted);
-    apr_bucket_delete(*bucket);
-    *bucket = counted;
-    return APR_SUCCESS;
 }
 
 /* Pass on what fits of what comes. */
@@ -540,12 +437,6 @@ static apr_status_t pass_piece(ap_filter_t *filter, response_t *response, apr_bu
         return result;
     }
     while ((bucket = APR_BRIGADE_FIRST(brigade)) != end) {
-        if (response->counter && !APR_BUCKET_IS_METADATA(bucket)) {
-            result = count_bucket(response, &bucket, filter->c->bucket_alloc);
-            if (result != APR_SUCCESS) {
-                return result;
-            }
-        }
         APR_BUCKET_REMOVE(bucket);
         APR_BRIGADE_INSERT_TAIL(response->piece, bucket);
     }
@@ -600,7 +491,6 @@ static apr_status_t store(ap_filter_t *filter, response_t *response, apr_bucket_
 static apr_status_t read_piece(ap_filter_t *filter, response_t *response, int file, apr_off_t length)
 {
     char *data = apr_bucket_alloc(length, filter->c->bucket_alloc);
-    apr_bucket *bucket;
     apr_off_t got = 0;
 
     while (got < length) {
@@ -615,17 +505,8 @@ static apr_status_t read_piece(ap_filter_t *filter, response_t *response, int fi
         }
         got += found;
     }
-    if (response->counter) {
-        bucket = count_piece(response, data, length, filter->c->bucket_alloc);
-        apr_bucket_free(data);
-    }
-    else {
-        bucket = apr_bucket_heap_create(data, length, apr_bucket_free, filter->c->bucket_alloc);
-    }
-    if (!bucket) {
-        return APR_ENOMEM;
-    }
-    APR_BRIGADE_INSERT_TAIL(response->piece, bucket);
+    APR_BRIGADE_INSERT_TAIL(response->piece,
+                            apr_bucket_heap_create(data, length, apr_bucket_free, filter->c->bucket_alloc));
     response->sent += length;
     return APR_SUCCESS;
 }
@@ -639,7 +520,7 @@ static apr_status_t drain(ap_filter_t *filter, response_t *response, int descrip
         return APR_SUCCESS;
     }
     apr_os_file_get(&file, response->spool.file);
-    while (response->sent < response->spool.size && is_ready(filter, response, descriptor, 0)) {
+    while (response->sent < response->spool.size && is_ready(response, descriptor, 0)) {
         apr_off_t room = room_of(response, descriptor);
         apr_off_t left = response->spool.size - response->sent;
         apr_status_t result = read_piece(filter, response, file, left < room ? left : room);
@@ -677,7 +558,7 @@ static apr_status_t take_response(ap_filter_t *filter, apr_bucket_brigade *briga
         response->is_over = 1;
     }
     while (!response->is_over && result == APR_SUCCESS && !APR_BRIGADE_EMPTY(brigade)) {
-        if (response->sent == response->spool.size && is_ready(filter, response, descriptor, 1)) {
+        if (response->sent == response->spool.size && is_ready(response, descriptor, 1)) {
             result = pass_piece(filter, response, brigade, descriptor);
         }
         else {
@@ -711,14 +592,6 @@ static int handle(request_rec *r)
 
         response->begun = apr_time_now();
         response->piece = apr_brigade_create(r->pool, r->connection->bucket_alloc);
-        if (descriptor_of(r->connection) < 0) {
-            response->counter = calloc(1, sizeof(*response->counter));
-            if (!response->counter) {
-                return HTTP_SERVICE_UNAVAILABLE;
-            }
-            response->counter->users = 1;
-            apr_pool_cleanup_register(r->pool, response->counter, end_counter, apr_pool_cleanup_null);
-        }
         ap_add_output_filter(RESPONSE_FILTER, response, r, r->connection);
     }
     if (places->requests != 1 || (r->prev && ap_is_HTTP_ERROR(r->prev->status))) {
