@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, strategy
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import entries, path_of, plain_path
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
@@ -60,9 +60,11 @@ def admissions(application: App) -> list[tuple[str, str]]:
 
 def _admission(group: App) -> str:
     waiting = daemon.options_of(group).get("listen_backlog", group["listen_backlog"])
+    # httpd sees one group where there are two colours; what hangs in one would keep requests for the other waiting.
+    queue_timeout = 0 if strategy.is_blue_green(group) else group["queue_timeout"]
     return (
         f"{quote(group['group_name'])} processes={group['processes'] or 1} threads={group['threads']} "
-        f"waiting={waiting} queue-timeout={group['queue_timeout']}"
+        f"waiting={waiting} queue-timeout={queue_timeout}"
     )
 
 

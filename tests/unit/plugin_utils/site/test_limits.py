@@ -59,3 +59,8 @@ def test_what_a_proxy_sends_is_not_taken_for_one_client(shop: App) -> None:
     text = vhost({**shop, "trusted_proxies": ["192.0.2.0/24", "2001:db8::1"]})
     assert "\n        AdmissionTrusted 192.0.2.0/24 2001:db8::1\n" in text
     assert "AdmissionTrusted" not in vhost(shop)
+
+
+def test_two_colours_have_no_pace_in_common(shop: App) -> None:
+    ((_, words),) = admissions(vhost({**shop, "releases": {"strategy": "blue_green"}}))
+    assert words.endswith(" queue-timeout=0")
