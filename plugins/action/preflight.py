@@ -30,7 +30,8 @@ class ActionModule(AskingAction):
         if installed is None and known.get("hold") and set(roles) <= set(known["roles"]):
             return {**result, **known, "changed": False}
         host = str(variables.get("inventory_hostname"))
-        preflight = Preflight(roles, host, self.templated(variables), self.asker(variables), known)
+        prove = boolean(self._task.args.get("prove", False))
+        preflight = Preflight(roles, host, self.templated(variables), self.asker(variables), known, prove)
         if installed is not None:
             return {**result, **preflight.installed(str(installed), self._task.check_mode), "changed": False}
         try:

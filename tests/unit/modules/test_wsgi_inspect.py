@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, gates, locales, refused
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, gates, locales, refused, standing
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import ATTRIBUTE
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import write_record
@@ -87,6 +87,7 @@ class Host:
         self.other_certificates: list[dict[str, Any]] = []
         self.configuration: dict[str, Any] = {}
         self.only = False
+        self.live: dict[str, Any] | None = None
 
     def parameters(self) -> dict[str, Any]:
         environments = {"shop": self.variables}
@@ -101,6 +102,7 @@ class Host:
             "configuration": self.configuration,
             "only": self.only,
             "other_certificates": self.other_certificates,
+            "live": self.live,
         }
 
     def inspect(self) -> dict[str, Any]:
@@ -141,6 +143,35 @@ def test_a_fresh_host_needs_everything_and_is_left_as_it_is(host: Host) -> None:
     assert found["steps"] == ["accounts", "releases", "venvs", "preparation", "switch"]
     assert found["releases"]["shop"]["id"] == "release-1"
     assert host.tree() == []
+
+
+@pytest.fixture(name="proofs")
+def fixture_proofs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether applications were asked, for each proof that was made."""
+    made: list[bool] = []
+
+    def proof(_live: Any, _configuration: Any, _described: Any, ask: bool) -> dict[str, Any]:
+        made.append(ask)
+        return {"applications": {}}
+
+    monkeypatch.setattr(standing, "proof", proof)
+    return made
+
+
+def test_where_nothing_is_left_to_do_all_is_proven(deployed: Host, proofs: list[bool]) -> None:
+    assert "proven" not in deployed.inspect()
+    assert proofs == [], "nobody has asked for it"
+    deployed.live = {"certificates": {}}
+    assert deployed.inspect()["proven"] == {"applications": {}}
+
+
+def test_what_is_left_to_do_or_cannot_be_compared_is_not_proven(deployed: Host, proofs: list[bool]) -> None:
+    deployed.live = {"certificates": {"shop": {"fingerprint": "a"}}}
+    assert "proven" not in deployed.inspect(), "the certificate has changed since the files were made"
+    deployed.live = {"certificates": {}}
+    deployed.variables = {"NEW": "1"}
+    assert "proven" not in deployed.inspect()
+    assert proofs == []
 
 
 def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:
