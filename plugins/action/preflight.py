@@ -9,10 +9,13 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.asking import AskingAction
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError, prepare
 
 RESULT = "modwsgi_preflight"
 """The variable in which the roles register what they get from here."""
+
+# Ansible imports an action before it forks for the hosts.
+prepare()
 
 
 class ActionModule(AskingAction):

@@ -14,10 +14,11 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers, settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers, rendering, settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import base as httpd_base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import role_file
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon, files
@@ -56,6 +57,16 @@ STEPS = ("accounts", "packages", "releases", "venvs", "maintenance", "preparatio
 
 Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 """Runs a module on the host, by its name and arguments; returns its answer. Raises PreflightError when it fails."""
+
+
+def prepare() -> None:
+    """Read what each preflight needs, whatever the host: before Ansible forks, so that the hosts do not do it each."""
+    for role in ROLES:
+        settings.specification(role)
+    directives.table(directives.DIRECTIVES)
+    for environment in (rendering.templates(HTTPD), rendering.templates(MOD_WSGI), files.templates()):
+        for name in environment.list_templates(extensions=["j2"]):
+            environment.get_template(name)
 
 
 class PreflightError(Exception):
