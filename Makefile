@@ -57,7 +57,7 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check examples molecule ## Prove every promise: the checks, the examples' own tests, all Molecule scenarios (`image` has the images)
+test: check slow-tests examples molecule ## Prove every promise: the checks, all unit tests, the examples' own tests, all Molecule scenarios (`image` has the images)
 
 .PHONY: test-all
 test-all: export MODWSGI_ALSO_TEST := breadth
@@ -73,9 +73,14 @@ molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: 
 	$(if $(SCENARIO),molecule $(ACTION) --scenario-name $(SCENARIO),$(PYTHON) tools/scenarios.py $(ACTION))
 
 .PHONY: check
-check: ## The fast part: lint, types, unit tests, documentation drift, packing
+check: ## The fast part: lint, types, unit tests of milliseconds, documentation drift, packing
 	@$(LAB) up --tools-only --tests
 	$(PYTHON) tools/check.py
+
+.PHONY: slow-tests
+slow-tests: ## The other unit tests: those that run pip, Ansible or compilers, or try very many cases
+	@$(LAB) up --tools-only --tests
+	$(PYTHON) tools/check.py "slow unit tests"
 
 .PHONY: images
 images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON= and MOD_WSGI=, or one on BASE_IMAGE= (TAG=)

@@ -8,6 +8,7 @@ import grp
 import json
 import os
 import pwd
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -49,8 +50,10 @@ EVERYTHING = [
 class Host:
     """A host in a folder, with one application that is to be deployed."""
 
-    def __init__(self, root: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, source: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`kept` is where the virtual environment stays that the first host has made: all have the same."""
         self.root = root
+        self.kept = kept
         self.monkeypatch = monkeypatch
         (source / "wsgi.py").touch()
         for name in ("CODE_ROOT", "STATE_ROOT", "CONFIGURATION_ROOT"):
@@ -115,7 +118,11 @@ class Host:
         release = Path(self.application["paths"]["releases"], self.application["digest"])
         release.mkdir()
         parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
+        if self.kept.exists():
+            shutil.copytree(self.kept, self.application["paths"]["venvs"], symlinks=True, dirs_exist_ok=True)
         parameters["venvs"] = virtual_environments([self.application], parameters, check_mode=False)
+        if not self.kept.exists():
+            shutil.copytree(self.application["paths"]["venvs"], self.kept, symlinks=True)
         environments = {self.application["name"]: self.variables}
         Switching([self.application], environments, parameters, self.described).perform()
         journal_of(self.described).commit()
@@ -124,11 +131,16 @@ class Host:
         return sorted(str(path) for path in self.root.rglob("*"))
 
 
+@pytest.fixture(name="kept", scope="module")
+def fixture_kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept") / "venvs"
+
+
 @pytest.fixture(name="host")
-def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+def fixture_host(tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     with build_ground(monkeypatch) as folder:
         (folder / "host").mkdir()
-        yield Host(folder / "host", tmp_path, monkeypatch)
+        yield Host(folder / "host", tmp_path, kept, monkeypatch)
 
 
 @pytest.fixture(name="deployed")

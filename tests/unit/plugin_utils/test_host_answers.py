@@ -257,6 +257,7 @@ def test_the_attack_that_was_proven_is_refused_by_the_plan(tmp_path: Path, archi
         mod_wsgi_plan.plan(role_settings(tmp_path), {**ANSWER, "architecture": architecture})
 
 
+@pytest.mark.slow
 @example(changes=[(("architecture",), ABOVE)])
 @example(changes=[(("interpreter", "prefix"), "/" + "a" * 900), (("interpreter", "from_distribution"), False)])
 @given(changes=st.lists(st.tuples(st.sampled_from(paths_of(ANSWER)), hostile), min_size=1, max_size=3))
@@ -533,6 +534,7 @@ class TestActions:
         assert made.run(None, {})["wheel_sha256"] == checksum
 
 
+@pytest.mark.slow
 @example(answer={"wheel": f"/{ABOVE}/{NAME}", "wheel_sha256": "a" * 64}, content=b"")
 @example(answer=BUILT, content=b"PK\x05\x06" + bytes(18))
 @given(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The linters of `make check` read the files that they are for, and fail on a mistake in one."""
+"""`make check` is the fast part and loses nothing; its linters read the files that they are for, and find mistakes."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -95,3 +96,32 @@ def test_a_mistake_is_found(repository: Path, linter: str, file: str, text: str,
     assert not result.passed
     assert finding in result.output
     assert file in result.output
+
+
+def test_each_unit_test_is_in_one_of_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has the marker, and what has not, of the same files."""
+    commands: list[list[str]] = []
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        commands.append(list(command))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(check, "run", run)
+    for name in ("unit tests", check.SLOW_TESTS):
+        check.EVERY_CHECK[name]()
+    parts = [command.pop(command.index("-m") + 1) for command in commands]
+    assert parts == ["not slow", "slow"]
+    assert commands[0] == commands[1]
+    assert commands[0][-1] == "tests/unit"
+
+
+def test_the_fast_checks_leave_out_the_slow_tests_alone() -> None:
+    assert set(check.EVERY_CHECK) - set(check.CHECKS) == {check.SLOW_TESTS}
+
+
+def test_make_test_runs_both_parts() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (needs,) = re.findall(r"^test: (.+?) ##", makefile, re.MULTILINE)
+    assert {"check", "slow-tests"} <= set(needs.split())
+    (recipe,) = re.findall(r"^slow-tests:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert f'tools/check.py "{check.SLOW_TESTS}"' in recipe

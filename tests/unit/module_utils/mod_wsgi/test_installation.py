@@ -62,6 +62,7 @@ def fixture_unpacked(monkeypatch):
     monkeypatch.setattr(installations, "_run", run)
 
 
+@pytest.mark.slow
 def test_a_wheel_is_installed_and_its_script_runs_from_the_final_place(tmp_path, directory, record):
     installations.install_wheel(make_wheel(tmp_path), str(directory), record)
 
