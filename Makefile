@@ -57,7 +57,7 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check slow-tests examples molecule ## Prove every promise: the checks, all unit tests, the examples' own tests, all Molecule scenarios (`image` has the images)
+test: check slow-checks examples molecule ## Prove every promise: the checks, all unit tests, the examples' own tests, all Molecule scenarios (`image` has the images)
 
 .PHONY: test-all
 test-all: export MODWSGI_ALSO_TEST := breadth
@@ -77,10 +77,10 @@ check: ## The fast part: lint, types, unit tests of milliseconds, documentation 
 	@$(LAB) up --tools-only --tests
 	$(PYTHON) tools/check.py
 
-.PHONY: slow-tests
-slow-tests: ## The other unit tests: those that run pip, Ansible or compilers, or try very many cases
+.PHONY: slow-checks
+slow-checks: ## The unit tests that check leaves out (they run pip, Ansible or compilers, or try very many cases), and ansible-test
 	@$(LAB) up --tools-only --tests
-	$(PYTHON) tools/check.py "slow unit tests"
+	$(PYTHON) tools/check.py --slow
 
 .PHONY: images
 images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON= and MOD_WSGI=, or one on BASE_IMAGE= (TAG=)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the fast checks: two at a time, each told in one line, the output of those that fail in full.
 
-`tools/check.py NAME...` runs those that are named, also the slow one. Exits with 1 when one fails.
+`tools/check.py --slow` runs the slow ones, `tools/check.py NAME...` those that are named. Exits with 1 when one fails.
 """
 
 from __future__ import annotations
@@ -201,12 +201,12 @@ CHECKS: dict[str, Check] = {
     "zizmor": secured_workflows,
     "changelog": program("antsibull-changelog", "lint"),
     "packing": packing,
-    "sanity": program("python", "tools/sanity.py"),
     "forbidden text": forbidden_text,
 }
-#: Not among the fast ones, by its name: `make test` runs it as a step of its own.
+#: Not among the fast ones, but by `--slow`: `make test` runs them as a step of its own.
 SLOW_TESTS = "slow unit tests"
-EVERY_CHECK = {**CHECKS, SLOW_TESTS: unit_tests(SLOW)}
+SLOW_CHECKS: dict[str, Check] = {SLOW_TESTS: unit_tests(SLOW), "sanity": program("python", "tools/sanity.py")}
+EVERY_CHECK = {**CHECKS, **SLOW_CHECKS}
 
 
 def timed(check: Check) -> Result:
@@ -233,7 +233,9 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the checks named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EVERY_CHECK))
-    names = parser.parse_args(arguments).names or list(CHECKS)
+    parser.add_argument("--slow", action="store_true", help=f"run these: {', '.join(SLOW_CHECKS)}")
+    options = parser.parse_args(arguments)
+    names = options.names or list(SLOW_CHECKS if options.slow else CHECKS)
     if unknown := set(names) - set(EVERY_CHECK):
         parser.error(f"there is no check {', '.join(sorted(unknown))}: choose from {', '.join(EVERY_CHECK)}")
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -115,13 +115,25 @@ def test_each_unit_test_is_in_one_of_two_parts(monkeypatch: pytest.MonkeyPatch) 
     assert commands[0][-1] == "tests/unit"
 
 
-def test_the_fast_checks_leave_out_the_slow_tests_alone() -> None:
-    assert set(check.EVERY_CHECK) - set(check.CHECKS) == {check.SLOW_TESTS}
+def test_every_check_is_a_fast_one_or_a_slow_one() -> None:
+    assert not set(check.CHECKS) & set(check.SLOW_CHECKS)
+    assert set(check.EVERY_CHECK) == {*check.CHECKS, *check.SLOW_CHECKS}
+
+
+@pytest.mark.parametrize(("arguments", "wanted"), [([], check.CHECKS), (["--slow"], check.SLOW_CHECKS)])
+def test_a_command_runs_its_part(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], wanted: dict[str, check.Check]
+) -> None:
+    ran: list[str] = []
+    noting = {name: lambda name=name: (ran.append(name), [])[1] for name in check.EVERY_CHECK}
+    monkeypatch.setattr(check, "EVERY_CHECK", noting)
+    assert check.main(arguments) == 0
+    assert sorted(ran) == sorted(wanted)
 
 
 def test_make_test_runs_both_parts() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (needs,) = re.findall(r"^test: (.+?) ##", makefile, re.MULTILINE)
-    assert {"check", "slow-tests"} <= set(needs.split())
-    (recipe,) = re.findall(r"^slow-tests:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
-    assert f'tools/check.py "{check.SLOW_TESTS}"' in recipe
+    assert {"check", "slow-checks"} <= set(needs.split())
+    (recipe,) = re.findall(r"^slow-checks:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert "tools/check.py --slow\n" in recipe
