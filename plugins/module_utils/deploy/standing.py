@@ -7,9 +7,11 @@ proof itself. What is not so is nothing to report: the module wsgi_go_live then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import SITE_OPTIONS, Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, log_files, pending, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
@@ -44,9 +46,14 @@ def proof(
     the instance. Nobody is asked without ``ask`` (check mode), nor where httpd is somebody else's to run.
     """
     try:
-        if not (files_stand(live, configuration, described) and service_stands(live, described)):
+        applications = live["site"]["applications"]
+        if not (
+            files_stand(live, configuration, described)
+            and colours_stand(applications)
+            and service_stands(live, described)
+        ):
             return None
-        site = {**live["site"], "applications": [impatient(each) for each in live["site"]["applications"]]}
+        site = {**live["site"], "applications": [impatient(each) for each in applications]}
         proven = Proof(site["applications"] if ask and live["manage_service"] else [], site)
         # Another run may have begun meanwhile, and what was looked at first may be another's now.
         if proven.problem or transaction.journal_of(described).open:
@@ -63,6 +70,11 @@ def files_stand(live: Mapping[str, Any], configuration: Mapping[str, Any], descr
     comparison = Comparison(described, sets, predict=True, foreign=live["foreign"].get("files", []))
     unread = pending.read(described) != pending.NONE
     return not (comparison.changes or unread or log_files.to_mend(logs, predict=True))
+
+
+def colours_stand(applications: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether httpd can read which of two releases serves; it refuses a configuration without that file."""
+    return all(os.path.lexists(colours.active_file(each["paths"])) for each in applications if colours.has(each))
 
 
 def service_stands(live: Mapping[str, Any], described: Mapping[str, str]) -> bool:

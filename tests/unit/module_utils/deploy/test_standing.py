@@ -88,6 +88,12 @@ def test_what_stands_is_asked_and_proven(host: Host) -> None:
     assert host.proven() == {"applications": {"shop": {}}, "awaited_certificates": ["Not yet."]}
 
 
+def test_of_two_releases_it_is_said_which_one_serves(host: Host) -> None:
+    _two_releases_of_which_none_is_said_to_serve(host)
+    host.site.with_name("active").write_text("active shop:blue\n", encoding="utf-8")
+    assert host.proven() is not None
+
+
 def test_check_mode_asks_nobody(host: Host) -> None:
     assert host.proven(ask=False) == {"applications": {}, "awaited_certificates": ["Not yet."]}
     assert host.asked == [[]]
@@ -137,6 +143,12 @@ def _an_application_that_is_not_well(host: Host) -> None:
     host.problem = "The application shop answered with status 500."
 
 
+def _two_releases_of_which_none_is_said_to_serve(host: Host) -> None:
+    host.live["site"]["applications"] = [
+        {**SHOP, "colours": ["blue", "green"], "paths": {"code": str(host.site.parent)}}
+    ]
+
+
 def _another_run_that_has_begun(host: Host) -> None:
     host.meanwhile = lambda: standing.transaction.begin(host.described)
 
@@ -153,6 +165,7 @@ def _another_run_that_has_begun(host: Host) -> None:
         _a_server_that_does_not_run,
         _a_service_that_cannot_be_asked,
         _an_application_that_is_not_well,
+        _two_releases_of_which_none_is_said_to_serve,
         _another_run_that_has_begun,
     ],
 )
