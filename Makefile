@@ -16,6 +16,8 @@ ARGUMENTS ?=
 SCENARIO ?=
 # On how many hosts `make bench-deploy` measures.
 HOSTS ?= 1
+# How often `make bench-release` measures each case.
+ROUNDS ?= 5
 ACTION ?= test
 
 # `make images PYTHON=3.11` names a version, which is no program.
@@ -55,7 +57,7 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check examples molecule ## Prove every promise: the checks, the examples' own tests, all Molecule scenarios (`image` has the images)
+test: check slow-checks examples molecule ## Prove every promise: the checks, all unit tests, the examples' own tests, all Molecule scenarios (`image` has the images)
 
 .PHONY: test-all
 test-all: export MODWSGI_ALSO_TEST := breadth
@@ -71,9 +73,14 @@ molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: 
 	$(if $(SCENARIO),molecule $(ACTION) --scenario-name $(SCENARIO),$(PYTHON) tools/scenarios.py $(ACTION))
 
 .PHONY: check
-check: ## The fast part: lint, types, unit tests, documentation drift, packing
+check: ## The fast part: lint, types, unit tests of milliseconds, documentation drift, packing
 	@$(LAB) up --tools-only --tests
 	$(PYTHON) tools/check.py
+
+.PHONY: slow-checks
+slow-checks: ## The unit tests that check leaves out (they run pip, Ansible or compilers, or try very many cases), and ansible-test
+	@$(LAB) up --tools-only --tests
+	$(PYTHON) tools/check.py --slow
 
 .PHONY: images
 images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON= and MOD_WSGI=, or one on BASE_IMAGE= (TAG=)
@@ -95,6 +102,11 @@ push: ## Push the images that are built, or those of PYTHON= and MOD_WSGI=, to R
 bench-deploy: ## Measure a cold deployment, one without changes (and where its seconds go), and one with a changed file (HOSTS=)
 	@$(LAB) up
 	$(PYTHON) tools/bench_deploy.py --hosts $(HOSTS)
+
+.PHONY: bench-release
+bench-release: ## Measure a switch and a way back under load beside gunicorn's HUP, and write the table of docs/performance.md (ROUNDS=)
+	@$(LAB) up
+	$(PYTHON) tools/bench_release.py --rounds $(ROUNDS) --write
 
 .PHONY: shutdown-table
 shutdown-table: export MODWSGI_ALSO_TEST := breadth

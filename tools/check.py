@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the fast checks: two at a time, each told in one line, the output of those that fail in full.
 
-`tools/check.py NAME...` runs some of them. Exits with 1 when one fails.
+`tools/check.py --slow` runs the slow ones, `tools/check.py NAME...` those that are named. Exits with 1 when one fails.
 """
 
 from __future__ import annotations
@@ -170,12 +170,19 @@ def secured_workflows() -> subprocess.CompletedProcess[str]:
     return run(str(PROGRAMS / "zizmor"), "--offline", "--no-progress", "--quiet", "--format=plain", *workflows())
 
 
+#: The unit tests, in two parts by the marker `slow`: what every test has or has not.
+FAST, SLOW = "not slow", "slow"
+
+
+def unit_tests(selection: str) -> Check:
+    """The unit tests of one part. A file stays in one process, so that one test at a time uses what the machine has."""
+    processes = ("-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
+    return program("pytest", *processes, "-m", selection, "tests/unit")
+
+
 CHECKS: dict[str, Check] = {
     "ansible-lint": program("ansible-lint", "--offline", "-q", "--nocolor"),
-    # A file stays in one process, so that one test at a time uses what it has on the machine, such as an account.
-    "unit tests": program(
-        "pytest", "-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder", "tests/unit"
-    ),
+    "unit tests": unit_tests(FAST),
     "mypy": program("mypy"),
     "specification": program("python", "tools/specification.py", "--check"),
     "reference": program("python", "tools/reference.py", "--check"),
@@ -194,9 +201,12 @@ CHECKS: dict[str, Check] = {
     "zizmor": secured_workflows,
     "changelog": program("antsibull-changelog", "lint"),
     "packing": packing,
-    "sanity": program("python", "tools/sanity.py"),
     "forbidden text": forbidden_text,
 }
+#: Not among the fast ones, but by `--slow`: `make test` runs them as a step of its own.
+SLOW_TESTS = "slow unit tests"
+SLOW_CHECKS: dict[str, Check] = {SLOW_TESTS: unit_tests(SLOW), "sanity": program("python", "tools/sanity.py")}
+EVERY_CHECK = {**CHECKS, **SLOW_CHECKS}
 
 
 def timed(check: Check) -> Result:
@@ -222,12 +232,14 @@ def report(name: str, result: Result) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Runs the checks named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CHECKS))
-    names = parser.parse_args(arguments).names or list(CHECKS)
-    if unknown := set(names) - set(CHECKS):
-        parser.error(f"there is no check {', '.join(sorted(unknown))}: choose from {', '.join(CHECKS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(EVERY_CHECK))
+    parser.add_argument("--slow", action="store_true", help=f"run these: {', '.join(SLOW_CHECKS)}")
+    options = parser.parse_args(arguments)
+    names = options.names or list(SLOW_CHECKS if options.slow else CHECKS)
+    if unknown := set(names) - set(EVERY_CHECK):
+        parser.error(f"there is no check {', '.join(sorted(unknown))}: choose from {', '.join(EVERY_CHECK)}")
     with ThreadPoolExecutor(max_workers=2) as pool:
-        running: list[tuple[str, Future[Result]]] = [(name, pool.submit(timed, CHECKS[name])) for name in names]
+        running: list[tuple[str, Future[Result]]] = [(name, pool.submit(timed, EVERY_CHECK[name])) for name in names]
         results = []
         for name, future in running:
             results.append(future.result())

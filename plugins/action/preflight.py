@@ -9,10 +9,13 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.asking import AskingAction
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError, prepare
 
 RESULT = "modwsgi_preflight"
 """The variable in which the roles register what they get from here."""
+
+# Ansible imports an action before it forks for the hosts.
+prepare()
 
 
 class ActionModule(AskingAction):
@@ -30,7 +33,8 @@ class ActionModule(AskingAction):
         if installed is None and known.get("hold") and set(roles) <= set(known["roles"]):
             return {**result, **known, "changed": False}
         host = str(variables.get("inventory_hostname"))
-        preflight = Preflight(roles, host, self.templated(variables), self.asker(variables), known)
+        prove = boolean(self._task.args.get("prove", False))
+        preflight = Preflight(roles, host, self.templated(variables), self.asker(variables), known, prove)
         if installed is not None:
             return {**result, **preflight.installed(str(installed), self._task.check_mode), "changed": False}
         try:

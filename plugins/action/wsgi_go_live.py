@@ -6,9 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import WrittenAction, caller
+
+UNCHANGED: dict[str, Any] = {"changed": False, "unproven": False, "changes": [], "switched": {}, "actions": []}
+"""What the module returns of a run without a change, beside the answers of the applications."""
 
 
 class ActionModule(WrittenAction):
@@ -17,8 +21,16 @@ class ActionModule(WrittenAction):
     MODULE = "modwsgi.deploy.wsgi_go_live"
     NEEDS = ("environments", "sensitive_files")
 
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What the module returned; the proof, where the preflight has it already."""
+        proven = self._task.args.get("proven")
+        if not proven:
+            return super().run(tmp, task_vars)
+        return {**ActionBase.run(self, tmp, task_vars), **UNCHANGED, **proven}
+
     def complete(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of the module; ``certificates`` and ``logging`` become files."""
+        options.pop("proven", None)
         certificates, logging = options.pop("certificates", None), options.pop("logging", None)
         options = {"by": caller(), **super().complete(options)}
         if "files" in options:

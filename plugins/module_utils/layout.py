@@ -55,6 +55,8 @@ def layout(name: str) -> dict[str, str]:
         "repository": os.path.join(code, "repository.git"),
         "current": os.path.join(code, "current"),
         "venv": os.path.join(code, "venv"),
+        # Links to the static files of the release before the current one.
+        "previous": os.path.join(code, "previous"),
         "deployment": os.path.join(code, "deployment.json"),
         # What each release needs to come back, for root alone: there are environment variables in it.
         "records": os.path.join(code, "records"),

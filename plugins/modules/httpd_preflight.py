@@ -47,6 +47,13 @@ options:
     elements: str
     default: []
     version_added: 0.2.0
+  certificates:
+    description:
+      - Certificates of applications, as RV(modwsgi.deploy.preflight#module:wsgi_app_certificates). The files of the
+        applications depend on them. What is wrong with one is for M(modwsgi.deploy.wsgi_inspect) to refuse.
+    type: list
+    elements: dict
+    default: []
   mod_wsgi:
     description:
       - What the role mod_wsgi asks as well, as for M(modwsgi.deploy.mod_wsgi_interpreter). Asked together, it costs no
@@ -76,6 +83,7 @@ options:
         type: path
         required: true
 extends_documentation_fragment:
+  - modwsgi.deploy.deployment.certificates
   - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
@@ -125,6 +133,10 @@ missing_packages:
   returned: success
   type: list
   elements: str
+certificates:
+  description: Those of O(certificates) that can be used, as of M(modwsgi.deploy.httpd_certificates).
+  returned: success
+  type: dict
 mod_wsgi:
   description:
     - C(answer) is what M(modwsgi.deploy.mod_wsgi_interpreter) returns, or C(problem) is why it fails.
@@ -136,6 +148,7 @@ mod_wsgi:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certificates as httpd_certificate_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import preflight
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import (
@@ -173,6 +186,12 @@ def main() -> None:
                 "default": httpd_foreign.IGNORE,
             },
             "replaced": {"type": "list", "elements": "str", "default": []},
+            "certificates": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": httpd_certificate_files.ENTRY_OPTIONS,
+            },
             "mod_wsgi": {"type": "dict", "options": QUESTIONS},
         },
         supports_check_mode=True,
@@ -188,13 +207,14 @@ def main() -> None:
         host = {**preflight.describe(parameters["host"]), "php": php, "foreign": foreign}
         preflight.refuse_taken_ports(described, wanted, parameters["host"])
         found = inspection(parameters["mod_wsgi"], parameters["host"])
+        certificates = httpd_certificate_files.usable(parameters["certificates"])
     except (preflight.HostError, ListenerError, UnknownInstanceError, OSError) as error:
         module.fail_json(msg=str(error))
     warning = preflight.unprivileged_port_warning(parameters["private_port"], parameters["host"])
     if warning and described["unit"]:
         module.warn(warning)
     missing = preflight.missing_packages(parameters["packages"])
-    module.exit_json(changed=False, host=host, missing_packages=missing, **found)
+    module.exit_json(changed=False, host=host, missing_packages=missing, certificates=certificates, **found)
 
 
 if __name__ == "__main__":

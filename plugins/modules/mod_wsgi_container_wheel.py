@@ -108,7 +108,10 @@ EXAMPLES = r"""
     python: "3.11"
     version: 6.1.1
     sha256: a42d11ba45d2050ab456a474d034e938605ca76386233ef404daa8b0388ca60e
-    companions: [roles/mod_wsgi/files/mod_reload_drain.c, roles/mod_wsgi/files/mod_wsgi_buffering.c]
+    companions:
+      - roles/mod_wsgi/files/mod_reload_drain.c
+      - roles/mod_wsgi/files/mod_wsgi_buffering.c
+      - roles/mod_wsgi/files/mod_wsgi_admission.c
     folder: /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311
     name: mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl
     module: mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so

@@ -102,6 +102,7 @@ EXAMPLES = r"""
     companions:
       - /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_reload_drain.c
       - /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_wsgi_buffering.c
+      - /var/cache/modwsgi/debian12-x86_64-mmn20120211-cp311/mod_wsgi_admission.c
     name: mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl
     module: mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so
     host: "{{ inventory_hostname }}"

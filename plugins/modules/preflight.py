@@ -33,6 +33,12 @@ options:
         certificates meanwhile; that costs a second.
     type: bool
     default: false
+  prove:
+    description:
+      - Whether a host with nothing left to do proves at once that all applications are well, as
+        M(modwsgi.deploy.wsgi_go_live) would. Say so where nothing runs between this task and that module.
+    type: bool
+    default: false
   installed_wheel:
     description:
       - SHA-256 of the wheel from which the module was just installed, an empty one where the distribution's package
@@ -54,6 +60,7 @@ EXAMPLES = r"""
   modwsgi.deploy.preflight:
     roles: [httpd, mod_wsgi, wsgi_app]
     hold: true
+    prove: true
   become: true
   register: modwsgi_preflight
 """
@@ -147,6 +154,7 @@ def main() -> None:
                 "required": True,
             },
             "hold": {"type": "bool", "default": False},
+            "prove": {"type": "bool", "default": False},
             "installed_wheel": {"type": "str"},
         },
         supports_check_mode=True,

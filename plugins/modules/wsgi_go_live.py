@@ -127,6 +127,12 @@ options:
     type: list
     elements: dict
     default: []
+  proven:
+    description:
+      - For the action, what M(modwsgi.deploy.wsgi_inspect) has proven. Then nothing is left to do, and this is the
+        result without a module on the host.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.environments
@@ -223,7 +229,8 @@ removed:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import SITE_OPTIONS, GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import SITE_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.config import FILE_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
@@ -256,6 +263,7 @@ def main() -> None:
             "rollback": {"type": "bool", "default": True},
             "only": {"type": "bool", "default": False},
             "others": {"type": "list", "elements": "dict", "default": []},
+            "proven": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -17,6 +17,8 @@ description:
     a source or a repository that cannot be read, a file of others where one of ours is to be,
     a release from which somebody has gone back on the host.
   - Changes nothing. While the change of an earlier run is not proven, all steps are named.
+  - Where nothing is left to do, proves with O(live) that the applications are well, so that a run without a change
+    needs no further module.
   - M(modwsgi.deploy.preflight) runs it; each application whose source is on the control node has its C(digest).
 options:
   certificates:
@@ -53,6 +55,65 @@ options:
     description: The version of mod_wsgi that is to be loaded; V("") when it is not known.
     type: str
     default: ""
+  live:
+    description:
+      - What is to be live, and by what it is proven. Without it nothing is proven.
+      - In check mode no application is asked.
+    type: dict
+    suboptions:
+      files:
+        description: The set of files of the applications, as O(modwsgi.deploy.wsgi_go_live#module:files).
+        type: list
+        elements: dict
+        required: true
+      sensitive_files:
+        description: As O(modwsgi.deploy.wsgi_go_live#module:sensitive_files).
+        type: str
+      foreign:
+        description: As O(modwsgi.deploy.wsgi_go_live#module:foreign).
+        type: dict
+        default: {}
+      certificates:
+        description: With what the files were made; nothing is proven when RV(certificates) is something else.
+        type: dict
+        default: {}
+      manage_service:
+        description: As O(modwsgi.deploy.wsgi_go_live#module:manage_service).
+        type: bool
+        default: true
+      reap_stuck_children:
+        description: As O(modwsgi.deploy.httpd_service#module:reap_stuck_children).
+        type: bool
+      site:
+        description: As O(modwsgi.deploy.wsgi_go_live#module:site).
+        type: dict
+        required: true
+        suboptions:
+          applications:
+            description: As O(modwsgi.deploy.wsgi_go_live#module:site.applications).
+            type: list
+            elements: dict
+            required: true
+          private_port:
+            description: As O(modwsgi.deploy.wsgi_go_live#module:site.private_port).
+            type: int
+            required: true
+          python_version:
+            description: As O(modwsgi.deploy.wsgi_go_live#module:site.python_version).
+            type: str
+            required: true
+          python_prefix:
+            description: As O(modwsgi.deploy.wsgi_go_live#module:site.python_prefix).
+            type: str
+            required: true
+          mod_wsgi_version:
+            description: As O(modwsgi.deploy.wsgi_go_live#module:site.mod_wsgi_version).
+            type: str
+            default: ""
+          log_directory:
+            description: As O(modwsgi.deploy.wsgi_go_live#module:site.log_directory).
+            type: path
+            required: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
@@ -61,7 +122,7 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:
-    description: Reads only.
+    description: Reads only, and asks no application.
     support: full
 """
 
@@ -113,9 +174,15 @@ certificates:
   description: Those that are there, as of M(modwsgi.deploy.httpd_certificates).
   returned: success
   type: dict
+proven:
+  description: >-
+    C(applications) and C(awaited_certificates) as M(modwsgi.deploy.wsgi_go_live) returns them, which then has nothing
+    to do, nor to find out.
+  returned: when O(live) is as it is to be, and well
+  type: dict
 """
 
-import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -127,6 +194,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
     packages,
     published,
     refused,
+    standing,
     upgrade,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
@@ -150,8 +218,11 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
-def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
-    """What the module returns, and ``notices``. Raises the errors of what it looks at."""
+def inspect(parameters: dict[str, Any], described: dict[str, str], ask: bool = False) -> dict[str, Any]:
+    """What the module returns, and ``notices``. Raises the errors of what it looks at.
+
+    ``ask``: whether applications may be asked.
+    """
     sets, _ = log_files.separate(checked_sets(parameters["configuration"]))
     comparison = Comparison(described, sets, predict=True)  # refuses what can be refused
     journal = transaction.journal_of(described)
@@ -186,9 +257,10 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "switch": any(switch.changes() or switch.record.get("stale_processes") for switch in switches),
         "upgrade": upgrade.is_upgrade(described["facts_file"], parameters["module_version"]),
     }
+    # What is there may be undone before the next step.
+    steps = [step for step, is_due in due.items() if is_due or unproven]
     return {
-        # What is there may be undone before the next step.
-        "steps": [step for step, is_due in due.items() if is_due or unproven],
+        "steps": steps,
         "due": [
             *of_host("accounts", accounts.changes),
             *of_host("packages", missing_packages),
@@ -202,10 +274,23 @@ def inspect(parameters: dict[str, Any], described: dict[str, str]) -> dict[str, 
         "once": {each["name"]: prepared_once(each["paths"]) for each in applications if each.get("once")},
         "releases": releases,
         "venvs": venvs,
-        "certificates": {**usable(parameters["other_certificates"]), **certificates},
+        "certificates": {**httpd_certificate_files.usable(parameters["other_certificates"]), **certificates},
+        # One that is away from its load balancer has to come back, so it has a turn in its fleet.
+        **({} if steps or os.path.exists(described["away_file"]) else proven(parameters, certificates, described, ask)),
         # With ``only``, nothing of these files changes.
         "notices": [*gone_back, *([] if parameters["only"] else restart_notice(comparison)), *accounts.warnings],
     }
+
+
+def proven(
+    parameters: dict[str, Any], certificates: dict[str, Any], described: dict[str, str], ask: bool
+) -> dict[str, Any]:
+    """The proof that a run without a change ends with; nothing where that is not such a run."""
+    live = parameters["live"]
+    if not live or live["certificates"] != certificates:
+        return {}
+    found = standing.proof(live, parameters["configuration"], described, ask)
+    return {"proven": found} if found else {}
 
 
 def of_rollbacks(switches: Iterable[Switch], again: bool) -> list[str]:
@@ -242,15 +327,6 @@ def refuse_what_concerns_all(comparison: Comparison, unproven: bool) -> None:
             f"{', '.join(differing[:3])}{further} is not as the inventory says, which concerns all applications; run "
             "site.yml without wsgi_only first."
         )
-
-
-def usable(certificates: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Those of applications that nobody deploys now."""
-    found: dict[str, Any] = {}
-    for entry in certificates:
-        with contextlib.suppress(CertificateError, OSError):
-            found.update(httpd_certificate_files.examine([entry])[1])
-    return found
 
 
 def of_host(step: str, sentences: Iterable[str]) -> Iterator[dict[str, str]]:
@@ -292,12 +368,13 @@ def main() -> None:
             "instance": {"type": "str", "default": "apache2"},
             "module_version": {"type": "str", "default": ""},
             "release_again": {"type": "bool", "default": False},
+            "live": {"type": "dict", "options": standing.OPTIONS},
             **OPTIONS,
         },
         supports_check_mode=True,
     )
     try:
-        result = inspect(module.params, instance(module.params["instance"]))
+        result = inspect(module.params, instance(module.params["instance"]), ask=not module.check_mode)
     except (
         AccountError,
         CertificateError,

@@ -16,7 +16,9 @@ description:
   - Goes the way of a deployment - httpd tests the configuration, daemon processes are replaced one half after the
     other, probe and health path are asked. When one of these fails, what has served before comes back, and the
     module fails.
-  - The data of the application stays as it is, and so does what release commands have done to a database.
+  - Before that, C(rollback_commands) of the application run in the release that is left, as the application's account.
+    When one of them fails, nothing else happens.
+  - Otherwise, the data of the application stays as it is, and so does what release commands have done to a database.
   - From then on, M(modwsgi.deploy.wsgi_inspect) refuses the release that was left, until its source has changed.
   - Refuses, before anything changes, an application or a release that the host does not know, a release whose code or
     virtual environment is gone, and a host on which a deployment is in progress or has not been proven.
@@ -33,6 +35,10 @@ options:
     description: Who goes back, for the record. The action on the control node knows it.
     type: str
     default: ""
+  commands:
+    description: Whether the C(rollback_commands) of the application run first.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
 attributes:
@@ -77,7 +83,7 @@ told:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import RollbackError, go_back
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import RollbackError, Wish, go_back
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance
 
 
@@ -88,6 +94,7 @@ def main() -> None:
             "application": {"type": "str", "required": True},
             "release": {"type": "str", "default": ""},
             "by": {"type": "str", "default": ""},
+            "commands": {"type": "bool", "default": True},
             "instance": {"type": "str", "default": "apache2"},
         },
         supports_check_mode=True,
@@ -96,7 +103,8 @@ def main() -> None:
     given = module.params
     try:
         described = instance(given["instance"])
-        way = go_back(described, given["application"], given["release"], given["by"], module.check_mode)
+        wish = Wish(given["by"], given["release"], given["commands"], module.check_mode)
+        way = go_back(described, given["application"], wish)
     except RollbackError as error:
         module.fail_json(msg=str(error), **({"log_lines": error.lines} if error.lines else {}))
     except UnknownInstanceError as error:

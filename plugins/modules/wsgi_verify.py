@@ -126,7 +126,7 @@ told:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import SITE_OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import SITE_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.verify import Verification
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import ENTRY_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import UnknownInstanceError, instance

@@ -99,6 +99,14 @@ def _sentence(value: Any) -> str:
     return "" if isinstance(value, str) and 0 < len(value) <= LONGEST_SENTENCE else "a sentence"
 
 
+def _sentences(most: int) -> Check:
+    def check(value: Any) -> str:
+        fits = isinstance(value, list) and len(value) <= most and not any(map(_sentence, value))
+        return "" if fits else f"a list of at most {most} sentences"
+
+    return check
+
+
 def _path(value: Any) -> str:
     fits = isinstance(value, str) and len(value) <= LONGEST_PATH and _PATH.fullmatch(value)
     return "" if fits and os.path.normpath(value) == value else "an absolute path without `..`"
@@ -326,7 +334,17 @@ def preflight_answer(answer: Any, packages: Collection[str], host: str) -> dict[
     if not isinstance(answer, Mapping):
         raise refused(host, "its description", answer, "a mapping")
     missing = _part(answer, {"missing_packages": _packages(packages)}, host)
-    return {"host": host_description(answer.get("host"), host), **missing, **_inspection(answer.get("mod_wsgi"), host)}
+    described = _of_certificates(answer.get("certificates", {}), host)
+    host_and_module = {"host": host_description(answer.get("host"), host), **_inspection(answer.get("mod_wsgi"), host)}
+    return {**host_and_module, **missing, "certificates": described}
+
+
+def _of_certificates(answer: Any, host: str) -> dict[str, Any]:
+    """What the vhosts have to know of the certificates that a host has, by the name of the application."""
+    if not isinstance(answer, Mapping) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in answer):
+        raise refused(host, "certificates", answer, "a mapping of names")
+    checks: dict[str, Check] = {"fingerprint": _text(SHA256, "64 hexadecimal digits"), "stapling": _boolean}
+    return {str(name): _part(each, checks, host, f"certificates.{name}.") for name, each in answer.items()}
 
 
 def _inspection(told: Any, host: str) -> dict[str, Any]:
@@ -355,7 +373,19 @@ def inspection_answer(answer: Any, steps: Collection[str], names: Collection[str
             raise refused(host, key, answer.get(key), "a mapping")
         names_among(list(answer[key]), names, key, host)
     once = digests(answer.get("once", {}), names, host)
-    return {**checked, "steps": due, "once": once, **{key: dict(answer[key]) for key in INSPECTED}}
+    proven = {} if due else _proven(answer.get("proven"), names, host)
+    return {**checked, "steps": due, "once": once, **{key: dict(answer[key]) for key in INSPECTED}, **proven}
+
+
+def _proven(told: Any, names: Collection[str], host: str) -> dict[str, Any]:
+    """What a run without a change ends with; nothing where the host has not proven it."""
+    if told is None:
+        return {}
+    sentences = _part(told, {"awaited_certificates": _sentences(len(names))}, host, "proven.")
+    if not isinstance(told.get("applications"), Mapping):
+        raise refused(host, "proven.applications", told.get("applications"), "a mapping")
+    names_among(list(told["applications"]), names, "proven.applications", host)
+    return {"proven": {"applications": dict(told["applications"]), **sentences}}
 
 
 def digests(value: Any, names: Collection[str], host: str) -> dict[str, str]:

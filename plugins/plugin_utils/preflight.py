@@ -14,16 +14,17 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils import fleet, host_answers, settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import fleet, host_answers, rendering, settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import base as httpd_base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import role_file
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon, files
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import certificates as wsgi_certificates
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import source as site_source
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import encoded, environments
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import encoded, environments, user_files
 
 HTTPD, MOD_WSGI, WSGI_APP = ROLES = ("httpd", "mod_wsgi", "wsgi_app")
 
@@ -59,6 +60,16 @@ Ask = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 """Runs a module on the host, by its name and arguments; returns its answer. Raises PreflightError when it fails."""
 
 
+def prepare() -> None:
+    """Read what each preflight needs, whatever the host: before Ansible forks, so that the hosts do not do it each."""
+    for role in ROLES:
+        settings.specification(role)
+    directives.table(directives.DIRECTIVES)
+    for environment in (rendering.templates(HTTPD), rendering.templates(MOD_WSGI), files.templates()):
+        for name in environment.list_templates(extensions=["j2"]):
+            environment.get_template(name)
+
+
 class PreflightError(Exception):
     """The host, the variables or the applications are not fit; the text is for the user."""
 
@@ -73,16 +84,19 @@ class Preflight:
         variables: Mapping[str, Any],
         ask: Ask,
         known: Mapping[str, Any] | None = None,
+        prove: bool = False,
     ) -> None:
         """``variables`` are those of the play for this host, templated where a role declares them.
 
         ``known`` is what an earlier preflight of the same play has returned for this host: its answers hold, and what
-        the roles given here do not decide.
+        the roles given here do not decide. ``prove``: whether the host proves at once that the applications are well,
+        when nothing is left to do.
         """
         self.roles = [role for role in ROLES if role in roles]
         self.host = host
         self.variables = variables
         self.ask = ask
+        self.prove = prove
         self.result: dict[str, Any] = {"asked": {}, "notes": [], **(known or {})}
 
     def run(self) -> dict[str, Any]:
@@ -210,6 +224,7 @@ class Preflight:
             "packages": packages,
             "foreign_sites": checked["httpd_foreign_sites"],
             "replaced": httpd_base.replaced(checked),
+            **self._certificates_to_look_at(described),
         }
         asked = self.result["asked"].get(HTTPD)
         if asked and asked["questions"] == questions:
@@ -221,6 +236,19 @@ class Preflight:
             self._remember(MOD_WSGI, module, answer.pop("mod_wsgi", None))
         self._remember(HTTPD, questions, answer)
         return answer
+
+    def _certificates_to_look_at(self, described: Mapping[str, str]) -> dict[str, Any]:
+        """The files of the applications depend on their certificates, so these are asked for first."""
+        if WSGI_APP not in self.roles or not any(each.get("tls") for each in self._applications):
+            return {}
+        # The names and the paths, which no size changes.
+        size = {
+            **dict.fromkeys((*daemon.SIZES, "listen_backlog"), 1),
+            "module_version": self._mod_wsgi_settings["mod_wsgi_version"],
+        }
+        sizes = {str(each["name"]): size for each in self._applications}
+        complete = apps.normalise(self._written_applications, self._httpd_settings["httpd_listen"], sizes, described)
+        return {"certificates": wsgi_certificates.wanted(complete, described["state_directory"])}
 
     def _remember(self, what: str, questions: Mapping[str, Any], answer: Any) -> None:
         self.result["asked"] = {**self.result["asked"], what: {"questions": dict(questions), "answer": answer}}
@@ -329,6 +357,7 @@ class Preflight:
                 "module_version": self.result["mod_wsgi_record"]["version"],
                 "release_again": checked["wsgi_release_again"],
                 **self._about_others(everything, certificates, base),
+                **self._live(everything, base),
             },
         )
         names = [*(application["name"] for application in everything), wsgi_certificates.UNKNOWN_HOST]
@@ -367,6 +396,27 @@ class Preflight:
         wanted = wsgi_certificates.wanted(everything, base.instance["state_directory"])
         return {"only": True, "other_certificates": [each for each in wanted if each not in certificates]}
 
+    def _live(self, everything: list[dict[str, Any]], base: Base) -> dict[str, Any]:
+        """By what the host proves that all is well, where it may turn out that the run has nothing to do."""
+        server, instance = self._httpd_settings, base.instance
+        has_work = self.result.get("missing_packages") or self.result["mod_wsgi_plan"]["action"] != "none"
+        if not self.prove or self._only or has_work:
+            return {}
+        there = self.result["asked"].get(HTTPD, {}).get("answer", {}).get("certificates", {})
+        logging = {"format": server["httpd_log_format"], "destination": server["httpd_log_destination"]}
+        port = server["httpd_private_port"]
+        ordered = sorted(everything, key=lambda each: str(each["name"]))
+        live = {
+            "files": files.files(ordered, instance, there, logging, port, self._foreign),
+            "sensitive_files": encoded(user_files(self._applications)),
+            "foreign": self._foreign,
+            "certificates": there,
+            "manage_service": server["httpd_manage_service"],
+            "reap_stuck_children": server["httpd_reap_stuck_children"],
+            "site": site(self.result, self._mod_wsgi_settings, instance, port),
+        }
+        return {"live": live}
+
     def _problems_of_module(self, base: Base) -> list[str]:
         """What the applications ask of mod_wsgi and httpd that the host will not have."""
         checked = self._mod_wsgi_settings
@@ -397,3 +447,21 @@ class Preflight:
         places = {name: {**own, **version} for name, own in sizes["applications"].items()}
         complete = apps.normalise(self._written_applications, listen, places, base.instance)
         return apps.without_environments(complete)
+
+
+def site(
+    planned: Mapping[str, Any], module: Mapping[str, Any], described: Mapping[str, str], private_port: int
+) -> dict[str, Any]:
+    """By what the applications are proven, as ``__wsgi_app_site`` of the role is.
+
+    ``planned`` is the result of a preflight, ``module`` the settings of the role mod_wsgi, ``described`` the instance.
+    """
+    is_package = module["mod_wsgi_install_method"] == "package"
+    return {
+        "applications": planned["wsgi_app_applications"],
+        "private_port": private_port,
+        "python_version": planned["mod_wsgi_interpreter"]["full_version"],
+        "python_prefix": planned["mod_wsgi_interpreter"]["prefix"],
+        "mod_wsgi_version": "" if is_package else module["mod_wsgi_version"],
+        "log_directory": described["log_directory"],
+    }

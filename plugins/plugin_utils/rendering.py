@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm, quote_rule
 
 # resolve(): in a plain clone the collection is a folder of links, and each leads to the same files.
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -29,8 +30,12 @@ def managed(name: str) -> str:
     return f"# Managed by Ansible (modwsgi.deploy.{name}): changes are overwritten."
 
 
+@cache
 def templates(role: str, **filters: Callable[..., Any]) -> jinja2.Environment:
-    """The templates of a role, with filters of its own. A value that is not given is an error."""
+    """The templates of a role, with filters of its own. A value that is not given is an error.
+
+    Made once, and so is each template: to compile them takes longer than all else that makes the files.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLES / role / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -38,9 +43,14 @@ def templates(role: str, **filters: Callable[..., Any]) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - not HTML
+        auto_reload=False,
     )
     environment.filters.update(
-        filters, quote=quote, quote_realm=quote_realm, shell_quote=lambda value: shlex.quote(str(value))
+        filters,
+        quote=quote,
+        quote_realm=quote_realm,
+        quote_rule=quote_rule,
+        shell_quote=lambda value: shlex.quote(str(value)),
     )
     environment.globals["managed"] = managed(role)
     return environment

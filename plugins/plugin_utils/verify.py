@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import (
     Ask,
     Preflight,
     PreflightError,
+    site,
 )
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import encoded, user_files
@@ -131,7 +132,8 @@ def _options(variables: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[s
         "certificates": planned.get("wsgi_app_certificates", []),
     }
     if "wsgi_app_applications" in planned:
-        options["site"] = _site(variables, planned, described, server["httpd_private_port"])
+        module = settings.checked(MOD_WSGI, variables)
+        options["site"] = site(planned, module, described, server["httpd_private_port"])
     # Without the certificates, of which the inspection tells, the vhosts are not known.
     if "wsgi_app_inspection" in planned:
         configuration[WSGI_APP] = files(
@@ -148,22 +150,6 @@ def _options(variables: Mapping[str, Any], planned: Mapping[str, Any]) -> dict[s
 
 _FILES = {HTTPD: "httpd_files", MOD_WSGI: "mod_wsgi_files"}
 """The set of files of a role, in the plan."""
-
-
-def _site(
-    variables: Mapping[str, Any], planned: Mapping[str, Any], described: Mapping[str, str], private_port: int
-) -> dict[str, Any]:
-    """By what the applications are proven, as ``__wsgi_app_site`` of the role is."""
-    module = settings.checked(MOD_WSGI, variables)
-    is_package = module["mod_wsgi_install_method"] == "package"
-    return {
-        "applications": planned["wsgi_app_applications"],
-        "private_port": private_port,
-        "python_version": planned["mod_wsgi_interpreter"]["full_version"],
-        "python_prefix": planned["mod_wsgi_interpreter"]["prefix"],
-        "mod_wsgi_version": "" if is_package else module["mod_wsgi_version"],
-        "log_directory": described["log_directory"],
-    }
 
 
 def told(host: str, found: Mapping[str, list[Entry]]) -> str:

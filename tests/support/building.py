@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ ACCOUNT = 54400 + os.getpid() % 1000 if os.geteuid() == 0 else os.geteuid()
 """A user id that nothing on the machine has; who is not root builds as himself."""
 
 
+@cache
 def interpreter() -> str:
-    """A Python that the account for builds can run, and that makes virtual environments with pip."""
+    """A Python that the account for builds can run, and that makes virtual environments with pip. Looked for once."""
     found = python_for_accounts()
     if found is None:
         missing = "no Python that every account can run makes virtual environments (python3-venv)"

@@ -157,6 +157,27 @@ REAL: dict[str, list[tuple[str, str]]] = {
             "certificate does NOT include an ID which matches the server name",
         ),
     ],
+    "overloaded": [
+        (
+            SITE,
+            f"[2026-11-30 15:43:25.942865] [wsgi_admission:warn] [pid 34877:tid 139846987003584] {CLIENT}application "
+            f"'sick' is overloaded: {why}; requests that got 503 since the last message: 45",
+        )
+        for why in (
+            "its 30 threads are busy, and 498 requests wait, some of them for more than 45 s at this pace "
+            "(queue_timeout)",
+            "769 requests are there, and 768 may be (threads, and listen_backlog)",
+            "applications hold all but 32 of the 1024 workers of httpd",
+        )
+    ],
+    "client-limit": [
+        (
+            SERVER,
+            "[2026-11-30 15:55:42.639441] [wsgi_admission:warn] [pid 39291:tid 140535708325568] "
+            "client 198.51.100.1 has 513 connections and holds 513 workers, and 512 workers "
+            "are the limit for one address; connections closed since the last message: 1",
+        )
+    ],
     "buffer-full": [
         (
             SITE,
@@ -179,6 +200,13 @@ REAL: dict[str, list[tuple[str, str]]] = {
 }
 
 SOURCES: dict[str, list[tuple[str, str]]] = {
+    "no-counters": [
+        (
+            SERVER,
+            "[2026-11-30 08:34:28.000000] [wsgi_admission:warn] [pid 361:tid 139956365555584] (12)Cannot allocate "
+            "memory: there is no memory for the counters of requests, so none is refused",
+        )
+    ],
     "oom": [
         (
             KERNEL,

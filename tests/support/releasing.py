@@ -96,7 +96,12 @@ class Host:
     def complete(self, *written: App) -> list[App]:
         """Applications as modules get them."""
         mine = {"user": "nobody", "group": grp.getgrgid(NOBODY.pw_gid).gr_name}
-        return [{**each, "paths": self.paths(each["name"])} for each in complete(*({**mine, **app} for app in written))]
+        found = complete(*({**mine, **app} for app in written))
+        return [{**each, "paths": self.paths(each["name"]), "static": self.statics(each)} for each in found]
+
+    def statics(self, application: App) -> list[App]:
+        """The folders of static files of an application, in this folder."""
+        return [{**static, "directory": f"{self.directory}{static['directory']}"} for static in application["static"]]
 
     def parameters(self, release: str, *written: App, **more: Any) -> dict[str, Any]:
         """Those of the module, for one release of all applications."""

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,10 +92,12 @@ def fixture_changed_copy(tmp_path: Path) -> Path:
 
 def test_a_run_without_a_change_is_short() -> None:
     began = time.monotonic()
-    run = deploy()
+    run = deploy("-vvv")
     seconds = time.monotonic() - began
     assert run.status == 0, run.output
     assert [run.recap(host.container)["changed"] for host in HOSTS] == [0, 0]
+    modules = Counter(re.findall(r"^Using module file .*/(\w+)[.]py$", run.output, re.MULTILINE))
+    assert modules == {"httpd_preflight": len(HOSTS), "wsgi_inspect": len(HOSTS)}, "what looks also proves"
     print(f"a run without a change takes {seconds:.1f} s")
     assert seconds < NO_CHANGE_SECONDS
 

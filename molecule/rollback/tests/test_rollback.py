@@ -99,13 +99,19 @@ def fixture_changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     shutil.copytree(APPLICATIONS / "blog", copy)
     with (copy / "wsgi.py").open("a") as file:
         file.write("# Changed.\n")
+    (copy / "static/blog.1111.css").rename(copy / "static/blog.2222.css")
+    (copy / "static/same.txt").write_text("changed\n")
     spoilt = {
         "source": {"directory": str(copy)},
         "environment": {"KEY": "changed"},
+        "rollback_commands": [["sh", "-c", UNDO]],
         "headers": [{"action": "set", "name": "X-Release", "value": "changed"}],
     }
     return {"httpd_timeout": 61, "spoilt": spoilt, "wsgi_apps": WITH_OTHER_BLOG}
 
+
+UNDO = "echo $WSGI_ROLLBACK_RELEASE $(id -un) > $WSGI_STATE_DIRECTORY/undone; test ! -e $WSGI_STATE_DIRECTORY/cannot"
+"""What the blog undoes when somebody goes back from its change; it cannot while that file is there."""
 
 WITH_OTHER_BLOG = "{{ [shop, blog | combine(spoilt)] }}"
 
@@ -362,17 +368,39 @@ def blog() -> tuple[str, str, Any]:
     return Path(MACHINE.probe("blog")["release"]).name, answer.headers.get("X-Release", ""), variables
 
 
+def statics() -> list[str]:
+    """What visitors get of the blog's static files; the status where that is not 200."""
+    asked = [Site(MACHINE.address(), "blog.example").get(f"/static/{name}") for name in STATICS]
+    return [answer.text.strip() if answer.status_code == 200 else str(answer.status_code) for answer in asked]
+
+
+STATICS = ("blog.1111.css", "blog.2222.css", "same.txt")
+STATE = "/var/lib/wsgi/blog"
+UNTIL = "/srv/wsgi/blog/previous/until"
+
+
 def test_an_operator_takes_the_change_back_by_command(changed: dict[str, Any]) -> None:
     """Last: of the release that was proven just before."""
     left, *others = blog()
     assert others == ["changed", {"KEY": "changed"}]
+    assert statics() == ["1111", "1111", "changed"], "those of both releases, and of two the new one's"
+    MACHINE.run("tee", UNTIL, text="20000101000000")
+    assert statics() == ["404", "1111", "changed"], "the time is over"
+    MACHINE.run("touch", f"{STATE}/cannot")
+    failed = MACHINE.attempt("wsgi-release", "blog", "rollback")
+    assert failed.returncode == 1
+    assert "key rollback_commands: sh -c " in failed.stderr
+    assert blog()[0] == left
+    MACHINE.run("rm", f"{STATE}/cannot")
     with no_request_is_lost():
         said = MACHINE.run("wsgi-release", "blog", "rollback")
     release, *others = blog()
+    assert MACHINE.run("cat", f"{STATE}/undone").split() == [release, "wsgi-blog"]
     assert release != left
     assert others == ["", {}]
+    assert statics() == ["1111", "1111", "same"], "also those of the release that was left"
     assert said.startswith(f"blog serves release {release} ")
-    assert "Not brought back: the application's data." in said
+    assert "Not brought back: the application's data, but for what its rollback_commands have undone before: " in said
     assert MACHINE.run("wsgi-release", "blog", "status").startswith(f"blog serves release {release} ")
     run = deploy(variables=changed)
     assert refused(run, f"this host was rolled back by hand from release {left} to {release} (")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, previous
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import (
     COLOURS,
     Process,
@@ -205,6 +205,7 @@ def superfluous(application: dict[str, Any], keep: int) -> list[Any]:
     venvs = {entry["venv"] for entry in history if entry["release"] in releases}
     of_colours = colours.links(paths) if colours.has(application) else ()
     in_use = {os.path.realpath(path) for path in (paths["current"], paths["venv"], *of_colours)}
+    in_use |= {os.path.realpath(path) for path in previous.served(paths)}
     found = []
     for folder, names in ((paths["releases"], releases), (paths["venvs"], venvs)):
         if history and os.path.isdir(folder):

@@ -336,6 +336,32 @@ TABLE = (
         ),
     ),
     Diagnosis(
+        name="overloaded",
+        title="more requests come than the application answers",
+        visitors="503 with Retry-After, at once or as soon as it is clear that `queue_timeout` will not do",
+        cause="Its threads hang, or are too few; or it has its part of httpd's workers, or all applications together "
+        "have theirs: the line says which. The line comes once a minute, with their number.",
+        remedy="Find what is slow: `wsgi-doctor APP --stacks` while it lasts. More `threads` help where requests "
+        "wait for others, more `processes` where they compute. `daemon_options.listen_backlog` makes its part of the "
+        "workers larger, `admission` lets requests wait.",
+        link="operating.md#when-an-application-hangs",
+        says=(
+            "application '…' is overloaded: its … threads are busy, and … requests wait, some of them for more than … "
+            "s at this pace (queue_timeout); requests that got 503 since the last message: …",
+            "application '…' is overloaded: … requests are there, and … may be (threads, and listen_backlog); …",
+            "application '…' is overloaded: applications hold all but … of the … workers of httpd; …",
+        ),
+        pattern=r"\[wsgi_admission:\w+\] .*application " + GROUP + " is overloaded: ",
+        because=("request-timeout", "deadlock", "import-timeout", "import-repeated"),
+        settings=(
+            "wsgi_apps.queue_timeout",
+            "wsgi_apps.threads",
+            "wsgi_apps.processes",
+            "wsgi_apps.daemon_options.listen_backlog",
+            "wsgi_apps.admission",
+        ),
+    ),
+    Diagnosis(
         name="not-reached",
         title="httpd finds no process of the application behind its socket",
         visitors="503",
@@ -666,7 +692,7 @@ TABLE = (
         cause="Less than 5 %, and less than 1 GiB, of the disk of /var/tmp is free, or httpd's user may not write "
         "there. In a container, half of /tmp or 64 MiB of it are taken. Meanwhile slow clients hold the "
         "application's threads.",
-        remedy="Make room there. Lower `max_body_size`, or limit connections per client in a proxy in front.",
+        remedy="Make room there. Lower `max_body_size`, or `httpd_client_limit`.",
         link="security.md#slow-clients",
         says=(
             "the body of a request is refused, since it cannot be buffered in …",
@@ -674,7 +700,35 @@ TABLE = (
             "an answer waits for a slow client, since it cannot be buffered in …",
         ),
         pattern=r"\[wsgi_buffering:\w+\] .*cannot be buffered in ",
-        settings=("wsgi_apps.max_body_size",),
+        settings=("wsgi_apps.max_body_size", "httpd_client_limit"),
+    ),
+    Diagnosis(
+        name="client-limit",
+        title="one client has too many connections",
+        visitors="closed connections, all those behind that address",
+        cause="The address holds more of httpd's workers than `httpd_client_limit` (half of them), or twice as many "
+        "connections. The line names it, once a minute.",
+        remedy="Where it is a proxy, name it in `trusted_proxies`, or in `httpd_unlimited_clients`. Where many people "
+        "share the address, raise `httpd_client_limit`. Else it is an attack, and the limit holds it.",
+        link="security.md#greedy-clients",
+        says=(
+            "client … has … connections and holds … workers, and … workers are the limit for one address; connections "
+            "closed since the last message: …",
+        ),
+        pattern=r"\[wsgi_admission:\w+\] .*workers are the limit for one address",
+        settings=("httpd_client_limit", "httpd_unlimited_clients", "wsgi_apps.trusted_proxies"),
+    ),
+    Diagnosis(
+        name="no-counters",
+        title="httpd cannot count requests and connections",
+        visitors="nothing until there are too many",
+        cause="httpd got no memory for its counters (memfd_create, mmap): memory is short, or something forbids the "
+        "call.",
+        remedy="Look at the reason in the line, and at what restricts httpd's system calls; then `systemctl restart "
+        "apache2`.",
+        link="security.md#greedy-clients",
+        says=("there is no memory for the counters of requests, so …",),
+        pattern=r"\[wsgi_admission:\w+\] .*no memory for the counters of requests",
     ),
     Diagnosis(
         name="too-large",

@@ -34,16 +34,6 @@ REPLACING = frozenset({"start", "reload", "restart"})
 """What httpd does that replaces all daemon processes."""
 UNSEEN = "No visitor was answered by it: the release that has served goes on to serve."
 
-SITE_OPTIONS: dict[str, Any] = {
-    "applications": {"type": "list", "elements": "dict", "required": True},
-    "private_port": {"type": "int", "required": True},
-    "python_version": {"type": "str", "required": True},
-    "python_prefix": {"type": "str", "required": True},
-    "mod_wsgi_version": {"type": "str", "default": ""},
-    "log_directory": {"type": "path", "required": True},
-}
-"""By what a site is proven, as options of a module."""
-
 
 class GoLiveError(Exception):
     """The deployment is not live, or not proven; the text is for the user."""

@@ -36,10 +36,10 @@ class PartialReturn:
         self.names = set(failing)
         self.members: dict[str, set[str]] = {}
         """The applications of each vhost, by its site."""
-        self.folders: dict[str, tuple[str, str]] = {}
+        self.folders: dict[str, tuple[str, ...]] = {}
         """Where the links and files of each application are that a switch changes."""
         for each in applications:
-            self.folders[str(each["name"])] = (each["paths"]["code"], each["paths"]["configuration"])
+            self.folders[str(each["name"])] = tuple(each["paths"][key] for key in ("code", "configuration", "previous"))
             self.members.setdefault(str(each.get("site", each["name"])), set()).add(str(each["name"]))
         # Of each path the first step has what was before the change.
         records = ((step, record) for step in self.journal.steps() for record in step.records)

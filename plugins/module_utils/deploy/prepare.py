@@ -8,30 +8,21 @@ import pwd
 import re
 import shlex
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import failure_log, log, run
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import (
-    ConfinementError,
-    Ended,
-    run_confined,
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import failure_log
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.commands import (
+    essential,
+    run_as_application,
+    without_secrets,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import application_file
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import ConfinementError, Ended
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot, StaticRootError
 
-LAST_LINES = 20
-LONGEST_REASON = 500
-"""Characters."""
-SHORTEST_SECRET = 8
-"""Characters from which on a value of an environment variable is blotted out of a command's output."""
-
-LONGEST_MESSAGE = 10
-"""Lines of an exception that has ended a command."""
 NOT_WRITABLE = re.compile(
     r"unable to open database file|readonly database|Permission denied|Read-only file system", re.IGNORECASE
 )
 """What SQLite and the kernel say to who writes where he may not."""
-EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:: .*|$)")
 
 
 class PreparationError(Exception):
@@ -41,38 +32,6 @@ class PreparationError(Exception):
         """``lines`` are the essential ones of what a command said."""
         super().__init__(text)
         self.lines = list(lines)
-
-
-def without_secrets(output: str, variables: dict[str, Any]) -> str:
-    """What a command said, without the values of its environment variables and what acts on a terminal."""
-    for value in sorted(variables.values(), key=len, reverse=True):
-        if len(value) >= SHORTEST_SECRET:
-            output = output.replace(value, "********")
-    return failure_log.plain(output).rstrip()
-
-
-def essential(output: str) -> tuple[str, list[str]]:
-    """Why a command has failed, in one line, and its last lines, which are those of a traceback where it has one."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    begin = max((index for index, line in enumerate(lines) if line.strip() == log.TRACEBACK), default=0)
-    raised = [index for index in range(begin + 1, len(lines)) if EXCEPTION.match(lines[index])][:1]
-    if not raised or raised[0] < len(lines) - LONGEST_MESSAGE:  # or one that the command only told of
-        return (lines[-1].strip() if lines else "no output")[:LONGEST_REASON], lines[-LAST_LINES:]
-    return lines[raised[0]][:LONGEST_REASON], lines[begin:][-LAST_LINES:]
-
-
-def run_as_application(
-    application: dict[str, Any], variables: dict[str, Any], release: str, venv: str, command: list[Any]
-) -> Ended:
-    """Run one command as wsgi-run does, for as long as it takes, and end what it leaves running.
-
-    Raises ConfinementError.
-    """
-
-    def execute() -> NoReturn:
-        run.execute(application_file(application), variables, release, venv, command)
-
-    return run_confined(execute)
 
 
 def without_once(application: dict[str, Any]) -> dict[str, Any]:

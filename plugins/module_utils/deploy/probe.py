@@ -64,6 +64,16 @@ NO_TEXT = re.compile(r"<!--.*?(?:-->|\Z)|<(head|script|style|svg)\b.*?(?:</\1\s*
 """What of a page no browser shows as text."""
 TEXTS = ("prefix", "process_group", "application_group", "release", "venv")
 
+SITE_OPTIONS: dict[str, Any] = {
+    "applications": {"type": "list", "elements": "dict", "required": True},
+    "private_port": {"type": "int", "required": True},
+    "python_version": {"type": "str", "required": True},
+    "python_prefix": {"type": "str", "required": True},
+    "mod_wsgi_version": {"type": "str", "default": ""},
+    "log_directory": {"type": "path", "required": True},
+}
+"""By what a site is proven, as options of a module."""
+
 
 class ProbeError(Exception):
     """An application is not as it should be; the text is one sentence."""

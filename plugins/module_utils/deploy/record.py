@@ -74,6 +74,8 @@ def application_file(application: dict[str, Any]) -> dict[str, Any]:
     paths = application["paths"]
     return {
         **{key: application[key] for key in APPLICATION_KEYS},
+        # For nobody to read: so other ones are a change, after which a way back knows them. Not in earlier records.
+        **({"rollback_commands": commands} if (commands := application.get("rollback_commands")) else {}),
         "state": paths["state"],
         "current": paths["current"],
         "venv": paths["venv"],

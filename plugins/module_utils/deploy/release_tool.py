@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import rollback
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import printable
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import Releases, RollbackError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import Releases, RollbackError, Wish
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import JournalError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import DEFAULT_INSTANCE, instance
 
@@ -29,7 +29,8 @@ The releases of the WSGI application APP that are on this host.
   list      those that are here: since when each serves or has served, its source version, and who has switched to it
   status    the active one, and whether its probe and its health path answer as they should
   rollback  go back to RELEASE, or to the one before: code, virtual environment, environment variables and vhost as
-            they were. The application's data stays as it is, and so does what migrations have made of a database.
+            they were. Before that, the application's rollback_commands run in the release that serves. What they do
+            not undo of the application's data, such as migrations, stays as it is.
 """
 EPILOG = """\
 RELEASE is a name that `list` shows, or its begin. A release that does not answer as it should does not stay: what has
@@ -97,11 +98,15 @@ def show_status(releases: Releases, as_json: bool) -> int:
     return NOT_GOOD if found["problem"] else GOOD
 
 
-def go_back(name: str, wanted: str, as_json: bool) -> int:
-    """Go back, also when the terminal is lost or somebody presses Ctrl-C: half a way is the worst."""
+def hear_no_key() -> None:
+    """From now on, half a way would be the worst, also when the terminal is lost or somebody presses Ctrl-C."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # and not SIG_IGN, which httpd would inherit
-    way = rollback.go_back(instance(DEFAULT_INSTANCE), name, wanted, caller())
+
+
+def go_back(name: str, wish: Wish, as_json: bool) -> int:
+    """Go back. Only the rollback commands can be ended by Ctrl-C."""
+    way = rollback.go_back(instance(DEFAULT_INSTANCE), name, wish, hear_no_key)
     for sentence in way.warnings:
         print(f"wsgi-release: {printable(sentence)}", file=sys.stderr)
     if as_json:
@@ -123,9 +128,14 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("app", metavar="APP", help="name of the application, as in wsgi_apps")
     parser.add_argument("action", choices=["list", "status", "rollback"], help="what to do")
     parser.add_argument("release", metavar="RELEASE", nargs="?", default="", help="of a rollback: where to go back to")
+    parser.add_argument(
+        "--without-commands", action="store_true", help="of a rollback: do not run the application's rollback_commands"
+    )
     options = parser.parse_args(words)
     if options.release and options.action != "rollback":
         parser.error("only rollback takes a RELEASE")
+    if options.without_commands and options.action != "rollback":
+        parser.error("only rollback takes --without-commands")
     return options
 
 
@@ -138,13 +148,17 @@ def main(words: list[str] | None = None) -> int:
         if os.geteuid() != 0:
             raise RollbackError("Only root may do this; call it with sudo.")
         if options.action == "rollback":
-            return go_back(options.app, options.release, options.json)
+            wish = Wish(caller(), options.release, not options.without_commands)
+            return go_back(options.app, wish, options.json)
         show = show_list if options.action == "list" else show_status
         return show(Releases(instance(DEFAULT_INSTANCE), options.app), options.json)
     except (RollbackError, JournalError) as error:
         logged = [f"| {line}" for line in error.lines] if isinstance(error, RollbackError) else []
         for line in (*logged, *str(error).splitlines()):
             print(f"wsgi-release: {printable(line)}", file=sys.stderr)
+        return NOT_GOOD
+    except KeyboardInterrupt:
+        print("wsgi-release: Ended. What has served before serves on.", file=sys.stderr)
         return NOT_GOOD
     except Exception:
         traceback.print_exc()

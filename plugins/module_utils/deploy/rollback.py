@@ -3,7 +3,7 @@
 
 The way is that of a deployment, with what the record of the release has in place of what a play brings: the same turn,
 test, journal, replacement of processes and proof, and the same return when the proof fails. Nothing of the application
-is run but by httpd, as the application's account.
+is run but by httpd, and its rollback commands before anything changes; both as the application's account.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import grp
 import json
 import os
 import pwd
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
     read_record,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.refused import read_refused
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback_commands import UndoError, Undoing
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
     ABSENT,
     CONTENT,
@@ -49,6 +51,7 @@ NOT_BACK = (
     "Not brought back: the application's data. What release commands have done to a database, such as migrations, is "
     "as it was a moment ago."
 )
+UNDONE = "Not brought back: the application's data, but for what its rollback_commands {verb} before: {commands}."
 SURVEYED = ("application", "release", "source", "since", "by")
 WELL = "well"
 LONGEST = 2000
@@ -203,21 +206,30 @@ def minor(version: str) -> list[str]:
     return version.split(".")[:2]
 
 
+class Wish(NamedTuple):
+    """What somebody wants of a way back."""
+
+    by: str
+    """Who it is, for the record."""
+    release: str = ""
+    """Where to, or the begin of it; empty: the previous one."""
+    commands: bool = True
+    """Whether the rollback commands run."""
+    check_mode: bool = False
+
+
 class Rollback:
     """The way back of one application; ``target`` is where it leads."""
 
-    def __init__(self, releases: Releases, wanted: str, by: str, check_mode: bool) -> None:
-        """``wanted`` is a release or the begin of its name; empty: the previous one. ``by`` is who wants it.
-
-        Raises RollbackError when there is no way back.
-        """
+    def __init__(self, releases: Releases, wish: Wish) -> None:
+        """Raises RollbackError when there is no way back."""
         self.releases = releases
         self.described = releases.described
         self.name = releases.name
-        self.by = by
-        self.check_mode = check_mode
+        self.by = wish.by
+        self.check_mode = wish.check_mode
         self.before: str = releases.deployment.get("release", "")
-        self.target = releases.named(wanted) if wanted else releases.previous()
+        self.target = releases.named(wish.release) if wish.release else releases.previous()
         self.record = self.target.record
         self.warnings: list[str] = []
         self.told: list[str] = []
@@ -225,6 +237,30 @@ class Rollback:
         obstacle = releases.obstacle(self.target)
         if obstacle:
             raise RollbackError(obstacle)
+        to = folder(releases.paths["releases"], self.target.release)
+        self.undoing = Undoing(releases.application, releases.paths, to)
+        if not wish.commands:
+            self.undoing.commands = []
+
+    def undo(self) -> None:
+        """Run the rollback commands of the release that is left, once httpd has accepted the files of the other.
+
+        Raises RollbackError; then that release serves on as it is.
+        """
+        if self.check_mode or not self.undoing.commands:
+            return
+        try:
+            config.test(self.described, {OWNER: self.files()}, self.record["foreign"])
+            self.undoing.run()
+        except TransactionError as error:
+            raise RollbackError(str(error)) from error
+        except UndoError as error:
+            raise RollbackError(f"{error} {self.undoing.again()}".rstrip(), error.lines) from error
+        except BaseException:  # a key
+            self.undoing.again()
+            raise
+        finally:
+            self.warnings += self.undoing.warnings
 
     def run(self) -> None:
         """Go. Raises RollbackError with what was done after a failure."""
@@ -248,7 +284,8 @@ class Rollback:
         way = GoBack(self.described, parameters, self.check_mode)
         report = way.run()
         self.warnings += way.warnings
-        return report
+        again = self.undoing.again()
+        return f"{report}\n{again}" if again else report
 
     def sentences(self) -> list[str]:
         """What an operator has to know."""
@@ -258,9 +295,17 @@ class Rollback:
             f"{self.name} {serves} release {self.target.release}{source} again, with the virtual environment and the "
             f"environment variables of then, in place of {self.before}.",
             self.vhost(),
-            NOT_BACK,
+            self.data(),
             f"site.yml refuses {self.before} from now on, until its source has changed or with -e release_again=true.",
         ]
+
+    def data(self) -> str:
+        """What becomes of the application's data, in a sentence."""
+        if self.check_mode and self.undoing.commands:
+            return UNDONE.format(verb="would undo", commands="; ".join(map(shlex.join, self.undoing.commands)))
+        if self.undoing.begun:
+            return UNDONE.format(verb="have undone", commands="; ".join(self.undoing.begun))
+        return NOT_BACK
 
     def vhost(self) -> str:
         """What becomes of the vhost, in a sentence."""
@@ -354,10 +399,11 @@ def file_of(path: str, entry: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def go_back(described: Mapping[str, str], name: str, wanted: str, by: str, check_mode: bool = False) -> Rollback:
+def go_back(described: Mapping[str, str], name: str, wish: Wish, begin: Callable[[], None] = lambda: None) -> Rollback:
     """Go back, alone on this host; the way that was gone. Raises RollbackError.
 
-    A deployment that comes meanwhile waits, and finds what has become of it.
+    A deployment that comes meanwhile waits, and finds what has become of it. ``begin`` is called when the rollback
+    commands have run, before anything that serves changes.
     """
     try:
         Releases(described, name)  # before anything is made
@@ -365,7 +411,9 @@ def go_back(described: Mapping[str, str], name: str, wanted: str, by: str, check
             journal = transaction.journal_of(described)
             if journal.open or journal.interrupted:
                 raise RollbackError(UNPROVEN)
-            way = Rollback(Releases(described, name), wanted, by, check_mode)
+            way = Rollback(Releases(described, name), wish)
+            way.undo()
+            begin()
             way.run()
             return way
     except (JournalError, OSError) as error:

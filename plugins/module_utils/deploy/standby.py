@@ -8,10 +8,10 @@ not well, nothing has changed for visitors. This is a step of the journal of its
 from __future__ import annotations
 
 import pwd
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, previous
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.canary import Canary, watch
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import httpd_pid, processes
@@ -82,10 +82,16 @@ class StandBy:
         if not canaries:
             return []
         edits = [public(colours.active_file(switch.paths), canary.text) for switch, canary in canaries.items()]
+        edits += [edit for switch in canaries for edit in self._statics(switch)]
         apply_step(self.instance, edits, pending.NONE, self._notes())
         problems = watch(list(canaries.values()))
         self.told = [f"{canary.told()}." for canary in canaries.values()]
         return problems
+
+    def _statics(self, switch: Switch) -> Iterator[Edit]:
+        """Pages of the new release find their static files while it is tried."""
+        seconds = switch.application["releases"]["canary"]["seconds"]
+        return previous.trial(switch.application, switch.release["path"], seconds)
 
     def prove(self, site: dict[str, Any]) -> Proof:
         """Ask the resting groups."""

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, previous
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS, httpd_pid, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     PARTS,
@@ -139,7 +139,8 @@ class Switch:
             turn = list(colours.removals(self.paths))
         record = record_text(new_record(self.deployment, self.record, self._running()))
         kept = Edit(self.paths["deployment"], journal.WRITE, record.encode(), "", 0o600, 0, 0)
-        return [*turn, *self._edits(self.paths), kept]
+        statics = previous.edits(self.application, self.release["path"])
+        return [*turn, *statics, *self._edits(self.paths), kept]
 
     def _edits(self, paths: Mapping[str, str]) -> list[Edit]:
         """What lets a daemon process group find the deployment."""

@@ -10,6 +10,8 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending, transaction
@@ -181,6 +183,15 @@ def examine(entries: list[Any]) -> tuple[Any, ...]:
     missing = [entry for entry in entries if found[entry["name"]] is None]
     there = ((entry, found[entry["name"]]) for entry in entries)
     return missing, {entry["name"]: describe(entry, certificate) for entry, certificate in there if certificate}
+
+
+def usable(certificates: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The descriptions of those that can be used; what is wrong with another is left to ``examine``."""
+    found: dict[str, Any] = {}
+    for entry in certificates:
+        with suppress(CertificateError, OSError):
+            found.update(examine([entry])[1])
+    return found
 
 
 def run(described: dict[str, Any], entries: list[Any], check_mode: bool) -> tuple[Any, ...]:

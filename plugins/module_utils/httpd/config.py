@@ -112,6 +112,14 @@ def run(
     return {**result, "unproven": transaction.journal.open}
 
 
+def test(described: Mapping[str, str], given: dict[str, list[dict[str, Any]]], foreign: dict[str, Any]) -> None:
+    """Let httpd test complete sets of files, of which nothing goes live. Raises as `run` does, where that would."""
+    sets, _ = log_files.separate(given)
+    transaction = Transaction(described, sets, predict=False, foreign=foreign.get("files", []))
+    if transaction.changes:
+        transaction.test()
+
+
 def _result(transaction: Transaction, logs: list[LogFile], left: Left | None) -> dict[str, Any]:
     paths = [change.path for change in transaction.left]
     problem = left.problem(paths) if left else ""

@@ -198,8 +198,10 @@ class SystemdManager(Manager):
         # systemd itself does not notice the first file in a new drop-in directory.
         files = {str(file) for file in Path(self.instance["unit_drop_in_directory"]).glob("*.conf")}
         known = set(self._property("DropInPaths").split())
-        units = (self.instance[key] for key in ("unit", "reaper_unit", "renewals_service", "renewals_timer"))
-        return any(self._property("NeedDaemonReload", unit) == "yes" for unit in units) or not files <= known
+        units = [self.instance[key] for key in ("unit", "reaper_unit", "renewals_service", "renewals_timer")]
+        # All at once: each question is a program of its own, also in a run without a change.
+        command = ["systemctl", "show", "--value", "--property=NeedDaemonReload", *units]
+        return "yes" in self.run(command, START_SECONDS).output.split() or not files <= known
 
     def refresh(self) -> None:
         """Let systemd read the units again."""
@@ -233,9 +235,10 @@ class SystemdManager(Manager):
     def reaps(self) -> bool:
         """Whether the service that ends stuck children is on, now and with each start of httpd."""
         unit = self.instance["reaper_unit"]
+        if self._property("UnitFileState", unit) != "enabled":
+            return False
         # It stops and starts with httpd.
-        running = self._property("ActiveState", unit) == "active" or httpd_main_process(self.instance) is None
-        return self._property("UnitFileState", unit) == "enabled" and running
+        return self._property("ActiveState", unit) == "active" or httpd_main_process(self.instance) is None
 
     def reap(self, wanted: bool) -> None:
         """Turn that service on or off."""

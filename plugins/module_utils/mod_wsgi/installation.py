@@ -17,7 +17,7 @@ RECORD = "installation.json"
 
 _LIBRARY_NAME = re.compile(rb"libpython(\d+\.\d+)[a-z]*\.so")
 
-COMPANIONS = ("reload_drain", "wsgi_buffering")
+COMPANIONS = ("reload_drain", "wsgi_buffering", "wsgi_admission")
 """Modules of httpd that are linked into mod_wsgi's own file; the source of each is mod_NAME.c of the role mod_wsgi."""
 
 

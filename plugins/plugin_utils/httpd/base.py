@@ -20,6 +20,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import hardening, private, sizing, stopping
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs as httpd_logs
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import network
 
 ROLE = "httpd"
 DEFAULT_SITE = "000-default"
@@ -38,6 +39,9 @@ WITHOUT_CONFIGURATION = ("alias", *sizing.MPMS, "reqtimeout", "status")
 mod_status's would show /server-status on every vhost."""
 WITHOUT_CONFIGURATION_FOR_SITES = ("http2", "setenvif")
 """Likewise, where a site asks for the module; an operator who asks for it gets the distribution's."""
+
+CLIENT_LIMIT = "50%"
+"""The part of httpd's workers that one client address may hold, where the operator says nothing."""
 
 STATUS_DIRECTORY_MODE = "2750"
 """What opens httpd's status is in it; httpd's group, which may enter, is that of all that is made there."""
@@ -235,6 +239,7 @@ class Base:
                 "them and set WSGI_LOG_FORMAT when the container starts."
             )
         found += self._mpm_problems(name)
+        found += self._client_problems(name)
         if self.instance["unit"] and not self.foreign:
             found += hardening.problems(settings, self.applications, python, name)
         found += httpd_foreign.server_problems(self.foreign, name, self.listeners, self.modules)
@@ -246,6 +251,21 @@ class Base:
                 if not VARIABLE.fullmatch(str(variable))
             ),
         ]
+
+    def _client_problems(self, name: str) -> list[str]:
+        """What is wrong with the limit for single clients."""
+        limit = self.settings["httpd_client_limit"]
+        found = [
+            f"httpd_unlimited_clients of host {name} has {entry!r}, which is neither an IP address nor a network; "
+            "write it like 192.0.2.0/24."
+            for entry in self.settings["httpd_unlimited_clients"]
+            if not network(str(entry))
+        ]
+        if limit is not None and limit < 0:
+            found.append(f"httpd_client_limit of host {name} is {limit}; give a number of workers, or 0 for no limit.")
+        if limit and self.foreign:
+            found.append(f"httpd_client_limit of host {name} would hold for the sites of others, too; remove it there.")
+        return found
 
     def _mpm_problems(self, name: str) -> list[str]:
         """What contradicts the module that takes connections."""
@@ -318,6 +338,8 @@ class Base:
             "sizes": sizes,
             "mpm": self.mpm,
             "spare": "Servers" if self.mpm == sizing.PREFORK else "Threads",
+            "client_limit": self._client_limit,
+            "unlimited_clients": [network(str(entry)) for entry in settings["httpd_unlimited_clients"]],
             "stop_limits": stopping.stop_limits(settings["httpd_stop_timeout"]),
             "private_listener": self.listeners[-1]["directive"],
             "unknown_host_ports": self._unknown_host_ports(),
@@ -330,6 +352,12 @@ class Base:
             "status_directory_mode": STATUS_DIRECTORY_MODE,
             "socket_directory_mode": SOCKET_DIRECTORY_MODE,
         }
+
+    @property
+    def _client_limit(self) -> int | str:
+        """Workers, or a part of all with a percent sign."""
+        limit: int | None = self.settings["httpd_client_limit"]
+        return CLIENT_LIMIT if limit is None else limit
 
     def _render(self, template: str, **values: Any) -> str:
         text: str = self._environment.get_template(template).render({**self._values, **values})

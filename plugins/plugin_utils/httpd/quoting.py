@@ -106,3 +106,16 @@ def quote_realm(value: object, key: str = "") -> str:
         return quote(value, key)
     in_header = value.replace("\\", "\\\\")
     return quote(_EXPRESSION.sub(r"\\\g<0>", in_header), key)
+
+
+def quote_rule(value: str, key: str = "") -> str:
+    """Quote one argument of RewriteCond or RewriteRule, which mod_rewrite splits by itself: no backslash is taken away.
+
+    Raises QuotingError as ``quote`` does, and for a value with both kinds of quotes, since there is no escape for them.
+    """
+    quote(value, key)
+    for mark in ('"', "'"):
+        if mark not in value:
+            return f"{mark}{value}{mark}"
+    where = f"The value of {key}" if key else "A value for a rule of httpd's"
+    raise QuotingError(f"{where} holds both kinds of quotes, which a rule of httpd's cannot carry; use one of them.")

@@ -121,10 +121,15 @@ def _setting(name: str, entry: Values, derive_key: bool) -> Setting:
 
 
 @cache
+def _data() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml_load(DATA.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
 def table(name: str) -> tuple[Setting, ...]:
     """The settings of one table, in the order in which they are written."""
-    data = yaml_load(DATA.read_text(encoding="utf-8"))
-    return tuple(_setting(entry, known, name != DIRECTIVES) for entry, known in data[name].items())
+    return tuple(_setting(entry, known, name != DIRECTIVES) for entry, known in _data()[name].items())
 
 
 @cache
@@ -141,8 +146,7 @@ def daemon_options() -> Mapping[str, Setting]:
 
 def express() -> list[tuple[str, str]]:
     """Options of mod_wsgi-express, several in one text where the answer is one, and what sets them here."""
-    data = yaml_load(DATA.read_text(encoding="utf-8"))
-    return [(str(names), str(ours)) for names, ours in data["express_options"].items()]
+    return [(str(names), str(ours)) for names, ours in _data()["express_options"].items()]
 
 
 def given(values: Values | None) -> dict[str, Any]:

@@ -536,9 +536,10 @@ def plan(settings: Mapping[str, Any], inspection: Mapping[str, Any]) -> dict[str
     Returns: problem (a sentence; if not "", nothing may be changed); version (the one that will serve); key (folder in
     a cache of wheels); directory, express and module (paths on the host); wheel (path on the control node; "" where the
     host compiles for itself), wheel_name and wheel_sha256 ("" until it is built); build_on (EACH, CONTAINER or HOST),
-    build_host and build_image; source and source_sha256; build_packages; reload_drain and wsgi_buffering (whether the
-    module has these companions); action (none, install or build); installation (record of the one that is there, empty
-    when there is none or the distribution's package serves); settings (those it is made from).
+    build_host and build_image; source and source_sha256; build_packages; reload_drain, wsgi_buffering and
+    wsgi_admission (whether the module has these companions); action (none, install or build); installation (record of
+    the one that is there, empty when there is none or the distribution's package serves); settings (those it is made
+    from).
 
     Raises AnswerError when the host answers what no honest one does.
     """

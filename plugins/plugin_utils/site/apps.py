@@ -29,6 +29,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import (
     pages,
     proxies,
     redirects,
+    releases,
     source,
     static,
     strategy,
@@ -117,9 +118,9 @@ SUBJECTS = (
     Subject(check, check_all, normalise_identity),
     *(
         module.SUBJECT
-        for module in (hosts, daemon, strategy, environment, source, packages, static, limits, redirects, headers)
+        for module in (hosts, daemon, strategy, releases, environment, source, packages, static, limits, redirects)
     ),
-    *(module.SUBJECT for module in (pages, auth, proxies, tls, health, extra_config)),
+    *(module.SUBJECT for module in (headers, pages, auth, proxies, tls, health, extra_config)),
 )
 """Everything that an application of a vhost can say. A new key is a part of one of these, or one more."""
 
@@ -139,7 +140,7 @@ def _text_values(value: object, key: str) -> Iterator[tuple[str, str]]:
             yield from _text_values(item, f"{key}[{index}]")
 
 
-OWN_CHECKS = frozenset({"environment", "release_commands", "extra_config", "auth"})
+OWN_CHECKS = frozenset({"environment", "release_commands", "rollback_commands", "extra_config", "auth"})
 """Keys that may hold line breaks, or land nowhere in httpd's configuration; they have checks of their own."""
 
 
@@ -156,6 +157,11 @@ def _without_effect(application: App, written: App) -> Problems:
     for key in DAEMON_KEYS if application["mode"] == EMBEDDED else ():
         if written.get(key) not in (None, {}, []) and application[key] is not False:
             yield key, "only a daemon process group has it, and mode is embedded; remove it, or use mode: daemon"
+    if application["mode"] == EMBEDDED and (written.get("releases") or {}).get("keep_static_seconds"):
+        yield (
+            "releases.keep_static_seconds",
+            "httpd cannot rely on its clock when mode is embedded; remove it, or set 0",
+        )
 
 
 def _of_site(applications: Apps, written: Mapping[str, App]) -> Sentences:

@@ -37,6 +37,7 @@ OWNED = {
     "reloaddraintimeout": "mod_wsgi_reload_drain_timeout sets it",
     "bufferingrequests": "request_buffering sets it",
     "bufferingresponses": "response_buffering sets it",
+    "admissiongroup": "admission sets it",
     "loadmodule": "httpd_extra_modules enables modules",
     "include": "write the directives themselves",
     "includeoptional": "write the directives themselves",

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What requests and answers may take: the keys `max_body_size`, `body_limits` and those of buffering."""
+"""What requests and answers may take: the keys `max_body_size`, `body_limits`, `admission` and those of buffering."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon, strategy
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import entries, path_of, plain_path
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject, Vhost
 
@@ -35,7 +37,35 @@ def values(vhost: Vhost) -> dict[str, Any]:
         for application in reversed(vhost.applications)
     ]
     is_as_ever = all(requests and responses for _, requests, responses in buffered)
-    return {"buffered": [] if is_as_ever else buffered}
+    admitted = [found for application in reversed(vhost.applications) for found in admissions(application)]
+    return {"buffered": [] if is_as_ever else buffered, "admitted": admitted}
+
+
+def admissions(application: App) -> list[tuple[str, str]]:
+    """Paths, and what the directive AdmissionGroup says there: the name of a process group, and what it bears.
+
+    The path of the application comes first. An embedded application has no threads of its own that could all be busy,
+    but there is a part of httpd's workers that it may hold. Empty where httpd hands on whatever comes.
+    """
+    if not application["admission"]:
+        return []
+    if application["mode"] == daemon.EMBEDDED:
+        return [(application["path"], f"{quote(application['name'])} waiting={application['listen_backlog']}")]
+    first, *others = daemon.process_groups(application)
+    return [
+        (application["path"], _admission(first)),
+        *((path, _admission(group)) for group in others for path in group["paths"]),
+    ]
+
+
+def _admission(group: App) -> str:
+    waiting = daemon.options_of(group).get("listen_backlog", group["listen_backlog"])
+    # httpd sees one group where there are two colours; what hangs in one would keep requests for the other waiting.
+    queue_timeout = 0 if strategy.is_blue_green(group) else group["queue_timeout"]
+    return (
+        f"{quote(group['group_name'])} processes={group['processes'] or 1} threads={group['threads']} "
+        f"waiting={waiting} queue-timeout={queue_timeout}"
+    )
 
 
 SUBJECT = Subject(check, normalise=normalise, values=values)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the code comes from and what of it is used.
 
-The keys `source` and `pip`, those that name files of the source, and `release_commands`.
+The keys `source` and `pip`, those that name files of the source, `release_commands` and `rollback_commands`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _check_relative_paths(application: App) -> Problems:
 
 def _check_commands(application: App) -> Problems:
     """Each command is a list of words, or a string that splits into one, or a mapping that has one of them."""
-    for key, written in entries(application, "release_commands"):
+    for key, written in [*entries(application, "release_commands"), *entries(application, "rollback_commands")]:
         if isinstance(written, Mapping):
             yield from _check_command_keys(key, written)
         command = _command(written)
@@ -110,7 +110,7 @@ def _command(written: Any) -> Any:
 
 
 def argument_list(command: str | Sequence[Any]) -> list[str]:
-    """A release command as a list of words; no shell is involved. Raises ValueError for unbalanced quotes."""
+    """A command as a list of words; no shell is involved. Raises ValueError for unbalanced quotes."""
     return shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
 
 
@@ -234,6 +234,7 @@ def normalise(application: App, _: Place) -> dict[str, Any]:
         **{key: _normal(application[key]) for key in ("requirements", "static_root")},
         "python_path": [os.path.normpath(path) for path in application["python_path"]],
         "release_commands": [argument_list(_command(command)) for command in application["release_commands"]],
+        "rollback_commands": [argument_list(command) for command in application["rollback_commands"]],
         # Beside them, since what they are decides whether a release is prepared again, and how often they run does not.
         "once": [
             index

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.previous import UNTIL
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import STATE_ROOT
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names, pages
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.hosts import hidden
@@ -23,6 +25,9 @@ COMPRESSED = {
 
 ENCODINGS = {"br": "br", "gz": "gzip"}
 """Endings of precompressed files and the names of their encodings, the better one first."""
+
+COMPRESSIBLE = rf"[A-Za-z0-9_./@+~-]+\.(?:{'|'.join(sorted(COMPRESSED))})"
+"""The names of such files, as a regular expression."""
 
 
 def check(application: App) -> Problems:
@@ -96,13 +101,113 @@ def normalise(application: App, place: Place) -> dict[str, Any]:
         path = os.path.normpath(os.path.join(current, static["file"] or static["directory"]))
         folder, file = os.path.split(path) if static["file"] else (path, "")
         of_release = f"{folder}/".startswith(f"{current}/")
-        complete.append({**static, "url": _url(static["url"]), "directory": folder, "file": file, "links": of_release})
+        url = _url(static["url"])
+        name = previous_name(url, os.path.relpath(folder, current)) if of_release and not file else ""
+        complete.append(
+            {
+                **static,
+                "url": url,
+                "directory": folder,
+                "file": file,
+                "links": of_release,
+                "previous": name,
+            }
+        )
     return {"static": complete}
 
 
+def previous_name(url: str, directory: str) -> str:
+    """The name of the link to a folder of the previous release, which is another one for another URL or folder.
+
+    So when these change, what httpd is told to look at is not what the link of before leads to.
+    """
+    words = re.sub(r"[^A-Za-z0-9]+", "-", url).strip("-")[:40]
+    return f"{words}-{hashlib.sha256(f'{url} {directory}'.encode()).hexdigest()[:12]}"
+
+
 def modules(application: App) -> list[str]:
-    """Rules choose a precompressed file."""
-    return ["rewrite"] if any(static["precompressed"] for static in application["static"]) else []
+    """Rules choose a precompressed file, and one of the previous release."""
+    keeps = application["releases"]["keep_static_seconds"] > 0
+    statics = application["static"]
+    return ["rewrite"] if any(each["precompressed"] or (keeps and each["directory"]) for each in statics) else []
+
+
+# ---------------------------------------------------------------- the previous release
+
+
+Conditions = list[tuple[str, str]]
+
+
+def literal(text: str) -> str:
+    """What mod_rewrite takes for this very text, where it would put in variables and what was found."""
+    return re.sub(r"([\\$%])", r"\\\1", text)
+
+
+def previous_rules(vhost: Vhost) -> Iterator[dict[str, Any]]:
+    """Rules by which httpd serves a file that the current release lacks from the previous one.
+
+    They come before all that maps paths to files, so they leave out what a path below leads to by other means. The
+    path of the request stays, and with it what is said of that: logins, headers, limits.
+    """
+    for member in vhost.members:
+        application = member["application"]
+        kept = application["releases"]["keep_static_seconds"] > 0
+        for static in application["static"] if kept else ():
+            if static.get("previous"):
+                yield from _rules_of(static, member["paths"]["previous"], list(_elsewhere(static["url"], vhost)))
+
+
+def _elsewhere(url: str, vhost: Vhost) -> Iterator[str]:
+    """Regular expressions for what other keys do with paths below a URL."""
+    for application in vhost.applications:
+        for path in _paths_of(application):
+            if path != url and names.is_below(path, url):
+                yield f"^{re.escape(path)}(?:/|$)"
+        for redirect in application["redirects"]:
+            is_exact = redirect["directive"] == "RedirectMatch"
+            yield redirect["from"] if is_exact else f"^{re.escape(redirect['from'].rstrip('/'))}(?:/|$)"
+
+
+def _paths_of(application: App) -> Iterator[str]:
+    yield application["path"]
+    yield from (static["url"] for static in application["static"])
+    yield from (backend["path"] for backend in application["backends"])
+
+
+def _rules_of(static: Mapping[str, Any], folder: str, elsewhere: Iterable[str]) -> Iterator[dict[str, Any]]:
+    current, previous = literal(static["directory"]), f"{folder}/{static['previous']}"
+    lacking: Conditions = [
+        *(("%{REQUEST_URI}", f"!{pattern}") for pattern in elsewhere),
+        (f"{current}/$1", "!-f"),
+    ]
+    in_time: Conditions = [("expr", f"%{{TIME}} -lt file('{folder}/{UNTIL}')")]
+    for ending, encoding in ENCODINGS.items() if static["precompressed"] else ():
+        yield {
+            "conditions": [
+                ("%{HTTP:Accept-Encoding}", accepts(encoding)),
+                *lacking,
+                (f"{previous}/$1.{ending}", "-f"),
+                *in_time,
+            ],
+            "pattern": f"^{re.escape(static['url'])}/({COMPRESSIBLE})$",
+            "file": f"{previous}/$1.{ending}",
+        }
+    yield {
+        "conditions": [*lacking, (f"{previous}/$1", "-f"), *in_time],
+        "pattern": f"^{re.escape(static['url'])}/([^?]+)$",
+        "file": f"{previous}/$1",
+    }
+
+
+def folders(member: Mapping[str, Any], static: Mapping[str, Any]) -> list[Any]:
+    """The folders of which httpd serves files by an entry: that of the current release, and of the previous one."""
+    kept = member["application"]["releases"]["keep_static_seconds"] > 0 and static.get("previous")
+    return [static["directory"], *([f"{member['paths']['previous']}/{static['previous']}"] if kept else [])]
+
+
+def accepts(encoding: str) -> str:
+    """What matches an Accept-Encoding that takes an encoding."""
+    return rf"(?:^|,)\s*{encoding}\s*(?:;\s*q=(?:1|0?\.\d*[1-9]))?\s*(?:,|$)"
 
 
 def values(vhost: Vhost) -> dict[str, Any]:
@@ -116,9 +221,16 @@ def values(vhost: Vhost) -> dict[str, Any]:
         if member["application"]["static"] or pages.are_shown(member["application"], vhost.site)
     )
     return {
-        "statics": [static for application in vhost.applications for static in application["static"]],
+        "statics": [
+            {**static, "folders": folders(member, static)}
+            for member in vhost.members
+            for static in member["application"]["static"]
+        ],
         "published_code": list(dict.fromkeys(published)),
         "encodings": ENCODINGS,
+        "compressible": COMPRESSIBLE,
+        "accepts": {encoding: accepts(encoding) for encoding in ENCODINGS.values()},
+        "previous_rules": list(previous_rules(vhost)),
         "compressed": sorted(COMPRESSED),
         "compressed_types": by_type,
     }

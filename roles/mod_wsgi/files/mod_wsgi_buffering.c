@@ -50,6 +50,8 @@ APLOG_USE_MODULE(wsgi_buffering);
 #define IN_MEMORY 65536            /* bytes of a body that need no file */
 #define LEAST_PIECE 4096           /* httpd's core writes as much at once */
 #define MOST_PIECE 65536
+#define STREAM_ROOM 49152          /* bytes of a stream of HTTP/2 that mod_http2 takes without a wait; it has 64 KiB */
+#define STREAM_RATE 16384          /* and bytes a second that any client takes */
 #define CHECK_DISK_EVERY (1 << 20) /* bytes */
 #define LEAST_FREE 20              /* a twentieth of the disk stays free, */
 #define ENOUGH ((apr_off_t)1 << 30) /* or as many bytes */
@@ -79,6 +81,7 @@ typedef struct {
     apr_off_t sent;             /* of the file */
     apr_time_t begun;
     apr_interval_time_t waited; /* for the client, in all */
+    apr_off_t given;            /* of a stream of HTTP/2 */
     apr_bucket_brigade *piece;
     int is_over;                /* The rest goes as it comes. */
 } response_t;
@@ -354,14 +357,22 @@ static int descriptor_of(const conn_rec *c)
     return descriptor;
 }
 
-/* Bytes that the kernel takes without a wait. It needs as much again for itself. */
-static apr_off_t room_of(int descriptor)
+/*
+ * Bytes that the kernel takes without a wait, which needs as much again for itself; or mod_http2. That says nothing of
+ * what the client has taken, and makes whoever passes on too much wait for as long as the client wants.
+ */
+static apr_off_t room_of(const response_t *response, int descriptor)
 {
-    apr_off_t room = descriptor < 0 ? MOST_PIECE : LEAST_PIECE;
+    apr_off_t room = LEAST_PIECE;
 #ifdef SIOCOUTQ
     int size, queued;
     socklen_t length = sizeof(size);
+#endif
 
+    if (descriptor < 0) {
+        return STREAM_ROOM + apr_time_as_msec(apr_time_now() - response->begun) * STREAM_RATE / 1000 - response->given;
+    }
+#ifdef SIOCOUTQ
     if (getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0
         && ioctl(descriptor, SIOCOUTQ, &queued) == 0 && size / 2 - queued > room) {
         room = size / 2 - queued;
@@ -379,7 +390,7 @@ static int is_ready(response_t *response, int descriptor, int wait)
     int found;
 
     if (descriptor < 0) {
-        return left > 0;
+        return left > 0 && room_of(response, descriptor) >= LEAST_PIECE;
     }
     found = poll(&asked, 1, 0);
     if (found == 0 && wait && left > 0) {
@@ -394,8 +405,13 @@ static int is_ready(response_t *response, int descriptor, int wait)
 static apr_status_t pass(ap_filter_t *filter, response_t *response, int descriptor)
 {
     apr_time_t begun = apr_time_now();
-    apr_status_t result = ap_pass_brigade(filter->next, response->piece);
+    apr_off_t length = 0;
+    apr_status_t result;
 
+    if (descriptor < 0 && apr_brigade_length(response->piece, 0, &length) == APR_SUCCESS && length > 0) {
+        response->given += length;
+    }
+    result = ap_pass_brigade(filter->next, response->piece);
     if (descriptor < 0) {
         response->waited += apr_time_now() - begun;
     }
@@ -413,7 +429,7 @@ static apr_status_t pass_piece(ap_filter_t *filter, response_t *response, apr_bu
 
     apr_brigade_length(brigade, 0, &length);
     is_small = length >= 0 && length <= LEAST_PIECE;
-    result = apr_brigade_partition(brigade, is_small ? LEAST_PIECE : room_of(descriptor), &end);
+    result = apr_brigade_partition(brigade, is_small ? LEAST_PIECE : room_of(response, descriptor), &end);
     if (result == APR_INCOMPLETE) {
         end = APR_BRIGADE_SENTINEL(brigade);
     }
@@ -505,7 +521,7 @@ static apr_status_t drain(ap_filter_t *filter, response_t *response, int descrip
     }
     apr_os_file_get(&file, response->spool.file);
     while (response->sent < response->spool.size && is_ready(response, descriptor, 0)) {
-        apr_off_t room = room_of(descriptor);
+        apr_off_t room = room_of(response, descriptor);
         apr_off_t left = response->spool.size - response->sent;
         apr_status_t result = read_piece(filter, response, file, left < room ? left : room);
 

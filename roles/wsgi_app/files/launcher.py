@@ -95,7 +95,7 @@ def is_of_others(state, access, path, mutex):
     if not stat.S_ISREG(state.st_mode) or access & os.O_ACCMODE == os.O_RDONLY:
         return False
     if not path and not state.st_nlink:
-        return False  # may be the mutex, whose name has been removed
+        return bool(state.st_size)  # else it may be the mutex, whose name has been removed; that is empty
     match = MUTEX.fullmatch(path)
     return not match or (mutex is not None and match.groups() != mutex)
 

@@ -92,6 +92,7 @@ def files_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "settings", "page", "folders"), SITES)
 def test_a_project_has_all_its_static_files(
     make: Callable[[Path], Path], settings: str, page: str, folders: list[str], tmp_path: Path

@@ -98,6 +98,7 @@ def test_the_port_of_a_registry_is_no_tag(name: str) -> None:
     assert wsgi_images.without_tag(f"{name}:3.12-slim") == name
 
 
+@pytest.mark.slow
 def test_an_image_that_is_what_it_should_be_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
     built: dict[str, str] = {}
 

@@ -151,6 +151,7 @@ def test_programs_of_the_virtual_environment_come_first_for_the_application(cont
     assert container.given()["environment"]["PATH"] == f"{programs}:/opt/pip/bin:/usr/bin:/bin"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["", "/", pwd.getpwuid(os.geteuid()).pw_dir])
 def test_the_application_has_a_home_where_an_engine_names_none(container: Container, home: str) -> None:
     done = container.run(HOME=home)
@@ -329,6 +330,7 @@ def test_a_place_that_cannot_be_written_is_refused(container: Container) -> None
     assert "give the container a tmpfs there, e.g. --tmpfs" in container.refusal()
 
 
+@pytest.mark.slow
 def test_a_misspelt_word_runs_nothing(container: Container) -> None:
     assert container.refusal("ls") == (
         "mod-wsgi: 'ls' is not a word of this image, which are serve, debug, shell, python, check, version, help; "
@@ -339,6 +341,7 @@ def test_a_misspelt_word_runs_nothing(container: Container) -> None:
     assert "`debug` takes only --startup" in container.refusal("debug", "--port")
 
 
+@pytest.mark.slow
 def test_check_tests_the_import_and_the_configuration(container: Container) -> None:
     assert container.run("check", WSGI_CHECK_IMPORT="Off").returncode == 0
     assert container.given()["arguments"][1:] == ["-DWSGI_SETTINGS", "-t"]
@@ -439,6 +442,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 def test_health_asks_the_application(container: Container) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.hosts = []  # type: ignore[attr-defined]

@@ -343,6 +343,7 @@ def test_a_python_that_no_debian_package_owns_is_told(document: Build, short: st
     assert not any("generic" in each for each in purls(document(owned)))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     copyright_file=st.binary(max_size=80)

@@ -8,13 +8,14 @@ import grp
 import json
 import os
 import pwd
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, gates, locales, refused
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import account, gates, locales, refused, standing
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.account import AccountError, Accounts
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import ATTRIBUTE
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import write_record
@@ -49,8 +50,10 @@ EVERYTHING = [
 class Host:
     """A host in a folder, with one application that is to be deployed."""
 
-    def __init__(self, root: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, source: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`kept` is where the virtual environment stays that the first host has made: all have the same."""
         self.root = root
+        self.kept = kept
         self.monkeypatch = monkeypatch
         (source / "wsgi.py").touch()
         for name in ("CODE_ROOT", "STATE_ROOT", "CONFIGURATION_ROOT"):
@@ -87,6 +90,7 @@ class Host:
         self.other_certificates: list[dict[str, Any]] = []
         self.configuration: dict[str, Any] = {}
         self.only = False
+        self.live: dict[str, Any] | None = None
 
     def parameters(self) -> dict[str, Any]:
         environments = {"shop": self.variables}
@@ -101,6 +105,7 @@ class Host:
             "configuration": self.configuration,
             "only": self.only,
             "other_certificates": self.other_certificates,
+            "live": self.live,
         }
 
     def inspect(self) -> dict[str, Any]:
@@ -113,7 +118,11 @@ class Host:
         release = Path(self.application["paths"]["releases"], self.application["digest"])
         release.mkdir()
         parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
+        if self.kept.exists():
+            shutil.copytree(self.kept, self.application["paths"]["venvs"], symlinks=True, dirs_exist_ok=True)
         parameters["venvs"] = virtual_environments([self.application], parameters, check_mode=False)
+        if not self.kept.exists():
+            shutil.copytree(self.application["paths"]["venvs"], self.kept, symlinks=True)
         environments = {self.application["name"]: self.variables}
         Switching([self.application], environments, parameters, self.described).perform()
         journal_of(self.described).commit()
@@ -122,11 +131,16 @@ class Host:
         return sorted(str(path) for path in self.root.rglob("*"))
 
 
+@pytest.fixture(name="kept", scope="module")
+def fixture_kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept") / "venvs"
+
+
 @pytest.fixture(name="host")
-def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+def fixture_host(tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     with build_ground(monkeypatch) as folder:
         (folder / "host").mkdir()
-        yield Host(folder / "host", tmp_path, monkeypatch)
+        yield Host(folder / "host", tmp_path, kept, monkeypatch)
 
 
 @pytest.fixture(name="deployed")
@@ -141,6 +155,35 @@ def test_a_fresh_host_needs_everything_and_is_left_as_it_is(host: Host) -> None:
     assert found["steps"] == ["accounts", "releases", "venvs", "preparation", "switch"]
     assert found["releases"]["shop"]["id"] == "release-1"
     assert host.tree() == []
+
+
+@pytest.fixture(name="proofs")
+def fixture_proofs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether applications were asked, for each proof that was made."""
+    made: list[bool] = []
+
+    def proof(_live: Any, _configuration: Any, _described: Any, ask: bool) -> dict[str, Any]:
+        made.append(ask)
+        return {"applications": {}}
+
+    monkeypatch.setattr(standing, "proof", proof)
+    return made
+
+
+def test_where_nothing_is_left_to_do_all_is_proven(deployed: Host, proofs: list[bool]) -> None:
+    assert "proven" not in deployed.inspect()
+    assert proofs == [], "nobody has asked for it"
+    deployed.live = {"certificates": {}}
+    assert deployed.inspect()["proven"] == {"applications": {}}
+
+
+def test_what_is_left_to_do_or_cannot_be_compared_is_not_proven(deployed: Host, proofs: list[bool]) -> None:
+    deployed.live = {"certificates": {"shop": {"fingerprint": "a"}}}
+    assert "proven" not in deployed.inspect(), "the certificate has changed since the files were made"
+    deployed.live = {"certificates": {}}
+    deployed.variables = {"NEW": "1"}
+    assert "proven" not in deployed.inspect()
+    assert proofs == []
 
 
 def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:

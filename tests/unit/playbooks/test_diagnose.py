@@ -9,6 +9,7 @@ import pytest
 from support.playbooks import run_with_program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "status", "said"),
     [

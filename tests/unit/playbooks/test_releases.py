@@ -35,6 +35,7 @@ def play(folder: Path, playbook: str, *options: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.slow
 def test_the_table_has_all_hosts(tmp_path: Path) -> None:
     done = play(tmp_path, "releases.yml", "--check", "--extra-vars", "app=no-such releases_report=report.json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,6 +49,7 @@ def test_the_table_has_all_hosts(tmp_path: Path) -> None:
         assert f"{name} - - - - - The" in lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [

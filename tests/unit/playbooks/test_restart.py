@@ -11,6 +11,7 @@ from support.playbooks import run_with_program
 PROGRAM = "/usr/local/bin/wsgi-restart"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "status", "said", "hosts"),
     [

@@ -8,6 +8,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from support.scripts import ROOT
 
 INVENTORY = """
@@ -21,6 +22,7 @@ wsgi:
 """Hosts that nobody asks anything, since what they are to be is not known."""
 
 
+@pytest.mark.slow
 def test_a_report_has_all_hosts_where_the_command_was_called(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text(INVENTORY)
     command = ["ansible-playbook", "--inventory", "hosts.yml", "--check", str(ROOT / "playbooks/verify.yml")]

@@ -53,6 +53,7 @@ ANSWER: dict[str, Any] = {
         "key": "debian12-x86_64-mmn20120211-cp311-with_0123456789ab",
         "reload_drain": True,
         "wsgi_buffering": True,
+        "wsgi_admission": True,
         "wheel_sha256": "a" * 64,
     },
     "build_tools_recorded": False,
@@ -256,6 +257,7 @@ def test_the_attack_that_was_proven_is_refused_by_the_plan(tmp_path: Path, archi
         mod_wsgi_plan.plan(role_settings(tmp_path), {**ANSWER, "architecture": architecture})
 
 
+@pytest.mark.slow
 @example(changes=[(("architecture",), ABOVE)])
 @example(changes=[(("interpreter", "prefix"), "/" + "a" * 900), (("interpreter", "from_distribution"), False)])
 @given(changes=st.lists(st.tuples(st.sampled_from(paths_of(ANSWER)), hostile), min_size=1, max_size=3))
@@ -360,7 +362,7 @@ def action(
 
 def wheel(tmp_path: Path, members: dict[str, bytes] | None = None, name: str = "wheel.zip") -> bytes:
     """A wheel as a build makes it, with other members where they are given."""
-    content = b"\x7fELFlibpython3.11.so.1.0\0reload_drain_module\0wsgi_buffering_module\0"
+    content = b"\x7fELFlibpython3.11.so.1.0\0reload_drain_module\0wsgi_buffering_module\0wsgi_admission_module\0"
     path = tmp_path / name
     with ZipFile(path, "w") as archive:
         for member, data in (members or {f"mod_wsgi/server/{MODULE}": content, "mod_wsgi/__init__.py": b""}).items():
@@ -532,6 +534,7 @@ class TestActions:
         assert made.run(None, {})["wheel_sha256"] == checksum
 
 
+@pytest.mark.slow
 @example(answer={"wheel": f"/{ABOVE}/{NAME}", "wheel_sha256": "a" * 64}, content=b"")
 @example(answer=BUILT, content=b"PK\x05\x06" + bytes(18))
 @given(

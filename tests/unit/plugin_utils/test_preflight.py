@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.modwsgi.deploy.plugins.action import preflight as plugin
+from ansible_collections.modwsgi.deploy.plugins.action import wsgi_go_live
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
@@ -224,6 +225,33 @@ class TestRefusals:
             run(machine, {**variables, **image})
 
     @pytest.mark.parametrize(
+        ("proven", "key"),
+        [
+            ({"applications": {"other": {}}, "awaited_certificates": []}, "proven.applications"),
+            ({"applications": [], "awaited_certificates": []}, "proven.applications"),
+            ({"applications": {}, "awaited_certificates": ["a"] * 9}, "proven.awaited_certificates"),
+            ({"applications": {}, "awaited_certificates": [1]}, "proven.awaited_certificates"),
+            ([], "proven"),
+        ],
+    )
+    def test_what_the_host_has_proven_is_looked_at(
+        self, machine: Machine, variables: dict[str, Any], proven: Any, key: str
+    ) -> None:
+        machine.answers["wsgi_inspect"] = {**FOUND, "steps": [], "proven": proven}
+        with pytest.raises(PreflightError, match=f"Host web1 answers .* as {key}, which is not"):
+            run(machine, variables)
+
+    @pytest.mark.parametrize(
+        "certificates", [[], {"../x": {}}, {"shop": {"fingerprint": "a{{ b }}", "stapling": True}}, {"shop": {}}]
+    )
+    def test_what_the_host_says_of_certificates_is_looked_at(
+        self, machine: Machine, variables: dict[str, Any], certificates: Any
+    ) -> None:
+        machine.answers["httpd_preflight"]["certificates"] = certificates
+        with pytest.raises(PreflightError, match=r"Host web1 answers .* as certificates.*, which is not"):
+            run(machine, variables)
+
+    @pytest.mark.parametrize(
         ("key", "value"),
         [
             ("steps", ["reboot"]),
@@ -264,12 +292,12 @@ class TestRefusals:
             run(machine, variables)
 
 
-class TestSomeApplicationsAlone:
-    """wsgi_only: all is planned, and only these are deployed."""
+class _WithModule:
+    """The module is there; whether it fits is not the question here."""
 
     @pytest.fixture(autouse=True)
     def fixture_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The module is there; whether it fits is not the question here."""
+        """``action`` is what the plan says."""
         plan = Preflight._mod_wsgi
 
         def with_module(preflight: Any) -> None:
@@ -278,6 +306,77 @@ class TestSomeApplicationsAlone:
 
         self.action = "none"
         monkeypatch.setattr(Preflight, "_mod_wsgi", with_module)
+
+
+class TestProofWithoutAChange(_WithModule):
+    """The host compares and asks in the module that looks at it, so that a run without a change needs no other."""
+
+    PROVEN = {"applications": {"shop": {"status": 200}}, "awaited_certificates": []}
+
+    def live(self, machine: Machine, variables: dict[str, Any], **changes: Any) -> Any:
+        """What the host gets for it."""
+        Preflight(ROLES, "web1", {**variables, **changes}, machine.ask, prove=True).run()
+        return machine.arguments["wsgi_inspect"].get("live")
+
+    def test_the_host_gets_what_would_go_live(self, machine: Machine, variables: dict[str, Any]) -> None:
+        """As the action of wsgi_go_live gives it to the module."""
+        live = self.live(machine, variables)
+        found = run(machine, variables)
+        task = {
+            "applications": found["wsgi_app_applications"],
+            "wsgi_apps": variables["wsgi_apps"],
+            "certificates": {},
+            "logging": {"format": "text", "destination": "files"},
+            "site": {"private_port": 297},
+        }
+        action = wsgi_go_live.ActionModule(*[MagicMock()] * 6)
+        wanted = action.complete(task)
+        assert live["files"] == wanted["files"]
+        assert live["sensitive_files"] == wanted["sensitive_files"]
+        assert live["site"]["applications"] == found["wsgi_app_applications"]
+        assert (live["site"]["python_version"], live["site"]["mod_wsgi_version"]) == ("3.11.2", "6.1.1")
+        assert live["manage_service"]
+        assert "wisdom" not in str(live)
+
+    def test_nothing_is_proven_where_work_is_known(self, machine: Machine, variables: dict[str, Any]) -> None:
+        assert self.live(machine, variables, wsgi_only="shop") is None
+        machine.answers["httpd_preflight"]["missing_packages"] = ["apache2"]
+        assert self.live(machine, variables) is None
+        machine.answers["httpd_preflight"]["missing_packages"] = []
+        self.action = "build"
+        assert self.live(machine, variables) is None
+
+    def test_nothing_is_proven_unless_asked_for(self, machine: Machine, variables: dict[str, Any]) -> None:
+        run(machine, variables)
+        assert "live" not in machine.arguments["wsgi_inspect"]
+
+    def test_the_files_are_made_with_the_certificates_of_the_host(
+        self, machine: Machine, variables: dict[str, Any]
+    ) -> None:
+        variables["wsgi_apps"][0]["tls"] = {"self_signed": True}
+        variables["httpd_listen"] = [80, 443]
+        there = {"shop": {"fingerprint": "a" * 64, "stapling": False}}
+        machine.answers["httpd_preflight"]["certificates"] = there
+        live = self.live(machine, variables)
+        asked = machine.arguments["httpd_preflight"]["certificates"]
+        assert asked == machine.arguments["wsgi_inspect"]["certificates"]
+        assert [each["name"] for each in asked] == ["shop", "unknown-host"]
+        assert live["certificates"] == there
+        assert any("a" * 64 in file.get("content", "") for file in live["files"])
+
+    def test_without_tls_no_certificate_is_asked_for(self, machine: Machine, variables: dict[str, Any]) -> None:
+        self.live(machine, variables)
+        assert "certificates" not in machine.arguments["httpd_preflight"]
+
+    def test_a_proof_beside_work_does_not_count(self, machine: Machine, variables: dict[str, Any]) -> None:
+        machine.answers["wsgi_inspect"] = {**FOUND, "steps": [], "proven": self.PROVEN}
+        assert run(machine, variables)["wsgi_app_inspection"]["proven"] == self.PROVEN
+        machine.answers["wsgi_inspect"] = {**FOUND, "proven": self.PROVEN}
+        assert "proven" not in run(machine, variables)["wsgi_app_inspection"]
+
+
+class TestSomeApplicationsAlone(_WithModule):
+    """wsgi_only: all is planned, and only these are deployed."""
 
     @pytest.fixture(name="two")
     def fixture_two(self, variables: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleUndefinedVariable
 from ansible_collections.modwsgi.deploy.plugins.action import wsgi_verify as plugin
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import SITE_OPTIONS
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import SITE_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import verify
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import PreflightError
 from support.preflight import DESCRIPTION, INSPECTION

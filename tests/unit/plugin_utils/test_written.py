@@ -75,6 +75,24 @@ def test_a_module_gets_what_it_needs_and_no_more(
     assert SECRET not in str(given)
 
 
+def test_what_the_preflight_has_proven_needs_no_module() -> None:
+    proven = {"applications": {"shop": {"status": 200}}, "awaited_certificates": ["Not yet."]}
+    task = SimpleNamespace(args={"proven": proven, "applications": []}, async_val=0, check_mode=False)
+    made = wsgi_go_live.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
+    made._execute_module = MagicMock()
+    result = made.run(None, {"inventory_hostname": "web1"})
+    made._execute_module.assert_not_called()
+    assert result["applications"] == proven["applications"]
+    assert result["awaited_certificates"] == ["Not yet."]
+    assert (result["changed"], result["unproven"], result["actions"]) == (False, False, [])
+
+
+def test_what_is_not_proven_is_put_live(applications: list[dict[str, Any]]) -> None:
+    given = ran(wsgi_go_live, wsgi_apps=[WRITTEN], applications=applications, files=[], proven={})
+    assert given["module"] == "modwsgi.deploy.wsgi_go_live"
+    assert "proven" not in given
+
+
 def test_what_a_play_gives_itself_is_taken(applications: list[dict[str, Any]]) -> None:
     assert ran(wsgi_prepare, applications=applications, environments="e30=")["environments"] == "e30="
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The linters of `make check` read the files that they are for, and fail on a mistake in one."""
+"""`make check` is the fast part and loses nothing; its linters read the files that they are for, and find mistakes."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -95,3 +96,44 @@ def test_a_mistake_is_found(repository: Path, linter: str, file: str, text: str,
     assert not result.passed
     assert finding in result.output
     assert file in result.output
+
+
+def test_each_unit_test_is_in_one_of_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has the marker, and what has not, of the same files."""
+    commands: list[list[str]] = []
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        commands.append(list(command))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(check, "run", run)
+    for name in ("unit tests", check.SLOW_TESTS):
+        check.EVERY_CHECK[name]()
+    parts = [command.pop(command.index("-m") + 1) for command in commands]
+    assert parts == ["not slow", "slow"]
+    assert commands[0] == commands[1]
+    assert commands[0][-1] == "tests/unit"
+
+
+def test_every_check_is_a_fast_one_or_a_slow_one() -> None:
+    assert not set(check.CHECKS) & set(check.SLOW_CHECKS)
+    assert set(check.EVERY_CHECK) == {*check.CHECKS, *check.SLOW_CHECKS}
+
+
+@pytest.mark.parametrize(("arguments", "wanted"), [([], check.CHECKS), (["--slow"], check.SLOW_CHECKS)])
+def test_a_command_runs_its_part(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], wanted: dict[str, check.Check]
+) -> None:
+    ran: list[str] = []
+    noting = {name: lambda name=name: (ran.append(name), [])[1] for name in check.EVERY_CHECK}
+    monkeypatch.setattr(check, "EVERY_CHECK", noting)
+    assert check.main(arguments) == 0
+    assert sorted(ran) == sorted(wanted)
+
+
+def test_make_test_runs_both_parts() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (needs,) = re.findall(r"^test: (.+?) ##", makefile, re.MULTILINE)
+    assert {"check", "slow-checks"} <= set(needs.split())
+    (recipe,) = re.findall(r"^slow-checks:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert "tools/check.py --slow\n" in recipe

@@ -99,6 +99,7 @@ def vhost(mode: str, environment: jinja2.Environment) -> str:
         "members": [{**each, **mounted} for each in values["members"]],
         "shared": False,
         "logs": LOGS,
+        "canary_logs": [],
     }
     return environment.get_template("vhost.conf.j2").render(values)
 

@@ -168,6 +168,7 @@ def tree(path: str) -> str:
     return digest(path, list_entries(path))
 
 
+@pytest.mark.slow
 def test_nothing_of_a_source_or_a_requirement_runs_as_root(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     python = interpreter()
     ground.write({f"{name}.py": ground.marker(f"module-{name}") for name in SHADOWING})
@@ -238,6 +239,7 @@ def git(*arguments: str, folder: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["main", "HEAD", "v1"])
 def test_nothing_of_a_repository_or_of_roots_configuration_runs_as_root(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, version: str
@@ -331,6 +333,7 @@ def test_nothing_of_a_repository_or_of_roots_configuration_runs_as_root(
     assert wsgi_releases.release_of(application, check_mode=True) == {**made, "changed": False}
 
 
+@pytest.mark.slow
 def test_a_requirements_file_shows_nothing_of_roots_files(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever line is found that makes pip read a file and tell of it."""
     hasten_environments(monkeypatch)
@@ -352,6 +355,7 @@ def test_a_requirements_file_shows_nothing_of_roots_files(ground: Ground, monkey
     assert "Permission denied" in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_credential_is_where_its_program_runs_and_nowhere_else(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:

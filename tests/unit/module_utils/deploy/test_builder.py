@@ -118,6 +118,7 @@ def test_a_build_is_bounded(ground: Path) -> None:
     assert not (ground / "rooms/build/shop/pip/scratch").exists()
 
 
+@pytest.mark.slow
 def test_what_stays_is_emptied_when_it_is_too_large(ground: Path) -> None:
     cache = ground / "rooms/build/shop/pip/cache"
     for count, stays in ((3, True), (6, False)):
@@ -130,6 +131,7 @@ def test_what_stays_is_emptied_when_it_is_too_large(ground: Path) -> None:
         assert cache.exists() is stays
 
 
+@pytest.mark.slow
 @only_root
 def test_a_tree_that_defies_removal_goes(ground: Path) -> None:
     """Deeper than a path can name, without permissions, and with a link to what is root's."""
@@ -293,6 +295,7 @@ def test_a_failure_of_git_says_how_to_give_access_and_no_secret(ground: Path, mo
     assert "s3cret" not in sentence
 
 
+@pytest.mark.slow
 def test_a_fetch_that_was_cut_off_begins_anew(ground: Path) -> None:
     """Git that is killed leaves locks, at which all later ones would fail."""
     origin = ground / "origin"

@@ -41,6 +41,7 @@ def compiled(release: Path) -> list[str]:
     return sorted(str(path.relative_to(release)) for path in release.rglob("*.pyc"))
 
 
+@pytest.mark.slow
 def test_root_gets_the_byte_code_that_python_uses(release: Path) -> None:
     assert Bytecode(str(release), INTERPRETER).compile() == ""
     assert compiled(release) == [f"__pycache__/wsgi.{TAG}.pyc", f"package/__pycache__/module.{TAG}.pyc"]
@@ -58,6 +59,7 @@ def test_root_gets_the_byte_code_that_python_uses(release: Path) -> None:
     assert f"code object from '{release}/package/__pycache__/module.{TAG}.pyc'" in shown.stderr
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_compiled(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (release / "package" / "template.py").unlink()
     Bytecode(str(release), INTERPRETER).compile()
@@ -85,6 +87,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 def test_nothing_of_the_release_or_the_virtual_environment_runs(release: Path, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     marker.mkdir()
@@ -133,6 +136,7 @@ def test_a_compiler_that_fails_is_told(release: Path, tmp_path: Path) -> None:
         assert account.uid != 0
 
 
+@pytest.mark.slow
 def test_nobody_builds_while_the_account_of_builds_compiles(
     release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +159,7 @@ def test_nobody_builds_while_the_account_of_builds_compiles(
     assert compiled(release)
 
 
+@pytest.mark.slow
 def test_what_is_closed_to_others_is_compiled_and_stays_closed(release: Path) -> None:
     """By an account that is in the group of the application for that."""
     group = 54321

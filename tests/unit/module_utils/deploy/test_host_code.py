@@ -44,6 +44,7 @@ def fixture_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_needs_no_ansible(command: Path, tmp_path: Path, name: str) -> None:
     """Isolated, and where another collection of that name is broken."""

@@ -41,7 +41,7 @@ class Host:
     def application(self, name: str, **keys: Any) -> dict[str, Any]:
         code = str(self.root / "srv" / name)
         paths = {"code": code, "configuration": str(self.root / "etc/wsgi" / name)}
-        paths["deployment"] = f"{code}/deployment.json"
+        paths["deployment"], paths["previous"] = f"{code}/deployment.json", f"{code}/previous"
         return {"name": name, "site": name, "mode": "daemon", "user": getpass.getuser(), "paths": paths, **keys}
 
     def prove(self, *applications: dict[str, Any]) -> None:
@@ -54,6 +54,7 @@ class Host:
         return [
             Edit(str(self.root / "etc/wsgi" / name / "environment.json"), journal.WRITE, release.encode()),
             Edit(str(code / "current"), journal.LINK, target=f"releases/{release}"),
+            Edit(str(code / "previous/static"), journal.LINK, target=f"../releases/{int(release) - 1}"),
             Edit(str(code / "deployment.json"), journal.WRITE, json.dumps({"release": release}).encode()),
         ]
 
@@ -102,6 +103,8 @@ def test_a_release_goes_back_and_the_other_one_stays(host: Host) -> None:
     assert host.actions == ["none"], "httpd itself has nothing to do"
     host.journal.commit({})
     assert (host.serves("shop"), host.serves("blog")) == (OLD, ["2", "1", "releases/2", "2"])
+    links = [os.readlink(host.root / "srv" / name / "previous/static") for name in ("shop", "blog")]
+    assert links == ["../releases/0", "../releases/1"]
     assert record.read_record(str(host.root / "srv/shop/deployment.json"))["stale_processes"] == []
     assert list(host.root.rglob("*~")) == [], "nothing is left of the way"
     assert way.told().startswith("Of shop the previous release is back, was asked, and answers. What else has changed")

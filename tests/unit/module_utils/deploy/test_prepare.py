@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import failure_log
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import commands, failure_log
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import prepare as wsgi_preparation
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import static_root as wsgi_static_root
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare import PreparationError
@@ -62,7 +62,7 @@ def application(*commands: str, user: str = "", **keys: Any) -> dict[str, Any]:
 
 
 def test_a_command_has_the_variables_and_the_release(tmp_path: Path) -> None:
-    ended = wsgi_preparation.run_as_application(
+    ended = commands.run_as_application(
         application(), {"KEY": "value"}, str(tmp_path), "/venv", ["sh", "-c", 'echo "$KEY" "$PWD"; exit 3']
     )
     assert (ended.status, ended.output.split()) == (3, ["value", str(tmp_path)])
@@ -78,7 +78,7 @@ def test_what_a_command_leaves_running_ends_with_it_and_is_told(tmp_path: Path) 
 
 
 def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
-    ended = wsgi_preparation.run_as_application(application(), {}, str(tmp_path), "/venv", ["no-such-program"])
+    ended = commands.run_as_application(application(), {}, str(tmp_path), "/venv", ["no-such-program"])
     assert ended.status == 125
     assert "There is no program no-such-program" in ended.output
 
@@ -148,7 +148,7 @@ def test_a_command_that_cannot_write_is_told_where_it_may(tmp_path: Path, reason
 
 def test_a_traceback_that_a_command_only_tells_of_is_not_its_failure() -> None:
     output = "\n".join(["Traceback (most recent call last):", "ValueError: handled", *"abcdefghijk", "it was the disk"])
-    assert wsgi_preparation.essential(output)[0] == "it was the disk"
+    assert commands.essential(output)[0] == "it was the disk"
 
 
 def test_a_signal_is_named(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
 
 def test_only_the_last_lines_are_told(tmp_path: Path, logs: Path) -> None:
     failed = failure(tmp_path, "seq 100; exit 1")
-    assert failed.lines == [str(number + 1) for number in range(100 - wsgi_preparation.LAST_LINES, 100)]
+    assert failed.lines == [str(number + 1) for number in range(100 - commands.LAST_LINES, 100)]
     assert (logs / "shop-release-command.log").read_text().startswith("1\n2\n")
 
 

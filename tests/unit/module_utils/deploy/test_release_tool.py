@@ -130,6 +130,15 @@ def test_half_a_way_is_never_left_by_a_key(
     assert not host.journal.open
 
 
+def test_an_operator_can_do_without_the_rollback_commands(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.deploy("r3-cccc", {**SHOP, "rollback_commands": ["false"]})
+    assert call(capsys, "shop", "rollback", "--without-commands")[0] == 0
+    assert host.serves()[0] == "r2-bbbb"
+    with pytest.raises(SystemExit) as ended:
+        release_tool.main(["shop", "status", "--without-commands"])
+    assert ended.value.code == 2
+
+
 def test_only_a_way_back_takes_a_release() -> None:
     with pytest.raises(SystemExit) as ended:
         release_tool.main(["shop", "list", "r1"])

@@ -14,7 +14,12 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released, rollback
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.refused import read_refused
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import Releases, RollbackError, go_back
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import (
+    Releases,
+    RollbackError,
+    Wish,
+    go_back,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers
 from support.releasing import Host
@@ -42,7 +47,7 @@ def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def back(host: Host, wanted: str = "", check_mode: bool = False) -> rollback.Rollback:
-    return go_back(host.described, "shop", wanted, "ben@host", check_mode)
+    return go_back(host.described, "shop", Wish("ben@host", wanted, check_mode=check_mode))
 
 
 def refused(host: Host, sentence: str, wanted: str = "") -> None:
@@ -180,7 +185,7 @@ def test_a_release_that_there_is_not_is_refused(host: Host, wanted: str, sentenc
 
 def test_an_application_that_there_is_not_is_refused(host: Host) -> None:
     with pytest.raises(RollbackError, match=r"no application ../blog on this host \(there is: blog, shop\)"):
-        go_back(host.described, "../blog", "", "")
+        go_back(host.described, "../blog", Wish(""))
 
 
 def test_a_host_that_nobody_has_deployed_to_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,6 +165,7 @@ def outcome(make: Any, members: Entries, static_root: str, made: list[tuple[str,
         return "made"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [source, archive])
 def test_nothing_leads_out_of_a_release(make: Any) -> None:
     outcomes: Counter[str] = Counter()

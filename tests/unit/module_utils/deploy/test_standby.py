@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, daemon, rollback, standby
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, daemon, previous, rollback, standby
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
@@ -140,7 +140,7 @@ def test_check_mode_changes_nothing(host: Host) -> None:
 
 def test_a_way_back_by_command_takes_its_turn(host: Host) -> None:
     host.deploy("r2-bbbb", SHOP)
-    way = rollback.go_back(host.described, "shop", "", "ben@host")
+    way = rollback.go_back(host.described, "shop", rollback.Wish("ben@host"))
     assert way.target.release == "r1-aaaa"
     assert state(host) == ("blue", "r1-aaaa", "r2-bbbb")
     assert len(host.before_turn) == 2
@@ -196,6 +196,20 @@ class TestCanary:
         assert state(host) == ("green", "r1-aaaa", "r2-bbbb")
         assert "canary" not in Path(colours.active_file(host.paths("shop"))).read_text()
 
+    def test_its_static_files_are_there_meanwhile(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        shop = {**self.SHOP, "static": [{"url": "/static", "directory": "assets"}]}
+        host.deploy("r1-aaaa", shop)
+        paths, seen = host.paths("shop"), []
+
+        def watch(_: list[Any]) -> list[str]:
+            seen.extend(os.readlink(link) for link in previous.links(paths))
+            return []
+
+        monkeypatch.setattr(f"{standby.__name__}.watch", watch)
+        host.deploy("r2-bbbb", shop)
+        assert seen == ["../releases/r2-bbbb/assets"]
+        assert [os.readlink(link) for link in previous.links(paths)] == ["../releases/r1-aaaa/assets"]
+
     def test_one_that_is_bad_goes_back(self, host: Host) -> None:
         host.deploy("r1-aaaa", self.SHOP)  # the vhost is another one
         before = host.tree()
@@ -210,7 +224,7 @@ class TestCanary:
         host.deploy("r1-aaaa", self.SHOP)
         host.deploy("r2-bbbb", self.SHOP)
         self.seen.clear()
-        rollback.go_back(host.described, "shop", "", "ben@host")
+        rollback.go_back(host.described, "shop", rollback.Wish("ben@host"))
         assert self.seen == []
         assert state(host)[0] == "blue"
 

@@ -114,6 +114,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "c", ".", ".."]), min_size=1, max_si
 LINKS = st.dictionaries(st.sampled_from(["a", "b", "c", "d/a", "d/b"]), PATHS, max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(LINKS, PATHS)
 def test_a_path_leads_where_the_kernel_says(links: dict[str, str], path: str) -> None:

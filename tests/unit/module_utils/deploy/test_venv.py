@@ -119,6 +119,7 @@ def fixture_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield Host(folder)
 
 
+@pytest.mark.slow
 def test_one_that_is_complete_is_not_made_again_and_a_torso_is(host: Host) -> None:
     made = host.make()
     path = Path(made["path"])
@@ -171,6 +172,7 @@ def test_what_cannot_be_taken_over_is_refused_and_nothing_is_left(
     assert host.left() == []
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_nothing_behind(host: Host) -> None:
     (host.release / "requirements.txt").write_text("./does-not-exist\n")
     with pytest.raises(wsgi_venvs.VenvError, match=r"pip install --requirement requirements\.txt failed: "):
@@ -218,6 +220,7 @@ def encoded(value: object) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
+@pytest.mark.slow
 def test_the_applications_variables_reach_pip_and_no_message(host: Host) -> None:
     (host.release / "requirements.txt").write_text("nothing-like-this==1\n")
     with http.server.HTTPServer(("127.0.0.1", 0), Index) as server:
@@ -284,6 +287,7 @@ def get_requires_for_build_wheel(settings=None):
 """As psycopg2 fails where libpq is not."""
 
 
+@pytest.mark.slow
 def test_what_cannot_be_built_is_told_with_the_builds_own_reason(host: Host) -> None:
     (host.release / "vendor").mkdir()
     (host.release / "vendor" / "backend.py").write_text(BACKEND)
@@ -314,6 +318,7 @@ def test_what_cannot_be_built_is_told_with_the_builds_own_reason(host: Host) -> 
     assert not log.exists(), "it tells of what is no longer so"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
 @pytest.mark.parametrize(
     ("requirement", "reason"),

@@ -139,8 +139,9 @@ class Systemctl:
         if command[1] != "show":
             self.commands.append(command)
             return control.Result(0, "")
-        name, unit = command[3].partition("=")[2], command[-1]
-        return control.Result(0, self.properties.get(f"{name} {unit}", "") + "\n")
+        name, units = command[3].partition("=")[2], command[4:]
+        # An empty line is between two units.
+        return control.Result(0, "\n".join(self.properties.get(f"{name} {unit}", "") + "\n" for unit in units))
 
 
 @pytest.mark.parametrize("unit", ["apache2.service", "modwsgi-renewals.timer", "modwsgi-renewals.service"])

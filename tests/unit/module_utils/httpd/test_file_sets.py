@@ -474,6 +474,7 @@ def test_a_full_disk_while_the_files_are_made_changes_nothing(host: Host, monkey
     assert sorted(os.listdir(host.instance["state_directory"])) == state
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_is_put_right_by_the_next_run_or_gone_back(host: Host) -> None:
     first = (A, A_LINK, {"path": "ports.conf", "content": "Listen 81\n", "adopt": True})
     second = ({**A, "content": "A 2\n"}, A_LINK, B, B_LINK, {"path": "new/deep/c.conf", "content": "C\n"})

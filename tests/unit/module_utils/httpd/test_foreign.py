@@ -354,7 +354,7 @@ def test_other_sites_of_others_do_not_bind_the_python(host: Host) -> None:
 
 def test_the_plan_of_the_module_has_the_refusal(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.write("sites-enabled/tool.conf", WSGI_SITE)
-    made = {"problem": "", "version": "", "reload_drain": True, "wsgi_buffering": True}
+    made = {"problem": "", "version": "", "reload_drain": True, "wsgi_buffering": True, "wsgi_admission": True}
     monkeypatch.setattr(mod_wsgi_plan, "_wheel_plan", lambda *_: made)
     monkeypatch.setattr(mod_wsgi_plan, "interpreter_answer", lambda answer, _host: answer)
     settings = {

@@ -146,6 +146,7 @@ def test_a_change_that_fails_comes_back_to_the_same_files(host: Host) -> None:
     assert host.left() == []
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_tree_is_that_before_or_after_a_step(host: Host, stages: list[Tree]) -> None:
     moments = 0
 
@@ -167,6 +168,7 @@ def test_killed_at_any_moment_the_tree_is_that_before_or_after_a_step(host: Host
     assert seen == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_next_run_gets_through(host: Host, stages: list[Tree]) -> None:
     def prepare():  # type: ignore[no-untyped-def]
         host.fresh()
@@ -185,6 +187,7 @@ def test_killed_at_any_moment_the_next_run_gets_through(host: Host, stages: list
         assert host.left() == []
 
 
+@pytest.mark.slow
 def test_killed_while_it_commits_the_change_stays(host: Host, stages: list[Tree]) -> None:
     def prepare():  # type: ignore[no-untyped-def]
         host.fresh()
@@ -202,6 +205,7 @@ def test_killed_while_it_commits_the_change_stays(host: Host, stages: list[Tree]
             assert host.journal.proven() == {}
 
 
+@pytest.mark.slow
 def test_killed_on_the_way_back_it_goes_on(host: Host) -> None:
     before = host.now()
 
@@ -220,6 +224,7 @@ def test_killed_on_the_way_back_it_goes_on(host: Host) -> None:
         assert host.left() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(4, 62, 5))
 def test_killed_again_while_it_is_put_right(host: Host, stages: list[Tree], first: int) -> None:
     def prepare():  # type: ignore[no-untyped-def]

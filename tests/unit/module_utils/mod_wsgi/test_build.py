@@ -23,10 +23,13 @@ MISMATCH = f"""ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMEN
 """
 
 
+COMPLETE = "reload_drain_module\0wsgi_buffering_module\0wsgi_admission_module"
+
+
 class Tools:
     """Stands for pip and venv: answers each command in turn, and writes the wheel where pip would."""
 
-    def __init__(self, answers, linked="3.11", symbol="reload_drain_module\0wsgi_buffering_module", compiled=(0, "")):
+    def __init__(self, answers, linked="3.11", symbol=COMPLETE, compiled=(0, "")):
         self.answers, self.linked, self.symbol, self.calls = answers, linked, symbol, []
         self.compiled, self.compilations = compiled, []
 
@@ -190,8 +193,9 @@ def test_httpd_without_its_builders_tool_is_told(build):
 @pytest.mark.parametrize(
     ("symbols", "lacking"),
     [
-        ("my_reload_drain_module\0wsgi_buffering_module", "reload_drain_module"),
+        (f"my_{COMPLETE}", "reload_drain_module"),
         ("reload_drain_module", "wsgi_buffering_module"),
+        ("reload_drain_module\0wsgi_buffering_module", "wsgi_admission_module"),
     ],
 )
 def test_a_wheel_without_a_companion_is_refused(build, tmp_path, symbols, lacking):
@@ -204,7 +208,7 @@ def test_the_library_of_a_python_that_was_moved_comes_first(build, tmp_path):
     tools = Tools([(0, ""), (0, ""), (0, "")])
     library = "/opt/my pythons/lib/libpython3.11.so.1.0"
     build(tools, library=library, extra_environment={"LDFLAGS": "-Wl,-z,now"})
-    objects = f"{tmp_path}/build/mod_reload_drain.o {tmp_path}/build/mod_wsgi_buffering.o"
+    objects = " ".join(f"{tmp_path}/build/mod_{name}.o" for name in COMPANIONS)
     flags = f"{objects} -L'/opt/my pythons/lib' -Wl,--strip-debug -Wl,-z,now"
     assert {environment["LDFLAGS"] for _, environment in tools.calls} == {flags}
 

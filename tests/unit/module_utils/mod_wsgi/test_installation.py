@@ -62,6 +62,7 @@ def fixture_unpacked(monkeypatch):
     monkeypatch.setattr(installations, "_run", run)
 
 
+@pytest.mark.slow
 def test_a_wheel_is_installed_and_its_script_runs_from_the_final_place(tmp_path, directory, record):
     installations.install_wheel(make_wheel(tmp_path), str(directory), record)
 
@@ -151,11 +152,12 @@ def test_linked_pythons(content, pythons):
 @pytest.mark.parametrize(
     ("module", "missing"),
     [
-        (b"\0reload_drain_module\0wsgi_buffering_module\0", []),
-        (b"\0reload_drain_module\0", ["wsgi_buffering"]),
-        (b"\0not_reload_drain_module\0wsgi_buffering_module\0", ["reload_drain"]),
-        (b"\0reload_drain_modules\0wsgi_buffering_modules\0", ["reload_drain", "wsgi_buffering"]),
-        (b"", ["reload_drain", "wsgi_buffering"]),
+        (b"\0reload_drain_module\0wsgi_buffering_module\0wsgi_admission_module\0", []),
+        (b"\0reload_drain_module\0wsgi_buffering_module\0", ["wsgi_admission"]),
+        (b"\0reload_drain_module\0", ["wsgi_buffering", "wsgi_admission"]),
+        (b"\0not_reload_drain_module\0wsgi_buffering_module\0wsgi_admission_module\0", ["reload_drain"]),
+        (b"\0reload_drain_modules\0wsgi_buffering_modules\0", list(installations.COMPANIONS)),
+        (b"", ["reload_drain", "wsgi_buffering", "wsgi_admission"]),
     ],
 )
 def test_the_companions_of_a_module_are_told_by_their_symbols(module, missing):

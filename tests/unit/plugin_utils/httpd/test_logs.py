@@ -416,6 +416,7 @@ HOSTILE = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(HOSTILE, st.sampled_from(["access", "error"]), st.sampled_from([sys.maxsize, 48 * 1024]))
 def test_each_line_becomes_one_valid_line_whatever_comes_in_whatever_pieces(
     given_pieces: list[bytes], kind: str, longest: int

@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import QuotingError, quote, quote_realm
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import (
+    QuotingError,
+    quote,
+    quote_realm,
+    quote_rule,
+)
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from support.httpd_grammar import directives
@@ -98,3 +103,17 @@ def test_a_realm_is_refused_for_what_no_line_can_carry() -> None:
         quote_realm("a\nb", "realm")
     with pytest.raises(QuotingError, match="must be a string"):
         quote_realm(True, "realm")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(r"^/a\.css$", r'"^/a\.css$"'), ('a"b', "'a\"b'"), ("a'b", '"a\'b"'), (r"\%{X}/$1", r'"\%{X}/$1"')],
+)
+def test_a_rule_keeps_its_backslashes(value: str, written: str) -> None:
+    assert quote_rule(value) == written
+
+
+@pytest.mark.parametrize("value", ["a'b\"c", "a\nb", "a${HOME}"])
+def test_a_rule_is_refused_for_what_it_cannot_carry(value: str) -> None:
+    with pytest.raises(QuotingError, match=r"remove it|use one of them|replace by a variable"):
+        quote_rule(value)

@@ -99,6 +99,7 @@ def fixture_request() -> Request:
     )
 
 
+@pytest.mark.slow
 def test_a_wheel_is_built_and_fetched(engine: Engine, request_of_web1: Request, tmp_path: Path) -> None:
     assert build(request_of_web1, tmp_path / "wheel") == "a"
     assert (tmp_path / "wheel").read_text(encoding="utf-8") == "the wheel"
@@ -107,12 +108,14 @@ def test_a_wheel_is_built_and_fetched(engine: Engine, request_of_web1: Request, 
     assert installed[0][-2:] == ["apache2-dev", "gcc"]
 
 
+@pytest.mark.slow
 def test_no_list_of_processes_shows_a_password(engine: Engine, request_of_web1: Request, tmp_path: Path) -> None:
     build(request_of_web1, tmp_path / "wheel")
     assert "secret" not in str(engine.calls)
     assert "--env=https_proxy" in str(engine.calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -155,6 +158,7 @@ def test_a_step_that_does_not_end(
     assert engine.container_is_gone()
 
 
+@pytest.mark.slow
 def test_a_wheel_without_an_end_is_cut(
     engine: Engine, request_of_web1: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +191,7 @@ def test_what_builds_in_a_container_is_what_builds_on_hosts(request_of_web1: Req
     with tarfile.open(fileobj=io.BytesIO(container.payload(replace(request_of_web1, source=str(source))))) as sent:
         names = sent.getnames()
         sent.extractall(tmp_path / "root", filter="data")
-    companions = [f"{FOLDER}/mod_reload_drain.c", f"{FOLDER}/mod_wsgi_buffering.c"]
+    companions = [f"{FOLDER}/mod_{name}.c" for name in ("reload_drain", "wsgi_buffering", "wsgi_admission")]
     assert {path.lstrip("/") for path in companions} <= set(names)
     root = tmp_path / "root" / container.WORK.lstrip("/")
     parameters = json.loads((root / "parameters.json").read_text(encoding="utf-8"))

@@ -258,6 +258,7 @@ def strings(setting: Setting) -> Iterator[tuple[Setting, tuple[str, ...]]]:
 STRINGS = [(setting, leaf, way) for setting in TYPED for leaf, way in strings(setting)]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(text=st.one_of(TEXTS, TEXTS.map("/{}".format), st.from_regex(GROUP, fullmatch=True)))
 @example(text="/a b\\")

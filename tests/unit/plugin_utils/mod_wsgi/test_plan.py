@@ -627,13 +627,19 @@ class TestFiles:
     @pytest.mark.parametrize(("name", "directory"), [("apache2", "/var/tmp"), ("container", "/tmp")])
     def test_slow_clients_hold_no_threads(self, installation, name, directory):
         load, conf = mod_wsgi_plan.files(installation, instance(name))[:2]
-        assert load["content"].endswith(f"\nLoadModule wsgi_buffering_module {installation['module']}\n")
+        assert f"\nLoadModule wsgi_buffering_module {installation['module']}\n" in load["content"]
         wanted = {"BufferingRequests On", "BufferingResponses On", f"BufferingDirectory {directory}"}
         assert wanted <= set(conf["content"].splitlines())
 
     def test_a_module_that_cannot_buffer_is_not_asked_to(self, installation):
         load, conf = mod_wsgi_plan.files(installation | {"wsgi_buffering": False}, instance("apache2"))[:2]
         assert "buffering" not in (load["content"] + conf["content"]).lower()
+
+    def test_what_is_too_much_is_refused_where_the_module_can(self, installation):
+        load = mod_wsgi_plan.files(installation, instance("apache2"))[0]
+        assert load["content"].endswith(f"\nLoadModule wsgi_admission_module {installation['module']}\n")
+        load = mod_wsgi_plan.files(installation | {"wsgi_admission": False}, instance("apache2"))[0]
+        assert "admission" not in load["content"]
 
     def test_the_settings(self, files):
         lines = files["mods-available/modwsgi.conf"]["content"].splitlines()

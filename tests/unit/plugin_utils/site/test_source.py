@@ -33,6 +33,8 @@ CASES: list[tuple[App, str]] = [
         {"release_commands": [{"command": "x", "once": "no"}]},
         "release_commands[0].once: 'no' is neither true nor false",
     ),
+    ({"rollback_commands": ["true", "echo 'x"]}, "rollback_commands[1]: cannot be split into words"),
+    ({"rollback_commands": [""]}, "rollback_commands[0]: the command is empty"),
     ({"source": {}}, "source: neither directory nor git is given"),
     ({"source": {"directory": "/a", "git": "https://b"}}, "source: both directory and git are given"),
     ({"source": {"directory": "shop"}}, "source.directory: is not absolute"),
@@ -101,8 +103,10 @@ def test_a_user_of_ssh_is_no_secret(shop: App, address: str) -> None:
 
 
 def test_the_complete_form(shop: App) -> None:
-    (found,) = complete({**shop, "release_commands": ["python manage.py 'a b'"], "script": "./wsgi.py"})
-    assert (found["release_commands"], found["once"]) == ([["python", "manage.py", "a b"]], [])
+    commands = {key: ["python manage.py 'a b'"] for key in ("release_commands", "rollback_commands")}
+    (found,) = complete({**shop, **commands, "script": "./wsgi.py"})
+    assert found["release_commands"] == found["rollback_commands"] == [["python", "manage.py", "a b"]]
+    assert found["once"] == []
     assert (found["source"], found["script"]) == ({**shop["source"], "exclude": []}, "wsgi.py")
 
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 import pytest
-from support.applications import App, complete, problems, refused, vhost
+from support.applications import App, complete, problems, refused, shown, vhost
 
 CASES: list[tuple[App, str]] = [
     ({"static": [{"url": "static", "directory": "assets"}]}, "static[0].url: is not a URL path"),
@@ -63,6 +66,7 @@ def test_the_complete_form(shop: App) -> None:
             "precompressed": False,
             "immutable": False,
             "links": True,
+            "previous": "static-e977d029262c",
         }
     ]
 
@@ -90,3 +94,90 @@ def test_links_are_followed_where_all_is_root_s(shop: App, directory: str, optio
 def test_files_do_not_hide_another_application(shop: App, blog: App) -> None:
     (sentence,) = problems({**shop, "static": [{"url": "/blog", "directory": "static"}]}, blog)
     assert "'shop', key static[0].url: /blog would hide the application 'blog'" in sentence
+
+
+def rules(text: str) -> list[str]:
+    """The rules by which httpd looks at the previous release."""
+    lines = shown(text)
+    begin = next(index for index, line in enumerate(lines) if "pages of the previous release" in line)
+    return [line for line in lines[begin + 1 :] if line.startswith("Rewrite")]
+
+
+def test_what_the_current_release_lacks_comes_from_the_previous_one_for_a_while(shop: App) -> None:
+    text = vhost(shop, static=[{"url": "/static/", "directory": "assets"}])
+    assert rules(text) == [
+        'RewriteCond "/srv/wsgi/shop/current/assets/$1" "!-f"',
+        'RewriteCond "/srv/wsgi/shop/previous/static-e977d029262c/$1" "-f"',
+        'RewriteCond "expr" "%{TIME} -lt file(\'/srv/wsgi/shop/previous/until\')"',
+        'RewriteRule "^/static/([^?]+)$" "/srv/wsgi/shop/previous/static-e977d029262c/$1" [L]',
+    ]
+    assert shown(text).count("RewriteEngine On") == 1
+
+
+def test_the_same_holds_for_files_of_both_releases(shop: App) -> None:
+    text = vhost(shop, static=[{"url": "/static", "directory": "assets", "cache_seconds": 5, "precompressed": True}])
+    folders = [part.partition("</Directory>")[0] for part in text.split("<Directory ") if part.startswith("/srv")]
+    current, previous = (each.partition(">") for each in folders if "Cache-Control" in each)
+    assert (current[0], previous[0]) == (
+        "/srv/wsgi/shop/current/assets",
+        "/srv/wsgi/shop/previous/static-e977d029262c",
+    )
+    assert current[2] == previous[2]
+    assert 'FilesMatch "^\\."' in previous[2]
+
+
+def test_a_compressed_file_of_the_previous_release_is_for_a_file_that_the_current_one_lacks(shop: App) -> None:
+    text = vhost(shop, static=[{"url": "/static", "directory": "assets", "precompressed": True}])
+    brotli, gzip, plain = ("\n".join(rules(text)).split("[L]"))[:3]
+    for kind, encoding, ending in ((brotli, "br", "br"), (gzip, "gzip", "gz")):
+        assert f"\\s*{encoding}\\s*" in kind
+        assert 'current/assets/$1" "!-f"' in kind
+        assert re.search(rf'previous/static-[0-9a-f]{{12}}/\$1\.{ending}" "-f"', kind)
+    assert "Accept-Encoding" not in plain
+    assert shown(text).count("RewriteEngine On") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"static": [{"url": "/static", "directory": "assets"}], "releases": {"keep_static_seconds": 0}},
+        {"static": [{"url": "/static", "directory": "assets"}], "mode": "embedded"},
+        {"static": [{"url": "/media", "directory": "/srv/media"}]},
+        {"static": [{"url": "/robots.txt", "file": "wsgi.py"}]},
+    ],
+)
+def test_nothing_of_the_previous_release_is_served_otherwise(shop: App, change: App) -> None:
+    text = vhost(shop, **change)
+    assert "previous" not in text
+    assert "Rewrite" not in text
+
+
+def test_what_is_below_a_folder_by_other_keys_stays_theirs(shop: App) -> None:
+    """The rules come first, but a path belongs to what it belonged to."""
+    static = [{"url": "/s/admin", "directory": "static"}, {"url": "/s", "directory": "assets"}]
+    redirects = [{"from": "/s/old", "to": "/new"}, {"from": "/s/one.css", "to": "/two.css", "exact": True}]
+    text = vhost(shop, static=static, redirects=redirects)
+    of_all = [rule for rule in "\n".join(rules(text)).split("[L]") if '"^/s/([^?]+)$"' in rule]
+    assert len(of_all) == 1
+    assert [line for line in of_all[0].splitlines() if "REQUEST_URI" in line] == [
+        'RewriteCond "%{REQUEST_URI}" "!^/s/admin(?:/|$)"',
+        'RewriteCond "%{REQUEST_URI}" "!^/s/old(?:/|$)"',
+        'RewriteCond "%{REQUEST_URI}" "!^/s/one\\.css$"',
+    ]
+
+
+def test_a_name_is_no_part_of_a_rule(shop: App) -> None:
+    """mod_rewrite would put in variables and what it has found, and take a URL for a regular expression."""
+    os.makedirs(f"{shop['source']['directory']}/a %{{HTTP_HOST}} $1")
+    text = vhost(shop, static=[{"url": "/(a|b)+$1%{X}", "directory": "a %{HTTP_HOST} $1"}])
+    found = rules(text)
+    assert found[0] == r'RewriteCond "/srv/wsgi/shop/current/a \%{HTTP_HOST} \$1/$1" "!-f"'
+    assert found[-1].startswith(r'RewriteRule "^/\(a\|b\)\+\$1%\{X\}/([^?]+)$" "/srv/wsgi/shop/previous/a-b-1-X-')
+
+
+def test_another_folder_has_another_link(shop: App) -> None:
+    names = {
+        complete({**shop, "static": [{"url": url, "directory": folder}]})[0]["static"][0]["previous"]
+        for url, folder in (("/a", "assets"), ("/a", "static"), ("/b", "assets"))
+    }
+    assert len(names) == 3

@@ -126,6 +126,8 @@ for group in (1, 2):
     path = f"{root}/wsgi.7.0.{group}.lock"
     opened[f"mutex {group}"] = os.open(path, os.O_WRONLY | os.O_CREAT)
     os.unlink(path)
+opened["counters"] = os.memfd_create("wsgi_admission")
+os.ftruncate(opened["counters"], 4096)
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(f"{root}/wsgi.7.0.2.sock")
 opened["listener"] = listener.fileno()
@@ -175,7 +177,7 @@ def test_what_httpd_has_opened_for_others_is_let_go(chroot: bool) -> None:
         shutil.rmtree(folder)
     assert done.returncode == 0, done.stderr + said
     gone, kept = json.loads(done.stdout)
-    of_others = {"other error log", "scratch", "log program", "its other end"}
+    of_others = {"other error log", "scratch", "log program", "its other end", "counters"}
     # Without /proc nobody can tell whose a mutex is; to take one's own for another's would let all groups share one.
     assert set(gone) == of_others | (set() if chroot else {"mutex 1"})
     assert set(kept) == {
