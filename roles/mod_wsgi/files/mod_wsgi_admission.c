@@ -62,6 +62,7 @@ APLOG_USE_MODULE(wsgi_admission);
 #define LOOK_AGAIN apr_time_from_msec(500)      /* whoever waits, at what has changed without a signal */
 #define REMEMBERED (10 * APR_USEC_PER_SEC)      /* of the pace of a group */
 #define TELL_EVERY (60 * APR_USEC_PER_SEC)
+#define SURPLUS_WAIT (2 * APR_USEC_PER_SEC)     /* for a worker that a group may hold; a burst is soon over */
 #define RETRY_AFTER 5                           /* seconds, where the pace is not known */
 #define LONGEST_RETRY_AFTER 60
 
@@ -104,6 +105,8 @@ typedef struct {
     apr_uint64_t last_done;
     apr_uint32_t signal;     /* another number with each request that the group is through with */
     apr_uint32_t passed;     /* requests that have waited, and gone to the group */
+    apr_uint32_t left;       /* another number when the group holds no more workers than it may */
+    apr_uint32_t surplus;    /* requests that wait for that; too many, where a child has died meanwhile, does no harm */
 } pace_t;
 
 typedef struct {
@@ -538,16 +541,16 @@ static double expected_wait(int number, int position)
     return hanging > all ? hanging : all;
 }
 
-static void wake(pace_t *pace, int number)
+static void wake(apr_uint32_t *word, int number)
 {
-    syscall(SYS_futex, &pace->signal, FUTEX_WAKE, number, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE, number, NULL, NULL, 0);
 }
 
-static void sleep_until_signal(pace_t *pace, apr_uint32_t seen)
+static void sleep_until_signal(apr_uint32_t *word, apr_uint32_t seen)
 {
     struct timespec longest = { 0, LOOK_AGAIN * 1000 };
 
-    syscall(SYS_futex, &pace->signal, FUTEX_WAIT, seen, &longest, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAIT, seen, &longest, NULL, 0);
 }
 
 /* Then whoever waits goes on to mod_wsgi, and ends with its processes. */
@@ -593,7 +596,7 @@ static void note_answer(int number)
     }
     __atomic_add_fetch(&pace->signal, 1, __ATOMIC_SEQ_CST);
     if (total_of(number).waiting) {
-        wake(pace, 1);
+        wake(&pace->signal, 1);
     }
 }
 
@@ -624,7 +627,7 @@ static double wait_for_room(int number, int before)
             wait = wait < 1 ? 1 : wait;
             break;
         }
-        sleep_until_signal(pace, seen);
+        sleep_until_signal(&pace->signal, seen);
     }
     add(load->waiting, -1);
     return wait;
@@ -645,19 +648,62 @@ static int refuse(request_rec *r, int number, double wait, const char *why)
     return HTTP_SERVICE_UNAVAILABLE;
 }
 
+/* How many workers a group may hold. */
+static int most_held(int number)
+{
+    const group_t *group = group_at(number);
+
+    return group->processes * group->threads + group->waiting;
+}
+
+/* Wait a moment for a group that holds more workers than it may; how many it holds then. */
+static int wait_for_worker(int number)
+{
+    pace_t *pace = pace_of(number);
+    apr_uint64_t begun = apr_time_now();
+    int held, most = most_held(number);
+
+    __atomic_add_fetch(&pace->surplus, 1, __ATOMIC_SEQ_CST);
+    while (1) {
+        apr_uint32_t seen = __atomic_load_n(&pace->left, __ATOMIC_SEQ_CST);
+        apr_uint64_t now = apr_time_now();
+
+        held = total_of(number).held;
+        if (held <= most || now < begun || now - begun >= SURPLUS_WAIT || is_stopping()) {
+            break;
+        }
+        sleep_until_signal(&pace->left, seen);
+    }
+    add(pace->surplus, -1);
+    return held;
+}
+
+/* A group holds a worker less. */
+static void note_worker(int number)
+{
+    pace_t *pace = pace_of(number);
+
+    __atomic_add_fetch(&pace->left, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pace->surplus, __ATOMIC_SEQ_CST) && total_of(number).held <= most_held(number)) {
+        wake(&pace->left, INT_MAX);
+    }
+}
+
 /* Whether there is a worker for a request. It is counted already. */
 static int judge_worker(request_rec *r, int number)
 {
-    const group_t *group = group_at(number);
-    int held = total_of(number).held, most = group->processes * group->threads + group->waiting;
-    int reserved = workers / RESERVED > 1 ? workers / RESERVED : 1;
+    int reserved = workers / RESERVED > 1 ? workers / RESERVED : 1, held = total_of(number).held;
+    int is_full = workers > 1 && held_by_all() > workers - reserved;
 
-    if (held > most) {
+    if (held > most_held(number) && !is_full) {
+        held = wait_for_worker(number);
+    }
+    if (held > most_held(number)) {
         return refuse(r, number, 0,
                       apr_psprintf(r->pool, "%d requests are there, and %d may be (threads, and listen_backlog)", held,
-                                   most));
+                                   most_held(number)));
     }
-    if (workers > 1 && held_by_all() > workers - reserved) {
+    if (is_full) {
         return refuse(r, number, 0,
                       apr_psprintf(r->pool, "applications hold all but %d of the %d workers of httpd", reserved,
                                    workers));
@@ -692,7 +738,8 @@ static int hold(request_rec *r)
         note_answer(request->group);
     }
     add(own->held, -1);
-    add(load->held, -1);
+    __atomic_add_fetch(&load->held, -1, __ATOMIC_SEQ_CST);
+    note_worker(place->group);
     return result;
 }
 
@@ -724,7 +771,7 @@ static int ask(request_rec *r)
     request->has_asked = 1;
     add(loads_of(own)[request->group].asked, 1);
     if (waiting && has_room(request->group)) {
-        wake(pace_of(request->group), 1); /* Who was to be woken may have left. */
+        wake(&pace_of(request->group)->signal, 1); /* Who was to be woken may have left. */
     }
     ap_add_output_filter(ANSWERED_FILTER, request, r, r->connection);
     return DECLINED;
