@@ -190,8 +190,9 @@ NETWORK = [
     ),
     Attack(
         "the sockets whose names can be guessed",
-        "refused = connected = 0\nfor number in range(1, 20):\n    each = socket.socket(socket.AF_UNIX)\n    try:\n"
-        "        each.connect('/run/wsgi/wsgi.{httpd}.0.%d.sock' % number)\n        connected += 1\n"
+        "refused = connected = 0\nfor number in range(400):\n    each = socket.socket(socket.AF_UNIX)\n    try:\n"
+        # The generation is another one after each reload.
+        "        each.connect('/run/wsgi/wsgi.{httpd}.%d.%d.sock' % divmod(number, 20))\n        connected += 1\n"
         "    except PermissionError:\n        refused += 1\n    except FileNotFoundError:\n        pass\n"
         "found = refused, connected",
         r"found \([3-9], 0\)",
