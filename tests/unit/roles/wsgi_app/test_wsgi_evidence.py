@@ -23,7 +23,7 @@ VHOST = """\
     ErrorLog {log}
 WSGIDaemonProcess shop \\
     user=wsgi-shop group=wsgi-shop \\
-processes=2 threads=15 listen-backlog=766 \\
+    processes=2 threads=15 listen-backlog=766 \\
     display-name=(wsgi:shop)
 WSGIDaemonProcess shop:reports processes=1 threads=3 display-name=(wsgi:shop)
     WSGIScriptAlias / /usr/local/lib/modwsgi/launcher.py process-group=shop application-group=%{{GLOBAL}}
