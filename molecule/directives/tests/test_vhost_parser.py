@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import COMPANIONS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
 from hypothesis import given
@@ -30,6 +31,8 @@ MODULES = (
     "alias", "auth_basic", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user", "headers", "mime",
     "proxy", "proxy_http", "rewrite", "setenvif", "socache_shmcb", "ssl", "http2",
 )  # fmt: skip
+SECTIONS = [*(f"<IfModule {name}_module>" for name in COMPANIONS), "</IfModule>"]
+"""What httpd does not repeat of the lines, since it has these modules."""
 MARK = "ServerAdmin begin-{}"
 
 READ = """
@@ -73,7 +76,7 @@ def lines_of(text: Text, value: str, name: str, source: Path) -> list[str] | Non
         if not str(error).endswith("."):
             raise  # a refusal is a sentence
         return None
-    return list(directives(files[f"sites-available/100-modwsgi-{name}.conf"]))
+    return [line for line in directives(files[f"sites-available/100-modwsgi-{name}.conf"]) if line not in SECTIONS]
 
 
 def cases(texts: Sequence[str], source: Path) -> Iterator[Case]:
