@@ -197,7 +197,7 @@ REFUSALS = [
     Refusal(
         "a misspelt key of an application",
         {},
-        "wsgi_apps.scirpt. Supported parameters include: ..., response_buffering, script, server_aliases, ",
+        "wsgi_apps.scirpt. Supported parameters include: ..., rollback_commands, script, server_aliases, ",
         blog={"scirpt": "wsgi.py"},
         among=OUTSIDE_THE_SPECIFICATION,
     ),
