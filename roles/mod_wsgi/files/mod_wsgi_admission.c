@@ -105,15 +105,15 @@ typedef struct {
     apr_uint64_t last_done;
     apr_uint32_t signal;     /* another number with each request that the group is through with */
     apr_uint32_t passed;     /* requests that have waited, and gone to the group */
-    apr_uint32_t left;       /* another number when the group holds no more workers than it may */
-    apr_uint32_t surplus;    /* requests that wait for that; too many, where a child has died meanwhile, does no harm */
+    apr_uint32_t left;       /* another number when the group holds a worker less, or is to make way */
+    apr_uint32_t unused;
 } pace_t;
 
 typedef struct {
     apr_uint32_t held;       /* workers */
     apr_uint32_t waiting;    /* requests here for the group */
     apr_uint32_t asked;      /* requests that the group has */
-    apr_uint32_t unused;
+    apr_uint32_t surplus;    /* requests that wait for a worker which the group may hold; they hold one */
 } load_t;
 
 /* The rows begin with this; load_t for each group, and an apr_uint64_t for each connection, follow. */
@@ -483,11 +483,12 @@ typedef struct {
     int held;
     int waiting;
     int asked;
+    int surplus;
 } total_t;
 
 static total_t total_of(int group)
 {
-    total_t found = { 0, 0, 0 };
+    total_t found = { 0, 0, 0, 0 };
     int i;
 
     for (i = 0; i < rows; i++) {
@@ -499,6 +500,7 @@ static total_t total_of(int group)
             found.held += get(load->held);
             found.waiting += get(load->waiting);
             found.asked += get(load->asked);
+            found.surplus += get(load->surplus);
         }
     }
     return found;
@@ -656,25 +658,41 @@ static int most_held(int number)
     return group->processes * group->threads + group->waiting;
 }
 
-/* Wait a moment for a group that holds more workers than it may; how many it holds then. */
+/* How many workers no application gets. */
+static int reserved(void)
+{
+    return workers / RESERVED > 1 ? workers / RESERVED : 1;
+}
+
+/* Whether all workers are held that are for applications. */
+static int is_full(void)
+{
+    return workers > 1 && held_by_all() > workers - reserved();
+}
+
+/*
+ * Wait a moment for a group that holds more workers than it may; how many it holds then. Who waits here makes way as soon
+ * as another group would find no worker.
+ */
 static int wait_for_worker(int number)
 {
     pace_t *pace = pace_of(number);
+    load_t *load = loads_of(own) + number;
     apr_uint64_t begun = apr_time_now();
     int held, most = most_held(number);
 
-    __atomic_add_fetch(&pace->surplus, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&load->surplus, 1, __ATOMIC_SEQ_CST);
     while (1) {
         apr_uint32_t seen = __atomic_load_n(&pace->left, __ATOMIC_SEQ_CST);
         apr_uint64_t now = apr_time_now();
 
         held = total_of(number).held;
-        if (held <= most || now < begun || now - begun >= SURPLUS_WAIT || is_stopping()) {
+        if (held <= most || is_full() || now < begun || now - begun >= SURPLUS_WAIT || is_stopping()) {
             break;
         }
         sleep_until_signal(&pace->left, seen);
     }
-    add(pace->surplus, -1);
+    add(load->surplus, -1);
     return held;
 }
 
@@ -682,30 +700,46 @@ static int wait_for_worker(int number)
 static void note_worker(int number)
 {
     pace_t *pace = pace_of(number);
+    total_t total;
 
     __atomic_add_fetch(&pace->left, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&pace->surplus, __ATOMIC_SEQ_CST) && total_of(number).held <= most_held(number)) {
+    total = total_of(number);
+    if (total.surplus && total.held <= most_held(number)) {
         wake(&pace->left, INT_MAX);
     }
+}
+
+/* Let those go that wait for a worker of their group; whether there are some. */
+static int make_way(void)
+{
+    int i, found = 0;
+
+    for (i = 0; i < groups->nelts; i++) {
+        if (total_of(i).surplus) {
+            __atomic_add_fetch(&pace_of(i)->left, 1, __ATOMIC_SEQ_CST);
+            wake(&pace_of(i)->left, INT_MAX);
+            found = 1;
+        }
+    }
+    return found;
 }
 
 /* Whether there is a worker for a request. It is counted already. */
 static int judge_worker(request_rec *r, int number)
 {
-    int reserved = workers / RESERVED > 1 ? workers / RESERVED : 1, held = total_of(number).held;
-    int is_full = workers > 1 && held_by_all() > workers - reserved;
+    int most = most_held(number), held = total_of(number).held;
 
-    if (held > most_held(number) && !is_full) {
+    if (held > most) {
         held = wait_for_worker(number);
     }
-    if (held > most_held(number)) {
+    if (held > most) {
         return refuse(r, number, 0,
                       apr_psprintf(r->pool, "%d requests are there, and %d may be (threads, and listen_backlog)", held,
-                                   most_held(number)));
+                                   most));
     }
-    if (is_full) {
+    if (is_full() && !make_way()) {
         return refuse(r, number, 0,
-                      apr_psprintf(r->pool, "applications hold all but %d of the %d workers of httpd", reserved,
+                      apr_psprintf(r->pool, "applications hold all but %d of the %d workers of httpd", reserved(),
                                    workers));
     }
     return OK;
