@@ -162,6 +162,12 @@ def is_there(machine: ManagedHost, path: str) -> bool:
     return machine.attempt("test", "-e", path).returncode == 0
 
 
+def renew(machine: ManagedHost) -> None:
+    """What the timer does, though more often: systemd refuses a sixth start within ten seconds."""
+    machine.run("systemctl", "reset-failed", RENEWALS)
+    machine.run("systemctl", "start", RENEWALS)
+
+
 def let_an_hour_pass(machine: ManagedHost) -> None:
     """For renewals.py, which reloads once an hour at the most."""
     program = f"""
@@ -179,7 +185,7 @@ def serve_what_is_staged(machine: ManagedHost, name: str) -> None:
     served = f"{STORE}/domains/{name}/pubcert.pem"
     assert machine.python(OBTAINED, name), f"no certificate for {name} within {PATIENCE} s"
     let_an_hour_pass(machine)
-    machine.run("systemctl", "start", RENEWALS)
+    renew(machine)
     wait_for(lambda: is_there(machine, served), f"the certificate for {name} is in use")
 
 
@@ -262,7 +268,7 @@ def test_a_new_certificate_costs_one_reload(machine: ManagedHost, first: Deploym
     assert first.status == 0, first.output
     serve_what_is_staged(machine, NAMES[0])
     assert reloads(machine) == reloads_before + 1
-    machine.run("systemctl", "start", RENEWALS)
+    renew(machine)
     assert reloads(machine) == reloads_before + 1
 
 
@@ -299,13 +305,13 @@ def test_a_certificate_that_is_not_taken_is_no_reason_to_reload_again(machine: M
     machine.run("sh", "-c", f"cat > {staged}/pubcert.pem", text="not one of ours")
     before = reloads(machine)
     try:
-        machine.run("systemctl", "start", RENEWALS)
+        renew(machine)
         assert reloads(machine) == before, "there was one less than an hour before"
         let_an_hour_pass(machine)
-        machine.run("systemctl", "start", RENEWALS)
+        renew(machine)
         assert reloads(machine) == before + 1
-        machine.run("systemctl", "start", RENEWALS)
-        machine.run("systemctl", "start", RENEWALS)
+        renew(machine)
+        renew(machine)
         assert reloads(machine) == before + 1
     finally:
         machine.run("rm", "-rf", staged)
