@@ -8,7 +8,6 @@ when the page is not what they say; `--write` writes the part of the page betwee
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +19,11 @@ sys.path.insert(0, str(ROOT))
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.checks import CHECKS  # noqa: E402
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.evidence import Item, benchmarks, items  # noqa: E402
 
+from tools.marked_page import MarkedPage  # noqa: E402
 from tools.specification import cell  # noqa: E402
 
 PAGE = Path("docs/evidence.md")
 SOURCE = "plugins/plugin_utils/evidence.yml"
-BEGIN = f"<!-- From {SOURCE} (tools/evidence.py --write): begin. -->"
-END = f"<!-- From {SOURCE}: end. -->"
-REFRESH = "run tools/evidence.py --write"
 
 
 def how(item: Item) -> str:
@@ -57,31 +54,9 @@ def rows() -> Iterator[str]:
         yield f"| {' | '.join(cell(text) for text in texts)} |"
 
 
-def page(text: str) -> str:
-    """The text of the page with the part between the marks renewed. Raises ValueError when they are not there."""
-    before, begun, rest = text.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        raise ValueError(f"{PAGE} lacks the marks {BEGIN!r} and {END!r}; put them there")
-    return "\n".join([before + BEGIN, "", *rows(), "", END + after])
-
-
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command; the exit status is 1 when the page is out of date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--check", action="store_true", help="compare, change nothing")
-    mode.add_argument("--write", action="store_true", help=f"write that part of {PAGE}")
-    chosen = parser.parse_args(arguments)
-    file = root / PAGE
-    text = file.read_text(encoding="utf-8")
-    wanted = page(text)
-    if chosen.write:
-        file.write_text(wanted, encoding="utf-8")
-    elif text != wanted:
-        print(f"{PAGE}: is not what {SOURCE} says; {REFRESH}", file=sys.stderr)
-        return 1
-    return 0
+    return MarkedPage(PAGE, SOURCE, "tools/evidence.py", rows).main(__doc__, arguments, root)
 
 
 if __name__ == "__main__":
