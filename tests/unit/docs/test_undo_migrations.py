@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 from support import projects
 from support.scripts import ROOT
 
@@ -15,6 +16,7 @@ MODEL = "from django.db import models\nclass Item(models.Model):\n    name = mod
 COMMAND = re.compile(r"```python\n# (shop/management/\S+)\n(.*?)```", re.DOTALL)
 
 
+@pytest.mark.slow
 def test_migrations_are_undone_that_the_earlier_release_does_not_have(tmp_path: Path) -> None:
     python = projects.programs("asgiref", "django", "sqlparse") / "python"
     later, earlier = tmp_path / "later", tmp_path / "earlier"

@@ -227,6 +227,7 @@ def test_a_script_that_ends_its_process_is_refused_and_it_is_said_how(
     assert f"wsgi.py cannot be imported ({how}); correct it" in container.refusal()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["time.sleep(60)", "ctypes.PyDLL(None).sleep(60)"])
 def test_a_script_that_hangs_is_refused_with_its_place(container: Container, text: str) -> None:
     container.script(f"import ctypes, time\n{text}\n")
@@ -376,6 +377,7 @@ def test_httpd_has_no_terminal_that_could_be_resized(container: Container) -> No
     assert container.given()["terminal"] is False
 
 
+@pytest.mark.slow
 def test_a_resized_window_does_not_end_the_start(container: Container) -> None:
     container.hook("10-long", "#!/bin/sh\necho hook\nsleep 1\n")
     tool = terminal(container)
@@ -419,6 +421,7 @@ def test_plain_debug_destroys_interpreters_and_waits_for_an_exception(container:
     assert not {"--debugger-startup", "--orphan-interpreter"} & set(container.given()["arguments"])
 
 
+@pytest.mark.slow
 def test_sigterm_ends_debug_and_a_resized_window_does_not(container: Container) -> None:
     container.program("venv/bin/python", waits=True)
     tool = terminal(container, "debug")

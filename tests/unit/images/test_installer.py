@@ -405,6 +405,7 @@ def test_a_signal_ends_it_and_all_is_taken_back(image: Image, number: signal.Sig
     assert not (image.own / "scratch").exists()
 
 
+@pytest.mark.slow
 @needs_root
 def test_two_at_once_run_one_after_the_other(image: Image) -> None:
     image.told.touch()

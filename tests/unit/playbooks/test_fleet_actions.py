@@ -49,6 +49,7 @@ def live(**found: Any) -> dict[str, Any]:
     return {"__wsgi_app_live": {"changed": False, **found}}
 
 
+@pytest.mark.slow
 def test_the_hosts_with_a_change_have_turns_and_each_call_is_the_next(tmp_path: Path) -> None:
     hosts = {
         "web1": live(held=True, serving=True),
@@ -69,6 +70,7 @@ def prepared(steps: list[str], asked: dict[str, str], done: dict[str, str]) -> d
     return {"modwsgi_preflight": preflight, "__wsgi_app_asked": {"once": asked}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "leaders"),
     [
@@ -83,6 +85,7 @@ def test_one_host_runs_what_all_run_once(tmp_path: Path, first: dict[str, Any], 
     assert told(tmp_path, {"web1": first, "web2": second}, ONCE)["leaders"] == leaders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [{"blog": DIGEST}, {"shop": "{{ 1 }}"}, {"shop": 7}])
 def test_an_answer_that_no_honest_host_gives_ends_the_play(tmp_path: Path, asked: dict[str, Any]) -> None:
     found = told(tmp_path, {"web1": prepared(["preparation"], asked, {})}, ONCE)

@@ -35,6 +35,7 @@ def test_a_host_that_fails_is_the_last(tmp_path: Path, program: str, status: int
 SERIAL = ("--extra-vars", '{"wsgi_serial": [1, 2]}')
 
 
+@pytest.mark.slow
 def test_a_turn_that_fails_is_the_last_and_those_after_it_are_told(tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     hosts = ("web1", "web2", "web3", "web4", "web5")
@@ -49,6 +50,7 @@ def test_a_turn_that_fails_is_the_last_and_those_after_it_are_told(tmp_path: Pat
         assert f"Host {host} was not changed, since web2, web3 failed; correct that and run the play again." in said
 
 
+@pytest.mark.slow
 def test_a_host_that_nobody_reaches_is_left_out(tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     hosts = ("lost", "web1", "web2")
@@ -57,6 +59,7 @@ def test_a_host_that_nobody_reaches_is_left_out(tmp_path: Path) -> None:
     assert asked.read_text() == "here\n" * 2
 
 
+@pytest.mark.slow
 def test_a_strategy_without_an_order_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = tmp_path / "asked"
     monkeypatch.setenv("ANSIBLE_STRATEGY", "free")

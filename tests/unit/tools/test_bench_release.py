@@ -64,6 +64,7 @@ def test_the_table_stands_between_its_marks() -> None:
     assert BEGIN in (bench_release.ROOT / bench_release.PAGE).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_client_sees_the_switch_of_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against a server of the test's own, which loses one request."""
     for name, seconds in (("BEFORE", 0.3), ("AFTER", 0.3), ("SLOW", 0.0)):

@@ -96,6 +96,7 @@ def test_a_process_that_still_loads_the_application_is_killed_soon(
     assert json.loads(daemons.record.read_text())["stale_processes"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("successor")
 @pytest.mark.parametrize("change", [{}, {"fewest_threads": None}], ids=["serves", "record of an earlier version"])
 def test_a_process_that_serves_has_all_its_time_and_is_then_killed(

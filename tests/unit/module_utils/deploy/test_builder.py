@@ -107,6 +107,7 @@ def test_builds_wait_for_each_other(ground: Path) -> None:
     assert subprocess.run(["flock", "--nonblock", lock, "true"], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_build_is_bounded(ground: Path) -> None:
     with room("shop", PIP, LIMITS._replace(seconds=1)) as made, pytest.raises(BuildError, match="longer than 1 s"):
         made.run(["sleep", "600"])

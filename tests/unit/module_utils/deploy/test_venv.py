@@ -146,6 +146,7 @@ def test_one_that_is_just_being_made_is_not_complete_whatever_is_in_it(host: Hos
     assert not (path / "by-root").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [

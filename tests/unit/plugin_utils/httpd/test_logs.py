@@ -219,6 +219,7 @@ def has(log: Path, *words: str) -> bool:
     return all(word in text for word in words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["access", "error"])
 def test_a_killed_process_is_replaced_and_no_later_line_is_lost(tmp_path: Path, kind: str) -> None:
     log = tmp_path / "x.log"
@@ -251,6 +252,7 @@ def test_an_error_log_goes_on_without_the_process_that_httpd_knows(tmp_path: Pat
         wait_for(lambda: has(log, "after"), "the line is written")
 
 
+@pytest.mark.slow
 def test_httpd_does_not_wait_for_an_error_log_and_no_line_of_older_processes_is_lost(tmp_path: Path) -> None:
     """At a reload and at a stop httpd serves nobody, until who got its SIGTERM has ended, or 3 s have passed."""
     log = tmp_path / "x.log"

@@ -85,6 +85,7 @@ HOSTILE = st.text(max_size=12) | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(KEYS), HOSTILE)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 def test_no_text_adds_a_directive(shop: App, key: Text, text: str) -> None:

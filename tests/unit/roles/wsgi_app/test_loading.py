@@ -69,6 +69,7 @@ def test_a_load_that_hangs_is_ended_with_its_place_and_the_setting(loads: Loads)
     assert lines[-1].startswith("TimeoutError: The application shop was not loaded within 0.2 s (startup_timeout), so ")
 
 
+@pytest.mark.slow
 def test_a_load_that_keeps_python_from_running_is_ended_too(loads: Loads) -> None:
     ended = loads.run("import ctypes\nctypes.PyDLL(None).sleep(3000)", seconds=0.2)
     assert ended.returncode == 1
@@ -98,6 +99,7 @@ def test_pauses_grow_and_are_bounded(failures: int, seconds: int) -> None:
     assert MODULE["pause"](failures) == seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["import os; os._exit(0)", "import os; os.kill(os.getpid(), 9)"])
 def test_a_process_that_ends_while_it_loads_is_told_by_the_next(loads: Loads, code: str) -> None:
     assert loads.run(code).stderr == ""
@@ -126,6 +128,7 @@ def test_another_httpd_does_not_wait(loads: Loads) -> None:
     assert loads.run("pass").stderr == ""
 
 
+@pytest.mark.slow
 def test_two_processes_that_end_are_followed_by_one_each(loads: Loads) -> None:
     loads.fail(2)
     note = loads.left()[0]
