@@ -32,8 +32,8 @@ class Lab:
 
     @property
     def directory(self) -> Path:
-        """Everything that the lab keeps in the clone."""
-        return self.repository / ".lab"
+        """Everything that the lab keeps in the clone; worktrees that link one folder share it."""
+        return (self.repository / ".lab").resolve()
 
     @property
     def environment(self) -> Path:

@@ -142,3 +142,11 @@ def test_what_two_processes_remember_at_once_is_all_kept(tmp_path: Path) -> None
     Lab(tmp_path).discard("images", "a7")
     assert "a7" not in Lab(tmp_path).recall("images")
     assert len(Lab(tmp_path).recall("images")) == 99
+
+
+def test_worktrees_that_link_one_folder_share_what_is_there(tmp_path: Path) -> None:
+    """By another path, the environment would be another one, and each would make it anew for itself."""
+    (tmp_path / "clone/.lab").mkdir(parents=True)
+    (tmp_path / "worktree").mkdir()
+    (tmp_path / "worktree/.lab").symlink_to(tmp_path / "clone/.lab")
+    assert Lab(tmp_path / "worktree").environment == Lab(tmp_path / "clone").environment
