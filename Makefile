@@ -72,15 +72,63 @@ molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: 
 	@$(LAB) up
 	$(if $(SCENARIO),molecule $(ACTION) --scenario-name $(SCENARIO),$(PYTHON) tools/scenarios.py $(ACTION))
 
+# What checks run, the longest first. One passes when its program exits with 0.
+CHECKS := ansible-lint unit-tests mypy specification reference diagnoses evidence versions image-settings proof pages \
+  yamllint ruff format hadolint shellcheck actionlint zizmor changelog
+SLOW_CHECKS := slow-unit-tests sanity
+CHECK ?=
+# Files under version control, and those that would be added to it.
+FILES = $(shell find $(wildcard $(shell git ls-files --cached --others --exclude-standard $(1))) -maxdepth 0 -type f)
+CONTAINERFILES = $(call FILES,'*Containerfile*' '*containerfile' '*Dockerfile*' '*dockerfile')
+SCRIPTS = $(shell awk '/^.!.*[\/ ](ba|da|k)?sh( |$$)/ || FILENAME ~ /[.]sh$$/ {print FILENAME} {nextfile}' $(FILES))
+WORKFLOWS = $(call FILES,.github/workflows)
+# A file of tests stays in one process, so that one test at a time uses what the machine has.
+UNIT_TESTS := pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder tests/unit
+
+run-ansible-lint = ansible-lint --offline -q --nocolor
+run-unit-tests = $(UNIT_TESTS) -m "not slow"
+run-mypy = mypy
+run-specification = python tools/specification.py --check
+run-reference = python tools/reference.py --check
+run-diagnoses = python tools/diagnoses.py --check
+run-evidence = python tools/evidence.py --check
+run-versions = python tools/versions.py --check
+run-image-settings = python tools/image_settings.py --check
+run-proof = python tools/proof.py
+run-pages = python tools/pages.py
+run-yamllint = yamllint --strict .
+run-ruff = ruff check --quiet --output-format=concise .
+run-format = ruff format --check .
+# Even a comment in the definition of a test host makes all its images anew, and a second Python on each, so what is not
+# asked of it stands here: its last step removes the package lists, and dates their folder back.
+TEST_HOST := images/test-host/Dockerfile
+run-hadolint = hadolint --no-color $(filter-out $(TEST_HOST),$(CONTAINERFILES)) \
+  && hadolint --no-color --ignore=DL3009 $(TEST_HOST)
+run-shellcheck = shellcheck --color=never --format=gcc $(SCRIPTS)
+run-actionlint = actionlint -no-color -oneline -shellcheck=shellcheck $(WORKFLOWS)
+run-zizmor = zizmor --offline --no-progress --quiet --format=plain $(WORKFLOWS)
+run-changelog = antsibull-changelog lint
+run-slow-unit-tests = $(UNIT_TESTS) -m slow
+run-sanity = python tools/sanity.py
+
 .PHONY: check
-check: ## The fast part: lint, types, unit tests of milliseconds, documentation drift, packing
+check: ## The fast part: lint, types, unit tests of milliseconds, documentation drift; or only CHECK="ruff mypy"
 	@$(LAB) up --tools-only --tests
-	$(PYTHON) tools/check.py
+	$(MAKE) --keep-going --jobs=2 --output-sync $(addprefix check-,$(or $(CHECK),$(CHECKS)))
 
 .PHONY: slow-checks
 slow-checks: ## The unit tests that check leaves out (they run pip, Ansible or compilers, or try very many cases), and ansible-test
-	@$(LAB) up --tools-only --tests
-	$(PYTHON) tools/check.py --slow
+	@$(MAKE) check CHECK="$(SLOW_CHECKS)"
+
+# A check is told in one line and what its tests say about themselves, one that fails with all that it says.
+EVERY_CHECK := $(addprefix check-,$(CHECKS) $(SLOW_CHECKS))
+.PHONY: $(EVERY_CHECK)
+$(EVERY_CHECK): check-%:
+	@if output="$$(export NO_COLOR=1; exec 2>&1 < /dev/null; $(run-$*))"; then state=ok; else state=FAILED; fi
+	printf '%-6s %4d s  %s\n' "$$state" "$$SECONDS" "$*"
+	[[ $$state == FAILED ]] || exec sed --quiet --regexp-extended '/^[0-9]+ passed/p' <<< "$$output"
+	echo "$$output"
+	exit 1
 
 .PHONY: images
 images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON= and MOD_WSGI=, or one on BASE_IMAGE= (TAG=)

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support.scripts import ROOT
 
-from tools import check
-
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+LINTERS = ("hadolint", "shellcheck", "actionlint", "zizmor")
 WORKFLOW = """\
 name: test
 concurrency: {group: test, cancel-in-progress: true}
@@ -33,11 +35,11 @@ def mistaken(right: str, wrong: str) -> str:
 
 
 @pytest.fixture(name="repository")
-def fixture_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fixture_repository(tmp_path: Path) -> Path:
     """A repository in which the linters find nothing."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    monkeypatch.setattr(check, "ROOT", tmp_path)
     files = {
+        "Makefile": MAKEFILE,
         ".hadolint.yaml": (ROOT / ".hadolint.yaml").read_text(encoding="utf-8"),
         ".shellcheckrc": (ROOT / ".shellcheckrc").read_text(encoding="utf-8"),
         "images/a/Containerfile": "FROM debian:bookworm\nUSER 65532\n",
@@ -54,16 +56,20 @@ def fixture_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-LINTERS = ("hadolint", "shellcheck", "actionlint", "zizmor")
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def test_a_repository_without_mistakes_passes(repository: Path) -> None:
-    assert check.containerfiles() == ["images/a/Containerfile", "images/test-host/Dockerfile"]
-    assert check.shell_scripts() == ["run"]
-    assert check.workflows() == [".github/workflows/test.yml"]
-    assert repository == check.ROOT
-    results = {name: check.timed(check.CHECKS[name]) for name in LINTERS}
-    assert {name: result.output for name, result in results.items() if not result.passed} == {}
+    done = make(repository, "--keep-going", *(f"check-{name}" for name in LINTERS))
+    assert re.findall(r"^ok     +\d+ s  (.+)$", done.stdout, re.MULTILINE) == list(LINTERS), done.stdout + done.stderr
+    commands = make(repository, "--dry-run", *(f"check-{name}" for name in LINTERS)).stdout
+    assert "hadolint --no-color images/a/Containerfile && " in commands
+    assert "shellcheck --color=never --format=gcc run)" in commands
+    assert commands.count(" .github/workflows/test.yml)") == 2
 
 
 @pytest.mark.parametrize(
@@ -76,64 +82,43 @@ def test_a_repository_without_mistakes_passes(repository: Path) -> None:
         ("shellcheck", "other.sh", "#!/bin/sh\n[[ -e a ]]\n", "SC3010"),
         ("actionlint", ".github/workflows/test.yml", mistaken("run:", "walk:"), "step must run"),
         ("actionlint", ".github/workflows/test.yml", mistaken("echo right", "echo $HOME"), "SC2086"),
-        (
-            "zizmor",
-            ".github/workflows/test.yml",
-            mistaken("permissions: {}\n", ""),
-            "permissions",
-        ),
-        (
-            "zizmor",
-            ".github/workflows/test.yml",
-            WORKFLOW + "      - uses: actions/cache@v4\n",
-            "unpinned",
-        ),
+        ("zizmor", ".github/workflows/test.yml", mistaken("permissions: {}\n", ""), "permissions"),
+        ("zizmor", ".github/workflows/test.yml", WORKFLOW + "      - uses: actions/cache@v4\n", "unpinned"),
     ],
 )
 def test_a_mistake_is_found(repository: Path, linter: str, file: str, text: str, finding: str) -> None:
     (repository / file).write_text(text, encoding="utf-8")
-    result = check.timed(check.CHECKS[linter])
-    assert not result.passed
-    assert finding in result.output
-    assert file in result.output
+    done = make(repository, f"check-{linter}")
+    assert done.returncode != 0
+    assert re.match(rf"FAILED +\d+ s  {linter}\n", done.stdout)
+    assert finding in done.stdout
+    assert file in done.stdout
 
 
-def test_each_unit_test_is_in_one_of_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def listed(variable: str) -> list[str]:
+    """The words of a variable of the Makefile."""
+    (words,) = re.findall(rf"^{variable} := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
+    return words.replace("\\\n", " ").split()
+
+
+def test_each_unit_test_is_in_one_of_two_parts() -> None:
     """What has the marker, and what has not, of the same files."""
-    commands: list[list[str]] = []
-
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        commands.append(list(command))
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(check, "run", run)
-    for name in ("unit tests", check.SLOW_TESTS):
-        check.EVERY_CHECK[name]()
-    parts = [command.pop(command.index("-m") + 1) for command in commands]
-    assert parts == ["not slow", "slow"]
-    assert commands[0] == commands[1]
-    assert commands[0][-1] == "tests/unit"
+    runs = re.findall(r"^run-(?:slow-)?unit-tests = (.*)$", MAKEFILE, re.MULTILINE)
+    assert runs == ['$(UNIT_TESTS) -m "not slow"', "$(UNIT_TESTS) -m slow"]
+    assert listed("UNIT_TESTS")[-1] == "tests/unit"
 
 
 def test_every_check_is_a_fast_one_or_a_slow_one() -> None:
-    assert not set(check.CHECKS) & set(check.SLOW_CHECKS)
-    assert set(check.EVERY_CHECK) == {*check.CHECKS, *check.SLOW_CHECKS}
+    checks = re.findall(r"^run-([a-z-]+) =", MAKEFILE, re.MULTILINE)
+    assert sorted(listed("CHECKS") + listed("SLOW_CHECKS")) == sorted(checks)
 
 
-@pytest.mark.parametrize(("arguments", "wanted"), [([], check.CHECKS), (["--slow"], check.SLOW_CHECKS)])
-def test_a_command_runs_its_part(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], wanted: dict[str, check.Check]
-) -> None:
-    ran: list[str] = []
-    noting = {name: lambda name=name: (ran.append(name), [])[1] for name in check.EVERY_CHECK}
-    monkeypatch.setattr(check, "EVERY_CHECK", noting)
-    assert check.main(arguments) == 0
-    assert sorted(ran) == sorted(wanted)
+def test_a_command_runs_its_part() -> None:
+    recipes = dict(re.findall(r"^(check|slow-checks): ##.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE))
+    assert "--keep-going --jobs=2 --output-sync $(addprefix check-,$(or $(CHECK),$(CHECKS)))\n" in recipes["check"]
+    assert recipes["slow-checks"] == '\t@$(MAKE) check CHECK="$(SLOW_CHECKS)"\n'
 
 
 def test_make_test_runs_both_parts() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    (needs,) = re.findall(r"^test: (.+?) ##", makefile, re.MULTILINE)
+    (needs,) = re.findall(r"^test: (.+?) ##", MAKEFILE, re.MULTILINE)
     assert {"check", "slow-checks"} <= set(needs.split())
-    (recipe,) = re.findall(r"^slow-checks:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
-    assert "tools/check.py --slow\n" in recipe

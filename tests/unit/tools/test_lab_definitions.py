@@ -10,7 +10,6 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
 from support.scripts import ROOT
 
-from tools import check
 from tools.laboratory import images
 from tools.laboratory.cli import main
 from tools.laboratory.console import Console, LabError
@@ -154,21 +153,6 @@ def test_every_command_explains_itself(arguments: list[str], capsys: pytest.Capt
         main([*arguments, "--help"])
     assert end.value.code == 0
     assert "usage: tools/lab.py" in capsys.readouterr().out
-
-
-def test_what_must_not_be_committed_is_recognised() -> None:
-    index = "pypi" + ".org"
-    assert check.forbidden_in(f"see https://{index}/simple") == ["the host of a package registry"]
-    assert check.forbidden_in("cd /home/" + "anna/site") == ["a path of one machine"]
-    assert check.forbidden_in("python3 -m pip install ansible-core  # from PyPI; /srv/wsgi/shop") == []
-
-
-def test_a_package_of_the_collection_holds_the_roles_and_no_tests() -> None:
-    assert check.wrong_members([*check.PACKED, "docs/variables.md"]) == []
-    assert check.wrong_members([*check.PACKED[1:], "tests/unit/test_a.py"]) == [
-        f"the archive lacks {check.PACKED[0]}",
-        "the archive holds tests/unit/test_a.py",
-    ]
 
 
 def test_hosts_and_images_of_debian_11_build_with_the_same_preferences() -> None:
