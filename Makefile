@@ -57,7 +57,7 @@ deploy: ## Serve the examples from a container on http://127.0.0.1:8080/ (LOCAL_
 	fi
 
 .PHONY: test
-test: check slow-checks examples molecule ## Prove every promise: the checks, all unit tests, the examples' own tests, all Molecule scenarios (`image` has the images)
+test: check slow-checks root-tests examples molecule ## Prove every promise: the checks, all unit tests, the examples' own tests, all Molecule scenarios (`image` has the images)
 
 .PHONY: test-all
 test-all: export MODWSGI_ALSO_TEST := breadth
@@ -126,9 +126,13 @@ EVERY_CHECK := $(addprefix check-,$(CHECKS) $(SLOW_CHECKS))
 $(EVERY_CHECK): check-%:
 	@if output="$$(export NO_COLOR=1; exec 2>&1 < /dev/null; $(run-$*))"; then state=ok; else state=FAILED; fi
 	printf '%-6s %4d s  %s\n' "$$state" "$$SECONDS" "$*"
-	[[ $$state == FAILED ]] || exec sed --quiet --regexp-extended '/^[0-9]+ passed/p' <<< "$$output"
+	[[ $$state == FAILED ]] || exec sed --quiet --regexp-extended '/^([0-9]+ passed|left to `make root-tests`)/p' <<< "$$output"
 	echo "$$output"
 	exit 1
+
+.PHONY: root-tests
+root-tests: ## The unit tests that need root, in a container (nothing to do for root)
+	@$(LAB) root-tests
 
 .PHONY: images
 images: ## Build the images for WSGI applications (mod-wsgi:TAG), those of PYTHON= and MOD_WSGI=, or one on BASE_IMAGE= (TAG=)

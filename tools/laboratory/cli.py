@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.laboratory import engine, environment, furnished, hosts, images, machine, wsgi_images
+from tools.laboratory import engine, environment, furnished, hosts, images, machine, root_tests, wsgi_images
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
@@ -67,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         help="print on a second line that of one with httpd and the newest module for its Python, made by the roles",
     )
     image.set_defaults(command=_image)
+
+    as_root = commands.add_parser(
+        "root-tests", help="run the unit tests that need root in a container, unless you are root"
+    )
+    as_root.add_argument("--container", action="store_true", help="in a container in any case")
+    as_root.set_defaults(command=_root_tests)
 
     serving = commands.add_parser("images", help="build the images of images/versions.json, or some of them")
     serving.add_argument("--python", default="", help="only those for this Python, like 3.11")
@@ -129,6 +135,16 @@ def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
         if options.mod_wsgi:
             newest = wsgi_images.versions(lab.repository)[0].module
             print(furnished.ensure(lab, console, suite, host, newest))
+
+
+def _root_tests(lab: Lab, console: Console, options: argparse.Namespace) -> None:
+    if machine.is_root() and not options.container:
+        print("You are root, so `make check` and `make slow-checks` run the unit tests that need it.")
+        return
+    with lab.locked():
+        engine.ensure(lab, console)
+        image = root_tests.ensure(lab, console)
+    root_tests.run(lab, image)
 
 
 def _images(lab: Lab, console: Console, options: argparse.Namespace) -> None:

@@ -123,6 +123,11 @@ def _ensure_host(lab: Lab, console: Console, suite: Suite) -> str:
     return image
 
 
+def build_options(image: str) -> list[str]:
+    """How an image of test hosts is called and labelled."""
+    return [f"--label={_LABEL}=test-host", f"--tag={image}"]
+
+
 def _build(lab: Lab, suite: Suite, base: str, image: str, certificates: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory(prefix="modwsgi-lab-") as folder:
         context = Path(folder) / "context"
@@ -132,7 +137,7 @@ def _build(lab: Lab, suite: Suite, base: str, image: str, certificates: dict[str
             (context / "ca-certificates" / name).write_bytes(content)
         arguments = {"BASE": base, "PACKAGES": " ".join(PACKAGES), "APT_OPTIONS": "\n".join(suite.apt_options)}
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        docker(["build", "--pull=false", f"--label={_LABEL}=test-host", f"--tag={image}", *options, context])
+        docker(["build", "--pull=false", *build_options(image), *options, context])
 
 
 def _ensure_interpreter(lab: Lab, console: Console, host: str, python: str) -> str:
@@ -144,8 +149,8 @@ def _ensure_interpreter(lab: Lab, console: Console, host: str, python: str) -> s
             context = Path(folder) / "context"
             shutil.copytree(interpreter_folder(lab), context)
             _build_python(lab, host, python, context / "python.tar")
-            options = [f"--build-arg=HOST={host}", f"--build-arg=VERSION={python}", f"--tag={image}"]
-            docker(["build", "--pull=false", f"--label={_LABEL}=test-host", *options, context])
+            options = [f"--build-arg=HOST={host}", f"--build-arg=VERSION={python}"]
+            docker(["build", "--pull=false", *build_options(image), *options, context])
         lab.add("images", [image])
     return image
 

@@ -30,7 +30,7 @@ from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import normalise
 from support.building import build_ground, interpreter
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes folders of other accounts")
+pytestmark = pytest.mark.root("makes folders of other accounts")
 
 NOBODY = pwd.getpwnam("nobody")
 INTERPRETER = {"executable": "", "full_version": "3.11.0", "abi": "cp311"}

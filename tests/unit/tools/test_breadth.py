@@ -83,7 +83,7 @@ def makefile(goal: str) -> str:
     text = f"include {ROOT}/Makefile\n.PHONY: check examples molecule\n"
     done = subprocess.run(
         ["make", "--no-print-directory", "--file=-", "check=", goal],
-        input=f"{text}check slow-checks examples molecule: ; @printenv {breadth.VARIABLE} || echo none\n",
+        input=f"{text}check slow-checks root-tests examples molecule: ; @printenv {breadth.VARIABLE} || echo none\n",
         env={name: value for name, value in os.environ.items() if name != breadth.VARIABLE},
         capture_output=True,
         text=True,

@@ -24,7 +24,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import digest, list_entries
 from support.building import ACCOUNT, GROUP, build_ground, hasten_environments, interpreter
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+pytestmark = pytest.mark.root("only root has rights to give up")
 
 SHADOWING = ["venv", "secrets", "pip", "site", "sitecustomize", "usercustomize", "compileall", "hashlib", "ensurepip"]
 PACKAGES = ["calendar", "encodings", "setuptools"]

@@ -26,7 +26,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder impo
 )
 from support.building import ACCOUNT, build_ground
 
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account")
+only_root = pytest.mark.root("only root can become an account")
 LIMITS = Limits(seconds=60, size=10_000_000)
 
 

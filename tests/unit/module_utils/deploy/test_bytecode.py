@@ -14,7 +14,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import build
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import reader
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.bytecode import Bytecode
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
+pytestmark = pytest.mark.root("acts as another account")
 PYTHON = "/usr/bin/python3"
 """Not ours: that may be in root's home, which the account must not enter."""
 

@@ -27,7 +27,7 @@ ACCOUNT = 54321
 """No other file has it: all that runs under it is ended, and files of tests run beside each other."""
 """A user id that nothing on the machine has."""
 
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account")
+only_root = pytest.mark.root("only root can become an account")
 
 # Each is a way to outlive one's parent; `mark` begins a process that says who it is, and waits.
 MARK = """

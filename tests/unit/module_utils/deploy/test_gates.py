@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import gates
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import Gate, admitted
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as other accounts")
+pytestmark = pytest.mark.root("acts as other accounts")
 APPLICATION, OTHER, HTTPD, BUILDER, FRIEND = range(54100, 54105)
 """User and group ids that nothing on the machine has."""
 

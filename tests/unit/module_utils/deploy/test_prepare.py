@@ -22,7 +22,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare impo
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes owners")
+as_root = pytest.mark.root("changes owners")
 NOBODY = pwd.getpwnam("nobody")
 
 

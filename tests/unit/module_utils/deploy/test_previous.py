@@ -14,7 +14,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live impo
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import Wish, go_back
 from support.releasing import Host
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
+pytestmark = pytest.mark.root("gives files to root")
 
 SHOP = {
     "name": "shop",

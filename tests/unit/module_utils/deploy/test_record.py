@@ -107,7 +107,7 @@ def test_environments_travel_as_one_opaque_string() -> None:
             deployment.decode_environments(broken)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
+@pytest.mark.root("gives files to root")
 def test_a_file_is_replaced_at_once_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "environment.json"
     deployment.write_file(str(path), "old", 0o640)

@@ -15,7 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_li
 from support.releasing import Host
 
 pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root"),
+    pytest.mark.root("gives files to root"),
     pytest.mark.usefixtures("host"),
 ]
 

@@ -51,7 +51,7 @@ def test_folders_deeper_than_any_path(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
+@pytest.mark.root("acts as another account")
 def test_an_account_that_goes_on_writing_does_not_keep_it(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()

@@ -24,7 +24,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journa
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers
 from support.releasing import Host
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
+pytestmark = pytest.mark.root("gives files to root")
 
 SOURCE = {"git": "https://git.example/all", "version": "main"}
 SHOP = {"name": "shop", "source": SOURCE, "server_name": "shop.example.com"}

@@ -17,7 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback imp
 from support.releasing import Host
 from support.waiting import wait_for
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
+pytestmark = pytest.mark.root("gives files to root")
 
 SHOP = {
     "name": "shop",

@@ -63,7 +63,7 @@ def test_a_release_is_searched_by_another_account(release: Path, tmp_path: Path)
         assert os.listdir(tmp_path / "who") == [str(account.uid)]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
+@pytest.mark.root("acts as another account")
 def test_what_only_the_group_of_an_application_can_read_is_searched(release: Path) -> None:
     (release / "a.py").chmod(0o640)
     os.chown(release / "a.py", 0, 54321)

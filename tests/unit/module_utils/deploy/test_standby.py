@@ -16,7 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction
 from support.releasing import Host
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root")
+pytestmark = pytest.mark.root("gives files to root")
 
 ROLLING = {
     "name": "shop",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files belong to root")
+pytestmark = pytest.mark.root("files belong to root")
 
 SHOP = {"name": "shop", "health": {"timeout": 60}, "startup_timeout": 90, "startup_timeouts": {"shop": 90}}
 

@@ -134,7 +134,7 @@ def test_one_that_is_complete_is_not_made_again_and_a_torso_is(host: Host) -> No
     assert not (path / "torso").exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives folders away")
+@pytest.mark.root("gives folders away")
 def test_one_that_is_just_being_made_is_not_complete_whatever_is_in_it(host: Host) -> None:
     path = host.venvs / host.make(check_mode=True)["id"]
     path.mkdir(parents=True)
@@ -320,7 +320,7 @@ def test_what_cannot_be_built_is_told_with_the_builds_own_reason(host: Host) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another account")
+@pytest.mark.root("acts as another account")
 @pytest.mark.parametrize(
     ("requirement", "reason"),
     [

@@ -307,7 +307,7 @@ def silent_site(host: Host) -> None:
         (silent_site, "other_sites : The site of others in old.conf gives no answer."),
     ],
 )
-@pytest.mark.skipif(os.geteuid() != 0, reason="files have to belong to root")
+@pytest.mark.root("files have to belong to root")
 def test_a_defect_is_one_finding_and_the_only_one(host: Host, defect: Callable[[Host], None], sentence: str) -> None:
     host.file()
     defect(host)

@@ -530,7 +530,8 @@ BAD: list[tuple[str, dict[str, Any], Change, str, str]] = [
 ]
 """What is not met: a check, its arguments, what is other on the host, the status, and a part of the fact."""
 
-AS_ROOT = {"owned", "closed", "private_logs", "private_keys", "private_folder", "pid_file"}
+OF_ROOT = ("owned", "closed", "private_logs", "private_keys", "private_folder", "pid_file")
+AS_ROOT = dict.fromkeys(OF_ROOT, pytest.mark.root("makes what belongs to root"))
 """Checks for what belongs to root."""
 
 
@@ -548,10 +549,11 @@ UNDECIDED = {"stapling": NOT_APPLICABLE, "client_certificates": NOT_APPLICABLE, 
 """A good host has nothing to which these apply."""
 
 
-@pytest.mark.parametrize(("check", "arguments"), [(check, arguments) for (check, _), arguments in GOOD.items()])
+@pytest.mark.parametrize(
+    ("check", "arguments"),
+    [pytest.param(check, arguments, marks=AS_ROOT.get(check, ())) for (check, _), arguments in GOOD.items()],
+)
 def test_a_good_host_meets_it(host: Host, check: str, arguments: dict[str, Any]) -> None:
-    if check in AS_ROOT and os.geteuid() != 0:
-        pytest.skip("what belongs to root, only root can make")
     if arguments.get("version") == "1.1":
         arguments = {"version": "1.0"}
     found = judge(host.measured(), check, arguments)
@@ -570,7 +572,7 @@ def test_modules_are_for_somebody_to_judge(host: Host) -> None:
     assert found == (TO_JUDGE, f"7 modules are loaded: {', '.join(MODULES)}")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="files of others, only root can make")
+@pytest.mark.root("files of others, only root can make")
 @pytest.mark.parametrize("by", ["user", "group"])
 def test_files_of_others_are_told(host: Host, by: str) -> None:
     assert judge(host.measured(), "owned", {"by": by}).status == MET

@@ -351,7 +351,7 @@ def test_an_access_log_is_left_to_the_program_that_httpd_starts_next(tmp_path: P
         wait_for(lambda: not running(writer), "the process that writes has ended")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+@pytest.mark.root("only root has rights to give up")
 @pytest.mark.parametrize(("journal", "first"), [(False, "0"), (True, "65534")])
 def test_the_process_that_reads_lines_is_not_root(tmp_path: Path, journal: bool, first: str) -> None:
     tmp_path.chmod(0o700)  # as Debian's folder of logs, which others may not search

@@ -40,7 +40,7 @@ OLDER_PAGE = """
 sys.modules.setdefault("httpd_status", status)
 reap = load_script("roles/httpd/files/reap.py")
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has processes of several accounts")
+AS_ROOT = pytest.mark.root("only root has processes of several accounts")
 
 
 USER = os.geteuid() or 65534

@@ -159,7 +159,7 @@ os.write(1, json.dumps([gone, kept]).encode())
 """A daemon process at its start: root has opened all, and then it has become the application's account."""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can open what the account cannot")
+@pytest.mark.root("only root can open what the account cannot")
 @pytest.mark.parametrize("chroot", [False, True])
 def test_what_httpd_has_opened_for_others_is_let_go(chroot: bool) -> None:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))

@@ -334,7 +334,7 @@ def test_the_server_does_not_hear_of_the_terminal_s_window(host: Host) -> None:
     assert end(tool) == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the application's own account has its own terminal")
+@pytest.mark.root("the application's own account has its own terminal")
 def test_the_server_has_not_the_terminal_of_root(host: Host) -> None:
     tool = host.start()
     tool.expect_exact("serving")

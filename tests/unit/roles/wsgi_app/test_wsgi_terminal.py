@@ -29,7 +29,7 @@ ACCOUNT = pwd.getpwnam("nobody")
 MARKER = "touch-me-not"
 SECONDS = 20
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another account")
+pytestmark = pytest.mark.root("becomes another account")
 
 # What a hostile application does to each terminal that it can reach: types a line, and says what happened.
 INTRUDER = f"""
