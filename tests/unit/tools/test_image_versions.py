@@ -116,7 +116,7 @@ def test_nothing_is_published_that_was_not_tested() -> None:
 def test_each_change_is_tested_and_each_week_all() -> None:
     jobs = workflow("test")["jobs"]
     commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
-    assert commands["check"] == ["make check slow-checks examples"]
+    assert commands["check"] == ["make check slow-checks root-tests examples"]
     assert commands["scenario"] == ['make molecule SCENARIO="$SCENARIO"']
     assert jobs["scenario"]["strategy"]["matrix"] == {"scenario": "${{ fromJSON(needs.plan.outputs.scenarios) }}"}
     assert any("tools/scenarios.py --list" in command for command in commands["plan"])
