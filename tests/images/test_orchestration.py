@@ -307,8 +307,8 @@ def fixture_podman(application: str, tmp_path_factory: pytest.TempPathFactory) -
     try:
         podman = working_podman(application, folder)
         yield podman
-        podman.run("pod", "rm", "--all", "--force")
-        podman.run("rm", "--all", "--force", "--volumes")
+        podman.run("pod", "rm", "--all", "--force", "--time=0")
+        podman.run("rm", "--all", "--force", "--volumes", "--time=0")
     finally:
         # Podman mounts the folder of its layers on itself, and pytest could not remove it.
         if (folder / "overlay/overlay").is_mount():
