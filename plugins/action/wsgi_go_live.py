@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import WrittenAction, caller
@@ -21,16 +20,13 @@ class ActionModule(WrittenAction):
     MODULE = "modwsgi.deploy.wsgi_go_live"
     NEEDS = ("environments", "sensitive_files")
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def answer(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What the module returned; the proof, where the preflight has it already."""
-        proven = self._task.args.get("proven")
-        if not proven:
-            return super().run(tmp, task_vars)
-        return {**ActionBase.run(self, tmp, task_vars), **UNCHANGED, **proven}
+        proven = options.pop("proven", None)
+        return {**UNCHANGED, **proven} if proven else super().answer(options, variables)
 
     def complete(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of the module; ``certificates`` and ``logging`` become files."""
-        options.pop("proven", None)
         certificates, logging = options.pop("certificates", None), options.pop("logging", None)
         options = {"by": caller(), **super().complete(options)}
         if "files" in options:

@@ -8,7 +8,6 @@ import tempfile
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import Entry, SourceError, examine_all, pack
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError, names_among
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import WrittenAction
@@ -20,16 +19,13 @@ class ActionModule(WrittenAction):
     MODULE = "modwsgi.deploy.wsgi_release"
     NEEDS = ("credentials",)
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def execute(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """Run the module once, and a second time with archives when releases are missing."""
-        result: dict[str, Any] = ActionBase.run(self, tmp, task_vars)
-        variables = task_vars or {}
         try:
-            applications, listed = examine_all(self._task.args.get("applications") or [])
+            applications, listed = examine_all(options.get("applications") or [])
         except SourceError as error:
             raise AnsibleActionFail(str(error)) from error
-        options = {key: value for key, value in self.complete(dict(self._task.args)).items() if key != "applications"}
-        result.update(self._execute_module(self.MODULE, {**options, "applications": applications}, task_vars=variables))
+        result = super().execute({**options, "applications": applications}, variables)
         if result.get("failed") or self._task.check_mode or not result.get("missing"):
             return result
         try:
@@ -41,7 +37,7 @@ class ActionModule(WrittenAction):
         try:
             for application in lacking:
                 application["archive"] = self._transfer(application, listed[application["name"]])
-            second = self._execute_module(self.MODULE, {**options, "applications": lacking}, task_vars=variables)
+            second = super().execute({**options, "applications": lacking}, variables)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         releases = {**result["releases"], **second.get("releases", {})}

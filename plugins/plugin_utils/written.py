@@ -64,10 +64,17 @@ class WrittenAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the module returned."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        result.update(
-            self._execute_module(self.MODULE, self.complete(dict(self._task.args)), task_vars=task_vars or {})
-        )
+        result.update(self.answer(dict(self._task.args), task_vars or {}))
         return result
+
+    def answer(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """What the host says; ``options`` are those of the task, ``variables`` those of the host."""
+        return self.execute(self.complete(options), variables)
+
+    def execute(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Run the module with its complete options. An action that brings files to the host does so here."""
+        found: dict[str, Any] = self._execute_module(self.MODULE, options, task_vars=variables)
+        return found
 
     def complete(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options of the module."""
