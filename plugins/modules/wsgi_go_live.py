@@ -171,7 +171,13 @@ held:
   returned: with O(hold), when there is a change, or the host is away from its load balancer
   type: bool
 serving:
-  description: Whether the host serves something that was proven.
+  description: Whether the host serves something that was proven, and is not away from its load balancer.
+  returned: with RV(held)
+  type: bool
+stays:
+  description:
+    - Whether the host stays in its load balancer in its turn. All that changes are releases that a share of the
+      requests tries first, which visitors have to do.
   returned: with RV(held)
   type: bool
 unproven:

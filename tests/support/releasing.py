@@ -64,6 +64,7 @@ class Host:
             "pid_file": str(directory / "pid"),
             "state_directory": str(directory / "state"),
             "volatile_directory": str(directory / "run"),
+            "away_file": str(directory / "away"),
             "unit": "",
         }
         self.problem = ""
@@ -134,6 +135,10 @@ class Host:
 
     def deploy(self, release: str, *written: App, **more: Any) -> None:
         """Bring a release of all applications. Raises GoLiveError."""
+        go_live.GoLive(self.described, self.brought(release, *written, **more), check_mode=False).run()
+
+    def brought(self, release: str, *written: App, **more: Any) -> dict[str, Any]:
+        """The parameters of the module, once a release of all applications is on the host."""
         parameters = self.parameters(release, *written, **more)
         for each in parameters["applications"]:
             paths = each["paths"]
@@ -141,7 +146,7 @@ class Host:
             Path(paths["venvs"], f"venv-{release}").mkdir(parents=True, exist_ok=True)
             Path(paths["venvs"], f"venv-{release}", ".complete").touch()
             Path(paths["configuration"]).mkdir(parents=True, exist_ok=True)
-        go_live.GoLive(self.described, parameters, check_mode=False).run()
+        return parameters
 
     @property
     def journal(self) -> Journal:

@@ -17,7 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate imp
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switch, Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Service, manager_of
@@ -56,6 +56,8 @@ class GoLive:
         self.result: dict[str, Any] = {"changed": False, "unproven": False, "diff": []}
         self.warnings: list[str] = []
         self.to_activate = False
+        self.due: list[Switch] = []
+        """Applications whose release is switched."""
         self.only: Only | None = None
         """What the run leaves as it is, when it is for some applications alone."""
         self.failed: set[str] = set()
@@ -100,19 +102,38 @@ class GoLive:
     def waits(self) -> bool:
         """Whether there is something to change; ``held`` in the result, and whether the host serves somebody.
 
-        A host that is away from its load balancer has to come back, so it waits for its turn as well.
+        A host that is away from its load balancer has to come back, so it waits for its turn as well. It serves nobody.
         """
         ahead = GoLive(self.described, self.parameters, check_mode=True)
         ahead.put_files_live()
         ahead.switch()
         found = ahead.result
-        if not (
-            found["changed"] or found["unproven"] or ahead.to_activate or os.path.exists(self.described["away_file"])
-        ):
+        if not (found["changed"] or found["unproven"] or ahead.to_activate or self.is_away):
             return False
-        serving = bool(transaction.journal_of(self.described).proven())
-        self.result |= {"held": True, "serving": serving}
+        serving = not self.is_away and bool(transaction.journal_of(self.described).proven())
+        self.result |= {"held": True, "serving": serving, "stays": serving and ahead.is_tried_by_visitors()}
         return True
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the host is away from its load balancer."""
+        return os.path.exists(self.described["away_file"])
+
+    def is_tried_by_visitors(self) -> bool:
+        """Whether all that a run changes are releases that a share of the requests tries first (``canary``).
+
+        Such a switch loses no request, and away from its load balancer the host has none. In check mode. Raises
+        GoLiveError.
+        """
+        if self.result["changes"] or not self.due or not self.parameters["manage_service"]:
+            return False
+        if not all(switch.can_stand_by() and switch.is_tried() for switch in self.due):
+            return False
+        try:
+            service = Service(self.described, manager_of(self.described))
+            return not transaction.journal_of(self.described).open and not REPLACING & set(self.needed(service))
+        except (ControlError, JournalError) as error:
+            raise GoLiveError(str(error)) from error
 
     def files(self) -> list[dict[str, Any]]:
         """The complete set of files of the applications."""
@@ -150,7 +171,7 @@ class GoLive:
             is_open = transaction.journal_of(self.described).open
         except (ValueError, OSError, ControlError, JournalError) as error:
             raise GoLiveError(f"The switch to the new release failed, and nothing was switched: {error}.") from error
-        self.to_activate = switching.activation
+        self.to_activate, self.due = switching.activation, switching.due
         switched = {name: changes for name, changes in switching.changes.items() if changes}
         self.note(bool(switched), bool(switched) or is_open, diff, switched=switched)
 
@@ -179,8 +200,10 @@ class GoLive:
         proof = beside.prove(self.parameters["site"])
         if proof.problem:
             raise GoLiveError(f"{proof.problem}\n{UNSEEN}", proof.lines)
-        # Nobody waits with a way back by command.
-        problems = [] if self.parameters.get("refused") else beside.tried()
+        if self.is_away:
+            self.warnings += beside.untried()
+        # Nobody waits with a way back by command, nor where no visitor comes.
+        problems = [] if self.parameters.get("refused") or self.is_away else beside.tried()
         if problems:
             raise GoLiveError(" ".join(problems))
         beside.are_ready()

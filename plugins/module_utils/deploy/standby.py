@@ -77,7 +77,7 @@ class StandBy:
         canaries = {
             switch: Canary(switch.application, self.instance["log_directory"])
             for switch in self.switches
-            if switch.application["releases"]["canary"]["percent"]
+            if switch.is_tried()
         }
         if not canaries:
             return []
@@ -87,6 +87,15 @@ class StandBy:
         problems = watch(list(canaries.values()))
         self.told = [f"{canary.told()}." for canary in canaries.values()]
         return problems
+
+    def untried(self) -> list[str]:
+        """What to say where no visitor can try the new releases."""
+        return [
+            f"No visitor has tried the new release of {switch.application['name']} first (releases.canary), since the "
+            "host is away from its balancer."
+            for switch in self.switches
+            if switch.is_tried()
+        ]
 
     def _statics(self, switch: Switch) -> Iterator[Edit]:
         """Pages of the new release find their static files while it is tried."""

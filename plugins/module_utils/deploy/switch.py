@@ -114,6 +114,10 @@ class Switch:
         is_there = colours.has(self.application) and colours.is_there(self.paths)
         return is_there and bool(differing(self.deployment, self.record) or not self.has_in(colours.active(self.paths)))
 
+    def is_tried(self) -> bool:
+        """Whether a share of the requests is to try the release first."""
+        return bool(self.application["releases"]["canary"]["percent"])
+
     def changes(self) -> list[Any]:
         """The parts that are not as wanted, on disk or in the record."""
         found = differing(self.deployment, self.record)

@@ -43,6 +43,7 @@ class Host:
             "Switching": lambda *_: SimpleNamespace(
                 changes={"shop": ["release"] if self.differs else []},
                 activation=self.differs,
+                due=[],
                 perform=self.step("switch"),
                 diff=lambda: [{"before": "1", "after": "2"}] if self.differs else [],
             ),
@@ -291,7 +292,7 @@ def test_a_change_that_is_held_is_told_and_not_made(host: Host, tmp_path: Path, 
     host.proven = {"applications": []} if serving else {}
     found = held(host, tmp_path).result
     assert host.done == []
-    assert found == {"changed": False, "unproven": False, "diff": [], "held": True, "serving": serving}
+    assert found == {"changed": False, "unproven": False, "diff": [], "held": True, "serving": serving, "stays": False}
 
 
 def test_without_a_change_nothing_is_held_unless_the_host_is_away(host: Host, tmp_path: Path) -> None:
@@ -300,7 +301,9 @@ def test_without_a_change_nothing_is_held_unless_the_host_is_away(host: Host, tm
     assert "prove" in host.done
     (tmp_path / "away").touch()
     host.done.clear()
-    assert held(host, tmp_path).result["held"]
+    host.proven = {"applications": []}
+    found = held(host, tmp_path).result
+    assert (found["held"], found["serving"]) == (True, False), "it serves nobody, so it comes back first"
     assert host.done == []
 
 

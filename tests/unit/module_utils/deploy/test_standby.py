@@ -220,6 +220,55 @@ class TestCanary:
         go_back(host)
         assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
 
+    def test_nobody_waits_where_no_visitor_comes(self, host: Host) -> None:
+        host.deploy("r1-aaaa", self.SHOP)
+        Path(host.described["away_file"]).touch()
+        way = GoLive(host.described, host.brought("r2-bbbb", self.SHOP), check_mode=False)
+        way.run()
+        assert (self.seen, state(host)[0]) == ([], "green")
+        assert way.warnings == [
+            "No visitor has tried the new release of shop first (releases.canary), since the host is away from its "
+            "balancer."
+        ]
+
+    @pytest.mark.parametrize(
+        ("before", "after", "more", "stays"),
+        [
+            ({}, {}, {}, True),
+            ({"releases": {"strategy": "blue_green"}}, {}, {}, False),
+            ({}, {"server_name": "other.example.com"}, {}, False),
+            ({}, {}, {"manage_service": False}, False),
+        ],
+        ids=["only the release", "nobody tries it", "the vhost, too", "no service"],
+    )
+    def test_a_host_stays_in_its_balancer_where_visitors_try_all_that_changes(
+        self, host: Host, before: dict[str, Any], after: dict[str, Any], more: dict[str, Any], stays: bool
+    ) -> None:
+        shop = {**self.SHOP, **before}
+        host.deploy("r1-aaaa", shop)
+        assert self.held(host, "r2-bbbb", {**shop, **after}, **more)["stays"] is stays
+        assert state(host) == ("blue", "r1-aaaa", "r1-aaaa")
+
+    def held(self, host: Host, release: str, *written: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """What a run says that holds its change."""
+        way = GoLive(host.described, {**host.brought(release, *written, **more), "hold": True}, check_mode=False)
+        way.run()
+        return way.result
+
+    def test_it_leaves_where_something_else_changes_too_or_httpd_has_something_to_do(self, host: Host) -> None:
+        blog = {**ROLLING, "name": "blog", "server_name": "blog.example.com"}
+        host.deploy("r1-aaaa", self.SHOP, blog)
+        assert not self.held(host, "r2-bbbb", self.SHOP, blog)["stays"]
+        host.deploy("r1-aaaa", self.SHOP)
+        host.needed = ["restart"]
+        assert not self.held(host, "r2-bbbb", self.SHOP)["stays"]
+
+    def test_one_that_is_away_comes_back_however_it_changes(self, host: Host) -> None:
+        host.deploy("r1-aaaa", self.SHOP)
+        Path(host.described["away_file"]).touch()
+        found = self.held(host, "r2-bbbb", self.SHOP)
+        assert (found["held"], found["serving"], found["stays"]) == (True, False, False)
+
     def test_nobody_waits_with_a_way_back(self, host: Host) -> None:
         host.deploy("r1-aaaa", self.SHOP)
         host.deploy("r2-bbbb", self.SHOP)
