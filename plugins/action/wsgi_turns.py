@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.fleet import Fleet, turns
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.fleet import AT_ONCE, Fleet, size_problems
 
 RESULT = "__wsgi_app_turns"
 """The variable in which the role registers what it gets from here."""
@@ -36,15 +36,19 @@ class ActionModule(ActionBase):
                 f"The play has the strategy {play.strategy}, which keeps no order between hosts, and wsgi_serial asks "
                 "for one; use linear, or set wsgi_serial to 100%."
             )
-        serial, hostvars = self._task.args.get("serial"), variables["hostvars"]
+        serial, at_most = self._task.args.get("serial"), self._task.args.get("at_most", AT_ONCE)
+        problems = size_problems(serial, at_most)
+        if problems:  # of a play without a preflight
+            raise AnsibleActionFail(" ".join(problems))
+        hostvars = variables["hostvars"]
         everyone, alive = variables["ansible_play_hosts_all"], variables["ansible_play_hosts"]
         unreached = [host for host in everyone if host not in alive and _is_unreached(hostvars[host])]
+        fleet = Fleet(serial, everyone, alive, unreached, at_most)
         before = variables.get(RESULT) or {}
         if before.get("play") != str(play._uuid):
             held = [host for host in variables["ansible_play_batch"] if self._changes(hostvars[host])]
             new = [host for host in held if not (hostvars[host].get(LIVE) or {}).get("serving", True)]
-            before = {"turns": turns(serial, held, new), "done": 0}
-        fleet = Fleet(serial, everyone, alive, unreached)
+            before = {"turns": fleet.plan(held, new), "done": 0}
         return {**result, **fleet.next(before["turns"], before["done"]), "play": str(play._uuid), "changed": False}
 
     def _changes(self, variables: Mapping[str, Any]) -> bool:

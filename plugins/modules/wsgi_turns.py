@@ -13,7 +13,8 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Runs on the control node and asks no host. The role wsgi_app calls it before each turn, for all hosts at once
     (C(run_once)), and registers the result as C(__wsgi_app_turns), where the next call finds it.
-  - The first call divides the hosts of the play that change into turns. Those that serve nobody yet come first.
+  - The first call divides the hosts of the play that change into turns. Those that serve nobody come first - new ones,
+    and those that are away from their balancer.
   - When a host has failed, whose turn or not, nobody changes any more. A host that could not be reached when the play
     began does not count.
 options:
@@ -21,6 +22,12 @@ options:
     description: Numbers of hosts and shares of those that change, as the variable C(wsgi_serial).
     type: raw
     required: true
+  at_most:
+    description:
+      - How many hosts a turn may have of those that serve, whatever O(serial) says - a number, or a share of all hosts
+        of the play that could be reached. One at least.
+    type: raw
+    default: 100%
   all_hosts:
     description: Whether all hosts change; otherwise those for which M(modwsgi.deploy.wsgi_go_live) holds a change.
     type: bool
@@ -85,7 +92,11 @@ from ansible.module_utils.basic import AnsibleModule
 def main() -> None:
     """Say that a host is the wrong place: the action of the same name is what runs."""
     module = AnsibleModule(
-        argument_spec={"serial": {"type": "raw", "required": True}, "all_hosts": {"type": "bool", "default": False}},
+        argument_spec={
+            "serial": {"type": "raw", "required": True},
+            "at_most": {"type": "raw", "default": "100%"},
+            "all_hosts": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     module.fail_json(msg="wsgi_turns runs on the control node; call it by its full name, modwsgi.deploy.wsgi_turns.")

@@ -39,20 +39,27 @@ def is_at_once(serial: Any) -> bool:
     return sizes(serial)[:1] == [AT_ONCE]
 
 
-def turns(serial: Any, hosts: Sequence[str], new: Collection[str] = ()) -> list[list[str]]:
+def turns(serial: Any, hosts: Sequence[str], new: Collection[str] = (), most: int | None = None) -> list[list[str]]:
     """The hosts of each turn, in the order of the play.
 
     ``serial`` is like Ansible's ``serial``: numbers of hosts and shares of all ``hosts``, the last of which counts to
-    the end. Those in ``new`` serve nobody yet, so they come first and together.
+    the end. Those in ``new`` serve nobody yet, so they come first and together. Of the others, a turn has ``most`` at
+    the most; None for any number.
     """
     first = [host for host in hosts if host in new]
     left = [host for host in hosts if host not in new]
     found, counts = [first] if first else [], [_count(size, len(left)) for size in sizes(serial)]
+    counts = [min(count, most) for count in counts] if most else counts
     while left:
         count = counts.pop(0) if len(counts) > 1 else counts[0]
         found.append(left[:count])
         left = left[count:]
     return found
+
+
+def most_away(at_most: Any, hosts: int) -> int | None:
+    """How many of ``hosts`` may be away from their balancer at once: one at least; None where all may."""
+    return None if str(at_most) == AT_ONCE else _count(at_most, hosts)
 
 
 def _count(size: Any, hosts: int) -> int:
@@ -69,16 +76,24 @@ def problems(values: Mapping[str, Any], known: Collection[str], on_failure: Any 
     found = [f"on_failure is {on_failure!r}; write {' or '.join(ON_FAILURE)}."] if wrong else []
     return [
         *found,
-        *_serial_problems(values["wsgi_serial"]),
+        *size_problems(values["wsgi_serial"], values["wsgi_drain_at_most"]),
         *_hook_problems(values),
         *_haproxy_problems(values, known),
     ]
 
 
-def _serial_problems(serial: Any) -> list[str]:
-    if sizes(serial) and all(_is_size(size) for size in sizes(serial)):
-        return []
-    return [f"wsgi_serial is {serial!r}; write numbers of hosts and shares of them, for example [1, '25%', '100%']."]
+def size_problems(serial: Any, at_most: Any) -> list[str]:
+    """What is wrong with the variables that say how many hosts a turn has."""
+    found = []
+    if not sizes(serial) or not all(_is_size(size) for size in sizes(serial)):
+        found.append(
+            f"wsgi_serial is {serial!r}; write numbers of hosts and shares of them, for example [1, '25%', '100%']."
+        )
+    if not _is_size(at_most):
+        found.append(
+            f"wsgi_drain_at_most is {at_most!r}; write a number of hosts or a share of them, for example '50%'."
+        )
+    return found
 
 
 def _hook_problems(values: Mapping[str, Any]) -> Iterable[str]:
@@ -123,16 +138,27 @@ class Fleet:
     """The hosts of a play that change, and where they are on their way."""
 
     def __init__(
-        self, serial: Any, everyone: Sequence[str], alive: Collection[str], unreached: Collection[str]
+        self,
+        serial: Any,
+        everyone: Sequence[str],
+        alive: Collection[str],
+        unreached: Collection[str],
+        at_most: Any = AT_ONCE,
     ) -> None:
         """``everyone`` are all hosts of the play, ``alive`` those that have not failed.
 
-        ``unreached`` were not to be reached when the play began, and are left out.
+        ``unreached`` were not to be reached when the play began, and are left out. ``at_most`` is how many may be away
+        from their balancer at once: a number, or a share of those that were reached.
         """
         self.serial = serial
         self.alive = alive
         self.lost = [host for host in everyone if host not in alive and host not in unreached]
-        self.rolls = len(turns(serial, everyone)) > 1
+        self.most = most_away(at_most, len(everyone) - len(unreached))
+        self.rolls = len(turns(serial, everyone, (), self.most)) > 1
+
+    def plan(self, held: Sequence[str], new: Collection[str]) -> list[list[str]]:
+        """The turns of the hosts that change, those in ``new`` first."""
+        return turns(self.serial, held, new, self.most)
 
     def next(self, plan: Sequence[Sequence[str]], done: int) -> dict[str, Any]:
         """The turn after ``done`` turns of a plan: who changes now, who later, and who has failed before.

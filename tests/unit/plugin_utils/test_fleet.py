@@ -42,6 +42,40 @@ def test_turns_are_those_of_serial_and_new_hosts_come_first(
 
 
 @pytest.mark.parametrize(
+    ("serial", "hosts", "unreached", "at_most", "counts"),
+    [
+        ([1, "25%", "100%"], FOUR, 0, "50%", [1, 1, 2]),
+        ([1, "25%", "100%"], FOUR, 0, "25%", [1, 1, 1, 1]),
+        ([1, "25%", "100%"], TEN, 0, "50%", [1, 2, 5, 2]),
+        ([1, "25%", "100%"], FOUR, 0, "100%", [1, 1, 2]),
+        ("100%", FOUR, 0, "50%", [2, 2]),
+        ("100%", FOUR, 0, "100%", [4]),
+        ("100%", TEN, 0, 3, [3, 3, 3, 1]),
+        ("100%", TEN, 0, "3", [3, 3, 3, 1]),
+        ("100%", FOUR[:1], 0, "50%", [1]),  # others may be behind its balancer that are in no play
+        ("100%", FOUR, 1, "50%", [1, 1, 1]),  # who is down answers nobody either
+        ("100%", FOUR, 2, 3, [2]),
+    ],
+)
+def test_a_turn_takes_no_more_hosts_out_of_their_balancer_than_may_be_away(
+    serial: Any, hosts: list[str], unreached: int, at_most: Any, counts: list[int]
+) -> None:
+    reached = hosts[: len(hosts) - unreached]
+    found = Fleet(serial, hosts, reached, hosts[len(reached) :], at_most).plan(reached, ())
+    assert [len(turn) for turn in found] == counts
+
+
+def test_hosts_that_serve_nobody_take_nothing_away() -> None:
+    assert Fleet("100%", FOUR, FOUR, [], 1).plan(FOUR, FOUR[2:]) == [FOUR[2:], ["web1"], ["web2"]]
+
+
+@pytest.mark.parametrize(("at_most", "stopped"), [("50%", ["web1"]), ("100%", [])])
+def test_where_not_all_leave_at_once_a_failure_stops_those_after_it(at_most: str, stopped: list[str]) -> None:
+    found = Fleet("100%", FOUR, FOUR[1:], [], at_most).next([FOUR[:2], FOUR[2:]], 1)
+    assert found["stopped"] == stopped
+
+
+@pytest.mark.parametrize(
     ("alive", "unreached", "done", "now", "later", "stopped"),
     [
         (FOUR, [], 0, ["web1"], ["web2", "web3", "web4"], []),
@@ -94,6 +128,8 @@ HAPROXY = {"wsgi_drain_tasks": "haproxy", "wsgi_join_tasks": "haproxy"}
         ({"wsgi_serial": []}, "wsgi_serial is []; write numbers"),
         ({"wsgi_serial": [1, "101%"]}, "wsgi_serial is [1, '101%']; write numbers"),
         ({"wsgi_serial": "a half"}, "wsgi_serial is 'a half'; write numbers"),
+        ({"wsgi_drain_at_most": "0%"}, "wsgi_drain_at_most is '0%'; write a number of hosts or a share of them"),
+        ({"wsgi_drain_at_most": [1]}, "wsgi_drain_at_most is [1]; write a number"),
         (
             {"wsgi_drain_tasks": "haproxy"},
             "without wsgi_join_tasks, so a host would stay out of its balancer; give both",
@@ -124,6 +160,6 @@ def test_what_can_work_is_not(tmp_path: Path) -> None:
     tasks.write_text("[]")
     own = {"wsgi_drain_tasks": str(tasks), "wsgi_join_tasks": str(tasks)}
     ready = {**HAPROXY, "wsgi_haproxy_hosts": ["lb"], "wsgi_haproxy_backends": ["shop"]}
-    for given in ({}, own, ready, {"wsgi_serial": "2"}, {"wsgi_serial": ["50%"]}):
+    for given in ({}, own, ready, {"wsgi_serial": "2"}, {"wsgi_drain_at_most": 1}):
         assert fleet.problems(values(**given), ["web1", "lb"], "rollback_all") == []
     assert fleet.problems(values(), [], "go_back") == ["on_failure is 'go_back'; write stop or rollback_all."]
