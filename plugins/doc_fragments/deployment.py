@@ -62,6 +62,15 @@ options:
         default: false
 """
 
+    CERTIFICATES_OF_APPLICATIONS = r"""
+options:
+  certificates:
+    description: Certificates, as RV(modwsgi.deploy.preflight#module:wsgi_app_certificates).
+    type: list
+    elements: dict
+    default: []
+"""
+
     ENVIRONMENTS = r"""
 options:
   environments:
@@ -140,12 +149,35 @@ options:
         default: false
 """
 
+    HOST = r"""
+options:
+  host:
+    description: Name of the host for messages.
+    type: str
+    required: true
+"""
+
     INSTANCE = r"""
 options:
   instance:
     description: The httpd instance.
     type: str
     default: apache2
+"""
+
+    INTERPRETER = r"""
+options:
+  interpreter:
+    description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
+    type: dict
+    required: true
+"""
+
+    NO_DIFF = r"""
+attributes:
+  diff_mode:
+    description: Is not offered.
+    support: none
 """
 
     RELEASES = r"""
@@ -158,6 +190,65 @@ options:
     description: RV(modwsgi.deploy.wsgi_venv#module:venvs).
     type: dict
     required: true
+"""
+
+    SITE = r"""
+options:
+  site:
+    suboptions:
+      applications:
+        description: The applications that are asked, as RV(modwsgi.deploy.preflight#module:wsgi_app_applications).
+        type: list
+        elements: dict
+        required: true
+      private_port:
+        description: The port on 127.0.0.1 where httpd has the probes.
+        type: int
+        required: true
+      python_version:
+        description: The complete version of Python that the applications run on.
+        type: str
+        required: true
+      python_prefix:
+        description: The prefix of that Python.
+        type: str
+        required: true
+      mod_wsgi_version:
+        description: The version of mod_wsgi; an empty one is not compared.
+        type: str
+        default: ""
+      log_directory:
+        description: Where httpd has its logs, which a failure quotes.
+        type: path
+        required: true
+"""
+
+    WHEEL = r"""
+options:
+  version:
+    description: Version of mod_wsgi.
+    type: str
+    required: true
+  sha256:
+    description: SHA-256 of the source distribution.
+    type: str
+    required: true
+  name:
+    description: File name that the wheel has to have.
+    type: str
+    required: true
+  module:
+    description: File name of the compiled module that the wheel has to hold.
+    type: str
+    required: true
+  second:
+    description: SHA-256 that an independent build gave; a wheel with another one is not kept.
+    type: str
+    default: ""
+  second_host:
+    description: Name of the host of that build, for messages.
+    type: str
+    default: ""
 """
 
     WRITTEN = r"""

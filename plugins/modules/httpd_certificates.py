@@ -26,13 +26,11 @@ options:
     default: apache2
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.certificates
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     support: full
     description: Predicts which certificates would be made.
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Needs root and the program openssl.
 """

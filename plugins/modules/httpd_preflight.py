@@ -13,10 +13,6 @@ description:
     httpd is to listen, or when any account may listen on the private port.
   - Returns what the roles need to know about the host, so that no facts have to be gathered.
 options:
-  host:
-    description: How the host is called in an error.
-    type: str
-    required: true
   listen:
     description: Where httpd is to listen; a port, C(address:port) or C([IPv6 address]:port).
     type: list
@@ -51,9 +47,6 @@ options:
     description:
       - Certificates of applications, as RV(modwsgi.deploy.preflight#module:wsgi_app_certificates). The files of the
         applications depend on them. What is wrong with one is for M(modwsgi.deploy.wsgi_inspect) to refuse.
-    type: list
-    elements: dict
-    default: []
   mod_wsgi:
     description:
       - What the role mod_wsgi asks as well, as for M(modwsgi.deploy.mod_wsgi_interpreter). Asked together, it costs no
@@ -84,14 +77,14 @@ options:
         required: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.certificates
+  - modwsgi.deploy.deployment.certificates_of_applications
+  - modwsgi.deploy.deployment.host
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     support: full
     description: It never changes anything.
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Without root the program that holds a port cannot be told, and httpd's own listeners look like others'.
 """

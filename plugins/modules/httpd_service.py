@@ -34,13 +34,11 @@ options:
     version_added: 0.2.0
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     support: full
     description: Predicts the change, also on a host without httpd.
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Needs root.
 """

@@ -30,10 +30,8 @@ options:
     description: File that holds the names of the new packages while they are installed.
     type: path
     required: true
-  host:
-    description: Name of the host for messages.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.host
 attributes:
   check_mode:
     description: Predicts the change and touches nothing.

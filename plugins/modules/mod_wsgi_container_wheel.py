@@ -42,14 +42,6 @@ options:
     description: Version of the distribution's Python, for example V(3.11).
     type: str
     required: true
-  version:
-    description: Version of mod_wsgi.
-    type: str
-    required: true
-  sha256:
-    description: SHA-256 of the source distribution.
-    type: str
-    required: true
   source:
     description: Source distribution on the control node; without it pip downloads it in the container.
     type: str
@@ -63,26 +55,10 @@ options:
     description: Where hosts have that source and build the wheel; the path is in the module.
     type: str
     required: true
-  name:
-    description: File name that the wheel has to have.
-    type: str
-    required: true
-  module:
-    description: File name of the compiled module that the wheel has to hold.
-    type: str
-    required: true
   keep:
     description: Path on the control node at which the wheel is kept.
     type: str
     required: true
-  second:
-    description: SHA-256 that an independent build gave; a wheel with another one is not kept.
-    type: str
-    default: ''
-  second_host:
-    description: Name of the host of that build, for messages.
-    type: str
-    default: ''
   environment:
     description: Environment variables for apt, pip and the compiler, for example a proxy.
     type: dict
@@ -91,6 +67,8 @@ options:
     description: Name of the host that needs the wheel, for messages.
     type: str
     required: true
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.wheel
 attributes:
   check_mode:
     description: Predicts a change and builds nothing.

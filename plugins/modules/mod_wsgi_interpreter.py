@@ -34,16 +34,14 @@ options:
     description: File that M(modwsgi.deploy.mod_wsgi_build_tools) keeps while build tools are installed.
     type: path
     required: true
-  host:
-    description: Name of the host for messages.
-    type: str
-    required: true
   builds_for:
     description:
       - The host for which this one builds the module, as C(settings) and C(inspection) of its plan. Fails when it is of
         another kind.
       - For the action on the control node.
     type: dict
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.host
 attributes:
   check_mode:
     description: Reads only.

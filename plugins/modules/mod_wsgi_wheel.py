@@ -24,14 +24,6 @@ options:
     description: Version of the target interpreter, for example V(3.11).
     type: str
     required: true
-  version:
-    description: Version of mod_wsgi.
-    type: str
-    required: true
-  sha256:
-    description: SHA-256 of the source distribution.
-    type: str
-    required: true
   source:
     description: Source distribution on this host; without it pip downloads it by name and version.
     type: path
@@ -53,14 +45,6 @@ options:
     description: Path of the interpreter's libpython, where the linker does not find it by itself.
     type: path
     default: ''
-  name:
-    description: File name that the wheel has to have.
-    type: str
-    required: true
-  module:
-    description: File name of the compiled module that the wheel has to hold.
-    type: str
-    required: true
   only_kept:
     description: Whether nothing is built, and only a wheel that an earlier build has left is looked for.
     type: bool
@@ -69,22 +53,13 @@ options:
     description: Path on the control node at which the wheel is kept; empty means that it stays on this host.
     type: str
     default: ''
-  second:
-    description: SHA-256 that an independent build gave; a wheel with another one is not kept.
-    type: str
-    default: ''
-  second_host:
-    description: Name of the host of that build, for messages.
-    type: str
-    default: ''
   environment:
     description: Environment variables for pip and the compiler, for example a proxy.
     type: dict
     default: {}
-  host:
-    description: Name of the host for messages.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.host
+  - modwsgi.deploy.deployment.wheel
 attributes:
   check_mode:
     description: Predicts a change and builds nothing.

@@ -44,13 +44,12 @@ options:
       - SHA-256 of the wheel from which the module was just installed, an empty one where the distribution's package
         was. Asks nothing; the plan of this play then says that nothing is left to install.
     type: str
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     description: Reads only.
     support: full
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - The host is asked as root.
 """

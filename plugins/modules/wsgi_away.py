@@ -26,13 +26,11 @@ options:
     default: 0
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     description: Predicts; does not wait.
     support: full
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Needs root.
 """

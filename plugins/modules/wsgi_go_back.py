@@ -38,13 +38,11 @@ options:
     default: false
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     description: Changes nothing, and fails with the reason.
     support: full
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Needs root.
 """

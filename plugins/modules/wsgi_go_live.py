@@ -61,32 +61,6 @@ options:
     description: By what the applications are proven, now and after a return to them.
     type: dict
     required: true
-    suboptions:
-      applications:
-        description: The applications that are asked, as O(applications).
-        type: list
-        elements: dict
-        required: true
-      private_port:
-        description: The port on 127.0.0.1 where httpd has the probes.
-        type: int
-        required: true
-      python_version:
-        description: The complete version of Python that the applications run on.
-        type: str
-        required: true
-      python_prefix:
-        description: The prefix of that Python.
-        type: str
-        required: true
-      mod_wsgi_version:
-        description: The version of mod_wsgi; an empty one is not compared.
-        type: str
-        default: ""
-      log_directory:
-        description: Where httpd has its logs, which a failure quotes.
-        type: path
-        required: true
   maintenance:
     description: Whether maintenance pages that were shown for the deployment have to go.
     type: bool
@@ -139,6 +113,7 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.files
   - modwsgi.deploy.deployment.instance
   - modwsgi.deploy.deployment.releases
+  - modwsgi.deploy.deployment.site
   - modwsgi.deploy.deployment.written
 attributes:
   check_mode:

@@ -37,13 +37,12 @@ options:
     description: How long the server may take until it has left or joined.
     type: int
     default: 60
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     description: Predicts.
     support: full
-  diff_mode:
-    description: Is not offered.
-    support: none
 """
 
 EXAMPLES = r"""

@@ -21,15 +21,6 @@ description:
     needs no further module.
   - M(modwsgi.deploy.preflight) runs it; each application whose source is on the control node has its C(digest).
 options:
-  certificates:
-    description: Certificates, as RV(modwsgi.deploy.preflight#module:wsgi_app_certificates).
-    type: list
-    elements: dict
-    default: []
-  interpreter:
-    description: RV(modwsgi.deploy.mod_wsgi_interpreter#module:interpreter).
-    type: dict
-    required: true
   configuration:
     description: >-
       Sets of files that are to go live, by owner, as for O(modwsgi.deploy.wsgi_go_live#module:together_with).
@@ -118,8 +109,10 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
   - modwsgi.deploy.deployment.certificates
+  - modwsgi.deploy.deployment.certificates_of_applications
   - modwsgi.deploy.deployment.environments
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.interpreter
 attributes:
   check_mode:
     description: Reads only, and asks no application.

@@ -21,13 +21,11 @@ options:
     default: {}
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     support: full
     description: Predicts which pages would be shown or ended.
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Needs root.
 """

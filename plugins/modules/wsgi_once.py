@@ -16,13 +16,12 @@ description:
   - Of each application, the first host of the play that prepares it runs these commands. Nobody does what some host of
     the play has done for the same release, virtual environment, environment variables and commands.
 options: {}
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     description: Changes nothing.
     support: full
-  diff_mode:
-    description: Is not offered.
-    support: none
 """
 
 EXAMPLES = r"""

@@ -14,13 +14,9 @@ description:
   - Installs what is missing of C(packages) of the applications, without recommendations. What is there stays as it is.
   - Removes no package, but for those that M(modwsgi.deploy.wsgi_venv) has installed for a build (C(build_packages)) and
     could not remove since its run was cut off.
-options:
-  host:
-    description: Name of the host for messages.
-    type: str
-    required: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
+  - modwsgi.deploy.deployment.host
   - modwsgi.deploy.deployment.instance
 attributes:
   check_mode:

@@ -20,10 +20,6 @@ description:
     place at once.
   - An account without rights compiles the byte code.
 options:
-  interpreter:
-    description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
-    type: dict
-    required: true
   once:
     description:
       - Names of applications for which this host runs the release commands with C(once), on behalf of its fleet. It
@@ -37,6 +33,7 @@ options:
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.environments
+  - modwsgi.deploy.deployment.interpreter
   - modwsgi.deploy.deployment.releases
   - modwsgi.deploy.deployment.written
 attributes:

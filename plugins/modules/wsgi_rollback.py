@@ -41,13 +41,11 @@ options:
     default: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     description: Says where it would lead, and refuses what can be refused.
     support: full
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Needs root.
 """

@@ -32,13 +32,12 @@ options:
     description: Whether all hosts change; otherwise those for which M(modwsgi.deploy.wsgi_go_live) holds a change.
     type: bool
     default: false
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.no_diff
 attributes:
   check_mode:
     description: Changes nothing.
     support: full
-  diff_mode:
-    description: Is not offered.
-    support: none
 notes:
   - Needs a strategy that goes from task to task with all hosts, as C(linear) does.
 """

@@ -26,10 +26,6 @@ options:
     description: RV(modwsgi.deploy.wsgi_release#module:releases).
     type: dict
     required: true
-  interpreter:
-    description: The fact C(mod_wsgi_interpreter) of the role mod_wsgi.
-    type: dict
-    required: true
   environments:
     description:
       - Environment variables of the applications, as base64-encoded JSON. Those that a requirements file names
@@ -44,6 +40,7 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.build
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.interpreter
   - modwsgi.deploy.deployment.written
 attributes:
   check_mode:

@@ -30,11 +30,6 @@ options:
   sensitive_files:
     description: As O(modwsgi.deploy.wsgi_go_live#module:sensitive_files).
     type: str
-  certificates:
-    description: Certificates, as RV(modwsgi.deploy.preflight#module:wsgi_app_certificates).
-    type: list
-    elements: dict
-    default: []
   foreign:
     description: RV(modwsgi.deploy.httpd_preflight#module:host), the part C(foreign).
     type: dict
@@ -58,35 +53,11 @@ options:
   site:
     description: As O(modwsgi.deploy.wsgi_go_live#module:site); without it no application is looked at.
     type: dict
-    suboptions:
-      applications:
-        description: As O(modwsgi.deploy.wsgi_go_live#module:site.applications).
-        type: list
-        elements: dict
-        required: true
-      private_port:
-        description: As O(modwsgi.deploy.wsgi_go_live#module:site.private_port).
-        type: int
-        required: true
-      python_version:
-        description: As O(modwsgi.deploy.wsgi_go_live#module:site.python_version).
-        type: str
-        required: true
-      python_prefix:
-        description: As O(modwsgi.deploy.wsgi_go_live#module:site.python_prefix).
-        type: str
-        required: true
-      mod_wsgi_version:
-        description: As O(modwsgi.deploy.wsgi_go_live#module:site.mod_wsgi_version).
-        type: str
-        default: ""
-      log_directory:
-        description: As O(modwsgi.deploy.wsgi_go_live#module:site.log_directory).
-        type: path
-        required: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.certificates
+  - modwsgi.deploy.deployment.certificates_of_applications
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.site
 attributes:
   check_mode:
     description: Reads only.

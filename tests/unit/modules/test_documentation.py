@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.utils.plugin_docs import get_docstring
 from support.scripts import ROOT
 
@@ -80,6 +82,20 @@ def test_each_option_is_documented_as_it_is(name: str, monkeypatch: pytest.Monke
     assert examples
     assert results
     assert all(option["description"] for option in documentation["options"].values())
+
+
+REFERENCE = re.compile(r"As O\(modwsgi\.deploy\.\w+#module:\w+\)\.")
+
+
+def test_what_several_modules_say_of_an_option_stands_once() -> None:
+    """In a fragment, or where one module refers to another one."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for name in NAMES:
+        text = importlib.import_module(f"ansible_collections.modwsgi.deploy.plugins.modules.{name}").DOCUMENTATION
+        for option, told in (yaml.safe_load(text).get("options") or {}).items():
+            if not REFERENCE.fullmatch(str(told.get("description"))):
+                said.setdefault((option, json.dumps(told)), []).append(name)
+    assert [(option, names) for (option, _), names in said.items() if len(names) > 1] == []
 
 
 PLUGINS = MODULES.parent
