@@ -105,6 +105,10 @@ wsgi_app_applications:
   returned: with the role wsgi_app
   type: list
   elements: dict
+wsgi_app_builder:
+  description: The host that builds the virtual environments of this one (C(wsgi_build_on)); empty for itself.
+  returned: with the role wsgi_app
+  type: str
 wsgi_app_only:
   description: Whether these were chosen by C(wsgi_only).
   returned: with the role wsgi_app

@@ -32,6 +32,11 @@ options:
         (C(${NAME})) reach pip, and no messages.
     type: str
     default: ""
+  copies:
+    description:
+      - RV(modwsgi.deploy.wsgi_venv_copies#module:copies), by application, in place of a build here. The action on the
+        control node sends the archives, and the account C(modwsgi-build) unpacks them.
+    type: dict
   host:
     description: Name of the host for messages.
     type: str
@@ -87,6 +92,7 @@ def main() -> None:
             "releases": {"type": "dict", "required": True},
             "interpreter": {"type": "dict", "required": True},
             "environments": {"type": "str", "default": "", "no_log": True},
+            "copies": {"type": "dict"},
             "host": {"type": "str", "default": "localhost"},
             "instance": {"type": "str", "default": "apache2"},
             **OPTIONS,

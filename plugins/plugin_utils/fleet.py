@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import venv_builder
+
 AT_ONCE = "100%"
 SHARE = re.compile(r"([1-9][0-9]?|100)%")
 HAPROXY = "haproxy"
@@ -77,6 +79,7 @@ def problems(values: Mapping[str, Any], known: Collection[str], on_failure: Any 
     return [
         *found,
         *size_problems(values["wsgi_serial"], values["wsgi_drain_at_most"]),
+        *venv_builder.setting_problems(values["wsgi_build_on"], known),
         *_hook_problems(values),
         *_haproxy_problems(values, known),
     ]

@@ -399,6 +399,20 @@ def digests(value: Any, names: Collection[str], host: str) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in value.items()}
 
 
+_VENV = re.compile(r"[0-9a-f]{20}")
+
+
+def venv_names(value: Any, names: Collection[str], host: str) -> dict[str, str]:
+    """The names of virtual environments that a host wants, by application. Raises AnswerError."""
+    if not isinstance(value, Mapping):
+        raise refused(host, "virtual environments", value, "a mapping")
+    names_among(list(value), names, "virtual environments", host)
+    for each in value.values():
+        if not (isinstance(each, str) and _VENV.fullmatch(each)):
+            raise refused(host, "the name of a virtual environment", each, "20 hexadecimal digits")
+    return {str(name): str(identity) for name, identity in value.items()}
+
+
 SUBJECT = re.compile(r"[a-z_]{1,40}")
 
 

@@ -14,7 +14,13 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import source
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils import fleet, host_answers, rendering, settings
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils import (
+    fleet,
+    host_answers,
+    rendering,
+    settings,
+    venv_builder,
+)
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import base as httpd_base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import sizing
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
@@ -335,6 +341,7 @@ class Preflight:
         # Before the host is asked: playbooks/verify.yml goes on with it where the host is not fit.
         self.result |= {
             "wsgi_app_applications": applications,
+            "wsgi_app_builder": venv_builder.builder_of(checked["wsgi_build_on"], self.host),
             "wsgi_app_certificates": certificates,
             "wsgi_app_launcher": digest,
             "wsgi_app_only": bool(self._only),

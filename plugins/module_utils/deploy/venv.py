@@ -15,7 +15,13 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, failure_log, packages, pip_output
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
+    builder,
+    copies,
+    failure_log,
+    packages,
+    pip_output,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.builder import BuildError, Room
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import admitted
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
@@ -190,6 +196,26 @@ def make(
     room.run([python, "-I", "-S", "-m", "compileall", "-qq", os.path.join(path, "lib")])
 
 
+def fill(
+    room: Room,
+    path: str,
+    release: str,
+    application: dict[str, Any],
+    requirements: Requirements,
+    parameters: Mapping[str, Any],
+) -> None:
+    """Let the account make a virtual environment, or unpack what another host has built. Raises VenvError."""
+    copy = copy_of(parameters, application["name"])
+    if not copy:
+        make(room, path, release, application, requirements, parameters["interpreter"])
+        return
+    try:
+        archive = copies.take(room, copy)
+    except copies.CopyError as error:
+        raise VenvError(str(error)) from error
+    run(room, copies.unpacking(archive, path), f"tar, with what host {copy['builder']} has built,")
+
+
 def refuse_secrets(room: Room, path: str, secrets: Iterable[str]) -> None:
     """Raise VenvError when a secret is in what was installed, which is for the build alone: git keeps it in a clone."""
     # Line by line, as grep has them; shorter ones are words that are anywhere.
@@ -229,7 +255,7 @@ def build(
             builder.admit_variables(room, requirements.variables.all, variables)
             builder.remove(FORMER_CACHE)
             room.give_folder(path)
-            make(room, path, release, application, requirements, parameters["interpreter"])
+            fill(room, path, release, application, requirements, parameters)
             of_variables = (variables.get(name, "") for name in requirements.variables.secret)
             refuse_secrets(room, path, of_variables)
             os.rename(path, made)
@@ -256,6 +282,12 @@ def variables_of(parameters: Mapping[str, Any], name: str) -> dict[str, str]:
     return decode_environments(parameters["environments"]).get(name, {}) if parameters.get("environments") else {}
 
 
+def copy_of(parameters: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What another host has built for an application, among the options of a module; empty where none has."""
+    found: Mapping[str, Any] = (parameters.get("copies") or {}).get(name) or {}
+    return found
+
+
 def virtual_environment(
     application: dict[str, Any], parameters: dict[str, Any], check_mode: bool, build_packages: BuildPackages
 ) -> dict[str, Any]:
@@ -271,7 +303,11 @@ def virtual_environment(
     path = os.path.join(application["paths"]["venvs"], name)
     changed = not is_complete(path)
     if changed and not check_mode:
-        build_packages.install(application)
+        copy = copy_of(parameters, application["name"])
+        if copy and copy["id"] != name:
+            raise VenvError(f"it has changed since host {copy['builder']} was asked for it; run the play again")
+        if not copy:
+            build_packages.install(application)
         build(path, release["path"], application, requirements, parameters)
     return {"id": name, "path": path, "changed": changed}
 
@@ -279,9 +315,9 @@ def virtual_environment(
 def virtual_environments(applications: list[Any], parameters: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Those of all applications, by name, each as ``id``, ``path`` and ``changed``.
 
-    ``parameters`` are ``releases`` and ``interpreter``, those of a build (`builder.OPTIONS`), and for its packages
-    ``host`` and ``instance``. Raises VenvError and PackagesError with a sentence that names the application, and
-    ValueError for credentials that cannot be decoded.
+    ``parameters`` are ``releases`` and ``interpreter``, those of a build (`builder.OPTIONS`), for its packages ``host``
+    and ``instance``, and ``copies`` of what another host has built. Raises VenvError and PackagesError with a sentence
+    that names the application, and ValueError for credentials that cannot be decoded.
     """
     found = {}
     with packages.for_builds(applications, parameters) as build_packages:
