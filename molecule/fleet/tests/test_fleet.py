@@ -129,6 +129,21 @@ def test_a_way_back_goes_from_host_to_host() -> None:
     assert set(in_balancer().values()) == {"UP"}
 
 
+def test_visitors_try_a_release_first_and_a_bad_one_ends_at_the_first_host() -> None:
+    """Only they find it bad. So the host stays in its balancer, where they are."""
+    two = {"wsgi_serial": 2, "wsgi_drain_at_most": 2}
+    tried = {"strategy": "blue_green", "canary": {"percent": 50, "seconds": 30}}
+    run = deploy(variables={**two, "shop_version": "second", "shop_releases": tried})
+    assert run.status == 0, run.output
+    with visiting(Visitor(BALANCER.address(), {"shop.example": b"\n"})):
+        run = deploy(variables={"shop_version": "flaky", "shop_releases": tried})
+    assert run.status == 2, run.output
+    assert turns(run) == NAMES[:1]
+    assert "The new release of shop answered" in run.output
+    assert served() == ["second"] * 3
+    assert set(in_balancer().values()) == {"UP"}
+
+
 def test_a_balancer_that_only_asks_sees_that_a_host_is_away() -> None:
     host, site = HOSTS[0], Site(HOSTS[0].address(), "shop.example")
     host.run("touch", "/var/lib/modwsgi/apache2/away")
