@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from support.deployment import Deployment, deploy, play
 from support.managed_host import ManagedHost
 from support.site import Site
@@ -51,6 +52,13 @@ def turns(run: Deployment) -> list[str]:
     return re.findall(r": Turn \d of \d: ([^\]]+)\]", run.output)
 
 
+def virtual_environment(host: ManagedHost) -> dict[str, float]:
+    """When the files of a host's virtual environment were made: no two builds have the same times."""
+    find = r"cd /srv/wsgi/shop/venvs && find . -type f ! -name .complete -printf '%T@ %P\n'"
+    lines = (line.split(" ", 1) for line in host.run("sh", "-c", find).splitlines())
+    return {path: float(seconds) for seconds, path in lines}
+
+
 @contextmanager
 def no_visitor_notices() -> Iterator[None]:
     """All requests through the balancer are answered well while the block runs."""
@@ -59,6 +67,12 @@ def no_visitor_notices() -> Iterator[None]:
         yield
     assert visitor.failures == []
     assert visitor.asked > LEAST
+
+
+def test_what_the_first_host_has_built_is_on_all() -> None:
+    first, *others = map(virtual_environment, HOSTS)
+    assert any(path.endswith("pyvenv.cfg") for path in first)
+    assert all(each == pytest.approx(first, abs=1e-3) for each in others)
 
 
 def test_a_good_release_goes_from_host_to_host() -> None:

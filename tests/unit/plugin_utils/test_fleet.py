@@ -129,6 +129,10 @@ HAPROXY = {"wsgi_drain_tasks": "haproxy", "wsgi_join_tasks": "haproxy"}
         ({"wsgi_serial": [1, "101%"]}, "wsgi_serial is [1, '101%']; write numbers"),
         ({"wsgi_serial": "a half"}, "wsgi_serial is 'a half'; write numbers"),
         ({"wsgi_drain_at_most": "0%"}, "wsgi_drain_at_most is '0%'; write a number of hosts or a share of them"),
+        (
+            {"wsgi_build_on": "host:web9"},
+            "wsgi_build_on names web9, and the inventory has no such host; correct the name.",
+        ),
         ({"wsgi_drain_at_most": [1]}, "wsgi_drain_at_most is [1]; write a number"),
         (
             {"wsgi_drain_tasks": "haproxy"},
@@ -160,6 +164,6 @@ def test_what_can_work_is_not(tmp_path: Path) -> None:
     tasks.write_text("[]")
     own = {"wsgi_drain_tasks": str(tasks), "wsgi_join_tasks": str(tasks)}
     ready = {**HAPROXY, "wsgi_haproxy_hosts": ["lb"], "wsgi_haproxy_backends": ["shop"]}
-    for given in ({}, own, ready, {"wsgi_serial": "2"}, {"wsgi_drain_at_most": 1}):
+    for given in ({}, own, ready, {"wsgi_serial": "2"}, {"wsgi_build_on": "host:web1"}):
         assert fleet.problems(values(**given), ["web1", "lb"], "rollback_all") == []
     assert fleet.problems(values(), [], "go_back") == ["on_failure is 'go_back'; write stop or rollback_all."]

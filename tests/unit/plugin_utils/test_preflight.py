@@ -429,6 +429,14 @@ class TestSomeApplicationsAlone(_WithModule):
         assert "wsgi_inspect" not in machine.asked
 
 
+@pytest.mark.parametrize(("build_on", "builder"), [("each", ""), ("host:web1", ""), ("host:web2", "web2")])
+def test_who_builds_the_virtual_environments_is_known(
+    machine: Machine, variables: dict[str, Any], build_on: str, builder: str
+) -> None:
+    both = {**variables, "groups": {"all": ["web1", "web2"]}, "wsgi_build_on": build_on}
+    assert run(machine, both)["wsgi_app_builder"] == builder
+
+
 def test_every_role_declares_what_the_preflight_takes() -> None:
     assert {f"mod_wsgi_{name}" for name in preflight.MODULE_SETTINGS} <= set(settings.options("mod_wsgi"))
     assert set(preflight.LEAST) <= set(settings.options("wsgi_app"))
