@@ -195,7 +195,7 @@ def test_what_no_honest_builder_sends_is_refused_and_nothing_is_left(
     assert not list(host.folder.rglob("outside"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives folders away")
+@pytest.mark.root("gives folders away")
 def test_modes_and_owners_of_an_archive_do_not_count(host: Host) -> None:
     pack_members(member("lib/x", b"x", mode=0o4777, uid=0, gid=0))(host)
     path = Path(host.make(copies=host.copy())["path"])
