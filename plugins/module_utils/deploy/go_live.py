@@ -28,6 +28,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal impor
 if TYPE_CHECKING:
     from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only
     from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import PartialReturn
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.standby import StandBy
 
 OWNER = "wsgi_app"
 REPLACING = frozenset({"start", "reload", "restart"})
@@ -200,14 +201,20 @@ class GoLive:
         proof = beside.prove(self.parameters["site"])
         if proof.problem:
             raise GoLiveError(f"{proof.problem}\n{UNSEEN}", proof.lines)
-        if self.is_away:
-            self.warnings += beside.untried()
-        # Nobody waits with a way back by command, nor where no visitor comes.
-        problems = [] if self.parameters.get("refused") or self.is_away else beside.tried()
+        problems = self.tried(beside)
         if problems:
             raise GoLiveError(" ".join(problems))
         beside.are_ready()
         self.note(True, unproven=True, tried=beside.told)
+
+    def tried(self, beside: StandBy) -> list[str]:
+        """What visitors find wrong with the new releases that they try first. Raises what `StandBy.tried` raises."""
+        if self.parameters.get("refused"):  # nobody waits with a way back by command
+            return []
+        if self.is_away:  # where no visitor comes
+            self.warnings += beside.untried()
+            return []
+        return beside.tried()
 
     def needed(self, service: Service) -> list[str]:
         """What httpd has to do. Raises ControlError."""

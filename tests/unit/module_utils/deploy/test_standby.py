@@ -13,6 +13,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colou
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import transaction
 from support.releasing import Host
 
@@ -230,6 +231,10 @@ class TestCanary:
             "No visitor has tried the new release of shop first (releases.canary), since the host is away from its "
             "balancer."
         ]
+        back = host.brought("r1-aaaa", self.SHOP, refused={"shop": []})
+        way = GoLive(host.described, back, check_mode=False)
+        way.stand_by(Switching(back["applications"], {"shop": {}}, back, host.described))
+        assert way.warnings == [], "a way back is tried by nobody"
 
     @pytest.mark.parametrize(
         ("before", "after", "more", "stays"),
