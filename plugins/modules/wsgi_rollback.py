@@ -13,7 +13,7 @@ author: The modwsgi.deploy maintainers (@modwsgi)
 description:
   - Lets a release serve again that is still on the host, by what M(modwsgi.deploy.wsgi_go_live) has recorded when it
     was proven - code, virtual environment, environment variables and vhost. The inventory is not asked.
-  - Goes the way of a deployment - httpd tests the configuration, daemon processes are replaced one half after the
+  - Goes the way of a deployment - httpd tests the configuration, daemon processes are replaced one after the
     other, probe and health path are asked. When one of these fails, what has served before comes back, and the
     module fails.
   - Before that, C(rollback_commands) of the application run in the release that is left, as the application's account.

@@ -7,8 +7,8 @@ import contextlib
 import os
 import pwd
 import signal
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 LARGEST_TEXT = 1 << 21
 """Bytes of what a process says of itself."""
@@ -94,6 +94,15 @@ def _examine(pid: int, parent: int, application: str, uid: int, kinds: Iterable[
         return None
     is_its = found_parent == parent and title_matches(command_line, application, kinds)
     return Process(pid, started) if is_its else None
+
+
+def staying(note: Mapping[str, Any], record: Mapping[str, Any]) -> list[list[int]]:
+    """The processes that a return need not replace: older than the change, of which ``note`` is the journal's note.
+
+    ``record`` is what has come back; what was to go before the change has to go now.
+    """
+    stale = record.get("stale_processes", [])
+    return [process for process in note.get("earlier", []) if process not in stale]
 
 
 def alive(process: Process) -> bool:

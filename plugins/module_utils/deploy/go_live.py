@@ -26,6 +26,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answe
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit, JournalError, locked
 
 if TYPE_CHECKING:
+    from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.first_look import FirstLook
     from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only
     from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import PartialReturn
     from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.standby import StandBy
@@ -61,6 +62,8 @@ class GoLive:
         """Applications whose release is switched."""
         self.only: Only | None = None
         """What the run leaves as it is, when it is for some applications alone."""
+        self.stopped: dict[str, tuple[str, list[str]]] = {}
+        """Applications of which the first new processes are not well, so that the others have stayed."""
         self.failed: set[str] = set()
         """Applications whose previous release is back, while the change of others stays."""
         self.failure: GoLiveError | None = None
@@ -235,7 +238,8 @@ class GoLive:
         """The daemon processes run the current releases."""
         if not self.to_activate:
             return
-        activation = Activation(self.applications, self.described["pid_file"])
+        look = None if self.check_mode else self.first_look
+        activation = Activation(self.applications, self.described["pid_file"], look)
         try:
             if not self.check_mode:
                 activation.perform()
@@ -243,11 +247,22 @@ class GoLive:
             raise GoLiveError(str(error)) from error
         finally:
             self.warnings += activation.warnings()
+        self.stopped = activation.stopped()
         self.note(bool(activation.restarted), restarted=activation.restarted, killed=activation.killed())
+
+    def first_look(self, application: dict[str, Any]) -> FirstLook:
+        """What asks the first new processes of an application."""
+        # Reading this code would cost the other runs.
+        from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.first_look import FirstLook  # noqa: PLC0415
+
+        return FirstLook(application, self.parameters["site"])
 
     def prove(self) -> None:
         """The applications run on the right Python, and are healthy. In check mode nobody is asked."""
-        proof = Proof([] if self.check_mode else self.applications, self.parameters["site"])
+        asked = [] if self.check_mode else [each for each in self.applications if each["name"] not in self.stopped]
+        proof = Proof(asked, self.parameters["site"])
+        if self.stopped:
+            proof.add(self.stopped)
         self.note(False, applications=proof.results, awaited_certificates=proof.awaited)
         if proof.problem and not self.keeps_the_good(proof):
             raise GoLiveError(proof.problem, proof.lines)

@@ -121,17 +121,22 @@ class PartialReturn:
 
     def _kinds(self, name: str) -> list[str]:
         """Of which kinds the processes are that may run what has failed."""
+        return sorted({kind for note in self._notes(name) for kind in note.get("kinds", daemon.KINDS)})
+
+    def _notes(self, name: str) -> list[dict[str, Any]]:
         notes = [note for step in self.journal.steps() for note in step.note.get("applications", ())]
-        return sorted({kind for note in notes if note["name"] == name for kind in note.get("kinds", daemon.KINDS)})
+        return [note for note in notes if note["name"] == name]
 
     def _note_processes(self) -> None:
         """Let an activation replace the processes that run what has failed."""
         parent = daemon.httpd_pid(self.instance["pid_file"])
         for application in self.previous.values():
             path, uid = application["paths"]["deployment"], daemon.account(application["user"])
-            kinds = self._kinds(application["name"])
+            kinds, record = self._kinds(application["name"]), read_record(path)
             running = daemon.processes(parent, application["name"], uid, kinds) if parent and uid is not None else []
-            write_record(path, {**read_record(path), "stale_processes": [list(process) for process in running]})
+            stay = [each for note in self._notes(application["name"]) for each in daemon.staying(note, record)]
+            stale = [list(process) for process in running if list(process) not in stay]
+            write_record(path, {**record, "stale_processes": stale})
 
     def told(self) -> str:
         """What was done, in sentences."""

@@ -548,3 +548,9 @@ class Proof:
         self.lines = {check.name: check.lines for check in unwell if check.lines}
         """What the logs have to say about these."""
         self.awaited = awaited(checks)
+
+    def add(self, problems: Mapping[str, tuple[str, list[str]]]) -> None:
+        """What somebody else has found, with what the logs say, by application."""
+        self.problems |= {name: problem for name, (problem, _) in problems.items()}
+        self.problem = "\n".join(self.problems.values())
+        self.lines |= {name: lines for name, (_, lines) in problems.items() if lines}

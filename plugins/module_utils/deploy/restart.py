@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import daemon, maintenance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.first_look import FirstLook
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record, write_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal, JournalError, locked
@@ -23,9 +24,12 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import DEF
 DONE, UNWELL, REFUSED = 0, 1, 2
 """The exit status."""
 
+STAY = "The other processes have stayed, and go on to serve."
+
 DESCRIPTION = """\
-Replace the processes of the WSGI application APP on this host: first one half, and when that has successors which have
-loaded the application, the other half. Each finishes its requests. Then the new ones are asked whether they are well.
+Replace the processes of the WSGI application APP on this host, one after the other (of eight and more, a quarter at a
+time): each finishes its requests, and the next one goes when its successor has loaded the application. The first ones
+are asked whether they are well, and in the end all are.
 """
 EPILOG = """\
 The exit status is 0 when new processes run and answer, 1 when they do not, and 2 when nothing was done.
@@ -98,7 +102,7 @@ def replaced(application: dict[str, Any], site: dict[str, Any], described: Mappi
     # In the record, so that the next run of site.yml ends what is cut off here.
     write_record(record, {**read_record(record), "stale_processes": [list(process) for process in stale]})
     began = time.monotonic()
-    activation = Activation([application], described["pid_file"])
+    activation = Activation([application], described["pid_file"], lambda each: FirstLook(each, site))
     try:
         activation.perform()
     except ActivationError as error:
@@ -106,6 +110,8 @@ def replaced(application: dict[str, Any], site: dict[str, Any], described: Mappi
     finally:
         for sentence in activation.warnings():
             print(f"wsgi-restart: {sentence}", file=sys.stderr)
+    for problem, lines in activation.stopped().values():
+        raise UnwellError("\n".join([*lines, problem, STAY]))
     proof = Proof([application], site)
     if proof.problem:
         raise UnwellError("\n".join([*proof.lines.get(name, []), proof.problem]))

@@ -179,7 +179,10 @@ class Switch:
         application = self.application
         found = {"name": application["name"], "user": application["user"], "record": self.paths["deployment"]}
         # The processes that a return has to replace; all of them where it is not said.
-        return {**found, "kinds": [self.target]} if self.is_ready else found
+        if self.is_ready:
+            return {**found, "kinds": [self.target]}
+        # Those of them that have not gone when something fails run what comes back then.
+        return found if colours.has(application) else {**found, "earlier": self._running()}
 
     def _running(self) -> list[Any]:
         """The processes that are to go, as a record has them."""

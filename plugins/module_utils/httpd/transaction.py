@@ -159,11 +159,14 @@ def _serve_again(service: Service, journal: Journal) -> str:
 def _note_daemon_processes(parent: int, notes: list[dict[str, Any]]) -> None:
     """Let an activation replace the processes of the applications whose release has come back.
 
-    Of two colours those of the one that has what has failed: the other one has gone on to serve.
+    Of two colours those of the one that has what has failed: the other one has gone on to serve. Processes that are
+    older than the change run what has come back.
     """
     for application in (each for note in notes for each in note.get("applications", [])):
         record = read_record(application["record"])
         uid = daemon.account(application["user"])
         if record and uid is not None:
             running = daemon.processes(parent, application["name"], uid, application.get("kinds", daemon.KINDS))
-            write_record(application["record"], {**record, "stale_processes": [list(each) for each in running]})
+            stay = daemon.staying(application, record)
+            stale = [list(each) for each in running if list(each) not in stay]
+            write_record(application["record"], {**record, "stale_processes": stale})

@@ -31,6 +31,7 @@ import socket
 import stat
 import threading
 import time
+import traceback
 import types
 
 import mod_wsgi
@@ -329,6 +330,17 @@ def tell_stacks():
     faulthandler.register(STACK_SIGNAL, file=2, all_threads=True, chain=False)
 
 
+def end_beside_others(name):
+    """End this process where others serve the earlier release until this one has loaded the new one.
+
+    Else it would answer 500. A switch writes until when that is so, and gives the release up.
+    """
+    until = words(name, "rolling")[:1]
+    if until and until[0].isdigit() and time.time() < int(until[0]):
+        traceback.print_exc()
+        os._exit(1)
+
+
 def start():
     """The WSGI callable of the application which this daemon process group, or this file, is for."""
     embedded = not mod_wsgi.process_group
@@ -354,8 +366,13 @@ def start():
     if embedded:
         add_virtual_environment(venv)
     set_module_path(application, release)
-    with limited:
-        function = load_script(application, release)
+    try:
+        with limited:
+            function = load_script(application, release)
+    except BaseException:
+        if not embedded:
+            end_beside_others(name)
+        raise
     if application.get("debug"):  # not in the file of an earlier version of the role
         watch(release)
     if ending:

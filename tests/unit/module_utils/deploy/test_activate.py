@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +44,38 @@ class Daemons:
         process.stdout.readline()
         return daemon.Process(process.pid, daemon.start_time(process.pid) or 0)
 
-    def group(self, stale: list[daemon.Process], **application: Any) -> activate.Group:
-        """The group, which has one process, after a switch."""
+    def group(
+        self,
+        stale: list[daemon.Process],
+        look: activate.FirstLook | None = None,
+        made: list[dict[str, Any]] | None = None,
+        **application: Any,
+    ) -> activate.Group:
+        """The group, which has one process, after a switch; ``made``: for whom somebody looks."""
         self.record.write_text(json.dumps({"stale_processes": [list(process) for process in stale]}))
         described = {
             "name": "shop",
             "user": pwd.getpwuid(os.geteuid()).pw_name,
-            "paths": {"deployment": str(self.record)},
+            "paths": {"deployment": str(self.record), "code": str(self.record.parent)},
             "replacement_seconds": 0,
             "shutdown_timeout": 0,
             "all_processes": 1,
             "fewest_threads": 15,
             **application,
         }
-        return activate.Group(described, os.getpid())
+
+        def looks(one: dict[str, Any]) -> activate.FirstLook:
+            assert look
+            if made is not None:
+                made.append(one)
+            return look
+
+        return activate.Group(described, os.getpid(), looks if look else None)
 
 
 @pytest.fixture(name="daemons")
-def fixture_daemons(tmp_path: Path) -> Iterator[Daemons]:
+def fixture_daemons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemons]:
+    monkeypatch.setattr(os, "fchown", lambda *_: None)  # of who runs the tests
     daemons = Daemons(tmp_path)
     yield daemons
     for process in daemons.started:
@@ -144,28 +159,134 @@ def test_successors_that_do_not_come_are_a_problem(daemons: Daemons, monkeypatch
 FOLLOWED = "import signal; print(flush=True); signal.pause()"
 
 
-def test_half_of_the_processes_serve_until_the_others_have_successors(
-    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [(1, [1]), (2, [1] * 2), (3, [1] * 3), (7, [1] * 7), (8, [2] * 4), (9, [2, 2, 2, 2, 1]), (16, [4] * 4)],
+)
+def test_a_quarter_of_the_processes_goes_at_a_time(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch, count: int, sizes: list[int]
 ) -> None:
-    """Of five, two go first; nobody else is asked before two have taken their place and have loaded."""
-    stale = [daemons.start(FOLLOWED) for _ in range(5)]
-    group = daemons.group(stale, all_processes=5, replacement_seconds=600)
-    serving: list[tuple[int, int]] = []
+    stale = [daemon.Process(1000 + number, 7) for number in range(count)]
+    monkeypatch.setattr(activate, "alive", lambda _: True)
+    rounds = daemons.group(stale).waiting
+    assert list(map(len, rounds)) == sizes
+    assert sorted(each for together in rounds for each in together) == stale
+    for together in rounds:
+        pids = sorted(process.pid for process in together)
+        assert all(later - earlier >= 4 for earlier, later in pairwise(pids)), "a group's processes are side by side"
+
+
+def test_the_youngest_goes_first(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a return it has what has failed."""
+    monkeypatch.setattr(activate, "alive", lambda _: True)
+    old, young = daemon.Process(1002, 7), daemon.Process(1001, 8)
+    assert daemons.group([old, young]).waiting == [[young], [old]]
+
+
+def follow(daemons: Daemons, monkeypatch: pytest.MonkeyPatch, stale: list[daemon.Process]) -> None:
+    """httpd starts a successor when a process has gone."""
     ask = activate.ask_to_restart
-    loading = iter([True, False])
-    monkeypatch.setattr(group, "loads", lambda _: next(loading, False))
 
     def ask_and_follow(process: daemon.Process) -> None:
-        serving.append((len(group.left()), len(group.successors())))
         ask(process)
         daemons.started[stale.index(process)].wait(10)
         daemons.start(FOLLOWED)
 
     monkeypatch.setattr(activate, "ask_to_restart", ask_and_follow)
+
+
+def test_one_process_goes_after_the_other(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked before those that were asked earlier have successors, and these have loaded."""
+    stale = [daemons.start(FOLLOWED) for _ in range(3)]
+    group = daemons.group(stale, all_processes=3, replacement_seconds=20)
+    serving: list[tuple[int, int]] = []
+    loading = iter([True, False])
+    monkeypatch.setattr(group, "loads", lambda _: next(loading, False))
+    follow(daemons, monkeypatch, stale)
+    ask = group.ask
+
+    def note_and_ask(going: list[daemon.Process]) -> None:
+        serving.append((len(group.left()), len(group.successors())))
+        ask(going)
+
+    monkeypatch.setattr(group, "ask", note_and_ask)
     assert activate.replace([group]) == []
-    assert list(group.asked) == [stale[1], stale[3], stale[0], stale[2], stale[4]]
-    assert serving == [(5, 0), (4, 1), (3, 2), (2, 3), (1, 4)]
+    assert list(group.asked) == stale[::-1]
+    assert serving == [(3, 0), (2, 1), (1, 2)]
     assert next(loading, None) is None, "whether a successor has loaded was not asked"
+
+
+class Look:
+    """Finds this, and notes whether it was told that a successor has ended."""
+
+    def __init__(self, problem: str) -> None:
+        self.found = problem
+        self.told: list[bool] = []
+
+    def problem(self, has_ended: bool) -> tuple[str, list[str]]:
+        self.told.append(has_ended)
+        return self.found, ["a line"]
+
+
+class TestFirstLook:
+    """The first successors are asked before another process goes."""
+
+    def test_the_others_stay_when_the_first_one_is_not_well(
+        self, daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stale = [daemons.start(FOLLOWED) for _ in range(3)]
+        look = Look("It answers 500.")
+        group = daemons.group(stale, look, all_processes=3, replacement_seconds=20, fewest_threads=0)
+        follow(daemons, monkeypatch, stale)
+        assert activate.replace([group]) == []
+        assert group.left() == stale[:2]
+        assert (group.stopped, group.lines, look.told) == ("It answers 500.", ["a line"], [False])
+        assert json.loads(daemons.record.read_text())["stale_processes"], "the next run knows of them"
+        note = daemons.record.with_name("rolling")
+        assert 0 < int(note.read_text()) - time.time() < 200, "httpd goes on to start processes that cannot load"
+
+    def test_it_asks_once(self, daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+        stale = [daemons.start(FOLLOWED) for _ in range(3)]
+        look = Look("")
+        group = daemons.group(stale, look, all_processes=3, replacement_seconds=20, fewest_threads=0)
+        follow(daemons, monkeypatch, stale)
+        assert activate.replace([group]) == []
+        assert (group.left(), group.stopped, look.told) == ([], "", [False])
+
+    @pytest.mark.parametrize(("problem", "stays"), [("", False), ("It answers 500.", True)])
+    def test_what_lets_new_processes_end_stays_until_the_return(
+        self, daemons: Daemons, monkeypatch: pytest.MonkeyPatch, problem: str, stays: bool
+    ) -> None:
+        stale = [daemons.start(FOLLOWED) for _ in range(2)]
+        group = daemons.group(stale, Look(problem), all_processes=2, replacement_seconds=20, fewest_threads=0)
+        follow(daemons, monkeypatch, stale)
+        activation = activate.Activation([], "/nowhere")
+        activation.groups, activation.applications = [group], [group.application]
+        activation.perform()
+        note = daemons.record.with_name("rolling")
+        assert note.exists() == stays
+        back = activate.Activation([group.application], "/nowhere")
+        assert back.groups == [], "all that had to go have ended by themselves"
+        back.perform()
+        assert not note.exists()
+
+    def test_a_successor_that_has_ended_is_told(self, daemons: Daemons) -> None:
+        stale = [daemons.start(FOLLOWED) for _ in range(2)]
+        look = Look("It ended.")
+        group = daemons.group(stale, look, all_processes=2, replacement_seconds=20, fewest_threads=0)
+        group.followers = {daemon.Process(1 << 22, 1)}
+        group.ask(group.waiting.pop(0))
+        daemons.started[1].wait(10)
+        assert group.advance()
+        assert (group.left(), group.stopped, look.told) == (stale[:1], "It ended.", [True])
+
+    def test_nobody_looks_where_no_process_could_stay(self, daemons: Daemons) -> None:
+        made: list[dict[str, Any]] = []
+        one = daemons.start(FOLLOWED)
+        daemons.group([one], Look("x"), made=made)
+        assert made == []
+        daemons.group([one, daemons.start(FOLLOWED)], Look("x"), made=made)
+        assert [each["name"] for each in made] == ["shop"]
 
 
 def test_where_no_successor_comes_the_others_go_all_the_same(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,8 +323,9 @@ class TestColours:
     def test_all_of_the_colour_that_rests_go_at_once(self, daemons: Daemons) -> None:
         blue = [daemons.start(self.WAITS, "(blue:shop)") for _ in range(2)]
         green = [daemons.start(self.WAITS, "(green:shop)") for _ in range(2)]
-        assert self.group(daemons, blue).first() == blue
-        assert self.group(daemons, [*blue, *green]).first() == [blue[1], green[1]], "visitors are served meanwhile"
+        assert self.group(daemons, blue).waiting == [blue]
+        both = self.group(daemons, [*blue, *green]).waiting
+        assert both == [[*blue, green[1]], [green[0]]], "visitors are served meanwhile"
 
     @pytest.mark.parametrize(("threads", "replaced"), [(20, True), (1, False)], ids=["loaded", "loads"])
     def test_it_is_replaced_when_all_have_loaded(self, daemons: Daemons, threads: int, replaced: bool) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import go_live, host_code, partial, released
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign_answers import WorseAnswerError
@@ -38,6 +39,8 @@ class Host:
         self.problems: dict[str, str] = {}
         self.site: dict[str, Any] = {}
         self.left: Any = None
+        self.stopped: dict[str, tuple[str, list[str]]] = {}
+        self.looks: list[Any] = []
         pool: dict[str, Any] = {
             "config.run": self.files,
             "Switching": lambda *_: SimpleNamespace(
@@ -51,8 +54,13 @@ class Host:
             "Service": lambda *_: None,
             "httpd_service.needed": lambda *_: ["reload"] if self.differs else [],
             "httpd_service.perform": lambda _, step: self.step(step)(),
-            "Activation": lambda *_: SimpleNamespace(
-                perform=self.step("activate"), restarted={"shop": [7]}, killed=dict, warnings=lambda: ["Killed 7."]
+            "Activation": lambda *given: SimpleNamespace(
+                look=self.looks.extend(given[2:]),
+                perform=self.step("activate"),
+                restarted={"shop": [7]},
+                killed=dict,
+                warnings=lambda: ["Killed 7."],
+                stopped=lambda: self.stopped,
             ),
             "Proof": self.proof,
             "transaction.journal_of": lambda _: SimpleNamespace(
@@ -92,13 +100,15 @@ class Host:
     def proof(self, applications: list[Any], _parameters: dict[str, Any]) -> SimpleNamespace:
         if applications:
             self.step("prove")()
-        return SimpleNamespace(
+        found = SimpleNamespace(
             results={},
             awaited=[],
             problem=self.problem,
             lines=self.lines,
             problems=self.problems or {"shop": self.problem},
         )
+        found.add = lambda problems: Proof.add(cast("Proof", found), problems)
+        return found
 
     def go(self, check_mode: bool = False, **changes: Any) -> GoLive:
         parameters = {
@@ -125,6 +135,21 @@ class Host:
 @pytest.fixture(name="host")
 def fixture_host(monkeypatch: pytest.MonkeyPatch) -> Host:
     return Host(monkeypatch)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_nobody_is_asked_in_check_mode(host: Host, check_mode: bool) -> None:
+    host.go(check_mode).run()
+    assert [look is None for look in host.looks] == [check_mode]
+
+
+def test_an_application_whose_first_new_process_is_not_well_is_not_asked_again(host: Host) -> None:
+    """Its other processes have stayed, and would answer well."""
+    host.stopped = {"shop": ("It answers 500.", ["a line"])}
+    with pytest.raises(GoLiveError, match=r"^It answers 500[.]$") as failed:
+        host.go(all_or_nothing=True).run()
+    assert failed.value.log_lines == {"shop": ["a line"]}
+    assert host.done == STEPS[: STEPS.index("prove")]
 
 
 def test_all_steps_in_their_order(host: Host) -> None:

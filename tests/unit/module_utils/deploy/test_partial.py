@@ -68,10 +68,10 @@ class Host:
     def shared(self, name: str) -> list[Edit]:
         return [Edit(str(self.root / "apache2/sites-available" / name), journal.WRITE, b"2")]
 
-    def change(self, *steps: list[Edit]) -> None:
+    def change(self, *steps: list[Edit], note: dict[str, Any] | None = None) -> None:
         self.journal.begin(process=None, pending="none", reaps=False)
         for edits in steps:
-            self.journal.apply(edits, "none")
+            self.journal.apply(edits, "none", note)
 
     def way(self, *failing: str) -> PartialReturn:
         return PartialReturn(self.described, self.applications, failing)
@@ -195,9 +195,12 @@ def test_a_vhost_that_has_another_file_now_takes_all_back(host: Host) -> None:
 
 
 def test_processes_that_run_the_failed_release_are_noted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.change([*host.switch("shop", "2"), *host.switch("blog", "2")])
+    """Not those that are older than the change."""
+    earlier = {"applications": [{"name": "shop", "earlier": [[6, 60]]}, {"name": "blog", "earlier": [[7, 70]]}]}
+    host.change([*host.switch("shop", "2"), *host.switch("blog", "2")], note=earlier)
     monkeypatch.setattr(partial.daemon, "httpd_pid", lambda _: 1)
-    monkeypatch.setattr(partial.daemon, "processes", lambda *_: [partial.daemon.Process(7, 70)])
+    running = [partial.daemon.Process(6, 60), partial.daemon.Process(7, 70)]
+    monkeypatch.setattr(partial.daemon, "processes", lambda *_: running)
     host.way("shop").go_back()
     noted = record.read_record(str(host.root / "srv/shop/deployment.json"))
     assert noted == {"release": "1", "stale_processes": [[7, 70]]}

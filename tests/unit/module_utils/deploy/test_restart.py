@@ -51,7 +51,9 @@ class Host:
         self.asked: list[str] = []
         monkeypatch.setattr(os, "geteuid", lambda: 0)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
+        self.first = ""
         monkeypatch.setattr(restart, "Proof", self.ask)
+        monkeypatch.setattr(restart, "FirstLook", self.look)
         monkeypatch.setattr(activate, "ask_to_restart", self.ask_to_go)
 
     def prove(self, **change: Any) -> None:
@@ -80,6 +82,10 @@ class Host:
         answers = {name: {"status": 200, "seconds": 0.1} for name in names}
         return SimpleNamespace(problem=self.problem, lines={"shop": ["KeyError: 'TOKEN'"]}, results=answers)
 
+    def look(self, application: dict[str, Any], site: dict[str, Any]) -> SimpleNamespace:
+        assert (application["name"], site["private_port"]) == ("shop", 297)
+        return SimpleNamespace(problem=lambda _: (self.first, ["KeyError: 'TOKEN'"]))
+
     def call(self, name: str = "shop") -> int:
         return restart.main([name], self.described)
 
@@ -96,7 +102,7 @@ def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ho
 def test_all_processes_are_replaced_and_the_record_is_as_before(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     pids = [host.start(), host.start()]
     assert host.call() == restart.DONE
-    assert host.asked == [str(max(pids)), str(min(pids))], "one half, then the other"
+    assert host.asked == [str(max(pids)), str(min(pids))], "one after the other"
     assert len(host.started) == 4
     assert json.loads(host.record.read_text()) == {"release": "abc", "stale_processes": []}
     said = capsys.readouterr()
@@ -111,6 +117,14 @@ def test_new_processes_that_are_not_well_are_told_with_what_the_log_has(
     host.problem = "The application shop answered with status 500 instead of 200."
     assert host.call() == restart.UNWELL
     assert capsys.readouterr().err == f"wsgi-restart: KeyError: 'TOKEN'\n{host.problem}\n"
+
+
+def test_the_others_stay_when_the_first_one_is_not_well(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    pids = [host.start(), host.start()]
+    host.first = "The application shop answered with status 500 instead of 200."
+    assert host.call() == restart.UNWELL
+    assert host.asked == [str(max(pids))]
+    assert capsys.readouterr().err == f"wsgi-restart: KeyError: 'TOKEN'\n{host.first}\n{restart.STAY}\n"
 
 
 def test_what_is_stopped_half_way_is_left_to_the_next_run(

@@ -203,18 +203,32 @@ def test_the_timer_for_renewals_is_as_its_file_says(host: Host, installed: bool,
     assert host.manager.steps == steps
 
 
+@pytest.mark.parametrize(
+    ("before", "earlier", "stale"),
+    [
+        ([], {}, [[7, 70], [8, 80]]),
+        ([], {"earlier": [[7, 70], [9, 90]]}, [[8, 80]]),
+        ([[7, 70]], {"earlier": [[7, 70]]}, [[7, 70], [8, 80]]),
+    ],
+    ids=["all", "without those that are older than the change", "but with those that were to go before"],
+)
 def test_processes_of_a_release_that_was_current_for_a_moment_are_to_be_replaced(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: list[list[int]],
+    earlier: dict[str, list[list[int]]],
+    stale: list[list[int]],
 ) -> None:
     record = tmp_path / "state" / "deployment.json"
-    record.write_text('{\n  "stale_processes": []\n}\n')
+    record.write_text(json.dumps({"stale_processes": before}))
     monkeypatch.setattr(daemon, "account", lambda _: 1000)
-    monkeypatch.setattr(daemon, "processes", lambda *_: [daemon.Process(7, 70)])
+    monkeypatch.setattr(daemon, "processes", lambda *_: [daemon.Process(7, 70), daemon.Process(8, 80)])
     monkeypatch.setattr(os, "fchown", lambda *_: None)
-    host.change(pending.NONE, {"applications": [{"name": "a", "user": "a", "record": str(record)}]})
+    host.change(pending.NONE, {"applications": [{"name": "a", "user": "a", "record": str(record), **earlier}]})
     host.journal.mark(journal.ACTED)
     assert host.back()[-1] == "httpd itself needed nothing."
-    assert json.loads(record.read_text()) == {"stale_processes": [[7, 70]]}
+    assert json.loads(record.read_text()) == {"stale_processes": stale}
 
 
 def test_a_step_that_was_cut_off_is_undone_and_whole_ones_go_on(host: Host) -> None:

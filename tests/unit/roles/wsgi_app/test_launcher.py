@@ -457,6 +457,29 @@ application = wait_here
     assert (", line 4 in wait_here" in done.stderr) == tells
 
 
+class TestRolling:
+    """One process of several has the new release."""
+
+    @pytest.fixture(autouse=True)
+    def _exits(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.site = site
+        self.ended: list[int] = []
+        (site.root / "srv" / "shop").mkdir(parents=True)
+        monkeypatch.setattr(os, "_exit", self.ended.append)
+
+    @pytest.mark.parametrize(("note", "ended"), [("{later}\n", [1]), ("1\n", []), ("x\n", []), ("", []), (None, [])])
+    def test_one_that_does_not_load_ends_while_others_serve(
+        self, note: str | None, ended: list[int], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        if note is not None:
+            text = note.format(later=int(time.time()) + 60)
+            (self.site.root / "srv" / "shop" / "rolling").write_text(text)
+        with pytest.raises(RuntimeError, match="no database"):
+            self.site.start("raise RuntimeError('no database')\n")
+        assert self.ended == ended
+        assert ("RuntimeError: no database" in capsys.readouterr().err) == bool(ended)
+
+
 class TestColours:
     """Of two daemon process groups of an application, one serves; the other one may hold a release."""
 
