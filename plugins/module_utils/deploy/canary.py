@@ -32,7 +32,9 @@ class Canary:
         self.settings: Mapping[str, int] = application["releases"]["canary"]
         self.serving = colours.active(application["paths"])
         self.tried = colours.other(self.serving)
-        self.text = colours.tried_text(self.name, self.tried, self.settings["percent"])
+        # A record that an earlier version has kept does not say whether visitors stay.
+        trial = int(time.time()) if self.settings.get("sticky") else 0
+        self.text = colours.tried_text(self.name, self.tried, self.settings["percent"], trial)
         """What makes httpd try it."""
         self.file = colours.canary_log(log_directory, self.name)
         self.position = self._size()

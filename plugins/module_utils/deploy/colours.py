@@ -88,15 +88,21 @@ def active_text(name: str, colour: str) -> str:
     return f"active {group(name, colour)}\nresting {group(name, other(colour))}\n"
 
 
-def tried_text(name: str, colour: str, percent: int) -> str:
+def tried_text(name: str, colour: str, percent: int, trial: int = 0) -> str:
     """The same while a share of the requests goes to a colour that does not serve yet: httpd chooses among several.
 
-    ``percent`` is a multiple of 5, since a line of the file has 1,024 bytes at the most (mod_rewrite).
+    ``percent`` is a multiple of 5, since a line of the file has 1,024 bytes at the most (mod_rewrite). ``trial`` is the
+    number of this time where a visitor stays with one of the two: a cookie has it, and says new or old.
     """
     serving = other(colour)
     share, among = percent // gcd(percent, 100), 100 // gcd(percent, 100)
     several = "|".join([group(name, serving)] * (among - share) + [group(name, colour)] * share)
-    return f"active {several}\nresting {group(name, colour)}\ncanary on\n"
+    text = f"active {several}\nresting {group(name, colour)}\ncanary on\n"
+    if not trial:
+        return text
+    both = {"new": group(name, colour), "old": group(name, serving)}
+    pairs = [("trial", str(trial)), *both.items(), *((each, word) for word, each in both.items())]
+    return text + "".join(f"{key} {value}\n" for key, value in pairs)
 
 
 def held_text(name: str, colour: str, seconds: float) -> str:

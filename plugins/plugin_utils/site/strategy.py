@@ -7,12 +7,13 @@ By blue and green an application has two daemon process groups. A file on the ho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_rule
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import path_of
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
     App,
@@ -30,6 +31,10 @@ CANARY = "releases.canary"
 CANARY_STEP = 5
 """Percent: a line of a RewriteMap has 1,024 bytes at the most."""
 LONGEST_CANARY = 3600
+COOKIE_SECONDS = 60
+"""How much longer a cookie holds than a trial should take, since it ends a moment later. It is for that one alone."""
+OF_APPLICATION = "%{HANDLER} == 'wsgi-script'"
+"""Whether the application is asked, and no static file; for httpd."""
 LONGEST_WARM = 7 * 24 * 3600
 """Seconds for which a release that no longer serves may be held."""
 
@@ -68,7 +73,40 @@ def canary_log(application: App, log_directory: str) -> list[str]:
         return []
     path = quote(colours.canary_log(log_directory, application["name"]))
     # <: of the request itself, also where an error page is another one within.
-    return [f'CustomLog {path} "%<{{{variable(application)}}}e %>s" env={tried_variable(application)}']
+    condition = f"-n reqenv('{tried_variable(application)}') && {OF_APPLICATION}"
+    return [f'CustomLog {path} "%<{{{variable(application)}}}e %>s" "expr={condition}"']
+
+
+def cookie(name: str) -> str:
+    """The name of the cookie that keeps a visitor of an application with one release while another one is tried."""
+    return f"modwsgi-canary-{name}"
+
+
+def sticky_lines(application: App) -> list[str]:
+    """The rules by which a visitor stays with the release that has answered first, and the header that notes it.
+
+    A cookie holds for one trial, whose number stands in the file that says who serves. Whatever it says, it chooses
+    between the two groups that this file names.
+    """
+    name, first = f"modwsgi-{application['name']}", names(application)[0]
+    group, sticky = variable(application), f"MODWSGI_STICKY_{application['name']}"
+    known = rf"^([0-9]+)@(?:.*;\s*)?{re.escape(cookie(application['name']))}=\1-(new|old)\s*(?:;|$)"
+    seconds, path = application["releases"]["canary"]["seconds"] + COOKIE_SECONDS, path_of(application)
+    below = f"^{re.escape(path.rstrip('/'))}(?:/|$)"
+    text = f"{cookie(application['name'])}=%{{{sticky}}}e; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax"
+    # Only with what the application answers, and not where a cache may keep that for other visitors.
+    fresh = f"-n reqenv('{sticky}') && {OF_APPLICATION} && resp('Cache-Control') !~ /public|s-maxage/i"
+    return [
+        f"RewriteCond %{{REQUEST_URI}} {quote_rule(below)} [NV]",
+        f"RewriteCond ${{{name}:trial|-}} ^[0-9]+$",
+        f"RewriteRule ^ - [E={sticky}:${{{name}:trial|-}}-${{{name}:%{{ENV:{group}}}|old}}]",
+        # NV: caches go on to treat answers as ever.
+        f'RewriteCond "${{{name}:trial|-}}@%{{HTTP_COOKIE}}" {quote_rule(known)} [NV]',
+        # The file may have changed meanwhile: then whoever serves answers.
+        f"RewriteRule ^ - [E={group}:${{{name}:%2|${{{name}:active|{first}}}}},E=!{sticky}]",
+        f"Header always add Set-Cookie {quote(text)} \"expr={fresh} && %{{HTTPS}} != 'on'\"",
+        f"Header always add Set-Cookie {quote(f'{text}; Secure')} \"expr={fresh} && %{{HTTPS}} == 'on'\"",
+    ]
 
 
 def check(application: App) -> Problems:
@@ -134,6 +172,7 @@ def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]
         if kind == "rnd" and not condition:
             lines.append(f"RewriteCond ${{{name}:canary|off}} =on")
             lines.append(f"RewriteRule ^ - [E={tried_variable(application)}:1]")
+            lines += sticky_lines(application) if application["releases"]["canary"]["sticky"] else []
         if condition:
             lines.append(f"RewriteCond {condition}")
             lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:resting|{first}}}]")

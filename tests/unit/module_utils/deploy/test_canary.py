@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,20 @@ def test_httpd_chooses_by_the_share(site: Site, percent: int, tried: int, among:
     assert chosen == {"shop:blue": tried, "shop:green": among - tried}
 
 
+def test_a_visitor_stays_by_the_number_of_the_trial(site: Site) -> None:
+    assert "trial" not in site.canary().text
+    text = site.canary(sticky=True).text
+    found = dict(line.split() for line in text.splitlines())
+    assert abs(int(found["trial"]) - time.time()) < 60
+    assert (found["new"], found["old"]) == ("shop:blue", "shop:green")
+    assert (found["shop:blue"], found["shop:green"]) == ("new", "old")
+    (site.folder / "active").write_text(text)
+    assert colours.active({"code": str(site.folder)}) == "green"
+
+
 def test_a_line_is_never_too_long_for_mod_rewrite() -> None:
     for percent in range(5, 51, 5):
-        text = colours.tried_text("s" * 25, "green", percent)
+        text = colours.tried_text("s" * 25, "green", percent, 1_800_000_000)
         assert all(len(line) < 1000 for line in text.splitlines())
 
 

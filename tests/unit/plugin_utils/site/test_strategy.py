@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import sizes
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, strategy
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import unknown_groups
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from support.applications import App, complete
@@ -150,7 +151,10 @@ def test_what_a_release_answers_that_is_tried_is_written_down(coloured: App) -> 
     tried = {**coloured, **canary(percent=10)}
     vhost = rendered(tried)["100-modwsgi-shop.conf"]
     log = "/var/log/apache2/shop-canary.log"
-    assert f'    CustomLog {log} "%<{{MODWSGI_GROUP_shop}}e %>s" env=MODWSGI_CANARY_shop\n' in vhost
+    condition = "-n reqenv('MODWSGI_CANARY_shop') && %{HANDLER} == 'wsgi-script'"
+    assert f'    CustomLog {log} "%<{{MODWSGI_GROUP_shop}}e %>s" "expr={condition}"\n' in vhost, (
+        "static files do not count"
+    )
     assert "    RewriteMap modwsgi-shop rnd:/srv/wsgi/shop/active\n" in vhost
     rule = "    RewriteRule ^ - [E=MODWSGI_CANARY_shop:1]\n"
     assert f"    RewriteCond ${{modwsgi-shop:canary|off}} =on\n{rule}" in vhost
@@ -158,3 +162,50 @@ def test_what_a_release_answers_that_is_tried_is_written_down(coloured: App) -> 
     assert {file["path"]: file["mode"] for file in logs}[log] == "0640"
     assert "canary" not in rendered(coloured)["100-modwsgi-shop.conf"]
     assert "canary" not in rendered(tried)["060-modwsgi-probes.conf"]
+
+
+def test_a_visitor_stays_with_a_release_only_where_that_is_wanted(coloured: App) -> None:
+    vhost = rendered({**coloured, **canary(percent=10, seconds=90, sticky=True)})["100-modwsgi-shop.conf"]
+    before, _, after = vhost.partition('    RewriteCond %{REQUEST_URI} "^(?:/|$)" [NV]\n')
+    assert "E=MODWSGI_GROUP_shop:${modwsgi-shop:active|shop:blue}]" in before, "what chooses comes first"
+    cookie = "modwsgi-canary-shop=%{MODWSGI_STICKY_shop}e; Path=/; Max-Age=150; HttpOnly; SameSite=Lax"
+    plain, secure = [line.strip() for line in after.splitlines() if "Set-Cookie" in line]
+    assert plain.startswith(f'Header always add Set-Cookie "{cookie}" "expr=')
+    assert plain.endswith("%{HTTPS} != 'on'\"")
+    assert secure.startswith(f'Header always add Set-Cookie "{cookie}; Secure" "expr=')
+    assert secure.endswith("%{HTTPS} == 'on'\"")
+    files = rendered({**coloured, **canary(percent=10, sticky=True)})
+    assert "Set-Cookie" not in files["060-modwsgi-probes.conf"]
+    for other in (canary(percent=10), canary(sticky=True)):
+        assert "Set-Cookie" not in rendered({**coloured, **other})["100-modwsgi-shop.conf"]
+
+
+def test_the_cookie_is_for_the_path_of_the_application(coloured: App) -> None:
+    shop = {**coloured, **canary(percent=10, sticky=True), "path": "/buy"}
+    vhost = rendered(shop)["100-modwsgi-shop.conf"]
+    assert "; Path=/buy; Max-Age=" in vhost
+    assert 'RewriteCond %{REQUEST_URI} "^/buy(?:/|$)" [NV]\n' in vhost
+
+
+@pytest.mark.parametrize(
+    ("cookies", "chosen"),
+    [
+        ("modwsgi-canary-shop=17-new", "new"),
+        ("a=b; modwsgi-canary-shop=17-old", "old"),
+        ("modwsgi-canary-shop=17-new ;a=b", "new"),
+        ("modwsgi-canary-shop=16-new", ""),
+        ("modwsgi-canary-shop=17-shop:blue", ""),
+        ("modwsgi-canary-shop=17-newer", ""),
+        ("modwsgi-canary-shop=17-new%2f", ""),
+        ("not-modwsgi-canary-shop=17-new", ""),
+        ("modwsgi-canary-shop=17@modwsgi-canary-shop=17-new", ""),
+        ("18@; modwsgi-canary-shop=18-new", ""),
+        ("", ""),
+    ],
+)
+def test_a_cookie_chooses_between_two_and_nothing_else(coloured: App, cookies: str, chosen: str) -> None:
+    (shop,) = complete({**coloured, **canary(percent=10, sticky=True)})
+    (condition,) = [line for line in strategy.sticky_lines(shop) if "HTTP_COOKIE" in line]
+    pattern = condition.split('"')[3]
+    found = re.search(pattern, f"17@{cookies}")
+    assert (found[2] if found else "") == chosen
