@@ -126,24 +126,6 @@ def test_a_code_change_loses_no_request(changed_copy: Path) -> None:
     assert untouched == processes("django"), "the neighbour noticed nothing"
 
 
-def test_what_is_not_well_is_seen_by_nobody_and_the_way_back_is_at_once(changed_copy: Path) -> None:
-    """By blue and green: the release is asked before the switch, and the earlier one is still loaded after it."""
-    site, here = Site(ONE_HOST.address(), "flask.example"), ("--limit", ONE_HOST.container)
-    served, group = site.get("/release").text, ONE_HOST.group("flask")
-    api = changed_copy / "catalog" / "api.py"
-    api.write_text(api.read_text().replace('return {"status": "ok", "database": "ok"}, 200', "return {}, 500"))
-    with visitors(site, "blue_green") as clients:
-        failed = deploy(*here, variables={"flask_directory": str(changed_copy)})
-        assert failed.status == 2
-        assert "No visitor was answered by it" in failed.message
-        assert (site.get("/release").text, ONE_HOST.group("flask")) == (served, group)
-        ONE_HOST.run("wsgi-release", "flask", "rollback")
-        assert site.get("/release").status_code == 404, "the first release has no such path"
-        assert ONE_HOST.group("flask") != group
-    assert clients.failures == []
-    assert clients.answered > 20
-
-
 def test_what_a_play_does_after_the_checks_is_deployed(changed_copy: Path) -> None:
     here = ("--limit", ONE_HOST.container)
     variables = {"flask_directory": str(changed_copy), "built": "built by the play\n"}

@@ -289,8 +289,9 @@ class TestFirstLook:
         assert [each["name"] for each in made] == ["shop"]
 
 
+@pytest.mark.slow
 def test_where_no_successor_comes_the_others_go_all_the_same(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activate, "MARGIN_SECONDS", 0.1)
+    monkeypatch.setattr(activate, "MARGIN_SECONDS", 0.5)
     stale = [daemons.start(FOLLOWED) for _ in range(2)]
     (problem,) = activate.replace([daemons.group(stale, all_processes=2)])
     assert problem.startswith("httpd started 0 of 2 daemon processes of shop")
