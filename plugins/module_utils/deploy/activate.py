@@ -266,7 +266,7 @@ def wait(groups: list[Any], is_done: Callable[[Any], bool]) -> list[Any]:
                 waiting.remove(group)
                 continue
             group.kill_those_that_stay()
-            if group.is_late():
+            if not group.waiting and group.is_late():
                 late.append(group)
                 waiting.remove(group)
         if waiting:

@@ -289,6 +289,23 @@ class TestFirstLook:
         assert [each["name"] for each in made] == ["shop"]
 
 
+def test_it_is_not_late_while_some_are_not_asked_yet(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time may end between two looks."""
+    stale = [daemons.start(FOLLOWED) for _ in range(2)]
+    group = daemons.group(stale, all_processes=0)
+    looks: list[int] = []
+
+    def advance(_: activate.Group) -> bool:
+        looks.append(1)
+        if len(looks) == 2:
+            group.waiting = []
+        return len(looks) == 3
+
+    monkeypatch.setattr(group, "is_late", lambda: len(looks) == 1)
+    assert activate.wait([group], advance) == []
+    assert len(looks) == 3
+
+
 @pytest.mark.slow
 def test_where_no_successor_comes_the_others_go_all_the_same(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activate, "MARGIN_SECONDS", 0.5)
