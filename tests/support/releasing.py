@@ -47,6 +47,7 @@ class Host:
     """It has no httpd; ``problem`` is what a proof finds, ``proven`` whom each has asked.
 
     ``unseen`` is what the proof finds of releases that nobody sees yet, and ``before_turn`` what served then.
+    ``needed`` is what httpd has to do, and ``performed`` has what it did, with the release of the shop at that time.
     """
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,12 +75,18 @@ class Host:
         self.unseen = ""
         self.before_turn: list[tuple[str, str]] = []
         self.needed: list[str] = []
+        self.performed: list[tuple[str, str, str]] = []
         for module in (go_live, go_back, rollback, standby):
             monkeypatch.setattr(module, "Proof", self.proof)
         monkeypatch.setattr(f"{go_live.__name__}.httpd_service.needed", lambda *_: list(self.needed))
-        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.perform", lambda *_: None)
+        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.perform", self.perform)
         monkeypatch.setattr(rollback, "layout", self.paths)
         monkeypatch.setattr(host_code, "COMMAND_CODE", str(directory / "code.zip"))
+
+    def perform(self, _: Any, step: str) -> None:
+        """Note what served when httpd did a step, which is no longer needed then."""
+        self.needed.remove(step)
+        self.performed.append((step, *self.serves()))
 
     def proof(self, applications: list[App], _: Any, resting: bool = False) -> SimpleNamespace:
         """What asking them gives; a problem is told once."""

@@ -177,27 +177,20 @@ class GoLive:
         self.note(bool(switched), bool(switched) or is_open, diff, switched=switched)
 
     def stand_by(self, switching: Switching) -> None:
-        """The new releases are loaded and well where nobody sees them. Raises GoLiveError, and what a switch raises.
-
-        Not where httpd has something to do: that replaces the processes of all releases.
-        """
+        """The new releases are loaded and well where nobody sees them. Raises GoLiveError, and what a switch raises."""
         if not self.parameters["manage_service"] or not any(map(colours.has, self.applications)):
             return
         # Reading this code would cost the other runs.
         from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.standby import StandBy  # noqa: PLC0415
 
         beside = StandBy(switching.due, self.described)
-        steps = self.needed(Service(self.described, manager_of(self.described)))
-        if not beside.switches or REPLACING & set(steps):
+        if beside.switches:
+            self.replace_all_first(beside, switching)
+        if not beside.switches:
             return
         activation = beside.load()
         self.note(True, unproven=True)
-        try:
-            activation.perform()
-        except ActivationError as error:
-            raise GoLiveError(str(error)) from error
-        finally:
-            self.warnings += activation.warnings()
+        self.let_go(activation)
         proof = beside.prove(self.parameters["site"])
         if proof.problem:
             raise GoLiveError(f"{proof.problem}\n{UNSEEN}", proof.lines)
@@ -216,6 +209,36 @@ class GoLive:
             return []
         return beside.tried()
 
+    def replace_all_first(self, beside: StandBy, switching: Switching) -> None:
+        """httpd does what replaces the processes of all releases, before one of them is asked beside another.
+
+        What cannot be asked so is switched before, so its processes are replaced once. Raises as ``stand_by`` does.
+        """
+        steps = REPLACING & set(self.needed(Service(self.described, manager_of(self.described))))
+        if not steps:
+            return
+        if "start" in steps:  # nobody is served: what has served before need not be
+            beside.keep([])
+            return
+        proven = transaction.journal_of(self.described).proven()
+        beside.leave_what_does_not_fit(proven, self.parameters["site"])
+        if not beside.switches:
+            return
+        switching.perform(later=beside.switches)
+        beside.expect_successors()
+        self.note(True, unproven=True)
+        self.serve()
+        self.let_go(Activation(beside.applications, self.described["pid_file"]))
+
+    def let_go(self, activation: Activation) -> None:
+        """Processes go, and their successors are there. Raises GoLiveError."""
+        try:
+            activation.perform()
+        except ActivationError as error:
+            raise GoLiveError(str(error)) from error
+        finally:
+            self.warnings += activation.warnings()
+
     def needed(self, service: Service) -> list[str]:
         """What httpd has to do. Raises ControlError."""
         return httpd_service.needed(service, "applied", True, self.parameters["reap_stuck_children"])
@@ -229,7 +252,7 @@ class GoLive:
                 httpd_service.perform(service, step)
         except ControlError as error:
             raise GoLiveError(str(error)) from error
-        self.note(bool(steps), actions=steps)
+        self.note(bool(steps), actions=[*self.result.get("actions", []), *steps])
 
     def activate(self) -> None:
         """The daemon processes run the current releases."""

@@ -112,10 +112,92 @@ def test_what_fails_before_visitors_goes_back_at_once(host: Host) -> None:
     assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
 
 
+@pytest.mark.parametrize("needed", ["reload", "restart"])
+def test_what_replaces_all_processes_comes_first_and_the_release_that_serves_bears_it(host: Host, needed: str) -> None:
+    host.needed = [needed]
+    host.deploy("r2-bbbb", {**SHOP, "headers": [{"name": "X-Shop", "value": "2"}]})
+    assert host.performed == [(needed, "r1-aaaa", "venv-r1-aaaa")]
+    assert host.before_turn == [("r1-aaaa", "venv-r1-aaaa")]
+    assert state(host) == ("green", "r1-aaaa", "r2-bbbb")
+    assert "X-Shop" in host.vhost()
+
+
+def test_what_httpd_did_first_is_told_at_the_end(host: Host) -> None:
+    host.deploy("r2-bbbb", SHOP)
+    host.needed = ["reload"]
+    way = GoLive(host.described, host.parameters("r1-aaaa", SHOP), check_mode=False)
+    way.run()
+    assert way.result["actions"] == ["reload"]
+
+
+def test_one_that_is_not_well_is_seen_by_nobody_then_either(host: Host) -> None:
+    before = host.tree()
+    host.needed, host.unseen = ["reload"], "The shop answered with status 500."
+    with pytest.raises(GoLiveError, match="No visitor was answered by it"):
+        host.deploy("r2-bbbb", {**SHOP, "headers": [{"name": "X-Shop", "value": "2"}]})
+    assert (state(host)[0], host.serves()) == ("blue", ("r1-aaaa", "venv-r1-aaaa"))
+    go_back(host)
+    assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
+
+
+SCRIPT = {"dispatch_script": {"script": "dispatch.py"}}
+
+
 @pytest.mark.parametrize(
-    ("needed", "manage_service"), [(["reload"], True), (["restart"], True), (["start"], True), ([], False)]
+    "keys",
+    [
+        {"server_name": "new.example.com"},
+        {"path": "/shop"},
+        {"user": "daemon"},
+        {"static": []},
+        {"static": [{"url": "/static", "directory": "other"}]},
+        {"wsgi_directives": SCRIPT},
+    ],
 )
-def test_where_httpd_replaces_all_processes_the_colour_that_serves_gets_it(
+def test_where_the_release_that_serves_does_not_know_the_configuration_it_is_not_asked_to(
+    host: Host, keys: dict[str, Any]
+) -> None:
+    shop = {**SHOP, "static": [{"url": "/static", "directory": "assets"}]}
+    host.deploy("r1-aaaa", shop)
+    serving = state(host)[0]
+    host.before_turn, host.needed = [], ["reload"]
+    host.deploy("r2-bbbb", {**shop, **keys})
+    assert (host.before_turn, state(host)[0]) == ([], serving)
+    assert host.performed == [("reload", "r2-bbbb", "venv-r2-bbbb")]
+
+
+def test_further_static_files_hinder_nothing(host: Host) -> None:
+    host.needed = ["reload"]
+    host.deploy("r2-bbbb", {**SHOP, "static": [{"url": "/static", "directory": "assets"}]})
+    assert state(host)[0] == "green"
+
+
+@pytest.mark.parametrize("key", ["python_version", "python_prefix", "mod_wsgi_version"])
+def test_no_release_runs_on_another_interpreter_than_it_was_proven_with(host: Host, key: str) -> None:
+    host.needed, host.site[key] = ["restart"], "other"
+    host.deploy("r2-bbbb", SHOP)
+    assert (host.before_turn, state(host)) == ([], ("blue", "r2-bbbb", "r1-aaaa"))
+
+
+def test_what_cannot_be_asked_beside_is_switched_before_the_reload(host: Host) -> None:
+    """So its processes are replaced once."""
+    blog = {**ROLLING, "name": "blog", "server_name": "blog.example.com"}
+    host.deploy("r1-aaaa", SHOP, blog)
+    seen, host.needed = [], ["reload"]
+
+    def perform(_: Any, step: str) -> None:
+        seen.append((host.serves("shop")[0], host.serves("blog")[0]))
+        host.needed.remove(step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{GoLive.__module__}.httpd_service.perform", perform)
+        host.deploy("r2-bbbb", SHOP, blog)
+    assert seen == [("r1-aaaa", "r2-bbbb")]
+    assert (state(host)[0], host.serves("shop")[0]) == ("green", "r2-bbbb")
+
+
+@pytest.mark.parametrize(("needed", "manage_service"), [(["start"], True), ([], False)])
+def test_where_nobody_is_served_the_colour_that_serves_gets_it(
     host: Host, needed: list[str], manage_service: bool
 ) -> None:
     """Else a colour would serve whose processes nobody has asked."""
@@ -310,6 +392,23 @@ class TestProcesses:
         host.deploy("r2-bbbb", SHOP)
         assert asked[0] == ["green"]
         assert read_record(host.paths("shop")["deployment"])["stale_processes"] == []
+
+    def test_all_have_successors_before_a_release_is_given_to_some(
+        self, host: Host, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that httpd has just started would not be found, and so would keep what it has loaded."""
+        host.needed, record = ["reload"], host.paths("shop")["deployment"]
+        noted: list[int] = []
+
+        def perform(*_: Any) -> None:
+            noted.append(len(read_record(record)["stale_processes"]))
+            host.needed.clear()
+
+        monkeypatch.setattr(f"{GoLive.__module__}.httpd_service.perform", perform)
+        host.deploy("r2-bbbb", SHOP)
+        assert asked == [list(daemon.KINDS), ["green"]]
+        assert noted == [len(daemon.KINDS)]
+        assert read_record(record)["stale_processes"] == []
 
     def test_what_is_held_and_the_same_needs_no_new_process(self, host: Host, asked: list[list[str]]) -> None:
         host.deploy("r2-bbbb", SHOP)
