@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
     rollback,
     standby,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Findings
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
@@ -44,9 +45,10 @@ SITE = {
 
 
 class Host:
-    """It has no httpd; ``problem`` is what a proof finds, ``proven`` whom each has asked.
+    """It has no httpd; ``problem`` is what a proof finds of the application ``unwell``.
 
-    ``unseen`` is what the proof finds of releases that nobody sees yet, and ``before_turn`` what served then.
+    ``proven`` has whom each proof has asked.
+    ``unseen`` is what the proof finds of a release of the shop that nobody sees yet, ``before_turn`` what served then.
     ``needed`` is what httpd has to do, and ``performed`` has what it did, with the release of the shop at that time.
     """
 
@@ -68,7 +70,7 @@ class Host:
             "away_file": str(directory / "away"),
             "unit": "",
         }
-        self.problem = ""
+        self.problem, self.unwell = "", "shop"
         self.lines: list[str] = []
         self.proven: list[list[str]] = []
         self.site = dict(SITE)
@@ -92,10 +94,14 @@ class Host:
         """What asking them gives; a problem is told once."""
         if resting:
             self.before_turn.append(self.serves(applications[0]["name"]))
-            return SimpleNamespace(problem=self.unseen, lines={})
+            asked = {each["name"] for each in applications}
+            return Findings({name: text for name, text in {"shop": self.unseen}.items() if text and name in asked}, {})
         self.proven.append([each["name"] for each in applications])
-        problem, self.problem = self.problem, ""
-        return SimpleNamespace(problem=problem, results={}, awaited=[], lines={"shop": self.lines})
+        problem = self.problem if self.unwell in self.proven[-1] else ""
+        self.problem = self.problem if not problem else ""
+        return SimpleNamespace(
+            problem=problem, problems={self.unwell: problem}, results={}, awaited=[], lines={"shop": self.lines}
+        )
 
     def paths(self, name: str) -> dict[str, str]:
         """Where an application is."""

@@ -528,7 +528,18 @@ def describe(error: Exception) -> str:
     return printable(str(error))[:BODY_LENGTH] or type(error).__name__
 
 
-class Proof:
+class Findings:
+    """What is wrong with some applications."""
+
+    def __init__(self, problems: Mapping[str, str], lines: Mapping[str, list[str]]) -> None:
+        """A sentence for each that is not well, by its name, and what the logs have to say about some of these."""
+        self.problems = dict(problems)
+        self.problem = "\n".join(self.problems.values())
+        """All of the sentences."""
+        self.lines = dict(lines)
+
+
+class Proof(Findings):
     """The answers of all applications."""
 
     def __init__(self, applications: list[Any], parameters: dict[str, Any], resting: bool = False) -> None:
@@ -542,9 +553,8 @@ class Proof:
                 list(pool.map(Check.run, checks))
         self.results = {check.name: check.result for check in checks}
         unwell = [check for check in checks if check.problem]
-        self.problems = {check.name: check.problem for check in unwell}
-        self.problem = "\n".join(self.problems.values())
-        """A sentence for each that is not well."""
-        self.lines = {check.name: check.lines for check in unwell if check.lines}
-        """What the logs have to say about these."""
+        super().__init__(
+            {check.name: check.problem for check in unwell},
+            {check.name: check.lines for check in unwell if check.lines},
+        )
         self.awaited = awaited(checks)

@@ -15,7 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colou
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.canary import Canary, watch
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import KINDS, httpd_pid, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Findings, Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     read_record,
     record_text,
@@ -70,8 +70,10 @@ class StandBy:
         self.instance = described
         self.switches = [switch for switch in switches if switch.can_stand_by()]
         self.applications = [switch.application for switch in self.switches]
+        self.canaries: dict[Switch, Canary] = {}
+        """Those of which a share of the requests tries the new release."""
         self.told: list[str] = []
-        """What the new releases have answered while they were tried, in sentences."""
+        """What these have answered meanwhile, in sentences."""
 
     def leave_what_does_not_fit(self, proven: Mapping[str, Any], site: Mapping[str, Any]) -> None:
         """Take those alone whose release that serves can go on with the new configuration.
@@ -132,24 +134,28 @@ class StandBy:
         found = processes(parent, switch.application["name"], uid, kinds) if parent else []
         return [list(process) for process in found]
 
-    def tried(self) -> list[str]:
+    def tried(self) -> Findings:
         """Let a share of the requests go to the new releases where that is wanted; what is wrong with them.
 
-        Raises ControlError, JournalError, OSError.
+        A second call goes on with those that are left. Raises ControlError, JournalError, OSError.
         """
-        canaries = {
+        self._try()
+        canaries = [self.canaries[switch] for switch in self.switches if switch in self.canaries]
+        problems = watch(canaries) if canaries else {}
+        self.told = [f"{canary.told()}." for canary in canaries]
+        return Findings(problems, {})
+
+    def _try(self) -> None:
+        new = {
             switch: Canary(switch.application, self.instance["log_directory"])
             for switch in self.switches
-            if switch.is_tried()
+            if switch.is_tried() and switch not in self.canaries
         }
-        if not canaries:
-            return []
-        edits = [public(colours.active_file(switch.paths), canary.text) for switch, canary in canaries.items()]
-        edits += [edit for switch in canaries for edit in self._statics(switch)]
-        apply_step(self.instance, edits, pending.NONE, self._notes())
-        problems = watch(list(canaries.values()))
-        self.told = [f"{canary.told()}." for canary in canaries.values()]
-        return problems
+        if new:
+            edits = [public(colours.active_file(switch.paths), canary.text) for switch, canary in new.items()]
+            edits += [edit for switch in new for edit in self._statics(switch)]
+            apply_step(self.instance, edits, pending.NONE, self._notes())
+            self.canaries |= new
 
     def untried(self) -> list[str]:
         """What to say where no visitor can try the new releases."""

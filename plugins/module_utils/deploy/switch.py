@@ -227,6 +227,10 @@ class Switching:
         apply_step(self.instance, edits, action, notes)
         self.due = list(later)
 
+    def leave(self, names: Collection[str]) -> None:
+        """Applications whose release is not well before it serves are not switched."""
+        self.due = [switch for switch in self.due if switch.application["name"] not in names]
+
     def diff(self) -> list[Any]:
         """Which parts of the deployments change, for --diff; names of environment variables, never their values."""
         return [self._difference(switch) for switch in self.due]
