@@ -32,8 +32,14 @@ def has(application: Application) -> bool:
 
 
 def group(name: str, colour: str) -> str:
-    """The daemon process group, as mod_wsgi knows it."""
-    return f"{name}:{colour}"
+    """The group of one colour, as mod_wsgi knows it: of "shop" "shop:blue", of "shop:reports" "shop:blue:reports"."""
+    application, *part = name.split(":")
+    return ":".join([application, colour, *part])
+
+
+def colour_of(group_name: str) -> str:
+    """The colour of a daemon process group that has one."""
+    return group_name.split(":")[1]
 
 
 def paths_of(paths: Paths, colour: str) -> dict[str, str]:

@@ -288,7 +288,7 @@ def groups_of(application: dict[str, Any], colour: str = "") -> list[Any]:
     A record that an earlier version has kept names none: then the first.
     """
     if colour:
-        return [colours.group(application["name"], colour)]
+        return [group for group in application["probed_groups"] if colours.colour_of(group) == colour]
     return application.get("probed_groups") or [application["name"]]
 
 

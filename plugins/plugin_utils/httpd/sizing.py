@@ -112,11 +112,15 @@ def _daemon_processes(cores: int, memory_mebibytes: int, applications: Sequence[
     """Processes for each application that does not say how many it has; the numbers that are given come first."""
     for_all = memory_mebibytes * DAEMON_MEMORY_SHARE / DAEMON_PROCESS_MEBIBYTES
     given = sum(int(application.get("processes") or 0) * _times(application) for application in applications)
-    groups = [group for application in applications for group in application.get("daemon_groups") or []]
-    given += sum(int(group.get("processes") or GROUP_PROCESSES) for group in groups)
+    given += sum(_of_groups(application) * _times(application) for application in applications)
     sharing = sum(_times(application) for application in applications if not application.get("processes"))
     by_memory = int((for_all - given) / max(1, sharing))
     return max(MIN_DAEMON_PROCESSES, min(cores, by_memory, MAX_DAEMON_PROCESSES))
+
+
+def _of_groups(application: Mapping[str, Any]) -> int:
+    """The processes of an application's further daemon process groups."""
+    return sum(int(group.get("processes") or GROUP_PROCESSES) for group in application.get("daemon_groups") or [])
 
 
 def _times(application: Mapping[str, Any]) -> int:

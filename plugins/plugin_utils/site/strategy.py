@@ -33,13 +33,12 @@ LONGEST_CANARY = 3600
 LONGEST_WARM = 7 * 24 * 3600
 """Seconds for which a release that no longer serves may be held."""
 
-EXCLUSIVE = {
-    "daemon_groups": "an application with daemon_groups changes its processes one half after the other",
-    "debug": "debug mode has one process",
+NAMING = "it may name a process group"
+FIXED = {
+    **dict.fromkeys(("dispatch_script", "script_alias_matches", "restrict_process", "locations"), NAMING),
+    "import_scripts": "the group that rests loads nothing",
 }
-"""Keys that do not go with two groups, and why."""
-FIXED = ("script_alias_matches", "restrict_process", "locations")
-"""Of `wsgi_directives`: what may name a process group."""
+"""Of `wsgi_directives`: what does not go with two groups, and why."""
 
 
 def is_blue_green(application: App) -> bool:
@@ -47,14 +46,20 @@ def is_blue_green(application: App) -> bool:
     return bool(application["releases"]["strategy"] == BLUE_GREEN)
 
 
-def names(application: App) -> list[str]:
-    """The two daemon process groups."""
-    return [colours.group(application["name"], colour) for colour in COLOURS]
+def names(group: str) -> list[str]:
+    """The two daemon process groups in place of one."""
+    return [colours.group(group, colour) for colour in COLOURS]
 
 
-def variable(application: App) -> str:
-    """The variable of a request that names the group which serves it."""
-    return f"MODWSGI_GROUP_{application['name']}"
+def variable(group: str) -> str:
+    """The variable of a request that names the one of two groups which serves it."""
+    # In a rule, a colon would end the name.
+    return f"MODWSGI_GROUP_{group.replace(':', '.')}"
+
+
+def expression(group: str) -> str:
+    """The same, as mod_wsgi reads it."""
+    return f"%{{ENV:{variable(group)}}}"
 
 
 def tried_variable(application: App) -> str:
@@ -68,7 +73,7 @@ def canary_log(application: App, log_directory: str) -> list[str]:
         return []
     path = quote(colours.canary_log(log_directory, application["name"]))
     # <: of the request itself, also where an error page is another one within.
-    return [f'CustomLog {path} "%<{{{variable(application)}}}e %>s" env={tried_variable(application)}']
+    return [f'CustomLog {path} "%<{{{variable(application["name"])}}}e %>s" env={tried_variable(application)}']
 
 
 def check(application: App) -> Problems:
@@ -84,14 +89,13 @@ def check(application: App) -> Problems:
     other = "use rolling, or remove it"
     if application["mode"] != "daemon":
         yield KEY, "blue_green needs daemon processes, and mode is embedded; use rolling"
-    for key, why in EXCLUSIVE.items():
-        if application.get(key):
-            yield key, f"{why}, and {KEY} is blue_green; {other}"
+    if application["debug"]:
+        yield "debug", f"debug mode has one process, and {KEY} is blue_green; {other}"
     if application.get("daemon_options", {}).get("chroot"):
         yield "daemon_options.chroot", f"in a chroot the launcher cannot see which release serves ({KEY}); {other}"
-    for key in FIXED:
+    for key, why in FIXED.items():
         if application.get("wsgi_directives", {}).get(key):
-            yield f"wsgi_directives.{key}", f"it may name a process group, and {KEY} is blue_green; {other}"
+            yield f"wsgi_directives.{key}", f"{why}, and {KEY} is blue_green; {other}"
 
 
 def check_canary(canary: App) -> Problems:
@@ -126,17 +130,22 @@ def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]
     chosen = list(filter(is_blue_green, applications))
     lines = ["RewriteEngine On"] if chosen else []
     for application in chosen:
-        name, first = f"modwsgi-{application['name']}", names(application)[0]
+        name, first = f"modwsgi-{application['name']}", names(application["name"])[0]
+        group = variable(application["name"])
         # rnd: one of several that are separated by |, while a release is tried.
         kind = "rnd" if has_canary(application) else "txt"
         lines.append(f"RewriteMap {name} {quote(f'{kind}:' + colours.active_file(application['paths']))}")
-        lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:active|{first}}}]")
+        lines.append(f"RewriteRule ^ - [E={group}:${{{name}:active|{first}}}]")
         if kind == "rnd" and not condition:
             lines.append(f"RewriteCond ${{{name}:canary|off}} =on")
             lines.append(f"RewriteRule ^ - [E={tried_variable(application)}:1]")
         if condition:
             lines.append(f"RewriteCond {condition}")
-            lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:resting|{first}}}]")
+            lines.append(f"RewriteRule ^ - [E={group}:${{{name}:resting|{first}}}]")
+        # All of its groups have the same colour, also where a share of the requests tries another one.
+        for part in (each["name"] for each in application.get("daemon_groups", [])):
+            own = variable(f"{application['name']}:{part}")
+            lines.append(f"RewriteRule ^ - [E={own}:%{{ENV:{group}}}:{part}]")
     return lines
 
 

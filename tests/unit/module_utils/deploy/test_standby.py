@@ -147,7 +147,7 @@ def test_one_that_is_not_well_is_seen_by_nobody_then_either(host: Host) -> None:
     assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
 
 
-SCRIPT = {"dispatch_script": {"script": "dispatch.py"}}
+SCRIPT = {"handler_scripts": [{"name": "report", "script": "report.py"}]}
 
 
 @pytest.mark.parametrize(

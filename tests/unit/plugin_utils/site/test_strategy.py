@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from support.applications import App, complete
 
+SCRIPT = {"script": "a.py"}
 BLUE_GREEN = {"releases": {"strategy": "blue_green"}}
 
 
@@ -67,6 +69,40 @@ def test_both_groups_are_probed(coloured: App) -> None:
         assert f"        WSGIProcessGroup shop:{colour}\n" in probes
 
 
+REPORTS = {"daemon_groups": [{"name": "reports", "paths": ["/reports", "/export"], "threads": 3}]}
+
+
+def test_further_groups_take_their_turn_with_the_first(coloured: App) -> None:
+    made = rendered({**coloured, **REPORTS})
+    vhost = made["100-modwsgi-shop.conf"]
+    rule = "    RewriteRule ^ - [E=MODWSGI_GROUP_shop.reports:%{ENV:MODWSGI_GROUP_shop}:reports]\n"
+    assert vhost.index("[E=MODWSGI_GROUP_shop:${") < vhost.index(rule)
+    for path in ("/reports", "/export"):
+        location = f"<Location {path}>\n        WSGIProcessGroup %{{ENV:MODWSGI_GROUP_shop.reports}}\n"
+        assert location in vhost
+    for colour in ("blue", "green"):
+        define = vhost[vhost.index(f"WSGIDaemonProcess shop:{colour}:reports ") :].partition("WSGIDaemonProcess")[2]
+        assert "processes=1 threads=3 " in define.partition("request-timeout")[0]
+        assert f"display-name=({colour}:shop) " in define.partition("request-timeout")[0]
+        assert f"home=/srv/wsgi/shop/current-{colour} " in define.partition("lang=")[0]
+        assert f"launcher.py process-group=shop:{colour}:reports " in vhost
+    (application,) = complete({**coloured, **REPORTS})
+    every = ["shop:blue", "shop:blue:reports", "shop:green", "shop:green:reports"]
+    assert application["probed_groups"] == every
+    assert application["startup_timeouts"] == dict.fromkeys(every, 15)
+    assert application["all_processes"] == 3, "that serve"
+
+
+def test_the_group_at_rest_is_asked_for_their_paths_too(coloured: App) -> None:
+    probes = rendered({**coloured, **REPORTS, "health": {"path": "/reports/healthz"}})["060-modwsgi-probes.conf"]
+    resting = "[E=MODWSGI_GROUP_shop:${modwsgi-shop:resting|shop:blue}]"
+    assert probes.index(resting) < probes.index("[E=MODWSGI_GROUP_shop.reports:%{ENV:MODWSGI_GROUP_shop}:reports]")
+    first = probes.index("<Location />\n        WSGIProcessGroup %{ENV:MODWSGI_GROUP_shop}\n")
+    second = probes.index("<Location /reports>\n        WSGIProcessGroup %{ENV:MODWSGI_GROUP_shop.reports}\n")
+    assert first < second
+    assert "    <Location /probe/shop:green:reports>\n" in probes
+
+
 def test_root_alone_asks_the_release_that_nobody_sees(coloured: App, shop: App) -> None:
     probes = rendered(coloured, {**shop, "name": "blog", "server_name": "blog.example"})["060-modwsgi-probes.conf"]
     vhost = next(part for part in probes.split("<VirtualHost ") if "ServerName shop.example\n" in part)
@@ -103,7 +139,12 @@ def test_mod_rewrite_is_needed(coloured: App) -> None:
     [
         ({"mode": "embedded"}, "releases.strategy", "mode is embedded"),
         ({"debug": True}, "debug", "debug mode has one process"),
-        ({"daemon_groups": [{"name": "slow", "paths": ["/slow"]}]}, "daemon_groups", "one half after the other"),
+        ({"wsgi_directives": {"import_scripts": [SCRIPT]}}, "wsgi_directives.import_scripts", "loads nothing"),
+        (
+            {"wsgi_directives": {"dispatch_script": SCRIPT}},
+            "wsgi_directives.dispatch_script",
+            "may name a process group",
+        ),
         ({"daemon_options": {"chroot": "/srv/jail"}}, "daemon_options.chroot", "cannot see which release serves"),
         ({"wsgi_directives": {"restrict_process": ["shop"]}}, "wsgi_directives.restrict_process", "process group"),
         ({"releases": {"strategy": "blue_green", "keep_warm": -1}}, "releases.keep_warm", "-1 is not possible"),
@@ -117,6 +158,7 @@ def test_mod_rewrite_is_needed(coloured: App) -> None:
     ],
 )
 def test_what_does_not_go_together_is_refused(coloured: App, change: App, key: str, text: str) -> None:
+    (Path(coloured["source"]["directory"]) / "a.py").touch()
     found = problems({**coloured, **change})
     assert len(found) == 1, found
     assert found[0].startswith(f"wsgi_apps: application 'shop', key {key}: ")
@@ -137,11 +179,13 @@ def test_memory_is_counted_twice() -> None:
 
     assert processes(processes=8, **BLUE_GREEN) < processes(processes=8)
     assert processes(**BLUE_GREEN) <= processes()
+    groups = {"processes": 1, "daemon_groups": [{"name": "reports", "paths": ["/reports"], "processes": 6}]}
+    assert (processes(**groups), processes(**groups, **BLUE_GREEN)) == (8, 2)
 
 
 def test_options_of_interpreters_name_the_groups(coloured: App) -> None:
-    applications = complete(coloured)
-    for name, count in (("shop:blue", 0), ("shop", 1)):
+    applications = complete({**coloured, **REPORTS})
+    for name, count in (("shop:blue", 0), ("shop", 1), ("shop:green:reports", 0), ("shop:reports", 1)):
         options = {"interpreter_options": [{"process_group": name}]}
         assert len(unknown_groups(applications, options)) == count
 
