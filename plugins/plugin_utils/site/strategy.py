@@ -7,12 +7,14 @@ By blue and green an application has two daemon process groups. A file on the ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import part_of_memory
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import path_of
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
     App,
@@ -24,8 +26,18 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import
     Vhost,
 )
 
-BLUE_GREEN = "blue_green"
+AUTO, BLUE_GREEN, ROLLING = "auto", "blue_green", "rolling"
+"""What `releases.strategy` can be; where nobody decides the first for a host, it is as the last."""
 KEY = "releases.strategy"
+STAYS = 1.25
+"""Which part of the memory for daemon processes the applications may take before one changes as by default no longer.
+
+To begin with it, 1 is the limit: a host near it whose memory is told a little differently stays as it is.
+"""
+OLDEST = 6
+"""The major version of mod_wsgi from which on blue_green is the default."""
+NAMED = re.compile(r"process-?group", re.IGNORECASE)
+"""What a configuration of the user's has that names a daemon process group."""
 CANARY = "releases.canary"
 CANARY_STEP = 5
 """Percent: a line of a RewriteMap has 1,024 bytes at the most."""
@@ -109,6 +121,60 @@ def check_canary(canary: App) -> Problems:
         yield f"{CANARY}.max_error_percent", f"{errors} is not possible; use 0 to 100"
 
 
+def with_strategies(applications: Apps, strategies: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The applications, written or complete, with the strategies that were decided for them."""
+    found = [dict(application) for application in applications]
+    for application in found:
+        if application.get("name") in strategies:
+            strategy = strategies[str(application["name"])]
+            application["releases"] = {**(application.get("releases") or {}), "strategy": strategy}
+    return found
+
+
+def defaults(applications: Apps, host: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, str]:
+    """The strategies of those applications that leave it to the host, by name.
+
+    blue_green for all of them where the memory of the host holds them twice, with the processes that they have anyway.
+    Else those go on with it that have it, as long as all take no more than STAYS of it.
+
+    ``host`` is the fact ``httpd_host``; ``server`` has the version of mod_wsgi, `mod_wsgi_directives` (directives) and
+    `httpd_site_modules` (site_modules).
+    """
+    free = [each for each in applications if each["releases"]["strategy"] == AUTO]
+    able = {each["name"] for each in free if _is_able(each, applications, host, server)}
+    there = able & set(host.get("blue_green", ()))
+    size = host["cores"], host["memory_mebibytes"], applications
+    chosen: set[str] = set()
+    if part_of_memory(*size, able) <= 1:
+        chosen = able
+    elif part_of_memory(*size, there) <= STAYS:
+        chosen = there
+    return {each["name"]: BLUE_GREEN if each["name"] in chosen else ROLLING for each in free}
+
+
+def _is_able(application: App, applications: Apps, host: Mapping[str, Any], server: Mapping[str, Any]) -> bool:
+    """Whether blue_green can be the default of an application, and nothing else notices that its group has two names.
+
+    Beside sites of others the memory is not ours alone. There, and where httpd loads only what somebody asks for, it
+    would have to be restarted for mod_rewrite.
+    """
+    if host.get("foreign") or server["site_modules"] == "needed" or int(server["version"].split(".")[0]) < OLDEST:
+        return False
+    if _is_named(application, applications, server["directives"]):
+        return False
+    coloured = {**application, "releases": {**application["releases"], "strategy": BLUE_GREEN}}
+    places = [_place(other) for other in applications if other["name"] != application["name"]]
+    return not any(True for _ in check(coloured)) and _place(application) not in places
+
+
+def _is_named(application: App, applications: Apps, directives: Mapping[str, Any]) -> bool:
+    """Whether the user's own settings name the daemon process group of an application."""
+    options = [each.get("process_group", "") for each in directives.get("interpreter_options") or []]
+    return any(str(name).partition(":")[0] == application["name"] for name in options) or any(
+        NAMED.search(str(each.get("extra_config") or "")) for each in applications
+    )
+
+
 def has_canary(application: App) -> bool:
     """Whether a share of the requests goes to a new release first."""
     return bool(is_blue_green(application) and application["releases"]["canary"]["percent"])
@@ -118,11 +184,14 @@ def check_all(applications: Apps, _: Server) -> Sentences:
     """The private listener tells applications apart by name and path, without the port."""
     seen: dict[tuple[str, str], str] = {}
     for application in filter(is_blue_green, applications):
-        place = (str(application["server_name"]).lower(), path_of(application))
-        first = seen.setdefault(place, application["name"])
+        first = seen.setdefault(_place(application), application["name"])
         if first != application["name"]:
             text = f"the application {first!r} has the same server_name and path, and {KEY} blue_green too; use rolling"
             yield application["name"], KEY, text
+
+
+def _place(application: App) -> tuple[str, str]:
+    return str(application["server_name"]).lower(), path_of(application)
 
 
 def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]:

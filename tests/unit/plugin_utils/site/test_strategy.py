@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import sizes
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, strategy
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import unknown_groups
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from support.applications import App, complete
@@ -202,3 +202,87 @@ def test_what_a_release_answers_that_is_tried_is_written_down(coloured: App) -> 
     assert {file["path"]: file["mode"] for file in logs}[log] == "0640"
     assert "canary" not in rendered(coloured)["100-modwsgi-shop.conf"]
     assert "canary" not in rendered(tried)["060-modwsgi-probes.conf"]
+
+
+HOST = {"cores": 2, "memory_mebibytes": 1024, "foreign": {}, "blue_green": []}
+SERVER = {"version": "6.1.1", "directives": {}, "site_modules": "all"}
+
+
+class TestDefault:
+    """Where nobody says how releases change, the host decides."""
+
+    def decided(self, *written: App, server: App | None = None, **host: Any) -> dict[str, str]:
+        typed = settings.applications(list(written))
+        return strategy.defaults(typed, {**HOST, **host}, {**SERVER, **(server or {})})
+
+    @pytest.mark.parametrize(
+        ("memory", "coloured", "expected"),
+        [
+            # Two processes, 150 MiB each, twice, in six tenths of the memory.
+            (1000, [], "blue_green"),
+            (999, [], "rolling"),
+            (999, ["shop"], "blue_green"),
+            (800, ["shop"], "blue_green"),
+            (799, ["shop"], "rolling"),
+        ],
+    )
+    def test_one_near_the_border_stays_as_it_is(
+        self, shop: App, memory: int, coloured: list[str], expected: str
+    ) -> None:
+        assert self.decided(shop, memory_mebibytes=memory, blue_green=coloured) == {"shop": expected}
+
+    def test_nobody_gets_fewer_processes_for_it(self, shop: App) -> None:
+        """Four processes twice need 2000 MiB, two would not."""
+        assert self.decided(shop, cores=4, memory_mebibytes=1999) == {"shop": "rolling"}
+        assert self.decided(shop, cores=4, memory_mebibytes=2000) == {"shop": "blue_green"}
+        assert self.decided({**shop, **REPORTS}, memory_mebibytes=1499) == {"shop": "rolling"}
+        assert self.decided({**shop, **REPORTS}, memory_mebibytes=1500) == {"shop": "blue_green"}
+
+    def test_a_further_application_that_does_not_fit_leaves_the_others_as_they_are(self, shop: App) -> None:
+        blog = {**shop, "name": "blog", "server_name": "blog.example"}
+        assert self.decided(shop, blog) == {"shop": "rolling", "blog": "rolling"}
+        # 900 of 614 MiB, where one is there twice.
+        assert self.decided(shop, blog, blue_green=["shop"]) == {"shop": "rolling", "blog": "rolling"}
+        found = self.decided(shop, blog, memory_mebibytes=1300, blue_green=["shop"])
+        assert found == {"shop": "blue_green", "blog": "rolling"}
+        found = self.decided(shop, blog, memory_mebibytes=2000, blue_green=["shop"])
+        assert found == {"shop": "blue_green", "blog": "blue_green"}
+
+    def test_what_is_said_is_not_decided_and_counts(self, shop: App, coloured: App) -> None:
+        blog = {**coloured, "name": "blog", "server_name": "blog.example"}
+        assert self.decided(coloured) == {}
+        assert self.decided(shop, blog, memory_mebibytes=1999) == {"shop": "rolling"}
+        assert self.decided(shop, {**blog, "releases": {"strategy": "rolling"}}, memory_mebibytes=1500) == {
+            "shop": "blue_green"
+        }
+
+    @pytest.mark.parametrize(
+        ("more", "server", "host"),
+        [
+            ({"mode": "embedded"}, {}, {}),
+            ({"debug": True}, {}, {}),
+            ({"daemon_options": {"chroot": "/srv/jail"}}, {}, {}),
+            ({"wsgi_directives": {"import_scripts": [SCRIPT]}}, {}, {}),
+            ({"extra_config": "<Location /x>\nWSGIProcessGroup shop\n</Location>"}, {}, {}),
+            ({}, {"version": "5.0.2"}, {}),
+            ({}, {"site_modules": "needed"}, {}),
+            ({}, {"directives": {"interpreter_options": [{"process_group": "shop"}]}}, {}),
+            ({}, {"directives": {"interpreter_options": [{"process_group": "shop:reports"}]}}, {}),
+            ({}, {}, {"foreign": {"sites": []}}),
+        ],
+    )
+    def test_where_it_cannot_be_it_is_rolling(self, shop: App, more: App, server: App, host: App) -> None:
+        wide = {"memory_mebibytes": 16384, **host}
+        assert self.decided(shop, **wide) == {"shop": "rolling" if host else "blue_green"}
+        assert self.decided({**shop, **more}, server=server, **wide) == {"shop": "rolling"}
+
+    def test_of_two_of_one_name_and_path_neither_has_it(self, shop: App) -> None:
+        twin = {**shop, "name": "twin", "port": 8080}
+        assert set(self.decided(shop, twin, memory_mebibytes=16384).values()) == {"rolling"}
+
+    def test_it_becomes_a_part_of_what_is_written(self, shop: App) -> None:
+        written = [shop, {**shop, "name": "blog", "releases": {"keep_warm": 5}}]
+        first, second = strategy.with_strategies(written, {"shop": "rolling", "blog": "blue_green"})
+        assert first["releases"] == {"strategy": "rolling"}
+        assert second["releases"] == {"keep_warm": 5, "strategy": "blue_green"}
+        assert "releases" not in shop
