@@ -108,6 +108,7 @@ host:
     - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
       C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
       C(plugins/module_utils/httpd/foreign.py) explains.
+    - C(blue_green) names the applications whose releases change by blue and green.
   returned: success
   type: dict
   sample:
@@ -121,6 +122,7 @@ host:
     memory_mebibytes: 2048
     php: ""
     foreign: {}
+    blue_green: [shop]
 missing_packages:
   description: Those of O(packages) that are not installed.
   returned: success
@@ -141,6 +143,7 @@ mod_wsgi:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certificates as httpd_certificate_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import preflight
@@ -197,7 +200,8 @@ def main() -> None:
         keeps = parameters["foreign_sites"] == httpd_foreign.KEEP
         foreign = httpd_foreign.find(described, parameters["replaced"]) if keeps else {}
         php = httpd_foreign.enabled_php(described)
-        host = {**preflight.describe(parameters["host"]), "php": php, "foreign": foreign}
+        own = {"php": php, "foreign": foreign, "blue_green": colours.applications()}
+        host = {**preflight.describe(parameters["host"]), **own}
         preflight.refuse_taken_ports(described, wanted, parameters["host"])
         found = inspection(parameters["mod_wsgi"], parameters["host"])
         certificates = httpd_certificate_files.usable(parameters["certificates"])

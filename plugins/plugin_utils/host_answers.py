@@ -53,6 +53,7 @@ _LONGEST_SHOWN = 80
 
 # Unicode letters are letters, as in the path of a Python of the user's; digits are those of ASCII.
 _PATH = re.compile(r"(/[\w .+@,:=~()-]+)+")
+MOST_NAMES = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9][A-Za-z0-9_.-]*\.so|\.so")
 _PYTHON = re.compile(r"3\.[0-9]{1,2}")
@@ -93,6 +94,12 @@ def _text(pattern: re.Pattern[str], wanted: str, longest: int = LONGEST_NAME) ->
 
 def _boolean(value: Any) -> str:
     return "" if isinstance(value, bool) else "true or false"
+
+
+def _names(value: Any) -> str:
+    fits = isinstance(value, list) and len(value) <= MOST_NAMES
+    fits = fits and all(isinstance(name, str) and len(name) <= LONGEST_NAME and _NAME.fullmatch(name) for name in value)
+    return "" if fits else f"a list of at most {MOST_NAMES} names"
 
 
 def _sentence(value: Any) -> str:
@@ -225,6 +232,7 @@ _DESCRIPTION: dict[str, Check] = {
     "memory_mebibytes": _whole(1, MOST_MEMORY_MEBIBYTES),
     "php": _text(re.compile(rf"(?:{PHP.pattern})?"), "a module of PHP, or nothing"),
     "foreign": _foreign,
+    "blue_green": _names,
 }
 
 

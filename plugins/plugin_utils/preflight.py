@@ -27,7 +27,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import B
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.rendering import role_file
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon, files
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, daemon, files, strategy
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import certificates as wsgi_certificates
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import source as site_source
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import encoded, environments, user_files
@@ -103,6 +103,8 @@ class Preflight:
         self.variables = variables
         self.ask = ask
         self.prove = prove
+        self.strategies: dict[str, str] = {}
+        """How releases of those applications change that leave it to the host, once that is decided."""
         self.result: dict[str, Any] = {"asked": {}, "notes": [], **(known or {})}
 
     def run(self) -> dict[str, Any]:
@@ -153,12 +155,25 @@ class Preflight:
     @property
     def _written_applications(self) -> list[dict[str, Any]]:
         """``wsgi_apps`` as the inventory has it, which tells what is set from what is a default."""
-        return list(self.variables.get("wsgi_apps") or [])
+        return strategy.with_strategies(self.variables.get("wsgi_apps") or [], self.strategies)
 
     @cached_property
+    def _typed_applications(self) -> list[dict[str, Any]]:
+        return settings.applications(self.variables.get("wsgi_apps") or [])
+
+    @property
     def _applications(self) -> list[dict[str, Any]]:
         """``wsgi_apps`` with the types and defaults of its specification."""
-        return settings.applications(self.variables.get("wsgi_apps") or [])
+        return strategy.with_strategies(self._typed_applications, self.strategies)
+
+    def _decide(self, host: Mapping[str, Any]) -> None:
+        """What is a default only on a host that is known."""
+        server = {
+            "version": self._module_version(self._base(host)),
+            "directives": self._mod_wsgi_settings["mod_wsgi_directives"] or {},
+            "site_modules": self._httpd_settings["httpd_site_modules"],
+        }
+        self.strategies = strategy.defaults(self._typed_applications, host, server)
 
     def _problems_of_variables(self, role: str) -> list[str]:
         """What needs no answer of the host. Raises SettingsError."""
@@ -209,6 +224,7 @@ class Preflight:
         module = MOD_WSGI in self.roles
         answer = self._server_answer(described, self._mod_wsgi_questions(described) if module else {})
         host = answer["host"]
+        self._decide(host)
         base = self._base(host)
         self._refuse(base.problems(self.host, self._mod_wsgi_settings["mod_wsgi_python"]))
         self.result |= {
@@ -323,6 +339,7 @@ class Preflight:
     # -- the applications ---------------------------------------------------------------------------------------------
 
     def _wsgi_app(self) -> None:
+        self._decide(self._httpd_host)
         base = self._base(self._httpd_host)
         if not base.instance["unit"]:
             raise PreflightError(

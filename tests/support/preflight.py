@@ -19,6 +19,7 @@ DESCRIPTION: dict[str, Any] = {
     "memory_mebibytes": 2048,
     "php": "",
     "foreign": {},
+    "blue_green": [],
 }
 """The fact `httpd_host`."""
 

@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
     rollback,
     standby,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Findings
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
@@ -44,9 +45,11 @@ SITE = {
 
 
 class Host:
-    """It has no httpd; ``problem`` is what a proof finds, ``proven`` whom each has asked.
+    """It has no httpd; ``problem`` is what a proof finds of the application ``unwell``.
 
-    ``unseen`` is what the proof finds of releases that nobody sees yet, and ``before_turn`` what served then.
+    ``proven`` has whom each proof has asked.
+    ``unseen`` is what the proof finds of a release of the shop that nobody sees yet, ``before_turn`` what served then.
+    ``needed`` is what httpd has to do, and ``performed`` has what it did, with the release of the shop at that time.
     """
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,28 +70,38 @@ class Host:
             "away_file": str(directory / "away"),
             "unit": "",
         }
-        self.problem = ""
+        self.problem, self.unwell = "", "shop"
         self.lines: list[str] = []
         self.proven: list[list[str]] = []
         self.site = dict(SITE)
         self.unseen = ""
         self.before_turn: list[tuple[str, str]] = []
         self.needed: list[str] = []
+        self.performed: list[tuple[str, str, str]] = []
         for module in (go_live, go_back, rollback, standby):
             monkeypatch.setattr(module, "Proof", self.proof)
         monkeypatch.setattr(f"{go_live.__name__}.httpd_service.needed", lambda *_: list(self.needed))
-        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.perform", lambda *_: None)
+        monkeypatch.setattr(f"{go_live.__name__}.httpd_service.perform", self.perform)
         monkeypatch.setattr(rollback, "layout", self.paths)
         monkeypatch.setattr(host_code, "COMMAND_CODE", str(directory / "code.zip"))
+
+    def perform(self, _: Any, step: str) -> None:
+        """Note what served when httpd did a step, which is no longer needed then."""
+        self.needed.remove(step)
+        self.performed.append((step, *self.serves()))
 
     def proof(self, applications: list[App], _: Any, resting: bool = False) -> SimpleNamespace:
         """What asking them gives; a problem is told once."""
         if resting:
             self.before_turn.append(self.serves(applications[0]["name"]))
-            return SimpleNamespace(problem=self.unseen, lines={})
+            asked = {each["name"] for each in applications}
+            return Findings({name: text for name, text in {"shop": self.unseen}.items() if text and name in asked}, {})
         self.proven.append([each["name"] for each in applications])
-        problem, self.problem = self.problem, ""
-        return SimpleNamespace(problem=problem, results={}, awaited=[], lines={"shop": self.lines})
+        problem = self.problem if self.unwell in self.proven[-1] else ""
+        self.problem = self.problem if not problem else ""
+        return SimpleNamespace(
+            problem=problem, problems={self.unwell: problem}, results={}, awaited=[], lines={"shop": self.lines}
+        )
 
     def paths(self, name: str) -> dict[str, str]:
         """Where an application is."""

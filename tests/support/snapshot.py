@@ -52,7 +52,7 @@ def snapshot(machine: ManagedHost) -> dict[str, Any]:
         "processes": sorted(
             (process.pid, process.command)
             for process in machine.httpd_processes()
-            if process.parent == 1 or process.command.startswith("(wsgi:")
+            if process.parent == 1 or process.command.startswith(("(wsgi:", "(blue:", "(green:"))
         ),
     }
 

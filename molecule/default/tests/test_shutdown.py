@@ -64,7 +64,8 @@ def test_stop_is_quick_clean_and_complete(machine: ManagedHost, stopped: dict[st
     shown = machine.run("systemctl", "show", "apache2", "-p", "ActiveState,Result,ExecMainCode,ExecMainStatus")
     assert set(shown.split()) == {"ActiveState=inactive", "Result=success", "ExecMainCode=1", "ExecMainStatus=0"}
     assert machine.processes("apache2") == []
-    assert machine.processes("(wsgi:") == []
+    for kind in ("wsgi", "blue", "green"):
+        assert machine.processes(f"({kind}:") == []
     assert "Stopped apache2.service" in str(stopped["journal"]), "the journal tells about the stop"
     assert not KILLED.search(f"{stopped['journal']}{stopped['error_log']}"), stopped
 

@@ -96,6 +96,7 @@ def applications(version: str) -> list[dict[str, Any]]:
             "name": "plain",
             "source": SOURCE,
             "server_name": "plain.example",
+            "releases": {"strategy": "rolling"},
             "processes": 1,
             "daemon_options": apart,
         },

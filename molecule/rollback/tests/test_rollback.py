@@ -193,7 +193,7 @@ def test_a_port_that_is_taken_in_the_last_moment(before: dict[str, Any]) -> None
 
 def test_a_new_vhost_that_is_not_healthy_and_a_release_whose_import_hangs(before: dict[str, Any]) -> None:
     """Each is told. What hangs hears neither SIGUSR1 nor SIGTERM, and mod_wsgi's own limit has not begun."""
-    news = {"name": "news", "server_name": "news.example", **BROKEN}
+    news = {"name": "news", "server_name": "news.example", "releases": {"strategy": "rolling"}, **BROKEN}
     hanging = {"news": news, "spoilt": HANGING, "wsgi_apps": "{{ [shop, blog | combine(spoilt), news] }}"}
     with no_request_is_lost("shop"):
         run = deploy(variables=hanging)

@@ -38,6 +38,8 @@ class Canary:
         """What makes httpd try it."""
         self.file = colours.canary_log(log_directory, self.name)
         self.position = self._size()
+        self.begun: float | None = None
+        """When the new release was first looked after, by the monotonic clock."""
         self.answers: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         """Answers, and those of 5xx, by colour."""
@@ -62,6 +64,11 @@ class Canary:
             colour = group.rpartition(":")[2]
             self.answers[colour] += 1
             self.errors[colour] += status.startswith("5") and len(status) == 3
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has had its time, by the monotonic clock."""
+        self.begun = now if self.begun is None else self.begun
+        return now - self.begun >= self.settings["seconds"]
 
     def percent(self, colour: str) -> float:
         """How many of its answers were errors."""
@@ -94,14 +101,16 @@ def watch(
     canaries: Sequence[Canary],
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic,
-) -> list[str]:
-    """Wait until all have had their time, or one is surely bad; the problems. Raises OSError."""
-    begun = now()
+) -> dict[str, str]:
+    """Wait until all have had their time, or one is surely bad; the problems, by application. Raises OSError.
+
+    A second call goes on with those that are left.
+    """
     while True:
-        over = now() - begun
+        over = [canary.is_over(now()) for canary in canaries]
         for canary in canaries:
             canary.read()
         surely = [each for each in canaries if each.is_bad and each.answers[each.tried] >= SURE]
-        if surely or all(over >= each.settings["seconds"] for each in canaries):
-            return [each.problem() for each in (surely or canaries) if each.is_bad]
+        if surely or all(over):
+            return {each.name: each.problem() for each in (surely or canaries) if each.is_bad}
         sleep(LOOK_SECONDS)

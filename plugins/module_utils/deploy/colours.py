@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import REMOVE, Edit
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import CODE_ROOT, layout
 
 LARGEST_FILE = 4096
 """Bytes of a file of ours that is one or two lines."""
@@ -32,8 +33,14 @@ def has(application: Application) -> bool:
 
 
 def group(name: str, colour: str) -> str:
-    """The daemon process group, as mod_wsgi knows it."""
-    return f"{name}:{colour}"
+    """The group of one colour, as mod_wsgi knows it: of "shop" "shop:blue", of "shop:reports" "shop:blue:reports"."""
+    application, *part = name.split(":")
+    return ":".join([application, colour, *part])
+
+
+def colour_of(group_name: str) -> str:
+    """The colour of a daemon process group that has one."""
+    return group_name.split(":")[1]
 
 
 def paths_of(paths: Paths, colour: str) -> dict[str, str]:
@@ -121,6 +128,12 @@ def is_held(application: Application, colour: str, seconds: float = 0) -> bool:
 def is_there(paths: Paths) -> bool:
     """Whether the files of both colours are on the host, so that the application is served by one of them."""
     return all(os.path.lexists(paths_of(paths, colour)["application"]) for colour in COLOURS)
+
+
+def applications() -> list[str]:
+    """The applications of this host whose releases change by blue and green."""
+    names = sorted(os.listdir(CODE_ROOT)) if os.path.isdir(CODE_ROOT) else []
+    return [name for name in names if is_there(layout(name))]
 
 
 def ensure_active_file(application: Application) -> None:

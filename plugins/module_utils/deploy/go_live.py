@@ -15,7 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activ
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, maintenance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation, ActivationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.maintenance import PageError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Findings, Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switch, Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, transaction
@@ -68,6 +68,8 @@ class GoLive:
         """Applications whose previous release is back, while the change of others stays."""
         self.failure: GoLiveError | None = None
         """What is told of these at the end."""
+        self.reason = ""
+        """What was wrong with these, in sentences."""
         if parameters["only"]:
             # Here, since reading this code would cost the other runs.
             from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import Only  # noqa: PLC0415
@@ -84,7 +86,12 @@ class GoLive:
         """
         if self.parameters.get("hold") and self.waits():
             return
-        self.change()
+        try:
+            self.change()
+        except GoLiveError as error:
+            if self.failure is None:
+                raise
+            raise self.also(error, self.reason) from error
         self.show_applications()
         if self.parameters["manage_service"] and self.to_activate:
             self.remove_superfluous()
@@ -176,48 +183,87 @@ class GoLive:
         except (ValueError, OSError, ControlError, JournalError) as error:
             raise GoLiveError(f"The switch to the new release failed, and nothing was switched: {error}.") from error
         self.to_activate, self.due = switching.activation, switching.due
-        switched = {name: changes for name, changes in switching.changes.items() if changes}
+        switched = {name: parts for name, parts in switching.changes.items() if parts and name not in self.failed}
         self.note(bool(switched), bool(switched) or is_open, diff, switched=switched)
 
     def stand_by(self, switching: Switching) -> None:
-        """The new releases are loaded and well where nobody sees them. Raises GoLiveError, and what a switch raises.
-
-        Not where httpd has something to do: that replaces the processes of all releases.
-        """
+        """The new releases are loaded and well where nobody sees them. Raises GoLiveError, and what a switch raises."""
         if not self.parameters["manage_service"] or not any(map(colours.has, self.applications)):
             return
         # Reading this code would cost the other runs.
         from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.standby import StandBy  # noqa: PLC0415
 
         beside = StandBy(switching.due, self.described)
-        steps = self.needed(Service(self.described, manager_of(self.described)))
-        if not beside.switches or REPLACING & set(steps):
-            return
+        if beside.switches:
+            self.replace_all_first(beside, switching)
+        # Again, when some have gone back: httpd may have replaced the processes of all.
+        while beside.switches and not self.are_well_beside(beside, switching):
+            pass
+        if beside.switches:
+            beside.are_ready()
+            self.note(True, unproven=True, tried=beside.told)
+
+    def are_well_beside(self, beside: StandBy, switching: Switching) -> bool:
+        """Whether the releases are well where nobody sees them, and where a share of the requests tries them.
+
+        Those that are not have gone back, and are taken out of ``beside`` and ``switching``. Raises as ``stand_by``
+        does.
+        """
         activation = beside.load()
         self.note(True, unproven=True)
+        self.let_go(activation)
+        found: Findings = beside.prove(self.parameters["site"])
+        unseen = not beside.canaries
+        if not found.problem:
+            found, unseen = self.tried(beside), False
+        if not found.problem:
+            return True
+        left = [switch for switch in beside.switches if switch.application["name"] not in found.problems]
+        more_follows = any(switch.application["name"] not in found.problems for switch in switching.due)
+        if not self.keeps_the_good(found, unseen, more_follows):
+            raise GoLiveError(f"{found.problem}\n{UNSEEN}" if unseen else found.problem, found.lines)
+        beside.keep(left)
+        switching.leave(found.problems)
+        return False
+
+    def tried(self, beside: StandBy) -> Findings:
+        """What visitors find wrong with the new releases that they try first. Raises what `StandBy.tried` raises."""
+        if self.parameters.get("refused"):  # nobody waits with a way back by command
+            return Findings({}, {})
+        if self.is_away:  # where no visitor comes
+            self.warnings += beside.untried()
+            return Findings({}, {})
+        return beside.tried()
+
+    def replace_all_first(self, beside: StandBy, switching: Switching) -> None:
+        """httpd does what replaces the processes of all releases, before one of them is asked beside another.
+
+        What cannot be asked so is switched before, so its processes are replaced once. Raises as ``stand_by`` does.
+        """
+        steps = REPLACING & set(self.needed(Service(self.described, manager_of(self.described))))
+        if not steps:
+            return
+        if "start" in steps:  # nobody is served: what has served before need not be
+            beside.keep([])
+            return
+        proven = transaction.journal_of(self.described).proven()
+        beside.leave_what_does_not_fit(proven, self.parameters["site"])
+        if not beside.switches:
+            return
+        switching.perform(later=beside.switches)
+        beside.expect_successors()
+        self.note(True, unproven=True)
+        self.serve()
+        self.let_go(Activation(beside.applications, self.described["pid_file"]))
+
+    def let_go(self, activation: Activation) -> None:
+        """Processes go, and their successors are there. Raises GoLiveError."""
         try:
             activation.perform()
         except ActivationError as error:
             raise GoLiveError(str(error)) from error
         finally:
             self.warnings += activation.warnings()
-        proof = beside.prove(self.parameters["site"])
-        if proof.problem:
-            raise GoLiveError(f"{proof.problem}\n{UNSEEN}", proof.lines)
-        problems = self.tried(beside)
-        if problems:
-            raise GoLiveError(" ".join(problems))
-        beside.are_ready()
-        self.note(True, unproven=True, tried=beside.told)
-
-    def tried(self, beside: StandBy) -> list[str]:
-        """What visitors find wrong with the new releases that they try first. Raises what `StandBy.tried` raises."""
-        if self.parameters.get("refused"):  # nobody waits with a way back by command
-            return []
-        if self.is_away:  # where no visitor comes
-            self.warnings += beside.untried()
-            return []
-        return beside.tried()
 
     def needed(self, service: Service) -> list[str]:
         """What httpd has to do. Raises ControlError."""
@@ -232,7 +278,7 @@ class GoLive:
                 httpd_service.perform(service, step)
         except ControlError as error:
             raise GoLiveError(str(error)) from error
-        self.note(bool(steps), actions=steps)
+        self.note(bool(steps), actions=[*self.result.get("actions", []), *steps])
 
     def activate(self) -> None:
         """The daemon processes run the current releases."""
@@ -297,10 +343,11 @@ class GoLive:
         # A way back by the command itself runs on that code.
         return edits if self.parameters.get("refused") else [*edits, *host_code.edits()]
 
-    def keeps_the_good(self, proof: Proof) -> bool:
+    def keeps_the_good(self, proof: Findings, unseen: bool = False, more_follows: bool = False) -> bool:
         """Bring back those alone that are not well, where the change of the others can stay; whether it stays.
 
-        Raises GoLiveError when that fails, so that all goes back.
+        ``unseen``: no visitor was answered by them; ``more_follows``: others are not switched yet. Raises GoLiveError
+        when that fails, so that all goes back.
         """
         parameters = self.parameters
         if parameters["all_or_nothing"] or not parameters["rollback"] or len(proof.problems) == len(self.applications):
@@ -309,20 +356,28 @@ class GoLive:
             PartialReturn,
         )
 
-        way = PartialReturn(self.described, self.applications, proof.problems)
-        if not way.is_possible():
+        way = PartialReturn(self.described, self.applications, proof.problems, self.failed)
+        if not way.is_possible(more_follows):
             return False
         stay = [*self.gone_back(way, proof), *way.unchanged]
-        self.failed = way.names
-        self.applications = [each for each in self.applications if each["name"] not in self.failed] + stay
+        self.failed |= way.names
+        self.applications = [each for each in self.applications if each["name"] not in way.names] + stay
         self.parameters = {**parameters, "site": {**parameters["site"], "applications": self.applications}}
         self.result["switched"] = {
-            name: parts for name, parts in self.result["switched"].items() if name not in self.failed
+            name: parts for name, parts in self.result.get("switched", {}).items() if name not in self.failed
         }
-        self.failure = GoLiveError(f"{proof.problem}\n{way.told()}", proof.lines)
+        self.failure = self.also(GoLiveError(f"{proof.problem}\n{way.told(unseen)}", proof.lines))
+        self.reason = "\n".join(filter(None, (self.reason, proof.problem)))
         return True
 
-    def gone_back(self, way: PartialReturn, proof: Proof) -> list[dict[str, Any]]:
+    def also(self, error: GoLiveError, before: str | None = None) -> GoLiveError:
+        """A failure, after what was told before of those that have gone back alone; ``before`` is told in its place."""
+        if self.failure is None:
+            return error
+        lines = {**self.failure.log_lines, **error.log_lines}
+        return GoLiveError(f"{self.failure if before is None else before}\n{error}", lines)
+
+    def gone_back(self, way: PartialReturn, proof: Findings) -> list[dict[str, Any]]:
         """The applications that were not well, as they serve again. Raises GoLiveError when they do not."""
         previous = list(way.previous.values())
         try:

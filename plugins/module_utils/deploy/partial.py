@@ -28,12 +28,20 @@ class PartialReturn:
     """The way back of some applications of a change that is not proven yet."""
 
     def __init__(
-        self, described: Mapping[str, str], applications: Sequence[dict[str, Any]], failing: Iterable[str]
+        self,
+        described: Mapping[str, str],
+        applications: Sequence[dict[str, Any]],
+        failing: Iterable[str],
+        gone: Iterable[str] = (),
     ) -> None:
-        """``described`` is the instance, ``applications`` are those of the change, ``failing`` names some of them."""
+        """``described`` is the instance, ``applications`` are those of the change, ``failing`` names some of them.
+
+        ``gone`` have gone back before.
+        """
         self.instance = described
         self.journal = Journal(described["state_directory"])
         self.names = set(failing)
+        self.gone = set(gone)
         self.members: dict[str, set[str]] = {}
         """The applications of each vhost, by its site."""
         self.folders: dict[str, tuple[str, ...]] = {}
@@ -64,11 +72,14 @@ class PartialReturn:
             return self.members.get(site, {site}) if os.path.basename(os.path.dirname(path)) in VHOSTS else {site}
         return {name for name, folders in self.folders.items() if os.path.dirname(path) in folders}
 
-    def is_possible(self) -> bool:
-        """Whether there is a good change that can stay, and nothing else has to go back with what has failed."""
+    def is_possible(self, more_follows: bool = False) -> bool:
+        """Whether there is a good change that can stay, and nothing else has to go back with what has failed.
+
+        ``more_follows``: a change of others that are not switched yet.
+        """
         touched = self.of_path.values()
         return (
-            any(owners - self.names for owners in touched)
+            (more_follows or any(owners - self.names - self.gone for owners in touched))
             and all(owners or self._is_harmless(path) for path, owners in self.of_path.items())
             and all(owners <= self.names or not owners & self.names for owners in touched)
             and all(self._can_return(application) for application in self.failing)
@@ -138,11 +149,14 @@ class PartialReturn:
             stale = [list(process) for process in running if list(process) not in stay]
             write_record(path, {**record, "stale_processes": stale})
 
-    def told(self) -> str:
-        """What was done, in sentences."""
+    def told(self, unseen: bool = False) -> str:
+        """What was done, in sentences. ``unseen``: visitors have gone on to be served by the previous release."""
         back, unchanged = sorted(self.previous), sorted(str(each["name"]) for each in self.unchanged)
         new = sorted(self.names - {*back, *unchanged})
-        sentences = [f"Of {', '.join(back)} the previous release is back, was asked, and answers."] if back else []
+        serves = (
+            "goes on to serve; no visitor was answered by the new one" if unseen else "is back, was asked, and answers"
+        )
+        sentences = [f"Of {', '.join(back)} the previous release {serves}."] if back else []
         sentences += [f"Not served before, and not now: {', '.join(new)}."] if new else []
         sentences += [f"Nothing of {', '.join(unchanged)} was changed."] if unchanged else []
         return " ".join([*sentences, "What else has changed is well, and stays (wsgi_all_or_nothing)."])

@@ -288,7 +288,7 @@ def groups_of(application: dict[str, Any], colour: str = "") -> list[Any]:
     A record that an earlier version has kept names none: then the first.
     """
     if colour:
-        return [colours.group(application["name"], colour)]
+        return [group for group in application["probed_groups"] if colours.colour_of(group) == colour]
     return application.get("probed_groups") or [application["name"]]
 
 
@@ -528,7 +528,18 @@ def describe(error: Exception) -> str:
     return printable(str(error))[:BODY_LENGTH] or type(error).__name__
 
 
-class Proof:
+class Findings:
+    """What is wrong with some applications."""
+
+    def __init__(self, problems: Mapping[str, str], lines: Mapping[str, list[str]]) -> None:
+        """A sentence for each that is not well, by its name, and what the logs have to say about some of these."""
+        self.problems = dict(problems)
+        self.problem = "\n".join(self.problems.values())
+        """All of the sentences."""
+        self.lines = dict(lines)
+
+
+class Proof(Findings):
     """The answers of all applications."""
 
     def __init__(self, applications: list[Any], parameters: dict[str, Any], resting: bool = False) -> None:
@@ -542,11 +553,10 @@ class Proof:
                 list(pool.map(Check.run, checks))
         self.results = {check.name: check.result for check in checks}
         unwell = [check for check in checks if check.problem]
-        self.problems = {check.name: check.problem for check in unwell}
-        self.problem = "\n".join(self.problems.values())
-        """A sentence for each that is not well."""
-        self.lines = {check.name: check.lines for check in unwell if check.lines}
-        """What the logs have to say about these."""
+        super().__init__(
+            {check.name: check.problem for check in unwell},
+            {check.name: check.lines for check in unwell if check.lines},
+        )
         self.awaited = awaited(checks)
 
     def add(self, problems: Mapping[str, tuple[str, list[str]]]) -> None:

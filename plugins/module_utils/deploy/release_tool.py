@@ -83,6 +83,8 @@ def in_words(found: dict[str, Any], refused: dict[str, Any]) -> list[str]:
     source = f" ({found['source']})" if found.get("source") else ""
     since = f" since {found['since']}, by {found['by']}" if found.get("since") else ""
     lines = [f"{found['application']} serves release {found['release'] or 'none'}{source}{since}."]
+    if found.get("strategy"):
+        lines.append(f"Releases change by {found['strategy']} (releases.strategy); {found['group']} serves.")
     if refused:
         lines.append(f"Rolled back from {', '.join(refused['releases'])} ({refused['by']}, {refused['since']}).")
     return [*lines, found["problem"] or "Its probe and its health path answer as they should."]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, released
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack, in_words
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import OWNER, GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof, one_line
@@ -426,7 +426,17 @@ def status(releases: Releases) -> dict[str, Any]:
     proof = Proof([releases.application], dict(releases.site))
     journal = transaction.journal_of(releases.described)
     problem = proof.problem or (UNPROVEN if journal.open or journal.interrupted else "")
-    return {**(rows[0] if rows else {"application": releases.name, "release": ""}), "problem": problem}
+    found = rows[0] if rows else {"application": releases.name, "release": ""}
+    return {**found, **change_of(releases.application), "problem": problem}
+
+
+def change_of(application: Mapping[str, Any]) -> dict[str, str]:
+    """How releases of an application change, and which daemon process group serves; nothing of an embedded one."""
+    if application["mode"] == "embedded":
+        return {}
+    if not colours.has(application):
+        return {"strategy": "rolling", "group": str(application["name"])}
+    return {"strategy": "blue_green", "group": colours.group(application["name"], colours.active(application["paths"]))}
 
 
 def survey(described: Mapping[str, str], name: str = "") -> list[dict[str, str]]:

@@ -14,15 +14,52 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, previous
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.activate import Activation
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.canary import Canary, watch
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import httpd_pid, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import record_text
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import KINDS, httpd_pid, processes
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Findings, Proof
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
+    read_record,
+    record_text,
+    write_record,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switch, apply_step, public
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit
 
 SOON_SECONDS = 30
 """A release that is held for less may be gone before it serves."""
+
+INTERPRETER = ("python_version", "python_prefix", "mod_wsgi_version")
+"""What a release was proven with, of which no other one is to run it."""
+ITS_PLACE = ("user", "group", "mode", "server_name", "path")
+"""Keys of an application of which a release may know how they were."""
+STATIC = ("url", "directory", "file")
+"""What a page names of a static file, and where that is."""
+
+
+def fits(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a release can go on to serve while httpd has the configuration of the next one, for some seconds.
+
+    Both are complete applications. What only the next one has is asked for by nobody yet, unless httpd itself runs it.
+    """
+    return (
+        all(before.get(key) == after.get(key) for key in ITS_PLACE)
+        and set(_statics(before)) <= set(_statics(after))
+        and set(_scripts(after.get("wsgi_directives"))) <= set(_scripts(before.get("wsgi_directives")))
+    )
+
+
+def _statics(application: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    return (tuple(static.get(key) for key in STATIC) for static in application.get("static", []))
+
+
+def _scripts(value: Any, key: str = "") -> Iterator[str]:
+    """Scripts of a release that httpd runs, in the values of directives."""
+    if isinstance(value, Mapping):
+        yield from (script for name, item in value.items() for script in _scripts(item, name))
+    elif isinstance(value, list):
+        yield from (script for item in value for script in _scripts(item, key))
+    elif key == "script":
+        yield str(value)
 
 
 class StandBy:
@@ -33,8 +70,36 @@ class StandBy:
         self.instance = described
         self.switches = [switch for switch in switches if switch.can_stand_by()]
         self.applications = [switch.application for switch in self.switches]
+        self.canaries: dict[Switch, Canary] = {}
+        """Those of which a share of the requests tries the new release."""
         self.told: list[str] = []
-        """What the new releases have answered while they were tried, in sentences."""
+        """What these have answered meanwhile, in sentences."""
+
+    def leave_what_does_not_fit(self, proven: Mapping[str, Any], site: Mapping[str, Any]) -> None:
+        """Take those alone whose release that serves can go on with the new configuration.
+
+        ``proven`` is by what the host was proven last, ``site`` by what it will be.
+        """
+        before = {each["name"]: each for each in proven.get("applications", [])}
+        same = all(proven.get(key) == site[key] for key in INTERPRETER)
+        self.keep(
+            switch
+            for switch in self.switches
+            if same
+            and switch.application["name"] in before
+            and fits(before[switch.application["name"]], switch.application)
+        )
+
+    def keep(self, switches: Iterable[Switch]) -> None:
+        """Take these alone."""
+        self.switches = list(switches)
+        self.applications = [switch.application for switch in self.switches]
+
+    def expect_successors(self) -> None:
+        """Let an activation wait until all processes that run now have successors: httpd is about to replace them."""
+        for switch in self.switches:
+            running, path = self._processes(switch, *KINDS), switch.paths["deployment"]
+            write_record(path, {**read_record(path), "stale_processes": running})
 
     def load(self) -> Activation:
         """Give the resting groups the releases, and let their processes go; the activation, which is not yet performed.
@@ -63,30 +128,34 @@ class StandBy:
         record = record_text({**switch.record, "stale_processes": stale})
         return [*filled, held, Edit(switch.paths["deployment"], journal.WRITE, record.encode(), "", 0o600, 0, 0)]
 
-    def _processes(self, switch: Switch, colour: str) -> list[list[int]]:
+    def _processes(self, switch: Switch, *kinds: str) -> list[list[int]]:
         parent = httpd_pid(self.instance["pid_file"])
         uid = pwd.getpwnam(switch.application["user"]).pw_uid
-        found = processes(parent, switch.application["name"], uid, [colour]) if parent else []
+        found = processes(parent, switch.application["name"], uid, kinds) if parent else []
         return [list(process) for process in found]
 
-    def tried(self) -> list[str]:
+    def tried(self) -> Findings:
         """Let a share of the requests go to the new releases where that is wanted; what is wrong with them.
 
-        Raises ControlError, JournalError, OSError.
+        A second call goes on with those that are left. Raises ControlError, JournalError, OSError.
         """
-        canaries = {
+        self._try()
+        canaries = [self.canaries[switch] for switch in self.switches if switch in self.canaries]
+        problems = watch(canaries) if canaries else {}
+        self.told = [f"{canary.told()}." for canary in canaries]
+        return Findings(problems, {})
+
+    def _try(self) -> None:
+        new = {
             switch: Canary(switch.application, self.instance["log_directory"])
             for switch in self.switches
-            if switch.is_tried()
+            if switch.is_tried() and switch not in self.canaries
         }
-        if not canaries:
-            return []
-        edits = [public(colours.active_file(switch.paths), canary.text) for switch, canary in canaries.items()]
-        edits += [edit for switch in canaries for edit in self._statics(switch)]
-        apply_step(self.instance, edits, pending.NONE, self._notes())
-        problems = watch(list(canaries.values()))
-        self.told = [f"{canary.told()}." for canary in canaries.values()]
-        return problems
+        if new:
+            edits = [public(colours.active_file(switch.paths), canary.text) for switch, canary in new.items()]
+            edits += [edit for switch in new for edit in self._statics(switch)]
+            apply_step(self.instance, edits, pending.NONE, self._notes())
+            self.canaries |= new
 
     def untried(self) -> list[str]:
         """What to say where no visitor can try the new releases."""

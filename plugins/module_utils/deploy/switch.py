@@ -8,7 +8,7 @@ import json
 import os
 import pwd
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, previous
@@ -215,17 +215,24 @@ class Switching:
         self.changes = {switch.application["name"]: switch.changes() for switch in switches}
         """The parts that differ, by application; empty lists where nothing does."""
         self.due = [switch for switch in switches if self.changes[switch.application["name"]]]
+        """Those that are to be switched; ``perform`` takes out what it has switched."""
         self.activation = bool(self.due) or any(switch.record.get("stale_processes") for switch in switches)
         """Whether daemon processes of an earlier deployment may have to go, from this run or from an earlier one."""
 
-    def perform(self) -> None:
-        """Switch. Raises ControlError, JournalError, OSError; then nothing is switched."""
-        if not self.due:
+    def perform(self, later: Collection[Switch] = ()) -> None:
+        """Switch all but those for ``later``. Raises ControlError, JournalError, OSError; then nothing is switched."""
+        now = [switch for switch in self.due if switch not in later]
+        if not now:
             return
-        action = pending.strongest(*(switch.action for switch in self.due))
-        edits = [edit for switch in self.due for edit in switch.edits()]
-        notes = {"applications": [switch.note() for switch in self.due]}
+        action = pending.strongest(*(switch.action for switch in now))
+        edits = [edit for switch in now for edit in switch.edits()]
+        notes = {"applications": [switch.note() for switch in now]}
         apply_step(self.instance, edits, action, notes)
+        self.due = list(later)
+
+    def leave(self, names: Collection[str]) -> None:
+        """Applications whose release is not well before it serves are not switched."""
+        self.due = [switch for switch in self.due if switch.application["name"] not in names]
 
     def diff(self) -> list[Any]:
         """Which parts of the deployments change, for --diff; names of environment variables, never their values."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 # Event MPM: threads in one child process. 64x16, 128x8, 256x4 and 512x2 answered 1,000 connections alike (measured on
@@ -112,16 +112,35 @@ def _daemon_processes(cores: int, memory_mebibytes: int, applications: Sequence[
     """Processes for each application that does not say how many it has; the numbers that are given come first."""
     for_all = memory_mebibytes * DAEMON_MEMORY_SHARE / DAEMON_PROCESS_MEBIBYTES
     given = sum(int(application.get("processes") or 0) * _times(application) for application in applications)
-    groups = [group for application in applications for group in application.get("daemon_groups") or []]
-    given += sum(int(group.get("processes") or GROUP_PROCESSES) for group in groups)
+    given += sum(_of_groups(application) * _times(application) for application in applications)
     sharing = sum(_times(application) for application in applications if not application.get("processes"))
     by_memory = int((for_all - given) / max(1, sharing))
     return max(MIN_DAEMON_PROCESSES, min(cores, by_memory, MAX_DAEMON_PROCESSES))
 
 
+def _of_groups(application: Mapping[str, Any]) -> int:
+    """The processes of an application's further daemon process groups."""
+    return sum(int(group.get("processes") or GROUP_PROCESSES) for group in application.get("daemon_groups") or [])
+
+
 def _times(application: Mapping[str, Any]) -> int:
     """How often the processes of an application are there: twice where its releases change by blue and green."""
     return 2 if (application.get("releases") or {}).get("strategy") == "blue_green" else 1
+
+
+def part_of_memory(
+    cores: int, memory_mebibytes: int, applications: Sequence[Mapping[str, Any]], twice: Collection[str]
+) -> float:
+    """Which part of the memory for daemon processes the applications take; 1 is all of it.
+
+    Each has as many processes as it has now, and those of ``twice`` (names) all of them once more.
+    """
+    processes = _daemon_processes(cores, memory_mebibytes, applications)
+    needed = 0
+    for application in applications:
+        own = int(application.get("processes") or processes) + _of_groups(application)
+        needed += own * (2 if application["name"] in twice else _times(application))
+    return needed * DAEMON_PROCESS_MEBIBYTES / (memory_mebibytes * DAEMON_MEMORY_SHARE)
 
 
 def _queue(

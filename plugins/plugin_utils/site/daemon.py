@@ -246,8 +246,9 @@ def unknown_groups(applications: Sequence[App], directives: mod_wsgi.Values | No
     """Process groups in `mod_wsgi_directives.interpreter_options` that no application has, one sentence each."""
     known = {"%{GLOBAL}"}
     for each in applications:
-        known |= set(strategy.names(each)) if strategy.is_blue_green(each) else {each["name"]}
-    known |= {group_name(each, group) for each in applications for _, group in names.entries(each, GROUPS)}
+        own = [each["name"], *(group_name(each, group) for _, group in names.entries(each, GROUPS))]
+        coloured = strategy.is_blue_green(each)
+        known |= {name for group in own for name in (strategy.names(group) if coloured else [group])}
     found = []
     for key, options in names.entries(directives or {}, "interpreter_options"):
         name = options.get("process_group")
@@ -303,7 +304,20 @@ def defined_groups(application: App, paths: Mapping[str, str]) -> list[dict[str,
     for colour in COLOURS:
         own = colours.paths_of(paths, colour)
         place = {"kind": colour, "home": own["current"], "python_home": own["venv"]}
-        found.append({**application, **place, "group_name": colours.group(application["name"], colour)})
+        found += [
+            {**group, **place, "group_name": colours.group(group["group_name"], colour)}
+            for group in process_groups(application)
+        ]
+    return found
+
+
+def paths_of_groups(application: App, only: str = "") -> list[tuple[str, str]]:
+    """The paths that the groups beside the first have, or ``only`` one of them, each with the group that serves it."""
+    found = []
+    for group in active_groups(application):
+        name = group["group_name"]
+        serving = strategy.expression(name) if strategy.is_blue_green(application) else name
+        found += [(path, serving) for path in group["paths"] if only in ("", name)]
     return found
 
 
@@ -319,13 +333,16 @@ def normalise(application: App, place: Place) -> dict[str, Any]:
     # Not what is said of one group: how often all of it is there.
     times = len(COLOURS) if strategy.is_blue_green(application) else 1
     probed = [group["group_name"] for group in (groups[:1] if embedded else groups)]
-    probed = strategy.names(application) if times > 1 else probed
+    timeouts = {} if embedded else {group["group_name"]: _startup_timeout(group) for group in groups}
+    if times > 1:
+        probed = [colours.group(name, colour) for colour in COLOURS for name in probed]
+        timeouts = {group: seconds for name, seconds in timeouts.items() for group in strategy.names(name)}
     return {
         **own,
         # None: mod_wsgi's default of one is used.
         "all_processes": None if application["debug"] else sum(group["processes"] for group in groups),
         "fewest_threads": min(group["threads"] for group in groups),
-        "startup_timeouts": {} if embedded else _startup_timeouts(application, groups),
+        "startup_timeouts": timeouts,
         # How long a process that is replaced may go on with its requests (SIGUSR1: eviction-timeout).
         "replacement_seconds": max(
             application["graceful_timeout"], *(options_of(group).get("eviction_timeout", 0) for group in groups)
@@ -347,12 +364,6 @@ def _tasks(application: App, groups: Sequence[App], place: Place) -> int:
         return 0
     serving = sum(int(group["processes"]) * (int(group["threads"]) + THREADS_OF_LIBRARIES) for group in groups)
     return 2 * serving + OTHER_TASKS
-
-
-def _startup_timeouts(application: App, groups: Sequence[App]) -> dict[str, int]:
-    if strategy.is_blue_green(application):
-        return dict.fromkeys(strategy.names(application), _startup_timeout(groups[0]))
-    return {group["group_name"]: _startup_timeout(group) for group in groups}
 
 
 def _startup_timeout(group: App) -> int:
@@ -392,16 +403,13 @@ def root(application: App) -> str:
 def preload_lines(application: App, launcher: str, added: Mapping[str, str]) -> list[str]:
     """What loads the application, and says where it runs, instead of the options of WSGIScriptAlias."""
     here, group = added["application-group"], added["process-group"]
-    loaded = strategy.names(application) if strategy.is_blue_green(application) else [group]
-    found = [
-        *_location(application["path"], [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"]),
-        *(f"WSGIImportScript {quote(launcher)} process-group={each} application-group={here}" for each in loaded),
-    ]
-    for other in active_groups(application):
-        name = other["group_name"]
-        found.append(f"WSGIImportScript {quote(launcher)} process-group={name} application-group={here}")
-        for path in other["paths"]:
-            found += _location(path, [f"WSGIProcessGroup {name}"])
+    found = _location(application["path"], [f"WSGIProcessGroup {group}", f"WSGIApplicationGroup {here}"])
+    for each in process_groups(application):
+        name = each["group_name"]
+        loaded = strategy.names(name) if strategy.is_blue_green(application) else [name]
+        found += [f"WSGIImportScript {quote(launcher)} process-group={own} application-group={here}" for own in loaded]
+        for path, serving in paths_of_groups(application, name):
+            found += _location(path, [f"WSGIProcessGroup {serving}"])
     return found
 
 

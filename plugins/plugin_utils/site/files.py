@@ -267,11 +267,12 @@ def member_of(application: App) -> dict[str, Any]:
     launcher_directory, launcher_file = os.path.split(root + launcher)
     process_group = application["name"] if application["mode"] == DAEMON else "%{GLOBAL}"
     if strategy.is_blue_green(application):
-        process_group = f"%{{ENV:{strategy.variable(application)}}}"
+        process_group = strategy.expression(application["name"])
     return {
         "application": application,
         "paths": application["paths"],
         "process_group": process_group,
+        "paths_of_groups": daemon.paths_of_groups(application) if application["mode"] == DAEMON else [],
         "launcher_directory": launcher_directory,
         "launcher_file": launcher_file,
         "root": root,

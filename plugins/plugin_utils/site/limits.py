@@ -37,20 +37,29 @@ def values(vhost: Vhost) -> dict[str, Any]:
         for application in reversed(vhost.applications)
     ]
     is_as_ever = all(requests and responses for _, requests, responses in buffered)
-    admitted = [found for application in reversed(vhost.applications) for found in admissions(application)]
+    # Conditions count after all paths. So where one application has them, all have.
+    always = "true" if any(map(strategy.is_blue_green, vhost.applications)) else ""
+    admitted = [
+        (path, [(condition or always, words) for condition, words in choices])
+        for application in reversed(vhost.applications)
+        for path, choices in admissions(application)
+    ]
     return {"buffered": [] if is_as_ever else buffered, "admitted": admitted}
 
 
-def admissions(application: App) -> list[tuple[str, str]]:
+def admissions(application: App) -> list[tuple[str, list[tuple[str, str]]]]:
     """Paths, and what the directive AdmissionGroup says there: the name of a process group, and what it bears.
 
-    The path of the application comes first. An embedded application has no threads of its own that could all be busy,
-    but there is a part of httpd's workers that it may hold. Empty where httpd hands on whatever comes.
+    Of two colours, each under the condition that it answers the request: what hangs in one must keep no request from
+    the other. Elsewhere the condition is empty. The path of the application comes first. An embedded application has no
+    threads of its own that could all be busy, but there is a part of the workers that it may hold. Empty where httpd
+    hands on whatever comes.
     """
     if not application["admission"]:
         return []
     if application["mode"] == daemon.EMBEDDED:
-        return [(application["path"], f"{quote(application['name'])} waiting={application['listen_backlog']}")]
+        words = f"{quote(application['name'])} waiting={application['listen_backlog']}"
+        return [(application["path"], [("", words)])]
     first, *others = daemon.process_groups(application)
     return [
         (application["path"], _admission(first)),
@@ -58,14 +67,19 @@ def admissions(application: App) -> list[tuple[str, str]]:
     ]
 
 
-def _admission(group: App) -> str:
+def _admission(group: App) -> list[tuple[str, str]]:
     waiting = daemon.options_of(group).get("listen_backlog", group["listen_backlog"])
-    # httpd sees one group where there are two colours; what hangs in one would keep requests for the other waiting.
-    queue_timeout = 0 if strategy.is_blue_green(group) else group["queue_timeout"]
-    return (
-        f"{quote(group['group_name'])} processes={group['processes'] or 1} threads={group['threads']} "
-        f"waiting={waiting} queue-timeout={queue_timeout}"
+    bears = (
+        f"processes={group['processes'] or 1} threads={group['threads']} waiting={waiting} "
+        f"queue-timeout={group['queue_timeout']}"
     )
+    name = group["group_name"]
+    if not strategy.is_blue_green(group):
+        return [("", f"{quote(name)} {bears}")]
+    return [
+        (f"reqenv('{strategy.variable(name)}') == '{coloured}'", f"{quote(coloured)} {bears}")
+        for coloured in strategy.names(name)
+    ]
 
 
 SUBJECT = Subject(check, normalise=normalise, values=values)

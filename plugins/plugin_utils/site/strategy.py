@@ -8,12 +8,13 @@ By blue and green an application has two daemon process groups. A file on the ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_rule
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import part_of_memory
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import path_of
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
     App,
@@ -25,8 +26,18 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import
     Vhost,
 )
 
-BLUE_GREEN = "blue_green"
+AUTO, BLUE_GREEN, ROLLING = "auto", "blue_green", "rolling"
+"""What `releases.strategy` can be; where nobody decides the first for a host, it is as the last."""
 KEY = "releases.strategy"
+STAYS = 1.25
+"""Which part of the memory for daemon processes the applications may take before one changes as by default no longer.
+
+To begin with it, 1 is the limit: a host near it whose memory is told a little differently stays as it is.
+"""
+OLDEST = 6
+"""The major version of mod_wsgi from which on blue_green is the default."""
+NAMED = re.compile(r"process-?group", re.IGNORECASE)
+"""What a configuration of the user's has that names a daemon process group."""
 CANARY = "releases.canary"
 CANARY_STEP = 5
 """Percent: a line of a RewriteMap has 1,024 bytes at the most."""
@@ -38,13 +49,12 @@ OF_APPLICATION = "%{HANDLER} == 'wsgi-script'"
 LONGEST_WARM = 7 * 24 * 3600
 """Seconds for which a release that no longer serves may be held."""
 
-EXCLUSIVE = {
-    "daemon_groups": "an application with daemon_groups changes its processes one half after the other",
-    "debug": "debug mode has one process",
+NAMING = "it may name a process group"
+FIXED = {
+    **dict.fromkeys(("dispatch_script", "script_alias_matches", "restrict_process", "locations"), NAMING),
+    "import_scripts": "the group that rests loads nothing",
 }
-"""Keys that do not go with two groups, and why."""
-FIXED = ("script_alias_matches", "restrict_process", "locations")
-"""Of `wsgi_directives`: what may name a process group."""
+"""Of `wsgi_directives`: what does not go with two groups, and why."""
 
 
 def is_blue_green(application: App) -> bool:
@@ -52,14 +62,20 @@ def is_blue_green(application: App) -> bool:
     return bool(application["releases"]["strategy"] == BLUE_GREEN)
 
 
-def names(application: App) -> list[str]:
-    """The two daemon process groups."""
-    return [colours.group(application["name"], colour) for colour in COLOURS]
+def names(group: str) -> list[str]:
+    """The two daemon process groups in place of one."""
+    return [colours.group(group, colour) for colour in COLOURS]
 
 
-def variable(application: App) -> str:
-    """The variable of a request that names the group which serves it."""
-    return f"MODWSGI_GROUP_{application['name']}"
+def variable(group: str) -> str:
+    """The variable of a request that names the one of two groups which serves it."""
+    # In a rule, a colon would end the name.
+    return f"MODWSGI_GROUP_{group.replace(':', '.')}"
+
+
+def expression(group: str) -> str:
+    """The same, as mod_wsgi reads it."""
+    return f"%{{ENV:{variable(group)}}}"
 
 
 def tried_variable(application: App) -> str:
@@ -74,7 +90,7 @@ def canary_log(application: App, log_directory: str) -> list[str]:
     path = quote(colours.canary_log(log_directory, application["name"]))
     # <: of the request itself, also where an error page is another one within.
     condition = f"-n reqenv('{tried_variable(application)}') && {OF_APPLICATION}"
-    return [f'CustomLog {path} "%<{{{variable(application)}}}e %>s" "expr={condition}"']
+    return [f'CustomLog {path} "%<{{{variable(application["name"])}}}e %>s" "expr={condition}"']
 
 
 def cookie(name: str) -> str:
@@ -88,8 +104,8 @@ def sticky_lines(application: App) -> list[str]:
     A cookie holds for one trial, whose number stands in the file that says who serves. Whatever it says, it chooses
     between the two groups that this file names.
     """
-    name, first = f"modwsgi-{application['name']}", names(application)[0]
-    group, sticky = variable(application), f"MODWSGI_STICKY_{application['name']}"
+    name, first = f"modwsgi-{application['name']}", names(application["name"])[0]
+    group, sticky = variable(application["name"]), f"MODWSGI_STICKY_{application['name']}"
     known = rf"^([0-9]+)@(?:.*;\s*)?{re.escape(cookie(application['name']))}=\1-(new|old)\s*(?:;|$)"
     seconds, path = application["releases"]["canary"]["seconds"] + COOKIE_SECONDS, path_of(application)
     below = f"^{re.escape(path.rstrip('/'))}(?:/|$)"
@@ -122,14 +138,13 @@ def check(application: App) -> Problems:
     other = "use rolling, or remove it"
     if application["mode"] != "daemon":
         yield KEY, "blue_green needs daemon processes, and mode is embedded; use rolling"
-    for key, why in EXCLUSIVE.items():
-        if application.get(key):
-            yield key, f"{why}, and {KEY} is blue_green; {other}"
+    if application["debug"]:
+        yield "debug", f"debug mode has one process, and {KEY} is blue_green; {other}"
     if application.get("daemon_options", {}).get("chroot"):
         yield "daemon_options.chroot", f"in a chroot the launcher cannot see which release serves ({KEY}); {other}"
-    for key in FIXED:
+    for key, why in FIXED.items():
         if application.get("wsgi_directives", {}).get(key):
-            yield f"wsgi_directives.{key}", f"it may name a process group, and {KEY} is blue_green; {other}"
+            yield f"wsgi_directives.{key}", f"{why}, and {KEY} is blue_green; {other}"
 
 
 def check_canary(canary: App) -> Problems:
@@ -143,6 +158,60 @@ def check_canary(canary: App) -> Problems:
         yield f"{CANARY}.max_error_percent", f"{errors} is not possible; use 0 to 100"
 
 
+def with_strategies(applications: Apps, strategies: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The applications, written or complete, with the strategies that were decided for them."""
+    found = [dict(application) for application in applications]
+    for application in found:
+        if application.get("name") in strategies:
+            strategy = strategies[str(application["name"])]
+            application["releases"] = {**(application.get("releases") or {}), "strategy": strategy}
+    return found
+
+
+def defaults(applications: Apps, host: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, str]:
+    """The strategies of those applications that leave it to the host, by name.
+
+    blue_green for all of them where the memory of the host holds them twice, with the processes that they have anyway.
+    Else those go on with it that have it, as long as all take no more than STAYS of it.
+
+    ``host`` is the fact ``httpd_host``; ``server`` has the version of mod_wsgi, `mod_wsgi_directives` (directives) and
+    `httpd_site_modules` (site_modules).
+    """
+    free = [each for each in applications if each["releases"]["strategy"] == AUTO]
+    able = {each["name"] for each in free if _is_able(each, applications, host, server)}
+    there = able & set(host.get("blue_green", ()))
+    size = host["cores"], host["memory_mebibytes"], applications
+    chosen: set[str] = set()
+    if part_of_memory(*size, able) <= 1:
+        chosen = able
+    elif part_of_memory(*size, there) <= STAYS:
+        chosen = there
+    return {each["name"]: BLUE_GREEN if each["name"] in chosen else ROLLING for each in free}
+
+
+def _is_able(application: App, applications: Apps, host: Mapping[str, Any], server: Mapping[str, Any]) -> bool:
+    """Whether blue_green can be the default of an application, and nothing else notices that its group has two names.
+
+    Beside sites of others the memory is not ours alone. There, and where httpd loads only what somebody asks for, it
+    would have to be restarted for mod_rewrite.
+    """
+    if host.get("foreign") or server["site_modules"] == "needed" or int(server["version"].split(".")[0]) < OLDEST:
+        return False
+    if _is_named(application, applications, server["directives"]):
+        return False
+    coloured = {**application, "releases": {**application["releases"], "strategy": BLUE_GREEN}}
+    places = [_place(other) for other in applications if other["name"] != application["name"]]
+    return not any(True for _ in check(coloured)) and _place(application) not in places
+
+
+def _is_named(application: App, applications: Apps, directives: Mapping[str, Any]) -> bool:
+    """Whether the user's own settings name the daemon process group of an application."""
+    options = [each.get("process_group", "") for each in directives.get("interpreter_options") or []]
+    return any(str(name).partition(":")[0] == application["name"] for name in options) or any(
+        NAMED.search(str(each.get("extra_config") or "")) for each in applications
+    )
+
+
 def has_canary(application: App) -> bool:
     """Whether a share of the requests goes to a new release first."""
     return bool(is_blue_green(application) and application["releases"]["canary"]["percent"])
@@ -152,11 +221,14 @@ def check_all(applications: Apps, _: Server) -> Sentences:
     """The private listener tells applications apart by name and path, without the port."""
     seen: dict[tuple[str, str], str] = {}
     for application in filter(is_blue_green, applications):
-        place = (str(application["server_name"]).lower(), path_of(application))
-        first = seen.setdefault(place, application["name"])
+        first = seen.setdefault(_place(application), application["name"])
         if first != application["name"]:
             text = f"the application {first!r} has the same server_name and path, and {KEY} blue_green too; use rolling"
             yield application["name"], KEY, text
+
+
+def _place(application: App) -> tuple[str, str]:
+    return str(application["server_name"]).lower(), path_of(application)
 
 
 def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]:
@@ -164,18 +236,23 @@ def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]
     chosen = list(filter(is_blue_green, applications))
     lines = ["RewriteEngine On"] if chosen else []
     for application in chosen:
-        name, first = f"modwsgi-{application['name']}", names(application)[0]
+        name, first = f"modwsgi-{application['name']}", names(application["name"])[0]
+        group = variable(application["name"])
         # rnd: one of several that are separated by |, while a release is tried.
         kind = "rnd" if has_canary(application) else "txt"
         lines.append(f"RewriteMap {name} {quote(f'{kind}:' + colours.active_file(application['paths']))}")
-        lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:active|{first}}}]")
+        lines.append(f"RewriteRule ^ - [E={group}:${{{name}:active|{first}}}]")
         if kind == "rnd" and not condition:
             lines.append(f"RewriteCond ${{{name}:canary|off}} =on")
             lines.append(f"RewriteRule ^ - [E={tried_variable(application)}:1]")
             lines += sticky_lines(application) if application["releases"]["canary"]["sticky"] else []
         if condition:
             lines.append(f"RewriteCond {condition}")
-            lines.append(f"RewriteRule ^ - [E={variable(application)}:${{{name}:resting|{first}}}]")
+            lines.append(f"RewriteRule ^ - [E={group}:${{{name}:resting|{first}}}]")
+        # All of its groups have the same colour, also where a share of the requests tries another one.
+        for part in (each["name"] for each in application.get("daemon_groups", [])):
+            own = variable(f"{application['name']}:{part}")
+            lines.append(f"RewriteRule ^ - [E={own}:%{{ENV:{group}}}:{part}]")
     return lines
 
 

@@ -153,10 +153,10 @@ def load(name, file):
 def colour_of(name):
     """The ending of the two configuration files where each of two daemon process groups has its own, else nothing.
 
-    Of "shop:blue" and "shop:green" one serves at a time (releases.strategy: blue_green).
+    Of "shop:blue" and "shop:green" one serves at a time (releases.strategy: blue_green), with "shop:blue:reports" or
+    "shop:green:reports", where the application has further groups.
     """
-    colour = mod_wsgi.process_group.partition(":")[2]
-    ending = "-" + colour if colour else ""
+    ending = "".join("-" + colour for colour in mod_wsgi.process_group.split(":")[1:2])
     return ending if os.path.lexists(os.path.join(CONFIGURATION_ROOT, name, "application%s.json" % ending)) else ""
 
 
@@ -173,9 +173,10 @@ def rests(name):
     """Whether this process group, one of two, neither serves nor is to hold a release."""
     # "active shop:blue ...", or several while one is tried, and "shop:green SECONDS", until when it is held.
     active, held = words(name, "active")[1:2], words(name, "held")
-    if active and mod_wsgi.process_group in active[0].split("|"):
+    own = ":".join(mod_wsgi.process_group.split(":")[:2])  # without the part of a further group
+    if active and own in active[0].split("|"):
         return False
-    is_held = len(held) == 2 and held[0] == mod_wsgi.process_group and held[1].isdigit()
+    is_held = len(held) == 2 and held[0] == own and held[1].isdigit()
     return not (is_held and time.time() < int(held[1]))
 
 

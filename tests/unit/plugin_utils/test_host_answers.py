@@ -65,6 +65,7 @@ DESCRIPTION: dict[str, Any] = {
     "cores": 2,
     "memory_mebibytes": 2048,
     "php": "",
+    "blue_green": ["shop"],
     "foreign": {},
 }
 FOREIGN: dict[str, Any] = {
@@ -286,7 +287,7 @@ class TestDescription:
         assert host_answers.host_description({**DESCRIPTION, "further": 1}, "web1") == DESCRIPTION
 
     @pytest.mark.parametrize("key", DESCRIPTION)
-    @pytest.mark.parametrize("value", [ABOVE, "{{ 1 }}", None, [], True, -1, 0, 1 << 80, "2", 2.5])
+    @pytest.mark.parametrize("value", [ABOVE, "{{ 1 }}", None, [[]], True, -1, 0, 1 << 80, "2", 2.5])
     def test_each_value_is_looked_at(self, key: str, value: Any) -> None:
         with pytest.raises(AnswerError) as raised:
             host_answers.host_description({**DESCRIPTION, key: value}, "web1")

@@ -17,6 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.action import wsgi_go_live
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import strategy
 from support.preflight import DESCRIPTION, INSPECTION, base
 
 FOUND: dict[str, Any] = {
@@ -95,8 +96,8 @@ class TestPlan:
 
     def test_the_files_are_those_that_go_live(self, machine: Machine, variables: dict[str, Any]) -> None:
         found = run(machine, variables)
-        expected = base(tuple(variables["wsgi_apps"])).files()
-        assert found["httpd_files"] == expected
+        decided = strategy.with_strategies(variables["wsgi_apps"], {"shop": "blue_green"})
+        assert found["httpd_files"] == base(tuple(decided)).files()
         assert machine.arguments["wsgi_inspect"]["configuration"] == {
             "httpd": found["httpd_files"],
             "mod_wsgi": found["mod_wsgi_files"],

@@ -44,7 +44,7 @@ class Site:
             self.write(self.traffic.pop(0))
 
     def watch(self, *canaries: Canary) -> list[str]:
-        return watch(list(canaries), self.sleep, lambda: self.clock)
+        return list(watch(list(canaries), self.sleep, lambda: self.clock).values())
 
 
 @pytest.fixture(name="site")
@@ -158,3 +158,16 @@ def test_one_of_two_that_is_bad_is_named(site: Site) -> None:
     site.traffic = ["shop:blue 500\n" * 20]
     (problem,) = site.watch(good, site.canary())
     assert problem.startswith("The new release of shop answered 20 of 20")
+
+
+def test_a_second_look_goes_on_with_the_time_of_the_first(site: Site) -> None:
+    good, bad = site.canary(), site.canary()
+    good.name, good.file = "blog", str(site.folder / "blog-canary.log")
+    Path(good.file).touch()
+    good.position = 0
+    site.traffic = ["", "shop:blue 500\n" * 20]
+    (problem,) = site.watch(good, bad)
+    assert problem.startswith("The new release of shop")
+    assert 0 < site.clock < 5
+    assert site.watch(good) == []
+    assert site.clock == 5

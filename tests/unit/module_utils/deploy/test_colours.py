@@ -99,3 +99,29 @@ def test_every_path_has_its_colour(shop: dict[str, Any]) -> None:
         shop["paths"]["code"],
         shop["paths"]["configuration"],
     }
+
+
+def test_a_host_tells_the_applications_that_have_two_colours(
+    shop: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colours, "CODE_ROOT", str(tmp_path / "srv/wsgi"))
+    monkeypatch.setattr(
+        colours, "layout", lambda name: {key: str(tmp_path) + path for key, path in layout(name).items()}
+    )
+    (tmp_path / "srv/wsgi/blog").mkdir()
+    assert colours.applications() == []
+    Path(shop["paths"]["configuration"]).mkdir(parents=True)
+    for colour in ("blue", "green"):
+        Path(colours.paths_of(shop["paths"], colour)["application"]).touch()
+    assert colours.applications() == ["shop"]
+    monkeypatch.setattr(colours, "CODE_ROOT", str(tmp_path / "none"))
+    assert colours.applications() == []
+
+
+@pytest.mark.parametrize(
+    ("group", "coloured"),
+    [("shop", "shop:green"), ("shop:reports", "shop:green:reports"), ("shop:blue", "shop:green:blue")],
+)
+def test_each_group_has_a_colour_in_its_name(group: str, coloured: str) -> None:
+    assert colours.group(group, "green") == coloured
+    assert colours.colour_of(coloured) == "green"

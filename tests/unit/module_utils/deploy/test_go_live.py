@@ -247,13 +247,13 @@ class TestOneThatIsNotWellBesideOthers:
         host.problem, host.problems = "The shop answered 500.", {"shop": "The shop answered 500."}
         host.lines = {"shop": ["RuntimeError: broken"]}
         way = SimpleNamespace(
-            is_possible=lambda: True,
+            is_possible=lambda _: True,
             go_back=self.gone(host),
             names={"shop"},
             previous={"shop": {"name": "shop", "threads": 5}},
             unchanged=[],
             proven={"private_port": 297},
-            told=lambda: "The shop is back.",
+            told=lambda _: "The shop is back.",
         )
         monkeypatch.setattr(partial, "PartialReturn", lambda *_: way)
         return way
@@ -290,7 +290,7 @@ class TestOneThatIsNotWellBesideOthers:
         assert (text, host.done, done.result["unproven"]) == ("The shop answered 500.", STEPS[:5], True)
 
     def test_all_goes_back_where_more_has_to(self, host: Host, way: SimpleNamespace) -> None:
-        way.is_possible = lambda: False
+        way.is_possible = lambda _: False
         assert self.go(host)[1] == "The shop answered 500."
         assert host.done == STEPS[:5]
 

@@ -219,6 +219,13 @@ def test_each_daemon_process_group_is_asked_and_the_one_that_is_wrong_is_named(
     assert probe.groups_of(check.application) == ["shop"]
 
 
+@pytest.mark.parametrize("colour", ["blue", "green"])
+def test_all_groups_of_one_colour_are_asked(colour: str) -> None:
+    groups = [f"shop:{each}{part}" for each in ("blue", "green") for part in ("", ":reports")]
+    application = {"name": "shop", "colours": ["blue", "green"], "probed_groups": groups}
+    assert probe.groups_of(application, colour) == [f"shop:{colour}", f"shop:{colour}:reports"]
+
+
 @pytest.mark.parametrize(("resting", "colour"), [(False, "green"), (True, "blue")])
 def test_of_two_colours_the_one_that_serves_is_asked_or_the_other_in_private(
     check: probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resting: bool, colour: str

@@ -83,7 +83,9 @@ def test_a_release_that_is_not_well(host: Host, capsys: pytest.CaptureFixture[st
     host.problem = "The shop answered with status 500."
     status, said, _ = call(capsys, "shop", "status")
     assert status == 1
-    assert said.endswith("\nThe shop answered with status 500.\n")
+    assert said.endswith(
+        "\nReleases change by rolling (releases.strategy); shop serves.\nThe shop answered with status 500.\n"
+    )
     host.problem = "The shop answered with status 500."
     status, said, _ = call(capsys, "--json", "shop", "status")
     assert (status, json.loads(said)["problem"]) == (1, "The shop answered with status 500.")

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released, rollback
@@ -268,6 +269,22 @@ def test_the_state_says_what_is_wrong(host: Host) -> None:
     host.problem = "The shop answered with status 500."
     found = rollback.status(Releases(host.described, "shop"))
     assert (found["release"], found["problem"]) == ("r2-bbbb", "The shop answered with status 500.")
+
+
+@pytest.mark.parametrize(
+    ("application", "found"),
+    [
+        ({"name": "shop", "mode": "embedded"}, {}),
+        ({"name": "shop", "mode": "daemon"}, {"strategy": "rolling", "group": "shop"}),
+        (
+            {"name": "shop", "mode": "daemon", "colours": ["blue", "green"]},
+            {"strategy": "blue_green", "group": "shop:green"},
+        ),
+    ],
+)
+def test_the_state_says_how_releases_change(tmp_path: Path, application: dict[str, Any], found: dict[str, str]) -> None:
+    (tmp_path / "active").write_text("active shop:green\nresting shop:blue\n")
+    assert rollback.change_of({**application, "paths": {"code": str(tmp_path)}}) == found
 
 
 def test_a_way_back_keeps_the_history(host: Host) -> None:

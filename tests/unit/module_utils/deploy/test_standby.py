@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, daemon, previous, rollback, standby
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import (
+    colours,
+    daemon,
+    partial,
+    previous,
+    rollback,
+    standby,
+)
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
@@ -112,10 +119,92 @@ def test_what_fails_before_visitors_goes_back_at_once(host: Host) -> None:
     assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
 
 
+@pytest.mark.parametrize("needed", ["reload", "restart"])
+def test_what_replaces_all_processes_comes_first_and_the_release_that_serves_bears_it(host: Host, needed: str) -> None:
+    host.needed = [needed]
+    host.deploy("r2-bbbb", {**SHOP, "headers": [{"name": "X-Shop", "value": "2"}]})
+    assert host.performed == [(needed, "r1-aaaa", "venv-r1-aaaa")]
+    assert host.before_turn == [("r1-aaaa", "venv-r1-aaaa")]
+    assert state(host) == ("green", "r1-aaaa", "r2-bbbb")
+    assert "X-Shop" in host.vhost()
+
+
+def test_what_httpd_did_first_is_told_at_the_end(host: Host) -> None:
+    host.deploy("r2-bbbb", SHOP)
+    host.needed = ["reload"]
+    way = GoLive(host.described, host.parameters("r1-aaaa", SHOP), check_mode=False)
+    way.run()
+    assert way.result["actions"] == ["reload"]
+
+
+def test_one_that_is_not_well_is_seen_by_nobody_then_either(host: Host) -> None:
+    before = host.tree()
+    host.needed, host.unseen = ["reload"], "The shop answered with status 500."
+    with pytest.raises(GoLiveError, match="No visitor was answered by it"):
+        host.deploy("r2-bbbb", {**SHOP, "headers": [{"name": "X-Shop", "value": "2"}]})
+    assert (state(host)[0], host.serves()) == ("blue", ("r1-aaaa", "venv-r1-aaaa"))
+    go_back(host)
+    assert {path: text for path, text in host.tree().items() if "r2-bbbb" not in path} == before
+
+
+SCRIPT = {"handler_scripts": [{"name": "report", "script": "report.py"}]}
+
+
 @pytest.mark.parametrize(
-    ("needed", "manage_service"), [(["reload"], True), (["restart"], True), (["start"], True), ([], False)]
+    "keys",
+    [
+        {"server_name": "new.example.com"},
+        {"path": "/shop"},
+        {"user": "daemon"},
+        {"static": []},
+        {"static": [{"url": "/static", "directory": "other"}]},
+        {"wsgi_directives": SCRIPT},
+    ],
 )
-def test_where_httpd_replaces_all_processes_the_colour_that_serves_gets_it(
+def test_where_the_release_that_serves_does_not_know_the_configuration_it_is_not_asked_to(
+    host: Host, keys: dict[str, Any]
+) -> None:
+    shop = {**SHOP, "static": [{"url": "/static", "directory": "assets"}]}
+    host.deploy("r1-aaaa", shop)
+    serving = state(host)[0]
+    host.before_turn, host.needed = [], ["reload"]
+    host.deploy("r2-bbbb", {**shop, **keys})
+    assert (host.before_turn, state(host)[0]) == ([], serving)
+    assert host.performed == [("reload", "r2-bbbb", "venv-r2-bbbb")]
+
+
+def test_further_static_files_hinder_nothing(host: Host) -> None:
+    host.needed = ["reload"]
+    host.deploy("r2-bbbb", {**SHOP, "static": [{"url": "/static", "directory": "assets"}]})
+    assert state(host)[0] == "green"
+
+
+@pytest.mark.parametrize("key", ["python_version", "python_prefix", "mod_wsgi_version"])
+def test_no_release_runs_on_another_interpreter_than_it_was_proven_with(host: Host, key: str) -> None:
+    host.needed, host.site[key] = ["restart"], "other"
+    host.deploy("r2-bbbb", SHOP)
+    assert (host.before_turn, state(host)) == ([], ("blue", "r2-bbbb", "r1-aaaa"))
+
+
+def test_what_cannot_be_asked_beside_is_switched_before_the_reload(host: Host) -> None:
+    """So its processes are replaced once."""
+    blog = {**ROLLING, "name": "blog", "server_name": "blog.example.com"}
+    host.deploy("r1-aaaa", SHOP, blog)
+    seen, host.needed = [], ["reload"]
+
+    def perform(_: Any, step: str) -> None:
+        seen.append((host.serves("shop")[0], host.serves("blog")[0]))
+        host.needed.remove(step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"{GoLive.__module__}.httpd_service.perform", perform)
+        host.deploy("r2-bbbb", SHOP, blog)
+    assert seen == [("r1-aaaa", "r2-bbbb")]
+    assert (state(host)[0], host.serves("shop")[0]) == ("green", "r2-bbbb")
+
+
+@pytest.mark.parametrize(("needed", "manage_service"), [(["start"], True), ([], False)])
+def test_where_nobody_is_served_the_colour_that_serves_gets_it(
     host: Host, needed: list[str], manage_service: bool
 ) -> None:
     """Else a colour would serve whose processes nobody has asked."""
@@ -177,11 +266,11 @@ class TestCanary:
 
     @pytest.fixture(autouse=True)
     def _watching(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.problems: list[str] = []
+        self.problems: dict[str, str] = {}
         self.seen: list[str] = []
         host.described["log_directory"] = str(host.directory)
 
-        def watch(canaries: list[Any]) -> list[str]:
+        def watch(canaries: list[Any]) -> dict[str, str]:
             self.seen += [Path(colours.active_file(host.paths("shop"))).read_text().partition(" ")[2]]
             assert [canary.tried for canary in canaries] == ["green"]
             return self.problems
@@ -202,9 +291,9 @@ class TestCanary:
         host.deploy("r1-aaaa", shop)
         paths, seen = host.paths("shop"), []
 
-        def watch(_: list[Any]) -> list[str]:
+        def watch(_: list[Any]) -> dict[str, str]:
             seen.extend(os.readlink(link) for link in previous.links(paths))
-            return []
+            return {}
 
         monkeypatch.setattr(f"{standby.__name__}.watch", watch)
         host.deploy("r2-bbbb", shop)
@@ -214,7 +303,7 @@ class TestCanary:
     def test_one_that_is_bad_goes_back(self, host: Host) -> None:
         host.deploy("r1-aaaa", self.SHOP)  # the vhost is another one
         before = host.tree()
-        self.problems = ["It answered 9 of 9 requests with 5xx."]
+        self.problems = {"shop": "It answered 9 of 9 requests with 5xx."}
         with pytest.raises(GoLiveError, match="9 of 9"):
             host.deploy("r2-bbbb", self.SHOP)
         assert state(host)[0] == "blue"
@@ -311,6 +400,23 @@ class TestProcesses:
         assert asked[0] == ["green"]
         assert read_record(host.paths("shop")["deployment"])["stale_processes"] == []
 
+    def test_all_have_successors_before_a_release_is_given_to_some(
+        self, host: Host, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that httpd has just started would not be found, and so would keep what it has loaded."""
+        host.needed, record = ["reload"], host.paths("shop")["deployment"]
+        noted: list[int] = []
+
+        def perform(*_: Any) -> None:
+            noted.append(len(read_record(record)["stale_processes"]))
+            host.needed.clear()
+
+        monkeypatch.setattr(f"{GoLive.__module__}.httpd_service.perform", perform)
+        host.deploy("r2-bbbb", SHOP)
+        assert asked == [list(daemon.KINDS), ["green"]]
+        assert noted == [len(daemon.KINDS)]
+        assert read_record(record)["stale_processes"] == []
+
     def test_what_is_held_and_the_same_needs_no_new_process(self, host: Host, asked: list[list[str]]) -> None:
         host.deploy("r2-bbbb", SHOP)
         asked.clear()
@@ -335,3 +441,107 @@ class TestProcesses:
         )
         assert asked[-1] == kinds
         assert len(read_record(record)["stale_processes"]) == len(kinds)
+
+
+BLOG = {**ROLLING, "name": "blog", "server_name": "blog.example.com"}
+BLUE_BLOG = {**BLOG, "releases": {"strategy": "blue_green"}}
+
+
+class TestOneThatIsNotWellBesideOthers:
+    """Only its own change goes back."""
+
+    @pytest.mark.parametrize("needed", [[], ["reload"]])
+    @pytest.mark.parametrize("blog", [BLOG, BLUE_BLOG])
+    def test_the_others_go_live(self, host: Host, blog: dict[str, Any], needed: list[str]) -> None:
+        host.deploy("r1-aaaa", SHOP, blog)
+        host.unseen, host.needed = "The shop answered with status 500.", needed
+        with pytest.raises(GoLiveError) as failure:
+            host.deploy("r2-bbbb", SHOP, blog, all_or_nothing=False, rollback=True)
+        assert str(failure.value).splitlines() == [
+            "The shop answered with status 500.",
+            "Of shop the previous release goes on to serve; no visitor was answered by the new one. What else has "
+            "changed is well, and stays (wsgi_all_or_nothing).",
+        ]
+        assert (host.serves("shop")[0], host.serves("blog")[0]) == ("r1-aaaa", "r2-bbbb")
+        assert state(host) == ("blue", "r1-aaaa", "r1-aaaa")
+        assert colours.active(host.paths("blog")) == ("green" if blog is BLUE_BLOG else "blue")
+        assert not host.journal.open
+        assert {each["name"]: each["releases"] for each in host.journal.proven()["applications"]}.keys() == {
+            "shop",
+            "blog",
+        }
+
+    def test_its_vhost_is_as_it_was_too(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        host.deploy("r1-aaaa", SHOP, BLOG)
+        before = host.vhost("shop")
+        pending: list[str] = []
+        monkeypatch.setattr(f"{partial.__name__}.pending.add", lambda _, action: pending.append(action))
+        host.unseen, host.needed = "The shop answered with status 500.", ["reload"]
+        header = {"headers": [{"name": "X-Shop", "value": "2"}]}
+        with pytest.raises(GoLiveError):
+            host.deploy("r2-bbbb", {**SHOP, **header}, {**BLOG, **header}, all_or_nothing=False, rollback=True)
+        assert (host.vhost("shop"), pending[-1]) == (before, "reload")
+        assert "X-Shop" in host.vhost("blog")
+
+    @pytest.mark.parametrize("more", [{"all_or_nothing": True, "rollback": True}, {"rollback": False}])
+    def test_all_goes_back_where_that_is_wanted(self, host: Host, more: dict[str, bool]) -> None:
+        host.deploy("r1-aaaa", SHOP, BLOG)
+        host.unseen = "The shop answered with status 500."
+        with pytest.raises(GoLiveError, match="No visitor was answered by it"):
+            host.deploy("r2-bbbb", SHOP, BLOG, **{"all_or_nothing": False, **more})
+        assert host.journal.open
+        assert host.serves("blog")[0] == "r1-aaaa"
+
+    def test_so_does_it_where_nothing_else_has_changed(self, host: Host) -> None:
+        host.deploy("r1-aaaa", SHOP, BLOG)
+        host.unseen = "The shop answered with status 500."
+        parameters = host.parameters("r2-bbbb", SHOP, BLOG, all_or_nothing=False, rollback=True)
+        for kind in ("releases", "venvs"):
+            parameters[kind]["blog"] = host.parameters("r1-aaaa", BLOG)[kind]["blog"]
+        with pytest.raises(GoLiveError, match="No visitor was answered by it"):
+            GoLive(host.described, parameters, check_mode=False).run()
+        assert host.journal.open
+
+    def test_what_fails_after_it_takes_all_back_and_both_are_told(self, host: Host) -> None:
+        host.deploy("r1-aaaa", SHOP, BLOG)
+        host.unseen = "The shop answered with status 500."
+        host.problem, host.unwell = "The blog answered with status 500.", "blog"
+        with pytest.raises(GoLiveError) as failure:
+            host.deploy("r2-bbbb", SHOP, BLOG, all_or_nothing=False, rollback=True)
+        assert str(failure.value) == "The shop answered with status 500.\nThe blog answered with status 500."
+        assert host.journal.open
+        go_back(host)
+        assert (host.serves("shop")[0], host.serves("blog")[0]) == ("r1-aaaa", "r1-aaaa")
+
+    def test_a_share_that_is_answered_badly_leaves_the_others_theirs(
+        self, host: Host, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        canary = {"releases": {"strategy": "blue_green", "canary": {"percent": 10}}}
+        host.described["log_directory"] = str(host.directory)
+        host.deploy("r1-aaaa", {**SHOP, **canary}, {**BLOG, **canary})
+        looked: list[tuple[list[str], list[str]]] = []
+
+        def watch(canaries: list[Any]) -> dict[str, str]:
+            texts = {name: Path(colours.active_file(host.paths(name))).read_text() for name in ("blog", "shop")}
+            looked.append(
+                ([each.name for each in canaries], [name for name, text in texts.items() if "canary on" in text])
+            )
+            return {"shop": "Too many errors."} if len(looked) == 1 else {}
+
+        monkeypatch.setattr(f"{standby.__name__}.watch", watch)
+        with pytest.raises(GoLiveError, match=r"Too many errors\.\nOf shop the previous release is back"):
+            host.deploy("r2-bbbb", {**SHOP, **canary}, {**BLOG, **canary}, all_or_nothing=False, rollback=True)
+        assert looked == [(["blog", "shop"], ["blog", "shop"]), (["blog"], ["blog"])]
+        assert (host.serves("shop")[0], host.serves("blog")[0]) == ("r1-aaaa", "r2-bbbb")
+
+    def test_one_fails_before_it_serves_and_another_one_afterwards(self, host: Host) -> None:
+        """Both go back alone, and the third stays."""
+        third = {**BLOG, "name": "news", "server_name": "news.example.com"}
+        host.deploy("r1-aaaa", SHOP, BLOG, third)
+        host.unseen = "The shop answered with status 500."
+        host.problem, host.unwell = "The blog answered with status 500.", "blog"
+        with pytest.raises(GoLiveError) as failure:
+            host.deploy("r2-bbbb", SHOP, BLOG, third, all_or_nothing=False, rollback=True)
+        assert [host.serves(name)[0] for name in ("shop", "blog", "news")] == ["r1-aaaa", "r1-aaaa", "r2-bbbb"]
+        assert str(failure.value).count("answered with status 500") == 2
+        assert sorted(each["name"] for each in host.journal.proven()["applications"]) == ["blog", "news", "shop"]

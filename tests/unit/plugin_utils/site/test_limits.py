@@ -61,6 +61,24 @@ def test_what_a_proxy_sends_is_not_taken_for_one_client(shop: App) -> None:
     assert "AdmissionTrusted" not in vhost(shop)
 
 
-def test_two_colours_have_no_pace_in_common(shop: App) -> None:
-    ((_, words),) = admissions(vhost({**shop, "releases": {"strategy": "blue_green"}}))
-    assert words.endswith(" queue-timeout=0")
+def test_two_colours_have_no_pace_in_common(shop: App, blog: App) -> None:
+    group = {"name": "slow", "paths": ["/export"], "processes": 1, "threads": 2}
+    text = vhost({**shop, "releases": {"strategy": "blue_green"}, "daemon_groups": [group]}, blog)
+    section = text.partition("<IfModule wsgi_admission_module>")[2].partition("</IfModule>")[0]
+    found = re.findall(r'<(Location|If) (\S+|".*")>|AdmissionGroup (\S+) .* queue-timeout=(\d+)', section)
+    assert [next(filter(None, each[1:])) for each in found] == [
+        "/",
+        "\"reqenv('MODWSGI_GROUP_shop') == 'shop:blue'\"",
+        "shop:blue",
+        "\"reqenv('MODWSGI_GROUP_shop') == 'shop:green'\"",
+        "shop:green",
+        "/export",
+        "\"reqenv('MODWSGI_GROUP_shop.slow') == 'shop:blue:slow'\"",
+        "shop:blue:slow",
+        "\"reqenv('MODWSGI_GROUP_shop.slow') == 'shop:green:slow'\"",
+        "shop:green:slow",
+        "/blog",
+        '"true"',
+        "blog",
+    ], "a condition counts after all paths, so the blog needs one too"
+    assert {each[3] for each in found if each[3]} == {"45"}

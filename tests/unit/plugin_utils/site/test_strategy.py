@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from support.applications import App, complete
 
+SCRIPT = {"script": "a.py"}
 BLUE_GREEN = {"releases": {"strategy": "blue_green"}}
 
 
@@ -68,6 +70,40 @@ def test_both_groups_are_probed(coloured: App) -> None:
         assert f"        WSGIProcessGroup shop:{colour}\n" in probes
 
 
+REPORTS = {"daemon_groups": [{"name": "reports", "paths": ["/reports", "/export"], "threads": 3}]}
+
+
+def test_further_groups_take_their_turn_with_the_first(coloured: App) -> None:
+    made = rendered({**coloured, **REPORTS})
+    vhost = made["100-modwsgi-shop.conf"]
+    rule = "    RewriteRule ^ - [E=MODWSGI_GROUP_shop.reports:%{ENV:MODWSGI_GROUP_shop}:reports]\n"
+    assert vhost.index("[E=MODWSGI_GROUP_shop:${") < vhost.index(rule)
+    for path in ("/reports", "/export"):
+        location = f"<Location {path}>\n        WSGIProcessGroup %{{ENV:MODWSGI_GROUP_shop.reports}}\n"
+        assert location in vhost
+    for colour in ("blue", "green"):
+        define = vhost[vhost.index(f"WSGIDaemonProcess shop:{colour}:reports ") :].partition("WSGIDaemonProcess")[2]
+        assert "processes=1 threads=3 " in define.partition("request-timeout")[0]
+        assert f"display-name=({colour}:shop) " in define.partition("request-timeout")[0]
+        assert f"home=/srv/wsgi/shop/current-{colour} " in define.partition("lang=")[0]
+        assert f"launcher.py process-group=shop:{colour}:reports " in vhost
+    (application,) = complete({**coloured, **REPORTS})
+    every = ["shop:blue", "shop:blue:reports", "shop:green", "shop:green:reports"]
+    assert application["probed_groups"] == every
+    assert application["startup_timeouts"] == dict.fromkeys(every, 15)
+    assert application["all_processes"] == 3, "that serve"
+
+
+def test_the_group_at_rest_is_asked_for_their_paths_too(coloured: App) -> None:
+    probes = rendered({**coloured, **REPORTS, "health": {"path": "/reports/healthz"}})["060-modwsgi-probes.conf"]
+    resting = "[E=MODWSGI_GROUP_shop:${modwsgi-shop:resting|shop:blue}]"
+    assert probes.index(resting) < probes.index("[E=MODWSGI_GROUP_shop.reports:%{ENV:MODWSGI_GROUP_shop}:reports]")
+    first = probes.index("<Location />\n        WSGIProcessGroup %{ENV:MODWSGI_GROUP_shop}\n")
+    second = probes.index("<Location /reports>\n        WSGIProcessGroup %{ENV:MODWSGI_GROUP_shop.reports}\n")
+    assert first < second
+    assert "    <Location /probe/shop:green:reports>\n" in probes
+
+
 def test_root_alone_asks_the_release_that_nobody_sees(coloured: App, shop: App) -> None:
     probes = rendered(coloured, {**shop, "name": "blog", "server_name": "blog.example"})["060-modwsgi-probes.conf"]
     vhost = next(part for part in probes.split("<VirtualHost ") if "ServerName shop.example\n" in part)
@@ -104,7 +140,12 @@ def test_mod_rewrite_is_needed(coloured: App) -> None:
     [
         ({"mode": "embedded"}, "releases.strategy", "mode is embedded"),
         ({"debug": True}, "debug", "debug mode has one process"),
-        ({"daemon_groups": [{"name": "slow", "paths": ["/slow"]}]}, "daemon_groups", "one half after the other"),
+        ({"wsgi_directives": {"import_scripts": [SCRIPT]}}, "wsgi_directives.import_scripts", "loads nothing"),
+        (
+            {"wsgi_directives": {"dispatch_script": SCRIPT}},
+            "wsgi_directives.dispatch_script",
+            "may name a process group",
+        ),
         ({"daemon_options": {"chroot": "/srv/jail"}}, "daemon_options.chroot", "cannot see which release serves"),
         ({"wsgi_directives": {"restrict_process": ["shop"]}}, "wsgi_directives.restrict_process", "process group"),
         ({"releases": {"strategy": "blue_green", "keep_warm": -1}}, "releases.keep_warm", "-1 is not possible"),
@@ -118,6 +159,7 @@ def test_mod_rewrite_is_needed(coloured: App) -> None:
     ],
 )
 def test_what_does_not_go_together_is_refused(coloured: App, change: App, key: str, text: str) -> None:
+    (Path(coloured["source"]["directory"]) / "a.py").touch()
     found = problems({**coloured, **change})
     assert len(found) == 1, found
     assert found[0].startswith(f"wsgi_apps: application 'shop', key {key}: ")
@@ -138,11 +180,13 @@ def test_memory_is_counted_twice() -> None:
 
     assert processes(processes=8, **BLUE_GREEN) < processes(processes=8)
     assert processes(**BLUE_GREEN) <= processes()
+    groups = {"processes": 1, "daemon_groups": [{"name": "reports", "paths": ["/reports"], "processes": 6}]}
+    assert (processes(**groups), processes(**groups, **BLUE_GREEN)) == (8, 2)
 
 
 def test_options_of_interpreters_name_the_groups(coloured: App) -> None:
-    applications = complete(coloured)
-    for name, count in (("shop:blue", 0), ("shop", 1)):
+    applications = complete({**coloured, **REPORTS})
+    for name, count in (("shop:blue", 0), ("shop", 1), ("shop:green:reports", 0), ("shop:reports", 1)):
         options = {"interpreter_options": [{"process_group": name}]}
         assert len(unknown_groups(applications, options)) == count
 
@@ -209,3 +253,87 @@ def test_a_cookie_chooses_between_two_and_nothing_else(coloured: App, cookies: s
     pattern = condition.split('"')[3]
     found = re.search(pattern, f"17@{cookies}")
     assert (found[2] if found else "") == chosen
+
+
+HOST = {"cores": 2, "memory_mebibytes": 1024, "foreign": {}, "blue_green": []}
+SERVER = {"version": "6.1.1", "directives": {}, "site_modules": "all"}
+
+
+class TestDefault:
+    """Where nobody says how releases change, the host decides."""
+
+    def decided(self, *written: App, server: App | None = None, **host: Any) -> dict[str, str]:
+        typed = settings.applications(list(written))
+        return strategy.defaults(typed, {**HOST, **host}, {**SERVER, **(server or {})})
+
+    @pytest.mark.parametrize(
+        ("memory", "coloured", "expected"),
+        [
+            # Two processes, 150 MiB each, twice, in six tenths of the memory.
+            (1000, [], "blue_green"),
+            (999, [], "rolling"),
+            (999, ["shop"], "blue_green"),
+            (800, ["shop"], "blue_green"),
+            (799, ["shop"], "rolling"),
+        ],
+    )
+    def test_one_near_the_border_stays_as_it_is(
+        self, shop: App, memory: int, coloured: list[str], expected: str
+    ) -> None:
+        assert self.decided(shop, memory_mebibytes=memory, blue_green=coloured) == {"shop": expected}
+
+    def test_nobody_gets_fewer_processes_for_it(self, shop: App) -> None:
+        """Four processes twice need 2000 MiB, two would not."""
+        assert self.decided(shop, cores=4, memory_mebibytes=1999) == {"shop": "rolling"}
+        assert self.decided(shop, cores=4, memory_mebibytes=2000) == {"shop": "blue_green"}
+        assert self.decided({**shop, **REPORTS}, memory_mebibytes=1499) == {"shop": "rolling"}
+        assert self.decided({**shop, **REPORTS}, memory_mebibytes=1500) == {"shop": "blue_green"}
+
+    def test_a_further_application_that_does_not_fit_leaves_the_others_as_they_are(self, shop: App) -> None:
+        blog = {**shop, "name": "blog", "server_name": "blog.example"}
+        assert self.decided(shop, blog) == {"shop": "rolling", "blog": "rolling"}
+        # 900 of 614 MiB, where one is there twice.
+        assert self.decided(shop, blog, blue_green=["shop"]) == {"shop": "rolling", "blog": "rolling"}
+        found = self.decided(shop, blog, memory_mebibytes=1300, blue_green=["shop"])
+        assert found == {"shop": "blue_green", "blog": "rolling"}
+        found = self.decided(shop, blog, memory_mebibytes=2000, blue_green=["shop"])
+        assert found == {"shop": "blue_green", "blog": "blue_green"}
+
+    def test_what_is_said_is_not_decided_and_counts(self, shop: App, coloured: App) -> None:
+        blog = {**coloured, "name": "blog", "server_name": "blog.example"}
+        assert self.decided(coloured) == {}
+        assert self.decided(shop, blog, memory_mebibytes=1999) == {"shop": "rolling"}
+        assert self.decided(shop, {**blog, "releases": {"strategy": "rolling"}}, memory_mebibytes=1500) == {
+            "shop": "blue_green"
+        }
+
+    @pytest.mark.parametrize(
+        ("more", "server", "host"),
+        [
+            ({"mode": "embedded"}, {}, {}),
+            ({"debug": True}, {}, {}),
+            ({"daemon_options": {"chroot": "/srv/jail"}}, {}, {}),
+            ({"wsgi_directives": {"import_scripts": [SCRIPT]}}, {}, {}),
+            ({"extra_config": "<Location /x>\nWSGIProcessGroup shop\n</Location>"}, {}, {}),
+            ({}, {"version": "5.0.2"}, {}),
+            ({}, {"site_modules": "needed"}, {}),
+            ({}, {"directives": {"interpreter_options": [{"process_group": "shop"}]}}, {}),
+            ({}, {"directives": {"interpreter_options": [{"process_group": "shop:reports"}]}}, {}),
+            ({}, {}, {"foreign": {"sites": []}}),
+        ],
+    )
+    def test_where_it_cannot_be_it_is_rolling(self, shop: App, more: App, server: App, host: App) -> None:
+        wide = {"memory_mebibytes": 16384, **host}
+        assert self.decided(shop, **wide) == {"shop": "rolling" if host else "blue_green"}
+        assert self.decided({**shop, **more}, server=server, **wide) == {"shop": "rolling"}
+
+    def test_of_two_of_one_name_and_path_neither_has_it(self, shop: App) -> None:
+        twin = {**shop, "name": "twin", "port": 8080}
+        assert set(self.decided(shop, twin, memory_mebibytes=16384).values()) == {"rolling"}
+
+    def test_it_becomes_a_part_of_what_is_written(self, shop: App) -> None:
+        written = [shop, {**shop, "name": "blog", "releases": {"keep_warm": 5}}]
+        first, second = strategy.with_strategies(written, {"shop": "rolling", "blog": "blue_green"})
+        assert first["releases"] == {"strategy": "rolling"}
+        assert second["releases"] == {"keep_warm": 5, "strategy": "blue_green"}
+        assert "releases" not in shop

@@ -567,6 +567,17 @@ class TestColours:
         self.write(file, text)
         assert self.has_ended()
 
+    @pytest.mark.parametrize(("active", "answer"), [("green", "green"), ("blue", "503 Service Unavailable")])
+    def test_a_further_group_has_the_colour_of_the_first(
+        self, monkeypatch: pytest.MonkeyPatch, active: str, answer: str
+    ) -> None:
+        monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", "shop:green:reports")
+        assert self.start(f"active shop:{active}\n") == [answer]
+
+    def test_it_is_held_with_the_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", "shop:green:reports")
+        assert self.start("active shop:blue\n", f"shop:green {int(time.time()) + 60}") == ["green"]
+
     def test_a_group_that_is_only_called_so_has_the_files_of_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys.modules["mod_wsgi"], "process_group", "shop:reports")
         self.site.variables = {"KEY": "all"}
