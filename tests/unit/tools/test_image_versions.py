@@ -121,7 +121,7 @@ def test_each_change_is_tested_and_each_week_all() -> None:
     assert jobs["scenario"]["strategy"]["matrix"] == {"scenario": "${{ fromJSON(needs.plan.outputs.scenarios) }}"}
     assert any("tools/scenarios.py --list" in command for command in commands["plan"])
     assert "exec make test\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
-    assert "test: check slow-checks examples molecule " in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "test: check slow-checks root-tests examples molecule " in (ROOT / "Makefile").read_text(encoding="utf-8")
     # PyYAML takes the key `on` for a boolean.
     assert set(workflow("test")[True]) == {"push", "pull_request"}
     assert set(workflow("test-all")[True]) == {"schedule", "workflow_dispatch", "workflow_call"}
