@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.checks import CHECKS  # noqa: E402
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.evidence import Item, benchmarks, items  # noqa: E402
 
-from tools.marked_page import MarkedPage  # noqa: E402
+from tools.generated import Generated  # noqa: E402
 from tools.specification import cell  # noqa: E402
 
 PAGE = Path("docs/evidence.md")
@@ -54,10 +54,13 @@ def rows() -> Iterator[str]:
         yield f"| {' | '.join(cell(text) for text in texts)} |"
 
 
-def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    """Run the command; the exit status is 1 when the page is out of date."""
-    return MarkedPage(PAGE, SOURCE, "tools/evidence.py", rows).main(__doc__, arguments, root)
+def files(root: Path) -> Iterator[tuple[Path, str]]:
+    """The page with its part of now."""
+    text = (root / PAGE).read_text(encoding="utf-8")
+    yield PAGE, MADE.between_marks(text, "\n".join(["", *rows(), "", ""]))
 
+
+MADE = Generated(Path(__file__).name, SOURCE, files)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(MADE.main(__doc__))

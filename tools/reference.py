@@ -8,7 +8,6 @@ says; `--write` makes them. Then `tools/specification.py --write` takes the argu
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives
     table,
 )
 
+from tools.generated import Generated  # noqa: E402
 from tools.specification import cell, plain  # noqa: E402
 
 REFERENCE = Path("docs/reference.md")
@@ -44,10 +44,7 @@ SPECIFICATIONS = {
     "mod_wsgi": Path("roles/mod_wsgi/meta/argument_specs.yml"),
     "wsgi_app": Path("roles/wsgi_app/meta/argument_specs.yml"),
 }
-REFRESH = "run tools/reference.py --write"
 SOURCE = "plugins/plugin_utils/mod_wsgi/directives.yml"
-BEGIN = "From {source} (tools/reference.py --write): {part}, begin."
-END = "From {source}: end."
 
 Options = dict[str, dict[str, Any]]
 
@@ -183,31 +180,17 @@ SPECIFICATION_PARTS: dict[str, dict[str, tuple[int, Callable[[], Options]]]] = {
 """For each role the parts of its argument specification: how far they are indented, and what they say."""
 
 
-def replaced(text: str, part: str, content: str, comment: str) -> str:
-    """A text with the content between the two marks of a part replaced.
-
-    Raises ValueError when the marks are missing.
-    """
-    begin, end = comment.format(BEGIN.format(source=SOURCE, part=part)), comment.format(END.format(source=SOURCE))
-    before, found, rest = text.partition(begin)
-    inner, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"the marks of the part {part!r} are missing; put {begin!r} and {end!r} there")
-    indentation = inner[len(inner.rstrip(" ")) :]
-    return f"{before}{begin}\n{content}{indentation}{end}{after}"
-
-
 def specification(role: str, text: str) -> str:
     """The argument specification of a role with its parts renewed."""
     for part, (indent, options) in SPECIFICATION_PARTS[role].items():
-        text = replaced(text, part, as_yaml(options(), indent), "# {}")
+        text = MADE.between_marks(text, as_yaml(options(), indent), part, "# {}")
     return text
 
 
 # ---------------------------------------------------------------- the reference
 
 PREFACE = f"""\
-<!-- Made from {SOURCE}: edit that, then {REFRESH}. -->
+<!-- Made from {SOURCE}: edit that, then run tools/reference.py --write. -->
 # Directives and options of mod_wsgi
 
 Every directive of mod_wsgi (54), every option of `WSGIDaemonProcess` (46) and of `WSGIScriptAlias` (4), with the key
@@ -452,7 +435,7 @@ def migrating_tables() -> str:
 
 def migrating(text: str) -> str:
     """docs/migrating.md with its tables renewed."""
-    return replaced(text, "tables for mod_wsgi", migrating_tables(), "<!-- {} -->")
+    return MADE.between_marks(text, migrating_tables(), "tables for mod_wsgi")
 
 
 # ---------------------------------------------------------------- the command
@@ -466,36 +449,7 @@ def made(root: Path) -> Iterator[tuple[Path, str]]:
     yield MIGRATING, migrating((root / MIGRATING).read_text(encoding="utf-8"))
 
 
-def check(root: Path) -> list[str]:
-    """The files that are not what the data says, one line each."""
-    return [
-        f"{path}: is not what {SOURCE} says; {REFRESH}"
-        for path, text in made(root)
-        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
-    ]
-
-
-def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Run the command; the exit status is 1 when a file is stale."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument(
-        "--check", action="store_true", help="compare, print one line for each stale file, change nothing"
-    )
-    mode.add_argument("--write", action="store_true", help="write the files")
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.write:
-            for path, text in list(made(root)):
-                (root / path).write_text(text, encoding="utf-8")
-            return 0
-        findings = check(root)
-    except (OSError, ValueError) as error:
-        findings = [str(error)]
-    for finding in findings:
-        print(finding, file=sys.stderr)
-    return 1 if findings else 0
-
+MADE = Generated(Path(__file__).name, SOURCE, made)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(MADE.main(__doc__))

@@ -8,7 +8,6 @@ the two by name, type and value, and prints one line per disagreement; `--write`
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -21,19 +20,20 @@ from yaml import YAMLError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
+sys.path.insert(0, str(ROOT))
 
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.specification import (  # noqa: E402
     COLLECTION,
     RoleSpecification,
-    SpecificationError,
     load_role,
 )
+
+from tools.generated import Generated  # noqa: E402
 
 ROLES = ("httpd", "mod_wsgi", "wsgi_app")
 """In the order in which they are applied."""
 
 DOCUMENT = Path("docs/variables.md")
-REFRESH = "run tools/specification.py --write"
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -183,8 +183,8 @@ def role_drift(directory: Path) -> list[str]:
 
 # ---------------------------------------------------------------- the document
 
-PREFACE = f"""\
-<!-- Made from roles/*/meta/argument_specs.yml: edit those, then {REFRESH}. -->
+PREFACE = """\
+<!-- Made from roles/*/meta/argument_specs.yml: edit those, then run tools/specification.py --write. -->
 # Variables
 
 Every variable, role by role, and what the roles publish for others to read. A variable whose name begins like these and
@@ -312,39 +312,18 @@ def document(roles: list[RoleSpecification]) -> str:
 # ---------------------------------------------------------------- the command
 
 
-def check(root: Path) -> list[str]:
-    """Every disagreement in the repository, one line each."""
-    findings = [finding for name in ROLES for finding in role_drift(root / "roles" / name)]
-    target = root / DOCUMENT
-    if not target.is_file() or target.read_text(encoding="utf-8") != render(root):
-        findings.append(f"{DOCUMENT}: is not what the specifications say; {REFRESH}")
-    return findings
+def files(root: Path) -> Iterator[tuple[Path, str]]:
+    """docs/variables.md for the roles under this root."""
+    yield DOCUMENT, document([load_role(root / "roles" / name) for name in ROLES])
 
 
-def render(root: Path) -> str:
-    """The text of docs/variables.md for the roles under this root."""
-    return document([load_role(root / "roles" / name) for name in ROLES])
+def drift(root: Path) -> Iterator[str]:
+    """Every disagreement of the roles, one line each."""
+    for name in ROLES:
+        yield from role_drift(root / "roles" / name)
 
 
-def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    """Run the command; the exit status is 1 when there is drift."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--check", action="store_true", help="compare, print one line per disagreement, change nothing")
-    mode.add_argument("--write", action="store_true", help=f"write {DOCUMENT}")
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.write:
-            (root / DOCUMENT).parent.mkdir(parents=True, exist_ok=True)
-            (root / DOCUMENT).write_text(render(root), encoding="utf-8")
-            return 0
-        findings = check(root)
-    except SpecificationError as error:
-        findings = [str(error)]
-    for finding in findings:
-        print(finding, file=sys.stderr)
-    return 1 if findings else 0
-
+MADE = Generated(Path(__file__).name, "roles/*/meta/argument_specs.yml", files, drift)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(MADE.main(__doc__))

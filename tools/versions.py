@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
+sys.path.insert(0, str(ROOT))
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions as distribution_table  # noqa: E402
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi import versions as table  # noqa: E402
+
+from tools.generated import Generated  # noqa: E402
 
 DOCUMENT = Path("docs/versions.md")
 IMAGES = Path("images/versions.json")
@@ -89,10 +92,16 @@ def document() -> str:
     return "\n".join([*parts, "", "## Distributions", "", *distributions()]) + "\n"
 
 
-def stale(root: Path) -> list[str]:
-    """What names another version than the table: the images, and pages that name images or the default."""
+def files(root: Path) -> Iterator[tuple[Path, str]]:
+    """docs/versions.md, and the table of the images with the newest version."""
+    yield DOCUMENT, document()
+    images = (root / IMAGES).read_text(encoding="utf-8")
+    yield IMAGES, re.sub(r'^  "module": ".*"', f'  "module": "{table.DEFAULT_VERSION}"', images, flags=re.MULTILINE)
+
+
+def stale(root: Path) -> Iterator[str]:
+    """The pages that name an image or the default in another version than the table."""
     images = json.loads((root / IMAGES).read_text(encoding="utf-8"))
-    found = [] if images["module"] == table.DEFAULT_VERSION else [f"{IMAGES}: the module is {images['module']}"]
     known = {TAG: {table.DEFAULT_VERSION, *(image.get("module", "") for image in images["images"])}}
     known[DEFAULT] = {table.DEFAULT_VERSION}
     pages = [
@@ -102,30 +111,12 @@ def stale(root: Path) -> list[str]:
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             named = {(kind, version) for kind in known for match in kind.finditer(line) for version in match.groups()}
             wrong = sorted(version for kind, version in named if version and version not in known[kind])
-            found += [f"{path.relative_to(root)}:{number}: names {version}" for version in wrong]
-    return found
+            for version in wrong:
+                place = f"{path.relative_to(root)}:{number}"
+                yield f"{place}: names {version}, which is not in the version table; correct it"
 
 
-def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    """Run the command; the exit status is 1 when the document is out of date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    mode = parser.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--check", action="store_true", help="compare, change nothing")
-    mode.add_argument("--write", action="store_true", help=f"write {DOCUMENT} and the newest version in {IMAGES}")
-    chosen = parser.parse_args(arguments)
-    target = root / DOCUMENT
-    if chosen.write:
-        target.write_text(document(), encoding="utf-8")
-        images = (root / IMAGES).read_text(encoding="utf-8")
-        newest = re.sub(r'^  "module": ".*"', f'  "module": "{table.DEFAULT_VERSION}"', images, flags=re.MULTILINE)
-        (root / IMAGES).write_text(newest, encoding="utf-8")
-        return 0
-    wrong = [f"{said}, which is not in the version table; correct it" for said in stale(root)]
-    if not target.is_file() or target.read_text(encoding="utf-8") != document():
-        wrong.append(f"{DOCUMENT}: is not what the version table says; run tools/versions.py --write")
-    print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
-    return int(bool(wrong))
-
+MADE = Generated(Path(__file__).name, "the version table", files, stale)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(MADE.main(__doc__))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import daemon
 from support.scripts import ROOT, load_script
 
 settings: Any = load_script("images/mod-wsgi/runtime/settings.py")
-tool: Any = load_script("tools/image_settings.py")
 
 
 def problems(**environment: str) -> list[str]:
@@ -182,20 +180,6 @@ def test_httpd_asks_whether_a_request_comes_from_a_proxy() -> None:
 def test_httpd_hears_of_switches_only() -> None:
     assert settings.defines(settings.read({})) == ["-DWSGI_SETTINGS"]
     assert settings.defines(settings.read({"WSGI_MODE": "embedded"})) == ["-DWSGI_SETTINGS", "-DWSGI_EMBEDDED"]
-
-
-def test_the_document_has_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tool.main(["--check"]) == 0
-    (tmp_path / "docs").mkdir()
-    document = tmp_path / "docs" / "image.md"
-    document.write_text(f"before\n{tool.BEGIN}old\n{tool.END}after\n")
-    assert tool.main(["--check"], tmp_path) == 1
-    assert "run tools/image_settings.py --write" in capsys.readouterr().err
-    assert tool.main(["--write"], tmp_path) == 0
-    assert tool.main(["--check"], tmp_path) == 0
-    assert document.read_text() == f"before\n{tool.BEGIN}{settings.table()}{tool.END}after\n"
-    with pytest.raises(ValueError, match="once each"):
-        tool.replaced("nothing")
 
 
 @pytest.mark.parametrize(

@@ -4,49 +4,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-from pathlib import Path
 
-import pytest
 import yaml
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.directives import LOCATION, SERVER, VHOST
 from support.scripts import ROOT, load_script
 
 tool = load_script("tools/reference.py")
-
-FILES = [*tool.SPECIFICATIONS.values(), tool.REFERENCE, tool.MIGRATING]
-
-
-@pytest.fixture(name="copy")
-def fixture_copy(tmp_path: Path) -> Path:
-    for path in FILES:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, tmp_path / path)
-    return tmp_path
-
-
-def test_what_is_committed_is_what_the_data_says() -> None:
-    assert tool.check(ROOT) == []
-
-
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_a_stale_file_is_named_and_made_again(copy: Path, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (copy / path).read_text(encoding="utf-8")
-    (copy / path).write_text(text.replace("WSGI", "WSGJ"), encoding="utf-8")
-    assert tool.main(["--check"], copy) == 1
-    assert str(path) in capsys.readouterr().err
-    assert tool.main(["--write"], copy) == 0
-    if path == tool.REFERENCE:  # the others have parts that people write
-        assert (copy / path).read_text(encoding="utf-8") == text
-        assert tool.main(["--check"], copy) == 0
-
-
-def test_a_missing_mark_is_said(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = copy / tool.MIGRATING
-    path.write_text("# Moving here\n", encoding="utf-8")
-    assert tool.main(["--check"], copy) == 1
-    assert "the marks of the part 'tables for mod_wsgi' are missing" in capsys.readouterr().err
 
 
 def test_the_argument_specifications_have_every_key() -> None:
