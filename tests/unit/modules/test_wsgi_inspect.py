@@ -28,6 +28,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import ins
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
 from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import normalise
+from support import instances
 from support.building import build_ground, interpreter
 
 pytestmark = pytest.mark.root("makes folders of other accounts")
@@ -60,15 +61,7 @@ class Host:
             monkeypatch.setattr(account, name, str(root) + getattr(account, name))
         # Not made on the machine that runs the tests.
         monkeypatch.setattr(account, "BUILD_ACCOUNT", "nobody")
-        self.described = {
-            **instance("apache2"),
-            "server_root": str(root / "etc/apache2"),
-            "state_directory": str(root / "state"),
-            "volatile_directory": str(root / "run"),
-            "pid_file": str(root / "pid"),
-            "unit": "",
-            "facts_file": str(root / "mod_wsgi.fact"),
-        }
+        self.described = instances.below(root, server_root="etc/apache2", facts_file="mod_wsgi.fact")
         group = grp.getgrgid(NOBODY.pw_gid).gr_name
         described = {
             "name": "shop",

@@ -14,7 +14,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import parti
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.partial import PartialReturn
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit, Journal
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from support import instances
 
 
 class Host:
@@ -22,11 +22,7 @@ class Host:
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
-        self.described = {
-            **instance("apache2"),
-            "state_directory": str(root / "state"),
-            "pid_file": str(root / "pid"),
-        }
+        self.described = instances.below(root)
         self.journal = Journal(self.described["state_directory"])
         self.actions: list[str] = []
         monkeypatch.setattr(pending, "add", lambda _, action: self.actions.append(action))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate, daemon, restart
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import TURN
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from support import instances
 
 WILLING = "import signal; print(flush=True); signal.pause()"
 
@@ -31,11 +31,7 @@ class Host:
         (folder / "apache2.pid").write_text(str(os.getpid()))
         self.record = self.code / "deployment.json"
         self.record.write_text(json.dumps({"release": "abc", "stale_processes": []}))
-        self.described = {
-            **instance("apache2"),
-            "state_directory": str(folder),
-            "pid_file": str(folder / "apache2.pid"),
-        }
+        self.described = instances.below(folder, pid_file="apache2.pid", state_directory=".")
         self.application: dict[str, Any] = {
             "name": "shop",
             "mode": "daemon",

@@ -13,7 +13,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import stand
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from support import instances
 
 pytestmark = pytest.mark.root("files belong to root")
 
@@ -24,15 +24,7 @@ class Host:
     """A host in a folder, with the configuration of one application live."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.described = {
-            **instance("apache2"),
-            "server_root": str(root / "etc"),
-            "state_directory": str(root / "state"),
-            "volatile_directory": str(root / "run"),
-            "pid_file": str(root / "pid"),
-            "control": "/bin/true",
-            "group": "root",
-        }
+        self.described = {**instances.below(root, server_root="etc"), "control": "/bin/true", "group": "root"}
         for folder in ("etc", "state", "run"):
             (root / folder).mkdir()
         self.site = root / "etc/site.conf"

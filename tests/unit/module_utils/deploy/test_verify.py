@@ -28,8 +28,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.mod
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import Listener
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.service import needed
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.transaction import journal_of
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
+from support import instances
 
 MAIN = Process(100, 1)
 PORTS = {1: Listener("*", 80), 2: Listener("127.0.0.1", 297)}
@@ -41,14 +41,7 @@ class Host:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self.monkeypatch = monkeypatch
-        self.described = {
-            **instance("apache2"),
-            "server_root": str(root / "etc"),
-            "state_directory": str(root / "state"),
-            "log_directory": str(root / "log"),
-            "pid_file": str(root / "pid"),
-            "control": str(root / "apache2ctl"),
-        }
+        self.described = instances.below(root, server_root="etc", log_directory="log", control="apache2ctl")
         for folder in ("etc", "state", "log"):
             (root / folder).mkdir()
         self.answers("exit 0")

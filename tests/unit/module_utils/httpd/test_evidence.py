@@ -27,7 +27,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.mode
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.log_writer import FIELDS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import Process, process
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from support import instances
 
 FILES = {
     "/etc/apache2/apache2.conf": r"""
@@ -146,16 +146,16 @@ class Host:
         self.policy = POLICY
         self.login = ("/usr/sbin/nologin", "*")
         self.certificate = SimpleNamespace(lasts=True, names=["shop.example"], responder=False)
-        self.described = {
-            **instance("apache2"),
-            "server_root": str(root / "etc"),
-            "module_directory": str(root / "modules"),
-            "log_directory": str(root / "log"),
-            "pid_file": str(root / "run/apache2.pid"),
-            "log_rotation": str(root / "rotation"),
-            "binary": str(root / "etc/apache2.conf"),
-            "state_directory": str(root / "state"),
-        }
+        self.described = instances.below(
+            root,
+            unit="apache2.service",
+            server_root="etc",
+            module_directory="modules",
+            log_directory="log",
+            pid_file="run/apache2.pid",
+            log_rotation="rotation",
+            binary="etc/apache2.conf",
+        )
 
     def change(self, old: str, new: str) -> None:
         """Another configuration."""

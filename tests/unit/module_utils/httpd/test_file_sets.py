@@ -18,7 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from support import instances
 from support.killing import each_moment
 
 # Refuses a server root that has BROKEN in an enabled file, as httpd would: with the file's path and a status.
@@ -48,15 +48,7 @@ class Host:
         self.control = directory / "control"
         self.control.write_text(CONTROL)
         self.control.chmod(0o755)
-        self.instance = {
-            **instance("apache2"),
-            "server_root": str(self.root),
-            "control": str(self.control),
-            "pid_file": str(directory / "pid"),
-            "state_directory": str(directory / "state"),
-            "volatile_directory": str(directory / "run"),
-            "unit": "",
-        }
+        self.instance = instances.below(directory, server_root="etc/apache2", control="control")
         self.directory = directory
 
     def run(

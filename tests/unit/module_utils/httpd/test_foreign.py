@@ -17,12 +17,11 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreig
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import described
-from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import base
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
-from support import fake_httpd
+from support import fake_httpd, instances
 
 MAIN = """\
 IncludeOptional mods-enabled/*.load
@@ -68,16 +67,15 @@ class Host:
         modules.mkdir()
         (modules / "mod_info.so").touch()
         (modules / "mod_wsgi.so").write_bytes(b"\x7fELF\0libpython3.11.so.1.0\0")
-        self.instance = {
-            **instance("apache2"),
-            "server_root": str(self.root),
-            "control": str(fake_httpd.install(directory / "control")),
-            "module_directory": str(modules),
-            "pid_file": str(directory / "pid"),
-            "state_directory": str(directory / "state"),
-            "volatile_directory": str(directory / "run"),
-            "unit_drop_in_directory": str(directory / "etc/units"),
-        }
+        fake_httpd.install(directory / "control")
+        self.instance = instances.below(
+            directory,
+            unit="apache2.service",
+            server_root="etc/apache2",
+            control="control",
+            module_directory="modules",
+            unit_drop_in_directory="etc/units",
+        )
         self.write("apache2.conf", MAIN)
         self.write("ports.conf", PORTS)
         for name in MODULES:
