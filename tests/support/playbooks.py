@@ -11,6 +11,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def ansible_playbook(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook in a folder, with further environment variables."""
+    return subprocess.run(
+        ["ansible-playbook", *words],
+        cwd=folder,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def run_with_program(
     playbook: str,
     program: str,
@@ -35,12 +48,4 @@ def run_with_program(
     text = (ROOT / "playbooks" / playbook).read_text(encoding="utf-8")
     assert program in text
     (folder / playbook).write_text(text.replace(program, str(other)))
-    return subprocess.run(
-        ["ansible-playbook", "--inventory", "hosts.yml", "--extra-vars", "app=shop", *options, playbook],
-        cwd=folder,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return ansible_playbook(folder, "--inventory=hosts.yml", "--extra-vars=app=shop", *options, playbook)

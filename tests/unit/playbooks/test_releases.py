@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.playbooks import ansible_playbook
 from support.scripts import ROOT
 
 INVENTORY = """
@@ -24,15 +24,7 @@ wsgi:
 def play(folder: Path, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook on these hosts."""
     (folder / "hosts.yml").write_text(INVENTORY)
-    return subprocess.run(
-        ["ansible-playbook", "--inventory", "hosts.yml", str(ROOT / "playbooks" / playbook), *options],
-        cwd=folder,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return ansible_playbook(folder, "--inventory=hosts.yml", str(ROOT / "playbooks" / playbook), *options)
 
 
 @pytest.mark.slow

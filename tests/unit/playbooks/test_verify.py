@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.playbooks import ansible_playbook
 from support.scripts import ROOT
 
 INVENTORY = """
@@ -25,16 +24,8 @@ wsgi:
 @pytest.mark.slow
 def test_a_report_has_all_hosts_where_the_command_was_called(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text(INVENTORY)
-    command = ["ansible-playbook", "--inventory", "hosts.yml", "--check", str(ROOT / "playbooks/verify.yml")]
-    done = subprocess.run(
-        [*command, "--extra-vars", "verify_report=report.json"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("--inventory=hosts.yml", "--check", str(ROOT / "playbooks/verify.yml"))
+    done = ansible_playbook(tmp_path, *words, "--extra-vars=verify_report=report.json")
     assert done.returncode == 2, done.stdout + done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["well"] is False

@@ -7,9 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -18,6 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.chec
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.model import STATUSES
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import evidence
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError
+from support import actions
 
 ITEMS = evidence.items()
 IDS = [number for item in ITEMS for number in item.ids]
@@ -145,11 +144,7 @@ def test_all_statuses_are_counted(machine: Machine) -> None:
 
 class TestAction:
     def made(self, machine: Machine, **arguments: Any) -> Any:
-        task = SimpleNamespace(args=arguments, async_val=0, check_mode=True)
-        made = plugin.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
-        made._templar.template = lambda value: value
-        made._execute_module = lambda name, arguments, **_: machine.ask(name.rpartition(".")[2], arguments)
-        return made
+        return actions.made(plugin, arguments, machine.ask, check_mode=True)
 
     def test_it_has_the_reports_and_changes_nothing(self, machine: Machine) -> None:
         result = self.made(machine).run(None, {"inventory_hostname": "web1"})

@@ -30,6 +30,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import whe
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from support import actions
 from support.preflight import INTERPRETER
 
 NAME = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
@@ -339,16 +340,7 @@ def action(
     plugin: Any, arguments: dict[str, Any], answer: Any, fetched: Any = None
 ) -> tuple[Any, list[tuple[str, str]]]:
     """An action whose module answers ``answer``; and what it fetches, with the content that it gets."""
-    task = MagicMock(args=arguments, check_mode=False, async_val=0, action="x", diff=False)
-    made = plugin.ActionModule(
-        task=task,
-        connection=MagicMock(),
-        play_context=MagicMock(check_mode=False),
-        loader=MagicMock(),
-        templar=MagicMock(),
-        shared_loader_obj=MagicMock(),
-    )
-    made._execute_module = lambda *_, **__: copy.deepcopy(answer)
+    made = actions.made(plugin, arguments, lambda *_: copy.deepcopy(answer))
     asked: list[tuple[str, str]] = []
 
     def fetch(remote: str, local: str) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -18,6 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import strategy
+from support import actions
 from support.preflight import DESCRIPTION, INSPECTION, base
 
 FOUND: dict[str, Any] = {
@@ -446,13 +446,7 @@ def test_every_role_declares_what_the_preflight_takes() -> None:
 class TestAction:
     def made(self, machine: Machine, play: str, **arguments: Any) -> Any:
         """The action in a play, with the host that it asks."""
-        task = SimpleNamespace(
-            args=arguments, async_val=0, check_mode=False, _parent=SimpleNamespace(_play=SimpleNamespace(_uuid=play))
-        )
-        made = plugin.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
-        made._templar.template = lambda value: value
-        made._execute_module = lambda name, arguments, **_: machine.ask(name.rpartition(".")[2], arguments)
-        return made
+        return actions.made(plugin, arguments, machine.ask, play)
 
     def test_a_plan_that_holds_is_taken(self, machine: Machine, variables: dict[str, Any]) -> None:
         found = self.made(machine, "one", roles=list(ROLES), hold=True).run(None, variables)

@@ -19,6 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.action import preflight, wsgi_go
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import decode_environments
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES
+from support import actions
 from support.preflight import DESCRIPTION, INSPECTION
 
 TOKEN = "correct horse: {{ battery }} %"
@@ -103,21 +104,18 @@ def asked(variables: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     questions: dict[str, Any] = {}
 
-    def ask(name: str, arguments: dict[str, Any], **_: Any) -> dict[str, Any]:
-        module = name.rpartition(".")[2]
+    def ask(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         questions[module] = arguments
         return {**copy.deepcopy(answers[module]), "changed": False}
 
-    made = made_preflight(variables, {"roles": list(ROLES)})
-    made._execute_module = ask
-    return made.run(None, variables), questions
+    return made_preflight(variables, {"roles": list(ROLES)}, ask).run(None, variables), questions
 
 
-def made_preflight(variables: dict[str, Any], arguments: dict[str, Any]) -> Any:
+def made_preflight(variables: dict[str, Any], arguments: dict[str, Any], ask: actions.Ask) -> Any:
     """The action of a task, with Ansible's own templates."""
-    play = SimpleNamespace(_play=SimpleNamespace(_uuid="one"))
-    task = SimpleNamespace(args=arguments, async_val=0, check_mode=False, _parent=play)
-    return preflight.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), templar(variables), MagicMock())
+    made = actions.made(preflight, arguments, ask)
+    made._templar = templar(variables)
+    return made
 
 
 def templar(variables: dict[str, Any]) -> Templar:
@@ -169,7 +167,7 @@ def test_modules_get_them_decrypted(variables: dict[str, Any]) -> None:
 def test_other_variables_of_the_environment_take_them(vault: Vault, tmp_path: Path, role: str, name: str) -> None:
     text = f"{name}: {{TOKEN: {vault.value(TOKEN)}}}\nmod_wsgi_wheel_cache: /wheels\n"
     loaded = vault.loaded(tmp_path / "variables.yml", text)
-    values = made_preflight(loaded, {}).templated(loaded)
+    values = made_preflight(loaded, {}, lambda *_: {}).templated(loaded)
     assert settings.checked(role, values)[name] == {"TOKEN": TOKEN}
 
 

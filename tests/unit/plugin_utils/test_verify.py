@@ -7,9 +7,7 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleUndefinedVariable
@@ -17,6 +15,7 @@ from ansible_collections.modwsgi.deploy.plugins.action import wsgi_verify as plu
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import SITE_OPTIONS
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import verify
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import PreflightError
+from support import actions
 from support.preflight import DESCRIPTION, INSPECTION
 
 PLANNED: dict[str, Any] = {"steps": [], "due": [], "git": True, "releases": {}, "venvs": {}, "certificates": {}}
@@ -238,11 +237,7 @@ def test_findings_are_a_line_each_and_name_the_host() -> None:
 
 class TestAction:
     def made(self, machine: Machine, **arguments: Any) -> Any:
-        task = SimpleNamespace(args=arguments, async_val=0, check_mode=True)
-        made = plugin.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
-        made._templar.template = lambda value: value
-        made._execute_module = lambda name, arguments, **_: machine.ask(name.rpartition(".")[2], arguments)
-        return made
+        return actions.made(plugin, arguments, machine.ask, check_mode=True)
 
     def test_it_never_changes_nor_fails(self, machine: Machine, variables: dict[str, Any]) -> None:
         machine.answers["wsgi_verify"]["report"] = {"findings": [ILL], "verified": []}

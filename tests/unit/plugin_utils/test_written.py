@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -22,6 +21,7 @@ from ansible_collections.modwsgi.deploy.plugins.action import (
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import written
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
+from support import actions
 
 SECRET = "correct horse {{ battery }}"
 WRITTEN = {
@@ -40,10 +40,12 @@ def decoded(text: str) -> Any:
 def ran(plugin: Any, **arguments: Any) -> dict[str, Any]:
     """What the module on the host is given."""
     given: dict[str, Any] = {}
-    task = SimpleNamespace(args=arguments, async_val=0, check_mode=False)
-    made = plugin.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
-    made._execute_module = lambda name, options, **_: given.update(options, module=name) or {"changed": False}
-    made.run(None, {"inventory_hostname": "web1"})
+
+    def ask(module: str, options: dict[str, Any]) -> dict[str, Any]:
+        given.update(options, module=module)
+        return {"changed": False}
+
+    actions.made(plugin, arguments, ask).run(None, {"inventory_hostname": "web1"})
     return given
 
 
@@ -77,11 +79,10 @@ def test_a_module_gets_what_it_needs_and_no_more(
 
 def test_what_the_preflight_has_proven_needs_no_module() -> None:
     proven = {"applications": {"shop": {"status": 200}}, "awaited_certificates": ["Not yet."]}
-    task = SimpleNamespace(args={"proven": proven, "applications": []}, async_val=0, check_mode=False)
-    made = wsgi_go_live.ActionModule(task, MagicMock(), MagicMock(), MagicMock(), MagicMock(), MagicMock())
-    made._execute_module = MagicMock()
+    ask = MagicMock()
+    made = actions.made(wsgi_go_live, {"proven": proven, "applications": []}, ask)
     result = made.run(None, {"inventory_hostname": "web1"})
-    made._execute_module.assert_not_called()
+    ask.assert_not_called()
     assert result["applications"] == proven["applications"]
     assert result["awaited_certificates"] == ["Not yet."]
     assert (result["changed"], result["unproven"], result["actions"]) == (False, False, [])
@@ -89,7 +90,7 @@ def test_what_the_preflight_has_proven_needs_no_module() -> None:
 
 def test_what_is_not_proven_is_put_live(applications: list[dict[str, Any]]) -> None:
     given = ran(wsgi_go_live, wsgi_apps=[WRITTEN], applications=applications, files=[], proven={})
-    assert given["module"] == "modwsgi.deploy.wsgi_go_live"
+    assert given["module"] == "wsgi_go_live"
     assert "proven" not in given
 
 

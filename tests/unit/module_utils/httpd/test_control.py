@@ -12,9 +12,10 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import ACTED, Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import Process, Serving
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
+from support.fake_manager import FakeManager
 
 
-class FakeManager(Manager):
+class Httpd(FakeManager):
     """Plays httpd: a parent process and generations of children."""
 
     def __init__(self, described: dict[str, str]) -> None:
@@ -22,11 +23,8 @@ class FakeManager(Manager):
         self.main: Process | None = None
         self.children: frozenset[Process] = frozenset()
         self.generation = 0
-        self.steps: list[str] = []
         self.failure = ""
         self.boots = False
-        self.reaping = False
-        self.timer_installed = self.timer_runs = False
 
     def installed(self) -> bool:
         return True
@@ -37,22 +35,6 @@ class FakeManager(Manager):
     def enable(self, wanted: bool) -> None:
         self.steps.append("enable" if wanted else "disable")
         self.boots = wanted
-
-    def reaps(self) -> bool:
-        return self.reaping
-
-    def reap(self, wanted: bool) -> None:
-        self.steps.append("reap" if wanted else "do not reap")
-        self.reaping = wanted
-
-    def should_watch(self) -> bool:
-        return self.timer_installed
-
-    def watches(self) -> bool:
-        return self.timer_runs
-
-    def watch(self, wanted: bool) -> None:
-        self.timer_runs = wanted
 
     def _next_generation(self) -> None:
         self.generation += 1
@@ -77,13 +59,13 @@ class FakeManager(Manager):
 
 
 @pytest.fixture(name="manager")
-def fixture_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeManager:
+def fixture_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Httpd:
     described = {
         **instance("apache2"),
         "error_log": str(tmp_path / "error.log"),
         "state_directory": str(tmp_path / "state"),
     }
-    manager = FakeManager(described)
+    manager = Httpd(described)
     monkeypatch.setattr(control, "httpd_main_process", lambda _: manager.main)
     monkeypatch.setattr(pending, "httpd_main_process", lambda _: manager.main)
     monkeypatch.setattr(control, "serving", lambda _: Serving(manager.children, True))
@@ -93,7 +75,7 @@ def fixture_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeMana
 
 
 @pytest.fixture(name="service")
-def fixture_service(manager: FakeManager) -> Service:
+def fixture_service(manager: Httpd) -> Service:
     return Service(manager.instance, manager)
 
 
@@ -116,7 +98,7 @@ def test_the_service_that_reaps_is_turned_on_last_and_once(service: Service) -> 
     assert bring(service, "started") == []
 
 
-def test_the_timer_for_renewals_runs_while_its_file_is_there(service: Service, manager: FakeManager) -> None:
+def test_the_timer_for_renewals_runs_while_its_file_is_there(service: Service, manager: Httpd) -> None:
     assert bring(service, "applied") == ["start"]
     manager.timer_installed = True
     assert bring(service, "stopped") == ["stop"]
@@ -177,7 +159,7 @@ def test_a_timer_that_has_failed_is_started_or_forgotten(installed: bool, runs: 
 
 
 def test_the_timer_ends_before_systemd_reads_the_units_again(
-    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+    service: Service, manager: Httpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring(service, "started")
     manager.timer_runs = True
@@ -218,7 +200,7 @@ def test_applied_does_the_pending_action_once(service: Service) -> None:
     assert bring(service, "applied") == []
 
 
-def test_a_restart_makes_a_reload_unnecessary(service: Service, manager: FakeManager) -> None:
+def test_a_restart_makes_a_reload_unnecessary(service: Service, manager: Httpd) -> None:
     bring(service, "started")
     pending.add(service.instance, "restart")
     pending.add(service.instance, "reload")
@@ -228,7 +210,7 @@ def test_a_restart_makes_a_reload_unnecessary(service: Service, manager: FakeMan
     assert bring(service, "applied") == []
 
 
-def test_a_restart_by_others_makes_the_pending_action_unnecessary(service: Service, manager: FakeManager) -> None:
+def test_a_restart_by_others_makes_the_pending_action_unnecessary(service: Service, manager: Httpd) -> None:
     bring(service, "started")
     pending.add(service.instance, "restart")
     manager.stop()
@@ -237,7 +219,7 @@ def test_a_restart_by_others_makes_the_pending_action_unnecessary(service: Servi
 
 
 def test_a_reload_whose_old_children_go_on_serving_is_a_failure(
-    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+    service: Service, manager: Httpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring(service, "started")
     pending.add(service.instance, "reload")
@@ -248,7 +230,7 @@ def test_a_reload_whose_old_children_go_on_serving_is_a_failure(
 
 
 def test_what_was_seen_to_serve_needs_no_second_look(
-    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+    service: Service, manager: Httpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reload is done once the new children have been seen, whatever starts or ends in the next moment."""
     bring(service, "started")
@@ -261,7 +243,7 @@ def test_what_was_seen_to_serve_needs_no_second_look(
 
 
 def test_a_server_that_ends_at_a_reload_is_a_failure(
-    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+    service: Service, manager: Httpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring(service, "started")
     pending.add(service.instance, "reload")
@@ -270,7 +252,7 @@ def test_a_server_that_ends_at_a_reload_is_a_failure(
         bring(service, "applied")
 
 
-def test_a_failed_start_says_why(service: Service, manager: FakeManager) -> None:
+def test_a_failed_start_says_why(service: Service, manager: Httpd) -> None:
     Path(manager.instance["error_log"]).write_text("an old line\n")
     manager.failure = "(98)Address already in use: AH00072: make_sock: could not bind to address [::]:80"
     with pytest.raises(ControlError) as failure:
@@ -302,7 +284,7 @@ Failed to start apache2.service - The Apache HTTP Server.
 
 
 def test_an_open_journal_learns_before_that_httpd_is_told(
-    service: Service, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
+    service: Service, manager: Httpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = Journal(service.instance["state_directory"])
     Path(service.instance["state_directory"]).mkdir()

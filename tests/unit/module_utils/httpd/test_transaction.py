@@ -10,44 +10,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import daemon
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending, transaction
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Manager, Service
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit, Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import Process
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
-
-
-class FakeManager(Manager):
-    """A service manager with a reaper, and units that can be stale."""
-
-    def __init__(self, described: dict[str, str]) -> None:
-        super().__init__(described)
-        self.steps: list[str] = []
-        self.reaping = False
-        self.is_stale = False
-        self.timer_installed = self.timer_runs = False
-
-    def stale(self) -> bool:
-        return self.is_stale
-
-    def refresh(self) -> None:
-        self.steps.append("refresh")
-
-    def reaps(self) -> bool:
-        return self.reaping
-
-    def reap(self, wanted: bool) -> None:
-        self.steps.append("reap" if wanted else "do not reap")
-        self.reaping = wanted
-
-    def should_watch(self) -> bool:
-        return self.timer_installed
-
-    def watches(self) -> bool:
-        return self.timer_runs
-
-    def watch(self, wanted: bool) -> None:
-        self.steps.append("watch" if wanted else "do not watch")
-        self.timer_runs = wanted
+from support.fake_manager import FakeManager
 
 
 class Host:
