@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate, previous
@@ -39,6 +40,12 @@ def fixture_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
+def deploy(host: Host, *releases: str, **keys: Any) -> None:
+    """Releases, one after the other."""
+    for release in releases:
+        host.deploy(release, {**SHOP, **keys})
+
+
 def linked(host: Host, name: str = "shop") -> list[str]:
     """Where the links lead to, below the releases."""
     releases = Path(host.paths(name)["releases"])
@@ -56,16 +63,14 @@ def test_the_first_release_has_none_before_it(host: Host) -> None:
 
 
 def test_the_folders_of_the_release_before_are_linked(host: Host) -> None:
-    host.deploy("r1", SHOP)
-    host.deploy("r2", SHOP)
+    deploy(host, "r1", "r2")
     assert linked(host) == ["r1/assets", "r1/img/icons"]
     host.deploy("r3", SHOP)
     assert linked(host) == ["r2/assets", "r2/img/icons"]
 
 
 def test_they_stay_when_the_release_does(host: Host) -> None:
-    host.deploy("r1", SHOP)
-    host.deploy("r2", SHOP)
+    deploy(host, "r1", "r2")
     before = linked(host), end(host)
     host.deploy("r2", {**SHOP, "environment": {"KEY": "other"}})
     assert (linked(host), end(host)) == before
@@ -81,57 +86,43 @@ def test_code_of_the_release_before_is_not_served_as_files(host: Host) -> None:
 
 
 def test_a_single_file_has_none_before_it(host: Host) -> None:
-    for release in ("r1", "r2"):
-        host.deploy(release, {**SHOP, "static": [{"url": "/robots.txt", "file": "robots.txt"}]})
+    deploy(host, "r1", "r2", static=[{"url": "/robots.txt", "file": "robots.txt"}])
     assert linked(host) == []
 
 
 def test_none_are_kept_where_nobody_wants_them(host: Host) -> None:
-    for release in ("r1", "r2"):
-        host.deploy(release, {**SHOP, "releases": {"keep_static_seconds": 0}})
+    deploy(host, "r1", "r2", releases={"keep_static_seconds": 0})
     assert not os.path.lexists(host.paths("shop")["previous"])
 
 
 def test_none_stay_when_nobody_wants_them_any_more(host: Host) -> None:
-    host.deploy("r1", SHOP)
-    host.deploy("r2", SHOP)
+    deploy(host, "r1", "r2")
     host.deploy("r3", {**SHOP, "releases": {"keep_static_seconds": 0}})
     assert linked(host) == []
     assert previous.served(host.paths("shop")) == set()
 
 
 def test_after_a_way_back_by_command_those_of_the_release_that_was_left_are_there(host: Host) -> None:
-    host.deploy("r1", SHOP)
-    host.deploy("r2", SHOP)
+    deploy(host, "r1", "r2")
     go_back(host.described, "shop", Wish("ben@host"))
     assert host.serves()[0] == "r1"
     assert linked(host) == ["r2/assets", "r2/img/icons"]
 
 
-def test_a_change_that_is_undone_leaves_no_trace(host: Host) -> None:
-    host.deploy("r1", SHOP)
-    host.deploy("r2", SHOP)
-    before = linked(host), end(host)
+@pytest.mark.parametrize("releases", [["r1", "r2"], ["r1"]], ids=["with links", "before the first links"])
+def test_a_change_that_is_undone_leaves_no_trace(host: Host, releases: list[str]) -> None:
+    deploy(host, *releases)
+    before = linked(host), os.path.lexists(host.paths("shop")["previous"]) and end(host)
     host.problem = "The shop answered with status 500."
     with pytest.raises(GoLiveError):
-        host.deploy("r3", SHOP)
+        deploy(host, "r3")
     host.journal.undo_all()
-    assert (linked(host), end(host)) == before
-
-
-def test_so_does_the_first_one_that_would_make_links(host: Host) -> None:
-    host.deploy("r1", SHOP)
-    host.problem = "The shop answered with status 500."
-    with pytest.raises(GoLiveError):
-        host.deploy("r2", SHOP)
-    host.journal.undo_all()
-    assert not os.path.lexists(host.paths("shop")["previous"])
+    assert (linked(host), os.path.lexists(host.paths("shop")["previous"]) and end(host)) == before
 
 
 def test_a_release_that_is_tried_has_its_files(host: Host) -> None:
     """The current release has others of the same names, and keeps them."""
-    for release in ("r1", "r2"):
-        host.deploy(release, SHOP)
+    deploy(host, "r1", "r2")
     (application,) = host.complete(SHOP)
     paths = host.paths("shop")
     trial = list(previous.trial(application, f"{paths['releases']}/r3", 60))
@@ -148,8 +139,7 @@ def test_both_releases_answer_before_the_time_begins_to_count(host: Host) -> Non
 
 
 def test_a_release_stays_on_the_host_as_long_as_its_files_are_served(host: Host) -> None:
-    for release in ("r1", "r2", "r3"):
-        host.deploy(release, SHOP)
+    deploy(host, "r1", "r2", "r3")
     paths = host.paths("shop")
     assert previous.served(paths) == {f"{paths['releases']}/r2"}
     gone = activate.remove_superfluous(host.complete(SHOP), 1, check_mode=False)
@@ -161,8 +151,7 @@ def test_a_release_stays_on_the_host_as_long_as_its_files_are_served(host: Host)
 
 
 def test_links_without_a_time_serve_nothing(host: Host) -> None:
-    host.deploy("r1", SHOP)
-    host.deploy("r2", SHOP)
+    deploy(host, "r1", "r2")
     Path(host.paths("shop")["previous"], previous.UNTIL).unlink()
     assert previous.served(host.paths("shop")) == set()
 

@@ -196,6 +196,12 @@ def say(process: subprocess.Popen[bytes], text: bytes) -> None:
     process.stdin.write(text)
 
 
+def write(process: subprocess.Popen[bytes], log: Path, text: str) -> None:
+    """A line that arrives in the log."""
+    say(process, f"{text}\n".encode())
+    wait_for(lambda: has(log, text), "the line is written")
+
+
 def finish(process: subprocess.Popen[bytes]) -> None:
     """Close the pipe, as httpd does when it ends, and wait for the end of the program."""
     assert process.stdin
@@ -244,12 +250,10 @@ def running(pid: int) -> bool:
 def test_an_error_log_goes_on_without_the_process_that_httpd_knows(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     with started("error", "text", log) as process:
-        say(process, b"before\n")
-        wait_for(lambda: has(log, "before"), "the line is written")
+        write(process, log, "before")
         process.kill()
         process.wait()
-        say(process, b"after\n")
-        wait_for(lambda: has(log, "after"), "the line is written")
+        write(process, log, "after")
 
 
 @pytest.mark.slow
@@ -257,8 +261,7 @@ def test_httpd_does_not_wait_for_an_error_log_and_no_line_of_older_processes_is_
     """At a reload and at a stop httpd serves nobody, until who got its SIGTERM has ended, or 3 s have passed."""
     log = tmp_path / "x.log"
     with started("error", "text", log) as process:
-        say(process, b"before\n")
-        wait_for(lambda: has(log, "before"), "the line is written")
+        write(process, log, "before")
         writer = the_one_that_writes(process)
         process.terminate()
         assert process.wait(20) == 0, "it ends, though there is one who can write to the pipe"
@@ -267,8 +270,7 @@ def test_httpd_does_not_wait_for_an_error_log_and_no_line_of_older_processes_is_
         wait_for(lambda: has(log, "after"), "the line is written, and to the file that has the name now")
         # What the first process promises, its copy keeps.
         os.kill(writer, signal.SIGKILL)
-        say(process, b"later\n")
-        wait_for(lambda: has(log, "later"), "the line is written")
+        write(process, log, "later")
         (heir,) = (pid for pid in the_programs_of(log) if pid in {parent_of(each) for each in the_programs_of(log)})
         assert process.stdin
         process.stdin.close()
@@ -343,8 +345,7 @@ os.write({writing}, b"last words\\n")
 def test_an_access_log_is_left_to_the_program_that_httpd_starts_next(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     with started("access", "text", log) as process:
-        say(process, b"before\n")
-        wait_for(lambda: has(log, "before"), "the line is written")
+        write(process, log, "before")
         writer = the_one_that_writes(process)
         process.kill()
         process.wait()
@@ -364,8 +365,7 @@ def test_the_process_that_reads_lines_is_not_root(tmp_path: Path, journal: bool,
         assert state_of(writer, "CapPrm") == ["0" * 16]
         assert state_of(process.pid, "Uid") == [first] * 4
         if not journal:
-            say(process, b"one\n")
-            wait_for(lambda: has(log, "one"), "the line is written")
+            write(process, log, "one")
             log.rename(tmp_path / "moved")
             say(process, b"two\n")
         finish(process)

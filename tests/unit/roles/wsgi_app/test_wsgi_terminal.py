@@ -136,7 +136,7 @@ def spawn(command: list[str]) -> pexpect.spawn[str]:
 
 
 class Shell:
-    """Root's interactive shell; a context that ends it."""
+    """Root's interactive shell; a context that ends it, and looks whether the terminal is as it was."""
 
     PROMPT = "ready> "
 
@@ -153,12 +153,16 @@ class Shell:
             env={**os.environ, "PS1": self.PROMPT, "RUN": " ".join(host.command())},
         )
         self.terminal.expect_exact(self.PROMPT)
+        self.before = self.settings()
 
     def __enter__(self) -> Shell:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.terminal.close(force=True)
+    def __exit__(self, failed: object, *_: object) -> None:
+        try:
+            assert failed or self.settings() == self.before
+        finally:
+            self.terminal.close(force=True)
 
     def type(self, line: str) -> None:
         """Type a line."""
@@ -348,14 +352,12 @@ def test_the_size_of_the_window_and_its_changes(host: Host) -> None:
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT"])
 def test_a_signal_to_the_tool_reaches_the_command_and_the_terminal_is_as_before(host: Host, name: str) -> None:
     with host.shell() as shell:
-        before = shell.settings()
         shell.type("$RUN sh -c 'echo begun; exec sleep 60'")
         shell.expect("begun\r\n")
         relay = int(subprocess.check_output(["pgrep", "-f", "-o", f"{host.root}/tools/wsgi_run.py shop sh"]))
         os.kill(relay, signal.Signals[f"SIG{name}"])
         shell.expect(Shell.PROMPT)
         assert shell.say("echo status $?").startswith(f"status {128 + signal.Signals[f'SIG{name}']}")
-        assert shell.settings() == before
 
 
 def test_a_closed_terminal_ends_the_command(host: Host) -> None:
@@ -387,33 +389,29 @@ def test_the_command_does_not_outlive_a_tool_that_is_killed(host: Host) -> None:
 
 def test_control_z_stops_the_job_and_it_goes_on(host: Host) -> None:
     with host.shell() as shell:
-        before = shell.settings()
         shell.type("$RUN sh -c 'echo begun; read line; echo got $line; exit 7'")
         shell.expect("begun\r\n")
         shell.terminal.send("\x1a")
         assert "Stopped" in shell.expect(Shell.PROMPT)
-        assert shell.settings() == before
+        assert shell.settings() == shell.before
         shell.type("fg")
         shell.expect("exit 7'\r\n")
         shell.type("text")
         shell.expect("got text\r\n")
         shell.expect(Shell.PROMPT)
         assert shell.say("echo status $?").startswith("status 7\r\n")
-        assert shell.settings() == before
 
 
 def test_in_the_background_it_waits_for_its_turn_to_read(host: Host) -> None:
     with host.shell() as shell:
-        before = shell.settings()
         shell.type("$RUN sh -c 'echo begun; read line; echo got $line' &")
         shell.expect("begun\r\n")
         wait_for(lambda: "Stopped" in shell.say("jobs"), "the shell knows that it was stopped")
-        assert shell.settings() == before
+        assert shell.settings() == shell.before
         shell.type("fg")
         shell.type("text")
         shell.expect("got text\r\n")
         shell.expect(Shell.PROMPT)
-        assert shell.settings() == before
 
 
 # ---------------------------------------------------------------- streams that are no terminals
@@ -424,7 +422,6 @@ def test_files_are_passed_through_as_they_are(host: Host) -> None:
     content = bytes(range(256)) * 1000
     (host.root / "content").write_bytes(content)
     with host.shell() as shell:
-        before = shell.settings()
         assert shell.say("$RUN cat < content > copy") == ""
         assert (host.root / "copy").read_bytes() == content
         assert shell.say("$RUN sh -c 'cat; echo told >&2' < content > copy") == "told\r\n"
@@ -435,12 +432,10 @@ def test_files_are_passed_through_as_they_are(host: Host) -> None:
         assert shell.say("$RUN sh -c 'test -t 0 && test ! -t 1 && test -t 2' > copy; echo $?") == "0\r\n"
         assert shell.say("yes | $RUN head -n 1; echo ${PIPESTATUS[*]}") == "y\r\n141 0\r\n"
         assert shell.say("$RUN yes | head -n 1; echo ${PIPESTATUS[*]}") == "y\r\n141 0\r\n"
-        assert shell.settings() == before
 
 
 def test_in_a_pipeline_the_keyboard_is_left_alone_until_the_command_reads(host: Host) -> None:
     with host.shell() as shell:
-        before = shell.settings()
         shell.type("$RUN sh -c 'echo begun; exec sleep 60' | sh -c 'read a; echo $a; read b < /dev/tty; echo got $b'")
         shell.expect("begun\r\n")
         shell.type("for the other")
@@ -452,18 +447,15 @@ def test_in_a_pipeline_the_keyboard_is_left_alone_until_the_command_reads(host: 
         shell.type("me")
         shell.expect("got me\r\n")
         shell.expect(Shell.PROMPT)
-        assert shell.settings() == before
 
 
 def test_a_question_on_the_terminal_while_all_streams_are_redirected(host: Host) -> None:
     with host.shell() as shell:
-        before = shell.settings()
         shell.type("$RUN sh -c 'echo who? >/dev/tty; read line </dev/tty; echo got $line' </dev/null >copy 2>&1")
         shell.expect("who?\r\n")
         shell.type("me")
         shell.expect(Shell.PROMPT)
         assert (host.root / "copy").read_text() == "got me\n"
-        assert shell.settings() == before
 
 
 def test_without_a_terminal_the_tool_becomes_the_command(host: Host) -> None:
@@ -477,4 +469,5 @@ def test_without_a_terminal_the_tool_becomes_the_command(host: Host) -> None:
 def test_settings_of_the_terminal_are_the_operator_s(host: Host) -> None:
     with host.shell() as shell:
         shell.say("stty erase ^X")
+        shell.before = shell.settings()
         assert "erase = ^X;" in shell.say("$RUN stty -a")
