@@ -47,6 +47,25 @@ INSPECTION: dict[str, Any] = {
 }
 """What the module `mod_wsgi_interpreter` answers where nothing is installed."""
 
+MODULE_SETTINGS: dict[str, Any] = {
+    "host": "web1",
+    "python": "3.11",
+    "version": "6.1.1",
+    "install_method": "source",
+    "source": "",
+    "source_sha256": "",
+    "wheel": "",
+    "wheel_sha256": "",
+    "build_on": "host:build1",
+    "build_host_known": True,
+    "verify_wheel": False,
+    "allow_known_bad": [],
+    "destroy_interpreter": True,
+    "reload_drain_timeout": 2.0,
+    "directives": {},
+}
+"""The settings of the role mod_wsgi, but for its folder of wheels."""
+
 
 def base(applications: tuple[dict[str, Any], ...] = (), host: dict[str, Any] | None = None, **variables: Any) -> Base:
     """The base configuration with these variables of the role httpd."""

@@ -16,11 +16,7 @@ from zipfile import ZipFile
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible_collections.modwsgi.deploy.plugins.action import (
-    mod_wsgi_interpreter,
-    mod_wsgi_wheel,
-    wsgi_release,
-)
+from ansible_collections.modwsgi.deploy.plugins.action import mod_wsgi_interpreter, mod_wsgi_wheel, wsgi_release
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.preflight import distribution
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError
@@ -31,7 +27,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from support import actions
-from support.preflight import INTERPRETER
+from support.preflight import INSPECTION, INTERPRETER, MODULE_SETTINGS
 
 NAME = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
 MODULE = "mod_wsgi-py311.cpython-311-x86_64-linux-gnu.so"
@@ -39,10 +35,7 @@ ABOVE = "x/../../../../victim"
 """The attack that was proven, as an architecture."""
 
 ANSWER: dict[str, Any] = {
-    "interpreter": INTERPRETER,
-    "distribution": "debian12",
-    "architecture": "x86_64",
-    "httpd_api": 20120211,
+    **INSPECTION,
     "missing_packages": ["python3.11-venv"],
     "installation": {
         "version": "6.1.1",
@@ -162,29 +155,6 @@ def guarded() -> Iterator[tuple[Path, Path]]:
         assert outside() == before
 
 
-def role_settings(cache: Path, **changes: Any) -> dict[str, Any]:
-    """The settings of the role."""
-    return {
-        "host": "web1",
-        "python": "3.11",
-        "version": "6.1.1",
-        "install_method": "source",
-        "source": "",
-        "source_sha256": "",
-        "wheel": "",
-        "wheel_sha256": "",
-        "wheel_cache": str(cache),
-        "build_on": "host:build1",
-        "build_host_known": True,
-        "verify_wheel": False,
-        "allow_known_bad": [],
-        "destroy_interpreter": True,
-        "reload_drain_timeout": 2.0,
-        "directives": {},
-        **changes,
-    }
-
-
 def all_texts(value: Any) -> list[str]:
     """All texts in a nested value, keys too."""
     if isinstance(value, dict):
@@ -194,9 +164,9 @@ def all_texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def is_a_sentence(text: str, host: str = "web1") -> bool:
+def is_a_sentence(text: str) -> bool:
     """Whether a refusal is one printable sentence of bounded length that names the host and says what to do."""
-    return f"ost {host} answers" in text and text.endswith(".") and len(text) < 1000 and text.isprintable()
+    return "ost web1 answers" in text and text.endswith(".") and len(text) < 1000 and text.isprintable()
 
 
 def refusal_of(call: Callable[[], object]) -> str:
@@ -256,7 +226,7 @@ class TestInterpreter:
 @pytest.mark.parametrize("architecture", [ABOVE, f"/{ABOVE}", "x86_64/../.."])
 def test_the_attack_that_was_proven_is_refused_by_the_plan(tmp_path: Path, architecture: str) -> None:
     with pytest.raises(AnswerError, match=r"Host web1 answers .* as architecture, which is not one of x86_64"):
-        mod_wsgi_plan.plan(role_settings(tmp_path), {**ANSWER, "architecture": architecture})
+        mod_wsgi_plan.plan({**MODULE_SETTINGS, "wheel_cache": str(tmp_path)}, {**ANSWER, "architecture": architecture})
 
 
 @pytest.mark.slow
@@ -269,7 +239,7 @@ def test_whatever_a_host_answers_the_plan_stays_in_the_cache(changes: list[tuple
     for path, value in sorted(changes, key=lambda change: -len(change[0])):
         answer = spoiled(answer, path, value)
     with guarded() as (_, cache):
-        settings = role_settings(cache)
+        settings = {**MODULE_SETTINGS, "wheel_cache": str(cache)}
         refusal = refusal_of(lambda: mod_wsgi_plan.plan(settings, answer))
         if refusal:
             assert is_a_sentence(refusal)

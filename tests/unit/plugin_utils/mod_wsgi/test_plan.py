@@ -16,7 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.versions i
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.host_answers import AnswerError
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import QuotingError
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import plan as mod_wsgi_plan
-from support.preflight import INSPECTION
+from support.preflight import INSPECTION, MODULE_SETTINGS
 
 PUBLISHED = MODULE_VERSIONS["6.1.1"].sha256
 WHEEL = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
@@ -34,24 +34,7 @@ KEY = key_of()
 
 @pytest.fixture
 def settings(tmp_path):
-    return {
-        "host": "web1",
-        "python": "3.11",
-        "version": "6.1.1",
-        "install_method": "source",
-        "source": "",
-        "source_sha256": "",
-        "wheel": "",
-        "wheel_sha256": "",
-        "wheel_cache": str(tmp_path / "wheels"),
-        "build_on": "host:build1",
-        "build_host_known": True,
-        "verify_wheel": False,
-        "allow_known_bad": [],
-        "destroy_interpreter": True,
-        "reload_drain_timeout": 2.0,
-        "directives": {},
-    }
+    return {**MODULE_SETTINGS, "wheel_cache": str(tmp_path / "wheels")}
 
 
 @pytest.fixture
@@ -61,9 +44,8 @@ def inspection():
 
 @pytest.fixture
 def own_python(inspection):
-    inspection["interpreter"].update(
-        executable="/opt/python/3.11/bin/python3.11", prefix="/opt/python/3.11", from_distribution=False, headers=True
-    )
+    own = {"executable": "/opt/python/3.11/bin/python3.11", "prefix": "/opt/python/3.11", "from_distribution": False}
+    inspection["interpreter"].update(own, headers=True)
     return inspection
 
 
@@ -100,37 +82,55 @@ def the_problem(settings, **changes):
     return problem
 
 
-def put_wheel(settings, key=KEY, name=WHEEL, content=b"a wheel"):
+def put_wheel(settings, key=KEY):
     folder = mod_wsgi_plan.Path(settings["wheel_cache"], mod_wsgi_plan.builder_folder(settings), key)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(content)
-    checksum = hashlib.sha256(content).hexdigest()
-    (folder / f"{name}.sha256").write_text(f"{checksum}  {name}\n", encoding="utf-8")
-    return folder / name, checksum
+    (folder / WHEEL).write_bytes(b"a wheel")
+    checksum = hashlib.sha256(b"a wheel").hexdigest()
+    (folder / f"{WHEEL}.sha256").write_text(f"{checksum}  {WHEEL}\n", encoding="utf-8")
+    return folder / WHEEL, checksum
 
 
 class TestSettings:
-    def test_the_defaults_are_accepted(self, settings):
-        assert mod_wsgi_plan.settings_problems(settings) == []
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"python": "/opt/python/bin/python3"},
+            {"source_sha256": PUBLISHED.upper()},
+            *({"version": version} for version in ("4.9.4", "5.0.2")),
+            *({"version": version, "destroy_interpreter": False} for version in ("4.9.4", "5.0.2", "6.1.1")),
+            *({"reload_drain_timeout": seconds} for seconds in (0, 0.5, 30, "2.0")),
+        ],
+        ids=str,
+    )
+    def test_what_is_accepted(self, settings, changes):
+        assert mod_wsgi_plan.settings_problems({**settings, **changes}) == []
 
-    @pytest.mark.parametrize("version", ["4.9.4", "5.0.2"])
-    def test_the_legacy_lines_are_accepted(self, settings, version):
-        assert mod_wsgi_plan.settings_problems({**settings, "version": version}) == []
-
-    def test_an_interpreter_path_is_accepted(self, settings):
-        assert mod_wsgi_plan.settings_problems({**settings, "python": "/opt/python/bin/python3"}) == []
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"python": "3.1"}, ['put it in quotes in the inventory: "3.10"']),
+            ({"python": "3.9"}, ["mod_wsgi 6.1.1 supports Python 3.10 to 3.14", "5.0.2, 4.9.4"]),
+            ({"version": "six"}, ['mod_wsgi_version of host web1 is "six"']),
+            ({"version": "4.9.1"}, ["CVE-2022-2255", "mod_wsgi_allow_known_bad: ['4.9.1']"]),
+            ({"version": "4.9.1", "allow_known_bad": ["6.0.0"]}, ["known to be bad"]),
+            (
+                {"version": "4.9.0", "python": "3.9", "allow_known_bad": ["4.9.0"], "destroy_interpreter": False},
+                ["destroy_interpreter of host web1 is false, which mod_wsgi 4.9.0 does not know", "4.9.1 or later"],
+            ),
+            ({"source_sha256": "abc"}, ["is not a SHA-256"]),
+            ({"source_sha256": "a" * 64}, [f"expected {'a' * 64}", f"got {PUBLISHED}"]),
+            ({"source": "/nowhere/mod_wsgi-6.1.1.tar.gz"}, ["no .tar.gz file"]),
+        ],
+    )
+    def test_what_is_refused(self, settings, changes, words):
+        problem = the_problem(settings, **changes)
+        assert [word for word in words if word not in problem] == []
 
     @pytest.mark.parametrize("python", ["python3", "3.11.2", "3", "311", "bin/python", ""])
     def test_what_is_neither_version_nor_path(self, settings, python):
         assert f'mod_wsgi_python of host web1 is "{python}"' in the_problem(settings, python=python)
-
-    def test_an_unquoted_3_10(self, settings):
-        assert 'put it in quotes in the inventory: "3.10"' in the_problem(settings, python="3.1")
-
-    def test_a_python_that_the_version_does_not_support(self, settings):
-        problem = the_problem(settings, python="3.9")
-        assert "mod_wsgi 6.1.1 supports Python 3.10 to 3.14" in problem
-        assert "5.0.2, 4.9.4" in problem
 
     @pytest.mark.parametrize(
         ("version", "python", "reason"),
@@ -144,19 +144,8 @@ class TestSettings:
         problem = the_problem(settings, version=version, python=python, allow_known_bad=[version])
         assert f"host web1 is to use {python} ({reason}); set mod_wsgi_version to one of" in problem
 
-    def test_a_version_without_form(self, settings):
-        assert 'mod_wsgi_version of host web1 is "six"' in the_problem(settings, version="six")
-
-    def test_a_known_bad_version(self, settings):
-        problem = the_problem(settings, version="4.9.1")
-        assert "CVE-2022-2255" in problem
-        assert "mod_wsgi_allow_known_bad: ['4.9.1']" in problem
-
     def test_a_known_bad_version_by_name(self, settings):
         assert mod_wsgi_plan.settings_problems({**settings, "version": "4.9.1", "allow_known_bad": ["4.9.1"]}) == []
-
-    def test_insisting_on_another_version_does_not_count(self, settings):
-        assert "known to be bad" in the_problem(settings, version="4.9.1", allow_known_bad=["6.0.0"])
 
     @pytest.mark.parametrize("version", ["5.0.1", "6.2.0"])
     def test_no_checksum_is_known(self, settings, version):
@@ -165,22 +154,6 @@ class TestSettings:
     @pytest.mark.parametrize("version", ["5.0.1", "6.2.0"])
     def test_the_user_gives_the_checksum(self, settings, version):
         assert mod_wsgi_plan.settings_problems({**settings, "version": version, "source_sha256": "a" * 64}) == []
-
-    @pytest.mark.parametrize("version", ["4.9.4", "5.0.2", "6.1.1"])
-    def test_the_interpreter_may_be_kept(self, settings, version):
-        wanted = {**settings, "version": version, "destroy_interpreter": False}
-        assert mod_wsgi_plan.settings_problems(wanted) == []
-
-    def test_a_version_without_the_toggle(self, settings):
-        problem = the_problem(
-            settings, version="4.9.0", python="3.9", allow_known_bad=["4.9.0"], destroy_interpreter=False
-        )
-        assert "mod_wsgi_destroy_interpreter of host web1 is false, which mod_wsgi 4.9.0 does not know" in problem
-        assert "4.9.1 or later" in problem
-
-    @pytest.mark.parametrize("seconds", [0, 0.5, 30, "2.0"])
-    def test_a_reload_may_wait(self, settings, seconds):
-        assert mod_wsgi_plan.settings_problems({**settings, "reload_drain_timeout": seconds}) == []
 
     @pytest.mark.parametrize("seconds", [-0.1, 30.5, float("nan"), float("inf")])
     def test_a_reload_that_waits_for_ever(self, settings, seconds):
@@ -194,20 +167,6 @@ class TestSettings:
         assert f"#define LONGEST_SECONDS {mod_wsgi_plan.LONGEST_RELOAD_DRAIN}\n" in source.read_text(encoding="utf-8")
         defaults = yaml.safe_load((source.parents[1] / "defaults/main.yml").read_text(encoding="utf-8"))
         assert defaults["mod_wsgi_reload_drain_timeout"] == mod_wsgi_plan.DEFAULT_RELOAD_DRAIN
-
-    def test_something_that_is_no_checksum(self, settings):
-        assert "is not a SHA-256" in the_problem(settings, source_sha256="abc")
-
-    def test_a_checksum_that_is_not_the_published_one(self, settings):
-        problem = the_problem(settings, source_sha256="a" * 64)
-        assert f"expected {'a' * 64}" in problem
-        assert f"got {PUBLISHED}" in problem
-
-    def test_the_published_checksum_in_capitals(self, settings):
-        assert mod_wsgi_plan.settings_problems({**settings, "source_sha256": PUBLISHED.upper()}) == []
-
-    def test_a_source_that_is_not_there(self, settings):
-        assert "no .tar.gz file" in the_problem(settings, source="/nowhere/mod_wsgi-6.1.1.tar.gz")
 
     def test_a_source_of_another_content(self, settings, tmp_path):
         source = tmp_path / "mod_wsgi-6.1.1.tar.gz"
@@ -230,15 +189,16 @@ class TestSettings:
         problems = mod_wsgi_plan.settings_problems({**settings, option: "/x", "install_method": method})
         assert f"mod_wsgi_{option} of host web1 is set, and mod_wsgi_install_method is {method}" in problems[0]
 
-    def test_a_wheel_of_another_version(self, settings, tmp_path):
-        wheel = tmp_path / "mod_wsgi-4.9.4-cp311-cp311-linux_x86_64.whl"
-        wheel.touch()
-        assert "holds mod_wsgi 4.9.4" in the_problem(settings, wheel=str(wheel), install_method="wheel")
-
-    def test_a_wheel_of_something_else(self, settings, tmp_path):
-        wheel = tmp_path / "flask-3.0.0-py3-none-any.whl"
-        wheel.touch()
-        assert "no wheel of mod_wsgi" in the_problem(settings, wheel=str(wheel), install_method="wheel")
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("mod_wsgi-4.9.4-cp311-cp311-linux_x86_64.whl", "holds mod_wsgi 4.9.4"),
+            ("flask-3.0.0-py3-none-any.whl", "no wheel of mod_wsgi"),
+        ],
+    )
+    def test_a_wheel_of_something_else(self, settings, tmp_path, name, words):
+        (tmp_path / name).touch()
+        assert words in the_problem(settings, wheel=str(tmp_path / name), install_method="wheel")
 
 
 class TestPlan:
@@ -330,25 +290,25 @@ class TestPlan:
         plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel"}, inspection)
         assert (plan["problem"], plan["action"], plan["wheel"]) == ("", "install", str(wheel))
 
-    def test_a_wheel_of_the_users_stays_whatever_a_build_would_link_in(self, settings, inspection, tmp_path):
-        wheel = tmp_path / WHEEL
-        wheel.write_bytes(b"own")
-        install(settings, inspection, key=HOST_KEY, wheel_sha256=hashlib.sha256(b"own").hexdigest())
-        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
+    @pytest.fixture
+    def own_wheel(self, settings, tmp_path):
+        """A wheel of the user's, which the settings name."""
+        (tmp_path / WHEEL).write_bytes(b"own")
+        settings.update(install_method="wheel", wheel=str(tmp_path / WHEEL))
+        return hashlib.sha256(b"own").hexdigest()
+
+    def test_a_wheel_of_the_users_stays_whatever_a_build_would_link_in(self, settings, inspection, own_wheel):
+        install(settings, inspection, key=HOST_KEY, wheel_sha256=own_wheel)
+        plan = mod_wsgi_plan.plan(settings, inspection)
         assert (plan["key"], plan["action"]) == (HOST_KEY, "none")
 
-    def test_a_wheel_of_the_users(self, settings, inspection, tmp_path):
-        wheel = tmp_path / WHEEL
-        wheel.write_bytes(b"own")
-        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
-        assert (plan["action"], plan["wheel_sha256"]) == ("install", hashlib.sha256(b"own").hexdigest())
+    def test_a_wheel_of_the_users(self, settings, inspection, own_wheel):
+        plan = mod_wsgi_plan.plan(settings, inspection)
+        assert (plan["action"], plan["wheel_sha256"]) == ("install", own_wheel)
 
-    def test_a_changed_wheel_of_the_users_is_installed_anew(self, settings, inspection, tmp_path):
-        wheel = tmp_path / WHEEL
-        wheel.write_bytes(b"new")
-        install(settings, inspection, key=HOST_KEY, wheel_sha256=hashlib.sha256(b"old").hexdigest())
-        plan = mod_wsgi_plan.plan({**settings, "install_method": "wheel", "wheel": str(wheel)}, inspection)
-        assert plan["action"] == "install"
+    def test_a_changed_wheel_of_the_users_is_installed_anew(self, settings, inspection, own_wheel):
+        install(settings, inspection, key=HOST_KEY, wheel_sha256=own_wheel[::-1])
+        assert mod_wsgi_plan.plan(settings, inspection)["action"] == "install"
 
     @pytest.mark.parametrize("place", [0, 1])
     def test_another_source_of_a_companion_makes_another_wheel(
