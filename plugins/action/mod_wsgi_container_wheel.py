@@ -15,17 +15,8 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi.wheel_cach
 )
 
 _TEXTS = (
-    "image",
-    "distribution",
-    "architecture",
-    "python",
-    "version",
-    "sha256",
-    "source",
-    "folder",
-    "name",
-    "host",
-)
+    "image", "distribution", "architecture", "python", "version", "sha256", "source", "folder", "name", "host",
+)  # fmt: skip
 
 
 class ActionModule(ActionBase):

@@ -19,23 +19,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installati
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.versions import MODULE_PACKAGE, runtime_packages
 
 ARCHITECTURES = (
-    "x86_64",
-    "aarch64",
-    "armv5tel",
-    "armv6l",
-    "armv7l",
-    "armv8l",
-    "i386",
-    "i486",
-    "i586",
-    "i686",
-    "loongarch64",
-    "mips",
-    "mips64",
-    "ppc64le",
-    "riscv64",
-    "s390x",
-)
+    "x86_64", "aarch64", "armv5tel", "armv6l", "armv7l", "armv8l", "i386", "i486", "i586", "i686", "loongarch64",
+    "mips", "mips64", "ppc64le", "riscv64", "s390x",
+)  # fmt: skip
 """What `uname -m` says on the machines that Debian is made for."""
 
 SERVICE_MANAGERS = ("systemd", "sysvinit", "none")
@@ -156,17 +142,8 @@ def _packages(allowed: Collection[str]) -> Check:
 
 
 FOREIGN_KEYS = (
-    "sites",
-    "vhosts",
-    "files",
-    "listen",
-    "listen_with_ssl",
-    "wsgi",
-    "python",
-    "acme",
-    "mpm",
-    "served_by_main",
-)
+    "sites", "vhosts", "files", "listen", "listen_with_ssl", "wsgi", "python", "acme", "mpm", "served_by_main",
+)  # fmt: skip
 """What `httpd_foreign.find` tells of the sites of others."""
 MOST_FOREIGN_VALUES = 20_000
 _DEEPEST_FOREIGN = 5

@@ -35,21 +35,9 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.written import enco
 HTTPD, MOD_WSGI, WSGI_APP = ROLES = ("httpd", "mod_wsgi", "wsgi_app")
 
 MODULE_SETTINGS = (
-    "python",
-    "version",
-    "install_method",
-    "source",
-    "source_sha256",
-    "wheel",
-    "wheel_sha256",
-    "wheel_cache",
-    "build_on",
-    "verify_wheel",
-    "allow_known_bad",
-    "destroy_interpreter",
-    "reload_drain_timeout",
-    "directives",
-)
+    "python", "version", "install_method", "source", "source_sha256", "wheel", "wheel_sha256", "wheel_cache",
+    "build_on", "verify_wheel", "allow_known_bad", "destroy_interpreter", "reload_drain_timeout", "directives",
+)  # fmt: skip
 """Variables of the role mod_wsgi that decide its plan, without their prefix."""
 
 LEAST = {

@@ -12,17 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 CHANGES = {
-    "open",
-    "os.chmod",
-    "os.chown",
-    "os.link",
-    "os.mkdir",
-    "os.remove",
-    "os.rename",
-    "os.rmdir",
-    "os.symlink",
+    "open", "os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink",
     "subprocess.Popen",
-}
+}  # fmt: skip
 """Python's audit events (PEP 578) that come before what they name is done."""
 
 

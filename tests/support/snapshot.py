@@ -8,15 +8,9 @@ from typing import Any
 from support.managed_host import ManagedHost
 
 TREES = (
-    "/etc/apache2",
-    "/etc/wsgi",
-    "/etc/systemd",
-    "/etc/tmpfiles.d",
-    "/etc/ansible",
-    "/srv/wsgi",
-    "/usr/local",
+    "/etc/apache2", "/etc/wsgi", "/etc/systemd", "/etc/tmpfiles.d", "/etc/ansible", "/srv/wsgi", "/usr/local",
     "/var/lib/modwsgi",
-)
+)  # fmt: skip
 """Compared file by file: mode, owner, and content or target."""
 
 INSTALLATIONS = "/opt/mod_wsgi"

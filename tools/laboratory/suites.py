@@ -7,15 +7,8 @@ from dataclasses import dataclass
 
 #: What every test host has beyond a minimal Debian.
 PACKAGES = (
-    "ca-certificates",
-    "iproute2",
-    "openssh-server",
-    "procps",
-    "python3",
-    "sudo",
-    "systemd",
-    "systemd-sysv",
-)
+    "ca-certificates", "iproute2", "openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv",
+)  # fmt: skip
 
 DEFAULT_SUITE = "bookworm"
 

@@ -30,26 +30,12 @@ SBOM = "/usr/local/share/sbom/mod-wsgi.spdx.json"
 _DEFINITION_LABEL = "modwsgi.deploy.definition"
 #: What applies the roles in the build, as requirements-dev.txt pins it.
 CONTROL_PACKAGES = (
-    "ansible-core",
-    "cffi",
-    "cryptography",
-    "jinja2",
-    "markupsafe",
-    "packaging",
-    "pycparser",
-    "pyyaml",
-    "resolvelib",
-)
+    "ansible-core", "cffi", "cryptography", "jinja2", "markupsafe", "packaging", "pycparser", "pyyaml", "resolvelib",
+)  # fmt: skip
 #: The part of the repository that the build applies.
 _COLLECTION = (
-    "ansible.cfg",
-    "collections",
-    "galaxy.yml",
-    "meta",
-    "playbooks",
-    "plugins",
-    "roles",
-)
+    "ansible.cfg", "collections", "galaxy.yml", "meta", "playbooks", "plugins", "roles",
+)  # fmt: skip
 _NEVER = shutil.ignore_patterns("__pycache__", "*.pyc", "tests")
 
 

@@ -31,19 +31,9 @@ OURS = ("/etc/apache2", "/etc/mod-wsgi", "/opt/mod_wsgi", "/opt/venv", "/usr/loc
 FOLDERS = ("/app", "/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp", "/var/www")  # noqa: S108 - to be there
 
 CONFIGURATION = (
-    "/etc/debian_version",
-    "/etc/group",
-    "/etc/host.conf",
-    "/etc/ld.so.cache",
-    "/etc/localtime",
-    "/etc/mime.types",
-    "/etc/nsswitch.conf",
-    "/etc/os-release",
-    "/etc/passwd",
-    "/etc/protocols",
-    "/etc/services",
-    "/etc/timezone",
-)
+    "/etc/debian_version", "/etc/group", "/etc/host.conf", "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types",
+    "/etc/nsswitch.conf", "/etc/os-release", "/etc/passwd", "/etc/protocols", "/etc/services", "/etc/timezone",
+)  # fmt: skip
 """What libraries read; one that the base does not have is left out."""
 
 WHOLE = (

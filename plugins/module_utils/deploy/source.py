@@ -23,19 +23,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import KEEP, TreeError, resolve
 
 ALWAYS_EXCLUDED = (
-    ".git",
-    ".hg",
-    ".svn",
-    ".env",
-    ".venv",
-    ".tox",
-    ".nox",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    "__pycache__",
-    "*.pyc",
-)
+    ".git", ".hg", ".svn", ".env", ".venv", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache",
+    "__pycache__", "*.pyc",
+)  # fmt: skip
 """Never part of a release: history, caches, a developer's virtual environment and a developer's secrets."""
 
 DIGEST_LENGTH = 20
@@ -73,14 +63,8 @@ FOR_OTHERS = stat.S_IROTH | stat.S_IXOTH
 GZIP = b"\x1f\x8b"
 
 UNREADABLE = (
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    EOFError,
-    ValueError,
-    OverflowError,
-    RecursionError,
-)
+    tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, OverflowError, RecursionError,
+)  # fmt: skip
 """What a damaged or hostile archive raises."""
 
 

@@ -46,29 +46,12 @@ DEFAULT_PAGE = "/usr/share/apache2/default-site/index.html"
 # With one of these, a file serves something; without, it only changes how.
 SERVING = frozenset(
     (
-        "<virtualhost",
-        "action",
-        "alias",
-        "aliasmatch",
-        "documentroot",
-        "proxypass",
-        "proxypassmatch",
-        "redirect",
-        "redirectmatch",
-        "redirectpermanent",
-        "redirecttemp",
-        "rewriterule",
-        "scriptalias",
-        "scriptaliasmatch",
-        "sethandler",
-        "userdir",
-        "virtualdocumentroot",
-        "virtualscriptalias",
-        "wsgihandlerscript",
-        "wsgiscriptalias",
+        "<virtualhost", "action", "alias", "aliasmatch", "documentroot", "proxypass", "proxypassmatch", "redirect",
+        "redirectmatch", "redirectpermanent", "redirecttemp", "rewriterule", "scriptalias", "scriptaliasmatch",
+        "sethandler", "userdir", "virtualdocumentroot", "virtualscriptalias", "wsgihandlerscript", "wsgiscriptalias",
         "wsgiscriptaliasmatch",
     )
-)
+)  # fmt: skip
 PUBLISHING = frozenset(("alias", "proxypass", "scriptalias", "wsgiscriptalias"))
 RUNNING_WSGI = frozenset(
     ("wsgidaemonprocess", "wsgihandlerscript", "wsgiimportscript", "wsgiscriptalias", "wsgiscriptaliasmatch")

@@ -56,16 +56,11 @@ MOST_LINES = 3
 LONGEST_SHOWN = 400
 TRACED = (
     *(
-        "import-exception",
-        "exception",
-        "import-timeout",
-        "populate",
-        "module-missing",
-        "sub-interpreter",
+        "import-exception", "exception", "import-timeout", "populate", "module-missing", "sub-interpreter",
         "wrong-python",
     ),
     *("cannot-write", "disk-full", "files-open", "memory-limit", "locale", "authorization"),
-)
+)  # fmt: skip
 """Diagnoses that are shown with their traceback."""
 TRACE_LINES = 10
 TRACE_AROUND = 200

@@ -37,14 +37,8 @@ FAILED = 125
 
 STREAMS = (0, 1, 2)
 PASSED_ON = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGTSTP,
-)
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP,
+)  # fmt: skip
 TO_FOREGROUND, TO_BACKGROUND = signal.SIGRTMIN, signal.SIGRTMIN + 1
 """What the relay tells the leader: where the command goes on. Nobody but root can send the leader a signal."""
 

@@ -36,16 +36,8 @@ pytestmark = pytest.mark.root("makes folders of other accounts")
 NOBODY = pwd.getpwnam("nobody")
 INTERPRETER = {"executable": "", "full_version": "3.11.0", "abi": "cp311"}
 EVERYTHING = [
-    "accounts",
-    "packages",
-    "releases",
-    "venvs",
-    "maintenance",
-    "preparation",
-    "certificates",
-    "switch",
-    "upgrade",
-]
+    "accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch", "upgrade",
+]  # fmt: skip
 
 
 class Host:

@@ -98,31 +98,10 @@ def spoiled(answer: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[s
 
 
 HOSTILE_TEXTS = [
-    "",
-    ".",
-    "..",
-    ABOVE,
-    "/etc/passwd",
-    "../../etc/cron.d/x",
-    "x86_64\n",
-    "x86_64\0",
-    "/usr/../../tmp",
-    "/usr/",
-    "//usr",
-    "-rf",
-    "~root",
-    "{{ lookup('pipe', 'id') }}",
-    "/opt/{{ 7 * 7 }}",
-    "{% raw %}",
-    "/opt/$(id)",
-    "/opt/`id`",
-    "cp311/../..",
-    "\u0663.\u0661\u0661",
-    "3.\u0967\u0967",
-    "a" * 100_000,
-    "/" + "a/" * 1000 + "b",
-    "\ud800",
-]
+    "", ".", "..", ABOVE, "/etc/passwd", "../../etc/cron.d/x", "x86_64\n", "x86_64\0", "/usr/../../tmp", "/usr/",
+    "//usr", "-rf", "~root", "{{ lookup('pipe', 'id') }}", "/opt/{{ 7 * 7 }}", "{% raw %}", "/opt/$(id)", "/opt/`id`",
+    "cp311/../..", "\u0663.\u0661\u0661", "3.\u0967\u0967", "a" * 100_000, "/" + "a/" * 1000 + "b", "\ud800",
+]  # fmt: skip
 hostile = st.one_of(
     st.sampled_from(HOSTILE_TEXTS),
     st.text(max_size=40),

@@ -63,15 +63,8 @@ def test_the_recap_is_that_of_the_host() -> None:
 def test_what_is_about_a_host_stands_below_its_tasks() -> None:
     lines = RUN.about("good").splitlines()
     assert [line.split()[0] for line in lines] == [
-        "TASK",
-        "ok:",
-        "TASK",
-        "failed:",
-        "failed:",
-        "failed:",
-        "PLAY",
-        "good",
-    ]
+        "TASK", "ok:", "TASK", "failed:", "failed:", "failed:", "PLAY", "good",
+    ]  # fmt: skip
     assert not any("a-port" in line for line in lines)
 
 

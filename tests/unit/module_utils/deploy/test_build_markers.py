@@ -285,14 +285,8 @@ def test_nothing_of_a_repository_or_of_roots_configuration_runs_as_root(
     hooks = ground.folder / "hooks"
     hooks.mkdir()
     names = [
-        "post-checkout",
-        "post-update",
-        "pre-receive",
-        "update",
-        "reference-transaction",
-        "post-receive",
-        "pre-auto-gc",
-    ]
+        "post-checkout", "post-update", "pre-receive", "update", "reference-transaction", "post-receive", "pre-auto-gc",
+    ]  # fmt: skip
     for hook in names:
         for folder in (hooks, source / ".git/hooks"):
             folder.mkdir(exist_ok=True)

@@ -74,17 +74,9 @@ def test_only_what_is_new_is_compiled(release: Path, monkeypatch: pytest.MonkeyP
 
 
 HOSTILE = [
-    "compileall.py",
-    "encodings/__init__.py",
-    "importlib/__init__.py",
-    "py_compile.py",
-    "site.py",
-    "sitecustomize.py",
-    "struct.py",
-    "usercustomize.py",
-    "__main__.py",
-    "wsgi.py",
-]
+    "compileall.py", "encodings/__init__.py", "importlib/__init__.py", "py_compile.py", "site.py", "sitecustomize.py",
+    "struct.py", "usercustomize.py", "__main__.py", "wsgi.py",
+]  # fmt: skip
 
 
 @pytest.mark.slow

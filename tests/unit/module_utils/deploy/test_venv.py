@@ -45,17 +45,10 @@ def test_the_name_is_that_of_earlier_versions() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "-e .",
-        "-e.",
-        "./vendor/package",
-        ".[web]",
-        "vendor/x.whl",
-        "file:vendor/x",
-        "--find-links vendor",
-        "x @ ./x",
+        "-e .", "-e.", "./vendor/package", ".[web]", "vendor/x.whl", "file:vendor/x", "--find-links vendor", "x @ ./x",
         "${X}",
     ],
-)
+)  # fmt: skip
 def test_requirements_that_point_into_the_source_depend_on_it(line: str) -> None:
     assert name(line, release="r1") != name(line, release="r2")
 

@@ -30,14 +30,8 @@ def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -
 
 def test_variables_that_have_their_effect_or_harm_nobody_are_let_through(shop: App) -> None:
     harmless = (
-        "TZ",
-        "LANGUAGE",
-        "PYTHONUNBUFFERED",
-        "PYTHONDONTWRITEBYTECODE",
-        "PYTHONASYNCIODEBUG",
-        "PATH",
-        "LDAP_HOST",
-    )
+        "TZ", "LANGUAGE", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONASYNCIODEBUG", "PATH", "LDAP_HOST",
+    )  # fmt: skip
     assert problems({**shop, "environment": dict.fromkeys(harmless, "x")}) == []
 
 

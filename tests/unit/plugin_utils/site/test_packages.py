@@ -12,22 +12,10 @@ from support.applications import App, problems, refused
 @pytest.mark.parametrize(
     "name",
     [
-        "gcc-",
-        "-y",
-        "libpq5=15.1",
-        "gcc/stable",
-        "gcc:amd64",
-        "LibPQ",
-        "x",
-        "a b",
-        "a\tb",
-        "./x.deb",
-        "lib*",
-        "",
-        3.11,
-        None,
+        "gcc-", "-y", "libpq5=15.1", "gcc/stable", "gcc:amd64", "LibPQ", "x", "a b", "a\tb", "./x.deb", "lib*", "",
+        3.11, None,
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("key", ["packages", "build_packages"])
 def test_what_apt_would_take_for_something_else_is_refused(shop: App, key: str, name: Any) -> None:
     shop |= {"requirements": "requirements.txt", key: ["gcc", name]}

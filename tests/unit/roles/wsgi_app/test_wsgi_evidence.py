@@ -135,17 +135,9 @@ class TestLogs:
 
     def test_a_log_in_json_is_one_in_text(self, evidence: ModuleType) -> None:
         fields = (
-            b"2026-11-30 08:34:28.000000",
-            b"error",
-            b"wsgi",
-            b"7",
-            b"9",
-            b"-",
-            b"-",
-            b"-",
-            b"(13)Denied",
+            b"2026-11-30 08:34:28.000000", b"error", b"wsgi", b"7", b"9", b"-", b"-", b"-", b"(13)Denied",
             b"WSGI0117: x",
-        )
+        )  # fmt: skip
         raw = as_json("error", b"\t".join(fields)).decode()
         assert (
             evidence.as_text(raw) == "[2026-11-30T08:34:28.000000] [wsgi:error] [pid 7:tid 9] (13)Denied: WSGI0117: x"
