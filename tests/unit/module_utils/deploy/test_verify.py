@@ -163,60 +163,12 @@ def test_a_host_that_is_well_has_no_finding_and_is_left_as_it_is(host: Host) -> 
     assert tree(host.root) == before
 
 
-def edited(host: Host) -> None:
-    host.file().write_text("Timeout 1\n")
-
-
-def opened(host: Host) -> None:
-    host.file().chmod(0o644)
-
-
-def removed(host: Host) -> None:
-    host.file().unlink()
-
-
-def broken(host: Host) -> None:
-    host.answers("echo AH00526: Syntax error; exit 1")
-
-
-def unproven(host: Host) -> None:
-    journal_of(host.described).begin(process=None, pending="none", reaps=False)
-
-
-def cut_off(host: Host) -> None:
-    Path(journal_of(host.described).directory).mkdir()
-
-
-def stopped(host: Host) -> None:
-    host.steps = ["start"]
-
-
-def one_process(host: Host) -> None:
-    del host.running[0]
-
-
-def third_process(host: Host) -> None:
-    host.running.append(Process(103, 1))
-
-
-def no_listener(host: Host) -> None:
-    del host.listening[1]
-
-
 def another_listener(host: Host) -> None:
     host.listening[3] = Listener("*", 8081)
 
 
 def unhealthy(host: Host) -> None:
     host.problems = {"shop": "The application shop answered with status 500."}
-
-
-def awaiting(host: Host) -> None:
-    host.awaited = ["httpd has no certificate for shop.example yet."]
-
-
-def short_certificate(host: Host) -> None:
-    host.certificate(days=13)
 
 
 def key_of_another(host: Host) -> None:
@@ -227,34 +179,6 @@ def key_of_another(host: Host) -> None:
     Path(host.root, "shop.key").chmod(0o600)
 
 
-def no_certificate(host: Host) -> None:
-    Path(host.certificate()["certificate"]).unlink()
-
-
-def open_key(host: Host) -> None:
-    Path(host.certificate()["key"]).chmod(0o644)
-
-
-def open_record(host: Host) -> None:
-    Path(host.application["paths"]["deployment"]).touch(mode=0o644)
-
-
-def open_records(host: Host) -> None:
-    Path(host.application["paths"]["records"]).mkdir(mode=0o755)
-
-
-def little_share(host: Host) -> None:
-    host.room.f_bavail = 499
-
-
-def few_bytes(host: Host) -> None:
-    host.room.f_blocks, host.room.f_bavail = 1000, 199
-
-
-def few_files(host: Host) -> None:
-    host.room.f_favail = 4
-
-
 def silent_site(host: Host) -> None:
     host.parameters["foreign"] = {"vhosts": [{}]}
     host.silent = ["The site of others in old.conf gives no answer."]
@@ -263,40 +187,82 @@ def silent_site(host: Host) -> None:
 @pytest.mark.parametrize(
     ("defect", "sentence"),
     [
-        (edited, "configuration : {root}/etc/conf-enabled/own.conf has another content than the inventory says; run"),
         (
-            opened,
+            lambda host: host.file().write_text("Timeout 1\n"),
+            "configuration : {root}/etc/conf-enabled/own.conf has another content than the inventory says; run",
+        ),
+        (
+            lambda host: host.file().chmod(0o644),
             "configuration : {root}/etc/conf-enabled/own.conf belongs to root:root, mode 0644, and should be",
         ),
-        (removed, "configuration : {root}/etc/conf-enabled/own.conf is missing; run site.yml"),
         (
-            broken,
+            lambda host: host.file().unlink(),
+            "configuration : {root}/etc/conf-enabled/own.conf is missing; run site.yml",
+        ),
+        (
+            lambda host: host.answers("echo AH00526: Syntax error; exit 1"),
             "syntax : httpd refuses the configuration that is on the disk, so a reload or a restart would fail",
         ),
-        (unproven, "journal : A change of an earlier run was neither proven nor undone; wait for a run"),
-        (cut_off, "journal : A change of an earlier run was neither proven nor undone; wait for a run"),
-        (stopped, "service : httpd does not run; read its error log"),
-        (one_process, "processes shop: shop has 1 daemon processes and not 2, for 0 s; read why they end in"),
-        (third_process, "processes shop: shop has 3 daemon processes and not 2, for 0 s; read why earlier ones do not"),
-        (no_listener, "listeners : httpd does not listen on 80; read"),
+        (
+            lambda host: journal_of(host.described).begin(process=None, pending="none", reaps=False),
+            "journal : A change of an earlier run was neither proven nor undone; wait for a run",
+        ),
+        (
+            lambda host: Path(journal_of(host.described).directory).mkdir(),
+            "journal : A change of an earlier run was neither proven nor undone; wait for a run",
+        ),
+        (lambda host: vars(host).update(steps=["start"]), "service : httpd does not run; read its error log"),
+        (
+            lambda host: host.running.pop(),
+            "processes shop: shop has 1 daemon processes and not 2, for 0 s; read why they end in",
+        ),
+        (
+            lambda host: host.running.append(Process(103, 1)),
+            "processes shop: shop has 3 daemon processes and not 2, for 0 s; read why earlier ones do not",
+        ),
+        (lambda host: host.listening.pop(1), "listeners : httpd does not listen on 80; read"),
         (another_listener, "listeners : httpd listens on 8081, which httpd_listen does not have; find"),
         (unhealthy, "health shop: The application shop answered with status 500."),
-        (awaiting, "certificates : httpd has no certificate for shop.example yet."),
-        (short_certificate, "certificates shop: The certificate {root}/shop.crt ends in 12 days; renew it."),
+        (
+            lambda host: vars(host).update(awaited=["httpd has no certificate for shop.example yet."]),
+            "certificates : httpd has no certificate for shop.example yet.",
+        ),
+        (
+            lambda host: host.certificate(days=13),
+            "certificates shop: The certificate {root}/shop.crt ends in 12 days; renew it.",
+        ),
         (
             key_of_another,
             "certificates shop: wsgi_apps: application 'shop', key tls.key: {root}/shop.key is not",
         ),
         (
-            no_certificate,
+            lambda host: Path(host.certificate()["certificate"]).unlink(),
             "certificates shop: wsgi_apps: application 'shop', key tls.certificate: {root}/shop.crt",
         ),
-        (open_key, "access : All accounts have access to the private key {root}/shop.key; chmod it to 0600."),
-        (open_records, "access shop: {root}/srv/wsgi/shop/records has to belong to root, mode 0700; chown and"),
-        (open_record, "access shop: {root}/srv/wsgi/shop/deployment.json has to belong to root, mode 0600; chown and"),
-        (little_share, "disks : The file system of {root}/log has 499 MiB left (4 %); make room"),
-        (few_bytes, "disks : The file system of {root}/log has 199 MiB left (19 %); make room"),
-        (few_files, "disks : The file system of {root}/log has room for 4 more files only; remove"),
+        (
+            lambda host: Path(host.certificate()["key"]).chmod(0o644),
+            "access : All accounts have access to the private key {root}/shop.key; chmod it to 0600.",
+        ),
+        (
+            lambda host: Path(host.application["paths"]["records"]).mkdir(mode=0o755),
+            "access shop: {root}/srv/wsgi/shop/records has to belong to root, mode 0700; chown and",
+        ),
+        (
+            lambda host: Path(host.application["paths"]["deployment"]).touch(mode=0o644),
+            "access shop: {root}/srv/wsgi/shop/deployment.json has to belong to root, mode 0600; chown and",
+        ),
+        (
+            lambda host: vars(host.room).update(f_bavail=499),
+            "disks : The file system of {root}/log has 499 MiB left (4 %); make room",
+        ),
+        (
+            lambda host: vars(host.room).update(f_blocks=1000, f_bavail=199),
+            "disks : The file system of {root}/log has 199 MiB left (19 %); make room",
+        ),
+        (
+            lambda host: vars(host.room).update(f_favail=4),
+            "disks : The file system of {root}/log has room for 4 more files only; remove",
+        ),
         (silent_site, "other_sites : The site of others in old.conf gives no answer."),
     ],
 )
