@@ -66,6 +66,11 @@ class Host:
             problem=self.problem, results={each["name"]: {} for each in applications}, awaited=["Not yet."]
         )
 
+    def two_colours(self) -> None:
+        """Two releases, of which none is said to serve."""
+        paths = {"code": str(self.site.parent)}
+        self.live["site"]["applications"] = [{**SHOP, "colours": ["blue", "green"], "paths": paths}]
+
     def proven(self, ask: bool = True) -> dict[str, Any] | None:
         return standing.proof(self.live, self.configuration, self.described, ask)
 
@@ -80,7 +85,7 @@ def test_what_stands_is_asked_and_proven(host: Host) -> None:
 
 
 def test_of_two_releases_it_is_said_which_one_serves(host: Host) -> None:
-    _two_releases_of_which_none_is_said_to_serve(host)
+    host.two_colours()
     host.site.with_name("active").write_text("active shop:blue\n", encoding="utf-8")
     assert host.proven() is not None
 
@@ -97,71 +102,31 @@ def test_where_httpd_is_not_ours_to_run_nobody_is_asked(host: Host) -> None:
     assert host.asked == [[]]
 
 
-def _another_content(host: Host) -> None:
-    host.site.write_text("# mine\n", encoding="utf-8")
-
-
-def _another_mode(host: Host) -> None:
-    host.site.chmod(0o666)
-
-
-def _a_shared_file(host: Host) -> None:
-    host.configuration["httpd"][0]["content"] = "Listen 81\n"
-
-
-def _a_file_that_is_no_longer_wanted(host: Host) -> None:
-    del host.live["files"][0]
-
-
-def _a_file_of_others(host: Host) -> None:
+def a_file_of_others(host: Host) -> None:
     host.live["files"].append({"path": "other.conf", "content": "new\n"})
     host.site.with_name("other.conf").write_text("theirs\n", encoding="utf-8")
 
 
-def _a_log_that_all_may_read(host: Host) -> None:
-    host.log.chmod(0o644)
+DEFECTS: dict[str, Callable[[Host], Any]] = {
+    "another content": lambda host: host.site.write_text("# mine\n", encoding="utf-8"),
+    "another mode": lambda host: host.site.chmod(0o666),
+    "a shared file": lambda host: host.configuration["httpd"][0].update(content="Listen 81\n"),
+    "a file that is no longer wanted": lambda host: host.live["files"].pop(0),
+    "a file of others": a_file_of_others,
+    "a log that all may read": lambda host: host.log.chmod(0o644),
+    "a server that does not run": lambda host: vars(host).update(steps=["start"]),
+    "a service that cannot be asked": lambda host: vars(host).update(steps=["fail"]),
+    "an application that is not well": lambda host: vars(host).update(problem="It answered with status 500."),
+    "two releases of which none is said to serve": lambda host: host.two_colours(),
+    "another run that has begun": lambda host: vars(host).update(
+        meanwhile=lambda: standing.transaction.begin(host.described)
+    ),
+}
 
 
-def _a_server_that_does_not_run(host: Host) -> None:
-    host.steps = ["start"]
-
-
-def _a_service_that_cannot_be_asked(host: Host) -> None:
-    host.steps = ["fail"]
-
-
-def _an_application_that_is_not_well(host: Host) -> None:
-    host.problem = "The application shop answered with status 500."
-
-
-def _two_releases_of_which_none_is_said_to_serve(host: Host) -> None:
-    host.live["site"]["applications"] = [
-        {**SHOP, "colours": ["blue", "green"], "paths": {"code": str(host.site.parent)}}
-    ]
-
-
-def _another_run_that_has_begun(host: Host) -> None:
-    host.meanwhile = lambda: standing.transaction.begin(host.described)
-
-
-@pytest.mark.parametrize(
-    "defect",
-    [
-        _another_content,
-        _another_mode,
-        _a_shared_file,
-        _a_file_that_is_no_longer_wanted,
-        _a_file_of_others,
-        _a_log_that_all_may_read,
-        _a_server_that_does_not_run,
-        _a_service_that_cannot_be_asked,
-        _an_application_that_is_not_well,
-        _two_releases_of_which_none_is_said_to_serve,
-        _another_run_that_has_begun,
-    ],
-)
-def test_what_does_not_stand_is_left_to_the_module_that_mends_it(host: Host, defect: Callable[[Host], None]) -> None:
-    defect(host)
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_what_does_not_stand_is_left_to_the_module_that_mends_it(host: Host, defect: str) -> None:
+    DEFECTS[defect](host)
     assert host.proven() is None
 
 
