@@ -11,8 +11,8 @@ import itertools
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.trees import open_folder
 
 AT_ONCE = 4096
 """Names that are read of a folder before they are removed."""
@@ -32,7 +32,7 @@ def remove_tree(path: str) -> None:
         os.unlink(path)
         return
     grave = tempfile.mkdtemp(prefix=".removed-", dir=os.path.dirname(path))
-    with _opened(grave) as buried:
+    with open_folder(grave) as buried:
         os.rename(path, "0", dst_dir_fd=buried)
         dug, done = 1, 0
         while done < dug:
@@ -42,18 +42,9 @@ def remove_tree(path: str) -> None:
     os.rmdir(grave)
 
 
-@contextmanager
-def _opened(name: str, folder: int | None = None) -> Iterator[int]:
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _empty(name: str, grave: int, dug: int) -> int:
     """Remove what is in a folder, and move the folders in it beside it, under the next numbers; the next number."""
-    with _opened(name, grave) as folder:
+    with open_folder(name, grave) as folder:
         os.fchown(folder, os.geteuid(), -1)
         os.fchmod(folder, 0o700)
         while True:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -39,14 +38,6 @@ def test_another_distribution_is_refused_with_the_list_of_supported_ones(text: s
         preflight.HostError, match=rf"^web1 runs {shown}, which is not supported; use one of Debian 11 \("
     ):
         preflight.distribution(text, "web1")
-
-
-@pytest.fixture(name="taken")
-def fixture_taken() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
 
 
 def test_a_port_that_another_program_has_is_refused_by_program_and_pid(taken: int) -> None:

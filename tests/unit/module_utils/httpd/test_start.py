@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,15 +19,6 @@ from cryptography.x509.oid import NameOID
 def fixture_described(tmp_path: Path) -> dict[str, str]:
     """An instance that does not run."""
     return {**instance("apache2"), "pid_file": str(tmp_path / "pid"), "module_directory": str(tmp_path)}
-
-
-@pytest.fixture(name="taken")
-def fixture_taken() -> Iterator[int]:
-    """A port that this test listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
 
 
 def pair(folder: Path, name: str) -> tuple[Path, Path]:
