@@ -77,6 +77,12 @@ class Host:
         self.only = False
         self.live: dict[str, Any] | None = None
 
+    @property
+    def paths(self) -> dict[str, str]:
+        """Where the application is."""
+        found: dict[str, str] = self.application["paths"]
+        return found
+
     def parameters(self) -> dict[str, Any]:
         environments = {"shop": self.variables}
         return {
@@ -100,14 +106,14 @@ class Host:
         """What the steps do."""
         parameters = self.parameters()
         Accounts(check_mode=False, server_user="www-data").ensure([self.application])
-        release = Path(self.application["paths"]["releases"], self.application["digest"])
+        release = Path(self.paths["releases"], self.application["digest"])
         release.mkdir()
         parameters["releases"] = {"shop": {"id": self.application["digest"], "path": str(release)}}
         if self.kept.exists():
-            shutil.copytree(self.kept, self.application["paths"]["venvs"], symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(self.kept, self.paths["venvs"], symlinks=True, dirs_exist_ok=True)
         parameters["venvs"] = virtual_environments([self.application], parameters, check_mode=False)
         if not self.kept.exists():
-            shutil.copytree(self.application["paths"]["venvs"], self.kept, symlinks=True)
+            shutil.copytree(self.paths["venvs"], self.kept, symlinks=True)
         environments = {self.application["name"]: self.variables}
         Switching([self.application], environments, parameters, self.described).perform()
         journal_of(self.described).commit()
@@ -174,7 +180,7 @@ def test_what_is_left_to_do_or_cannot_be_compared_is_not_proven(deployed: Host, 
 def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:
     before = deployed.tree()
     found = deployed.inspect()
-    paths = deployed.application["paths"]
+    paths = deployed.paths
     assert found["steps"] == []
     assert found["releases"]["shop"] == {"id": "release-1", "path": f"{paths['releases']}/release-1", "changed": False}
     assert found["venvs"]["shop"]["path"] == os.path.realpath(paths["venv"])
@@ -221,110 +227,91 @@ def new_release(host: Host) -> None:
 
 def prepared_release(host: Host) -> None:
     new_release(host)
-    Path(host.application["paths"]["releases"], "release-2").mkdir()
-
-
-def page(host: Host) -> None:
-    host.application["maintenance"] = {"enabled": True, "during_deploy": False}
-
-
-def forgotten_page(host: Host) -> None:
-    Path(host.application["paths"]["code"], "maintenance").touch()
-
-
-def variable(host: Host) -> None:
-    host.variables = {"KEY": "value"}
-
-
-def script(host: Host) -> None:
-    host.application["script"] = "other.py"
-
-
-def command(host: Host) -> None:
-    host.application["release_commands"] = [["true"]]
-
-
-def lost_virtual_environment(host: Host) -> None:
-    Path(os.path.realpath(host.application["paths"]["venv"]), ".complete").unlink()
-
-
-def lost_build_account(host: Host) -> None:
-    host.monkeypatch.setattr(account, "BUILD_ACCOUNT", "no-such-account")
-
-
-def open_folder(host: Host) -> None:
-    Path(host.application["paths"]["state"]).chmod(0o777)
+    Path(host.paths["releases"], "release-2").mkdir()
 
 
 def open_code(host: Host) -> None:
     """As earlier versions have left it."""
-    releases = host.application["paths"]["releases"]
+    releases = host.paths["releases"]
     os.removexattr(releases, ATTRIBUTE)
     os.chmod(releases, 0o755)
     os.chown(releases, 0, 0)
 
 
-def edited_file(host: Host) -> None:
-    Path(host.application["paths"]["environment"]).write_text("{}")
-
-
 def earlier_link(host: Host) -> None:
-    link = Path(host.application["paths"]["current"])
+    link = Path(host.paths["current"])
     link.unlink()
     link.symlink_to("elsewhere")
 
 
 def stale_process(host: Host) -> None:
-    record = host.application["paths"]["deployment"]
-    content = json.loads(Path(record).read_text())
-    write_record(record, {**content, "stale_processes": [[1, 1]]})
+    content = json.loads(Path(host.paths["deployment"]).read_text())
+    write_record(host.paths["deployment"], {**content, "stale_processes": [[1, 1]]})
 
 
-@pytest.mark.parametrize(
-    ("change", "steps"),
-    [
-        (new_release, ["releases", "venvs", "maintenance", "preparation", "switch"]),
-        (prepared_release, ["maintenance", "preparation", "switch"]),
-        (page, ["maintenance"]),
-        (forgotten_page, ["maintenance"]),
-        (variable, ["preparation", "switch"]),
-        (script, ["switch"]),
-        (command, ["preparation", "switch"]),
-        (lost_virtual_environment, ["venvs"]),
-        (open_folder, ["accounts"]),
-        (open_code, ["accounts"]),
-        (lost_build_account, ["accounts"]),
-        (edited_file, ["switch"]),
-        (earlier_link, ["switch"]),
-        (stale_process, ["switch"]),
-    ],
-)
-def test_what_a_change_needs(deployed: Host, change: Callable[[Host], None], steps: list[str]) -> None:
-    change(deployed)
-    assert deployed.inspect()["steps"] == steps
+Due = list[tuple[str, str]]
+RELEASED: Due = [("releases", ""), ("venvs", ""), ("switch", "release, venv")]
+CHANGES: dict[str, tuple[Callable[[Host], Any], list[str], Due]] = {
+    "a release": (new_release, ["releases", "venvs", "maintenance", "preparation", "switch"], RELEASED),
+    "a release that is there": (prepared_release, ["maintenance", "preparation", "switch"], [("switch", "release")]),
+    "a page": (
+        lambda host: host.application.update(maintenance={"enabled": True, "during_deploy": False}),
+        ["maintenance"],
+        [("maintenance", "show")],
+    ),
+    "a page of before": (
+        lambda host: Path(host.paths["code"], "maintenance").touch(),
+        ["maintenance"],
+        [("maintenance", "hide")],
+    ),
+    "a variable": (
+        lambda host: host.variables.update(KEY="value"),
+        ["preparation", "switch"],
+        [("switch", "environment")],
+    ),
+    "a script": (lambda host: host.application.update(script="other.py"), ["switch"], [("switch", "application")]),
+    "a command": (
+        lambda host: host.application.update(release_commands=[["true"]]),
+        ["preparation", "switch"],
+        [("switch", "commands")],
+    ),
+    "no virtual environment": (
+        lambda host: Path(os.path.realpath(host.paths["venv"]), ".complete").unlink(),
+        ["venvs"],
+        [("venvs", "")],
+    ),
+    "no account for builds": (
+        lambda host: host.monkeypatch.setattr(account, "BUILD_ACCOUNT", "no-such-account"),
+        ["accounts"],
+        [("accounts", "Create the user no-such-account")],
+    ),
+    "an open folder": (
+        lambda host: Path(host.paths["state"]).chmod(0o777),
+        ["accounts"],
+        [("accounts", "Correct owner and mode of {state}")],
+    ),
+    "open code": (open_code, ["accounts"], [("accounts", "Correct owner and mode of {releases}")]),
+    "an edited file": (
+        lambda host: Path(host.paths["environment"]).write_text("{}"),
+        ["switch"],
+        [("switch", "files")],
+    ),
+    "an earlier link": (earlier_link, ["switch"], [("switch", "files")]),
+    "a process of before": (stale_process, ["switch"], [("switch", "processes")]),
+}
+"""What changes, the steps that it needs, and what of them is due: the step, and what it does."""
 
 
-@pytest.mark.parametrize(
-    ("change", "due"),
-    [
-        (new_release, [("releases", "shop", ""), ("venvs", "shop", ""), ("switch", "shop", "release, venv")]),
-        (page, [("maintenance", "shop", "show")]),
-        (forgotten_page, [("maintenance", "shop", "hide")]),
-        (variable, [("switch", "shop", "environment")]),
-        (lost_virtual_environment, [("venvs", "shop", "")]),
-        (open_folder, [("accounts", "", "Correct owner and mode of {state}")]),
-        (edited_file, [("switch", "shop", "files")]),
-        (stale_process, [("switch", "shop", "processes")]),
-    ],
-)
-def test_what_is_due_is_told_by_name(
-    deployed: Host, change: Callable[[Host], None], due: list[tuple[str, str, str]]
-) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_change_needs(deployed: Host, change: str) -> None:
+    act, steps, due = CHANGES[change]
     assert deployed.inspect()["due"] == []
-    change(deployed)
-    state = deployed.application["paths"]["state"]
-    assert deployed.inspect()["due"] == [
-        {"step": step, "name": name, "what": what.format(state=state)} for step, name, what in due
+    act(deployed)
+    found = deployed.inspect()
+    assert found["steps"] == steps
+    assert found["due"] == [
+        {"step": step, "name": "" if step == "accounts" else "shop", "what": what.format(**deployed.paths)}
+        for step, what in due
     ]
 
 
@@ -333,9 +320,9 @@ def test_a_host_of_an_earlier_version_is_closed_by_the_next_run(deployed: Host) 
     open_code(deployed)
     Accounts(check_mode=False, server_user="www-data").ensure([deployed.application])
     assert deployed.inspect()["steps"] == []
-    release = Path(os.path.realpath(deployed.application["paths"]["current"]))
+    release = Path(os.path.realpath(deployed.paths["current"]))
     assert release.stat().st_gid == NOBODY.pw_gid
-    modes = {os.stat(deployed.application["paths"][kind]).st_mode & 0o777 for kind in ("releases", "venvs")}
+    modes = {os.stat(deployed.paths[kind]).st_mode & 0o777 for kind in ("releases", "venvs")}
     assert modes == {0o750}
 
 
@@ -343,7 +330,7 @@ def test_a_file_system_without_access_lists_is_told(deployed: Host, monkeypatch:
     monkeypatch.setattr(gates, "access_list", lambda _: None)
     Accounts(check_mode=False, server_user="www-data").ensure([deployed.application])
     found = deployed.inspect()
-    code = deployed.application["paths"]["code"]
+    code = deployed.paths["code"]
     assert found["steps"] == []
     (notice,) = found["notices"]
     assert notice.startswith(f"The file system of {code} has no access lists, so all accounts")
@@ -465,7 +452,7 @@ def test_a_file_of_others_is_refused(host: Host) -> None:
 @pytest.fixture(name="rolled_back")
 def fixture_rolled_back(deployed: Host) -> Host:
     """A host on which somebody has gone back from the second release to the first."""
-    file = Path(refused.refused_file(deployed.application["paths"]))
+    file = Path(refused.refused_file(deployed.paths))
     file.parent.mkdir(mode=0o700)
     left = {"releases": ["release-2"], "to": "release-1", "by": "ben@web1", "since": "2026-11-30T10:00:00Z"}
     file.write_text(json.dumps(left))
@@ -504,6 +491,6 @@ def test_another_source_or_a_wish_ends_a_way_back_by_hand(rolled_back: Host, rel
 
 def test_a_release_that_serves_is_never_refused(rolled_back: Host) -> None:
     """Whatever became of the run that has brought it."""
-    file = Path(refused.refused_file(rolled_back.application["paths"]))
+    file = Path(refused.refused_file(rolled_back.paths))
     file.write_text(json.dumps({**json.loads(file.read_text()), "releases": ["release-1"], "to": "release-0"}))
     assert rolled_back.inspect()["steps"] == []
