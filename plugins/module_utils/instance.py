@@ -64,6 +64,9 @@ def _host(name: str, suffix: str) -> dict[str, str]:
         "reaper_unit": f"modwsgi-reap{tail}.service",
         "renewals_service": f"modwsgi-renewals{tail}.service",
         "renewals_timer": f"modwsgi-renewals{tail}.timer",
+        # Holds the applications to their limits, and where they ask it to.
+        "limits_service": f"modwsgi-limits{tail}.service",
+        "limits_socket": f"/run/modwsgi-limits{tail}.sock",
         "unit_directory": "/etc/systemd/system",
         "unit_drop_in_directory": f"/etc/systemd/system/{unit}.d",
         "init_script": f"/etc/init.d/{name}",
@@ -113,6 +116,8 @@ def _container() -> dict[str, str]:
         "reaper_unit": "",
         "renewals_service": "",
         "renewals_timer": "",
+        "limits_service": "",
+        "limits_socket": "",
         "unit_directory": "",
         "unit_drop_in_directory": "",
         "init_script": "",

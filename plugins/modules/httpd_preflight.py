@@ -105,6 +105,7 @@ host:
   description:
     - The host.
     - C(php) is the module of PHP that is enabled, C(php8.2) for example, or nothing.
+    - C(control_groups) is whether systemd can give applications control groups with limits of their own.
     - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
       C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
       C(plugins/module_utils/httpd/foreign.py) explains.
@@ -118,6 +119,7 @@ host:
     python_version: "3.11"
     architecture: x86_64
     service_manager: systemd
+    control_groups: true
     cores: 2
     memory_mebibytes: 2048
     php: ""

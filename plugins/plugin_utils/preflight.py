@@ -374,7 +374,8 @@ class Preflight:
         )
         names = [*(application["name"] for application in everything), wsgi_certificates.UNKNOWN_HOST]
         self.result["wsgi_app_inspection"] = host_answers.inspection_answer(answer, STEPS, names, self.host)
-        notes = [*self.result["notes"], *apps.notes(self._applications), *apps.left_out(others)]
+        limits = apps.limit_notes(everything, self.host)
+        notes = [*self.result["notes"], *apps.notes(self._applications), *limits, *apps.left_out(others)]
         self.result["notes"] = list(dict.fromkeys(notes))  # a plan that is made again has them already
 
     @property
@@ -447,6 +448,11 @@ class Preflight:
         checked = self._mod_wsgi_settings
         return daemon.module_version(checked["mod_wsgi_version"], checked["mod_wsgi_install_method"], base.host)
 
+    def _has_control_groups(self, base: Base) -> bool:
+        """Whether applications get some of their own; beside sites of others the unit stays as it is."""
+        wanted = self._wsgi_app_settings["wsgi_app_control_groups"] and not base.foreign
+        return bool(wanted and base.instance["unit"] and base.host.get("control_groups"))
+
     def _complete_applications(self, base: Base) -> list[dict[str, Any]]:
         """The complete form of ``wsgi_apps``, without the environment variables: modules may log it.
 
@@ -455,8 +461,8 @@ class Preflight:
         overrides = {key: self._httpd_settings[f"httpd_{key}"] for key in ("max_request_workers", "threads_per_child")}
         sizes = sizing.sizes(base.host["cores"], base.host["memory_mebibytes"], self._applications, overrides, base.mpm)
         listen = self._httpd_settings["httpd_listen"]
-        version = {"module_version": self._module_version(base)}
-        places = {name: {**own, **version} for name, own in sizes["applications"].items()}
+        of_host = {"module_version": self._module_version(base), "control_groups": self._has_control_groups(base)}
+        places = {name: {**own, **of_host} for name, own in sizes["applications"].items()}
         complete = apps.normalise(self._written_applications, listen, places, base.instance)
         return apps.without_environments(complete)
 

@@ -15,6 +15,7 @@ DESCRIPTION: dict[str, Any] = {
     "python_version": "3.11",
     "architecture": "x86_64",
     "service_manager": "systemd",
+    "control_groups": False,
     "cores": 2,
     "memory_mebibytes": 2048,
     "php": "",

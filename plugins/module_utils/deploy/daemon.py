@@ -27,6 +27,10 @@ KINDS = ("wsgi", *COLOURS)
 """What the name of a process begins with."""
 
 
+OWN_GROUP = "app-"
+"""What the name of the control group of an application begins with."""
+
+
 def display_name(application: str, kind: str = KINDS[0]) -> str:
     """What mod_wsgi shows as the command line of the application's daemon processes."""
     return f"({kind}:{application})"
@@ -135,6 +139,20 @@ def threads(process: Process) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return found if alive(process) else 0
+
+
+def own_group(pid: int, proc: str = "/proc") -> str:
+    """The folder of the control group of an application that a process is in; empty where it is in another one.
+
+    The service modwsgi-limits makes it, with the application's limits.
+    """
+    try:
+        with open(f"{proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
+            paths = [line.rstrip("\n").partition("::")[2] for line in stream if line.startswith("0::/")]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    path = paths[0] if paths else ""
+    return f"/sys/fs/cgroup{path}" if path.rpartition("/")[2].startswith(OWN_GROUP) else ""
 
 
 def account(user: str) -> int | None:

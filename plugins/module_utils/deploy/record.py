@@ -38,6 +38,9 @@ APPLICATION_KEYS = (
     "startup_timeouts",
     "max_tasks",
     "max_open_files",
+    "memory_max",
+    "cpu_weight",
+    "control_group",
 )
 """What the launcher, wsgi-run and wsgi-debug need to know of an application; none of it is secret."""
 

@@ -198,7 +198,8 @@ class SystemdManager(Manager):
         # systemd itself does not notice the first file in a new drop-in directory.
         files = {str(file) for file in Path(self.instance["unit_drop_in_directory"]).glob("*.conf")}
         known = set(self._property("DropInPaths").split())
-        units = [self.instance[key] for key in ("unit", "reaper_unit", "renewals_service", "renewals_timer")]
+        kinds = ("unit", "reaper_unit", "renewals_service", "renewals_timer", "limits_service")
+        units = [self.instance[key] for key in kinds]
         # All at once: each question is a program of its own, also in a run without a change.
         command = ["systemctl", "show", "--value", "--property=NeedDaemonReload", *units]
         return "yes" in self.run(command, START_SECONDS).output.split() or not files <= known
@@ -206,6 +207,11 @@ class SystemdManager(Manager):
     def refresh(self) -> None:
         """Let systemd read the units again."""
         self._do(["systemctl", "daemon-reload"], START_SECONDS)
+        # httpd's start brings it along. Here it takes up what is new, or ends with its file; where systemd does not
+        # know it, that is an error without meaning.
+        unit = self.instance["limits_service"]
+        verb = "try-restart" if Path(self.instance["unit_directory"], unit).exists() else "stop"
+        self.run(["systemctl", verb, unit], START_SECONDS)
 
     def enabled(self) -> bool:
         """Whether the unit starts at boot."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import service_manager
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import SYSTEMD, service_manager
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import Listener
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import (
     children,
@@ -23,6 +23,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes imp
 )
 
 MEBIBYTE = 1024 * 1024
+CONTROLLERS = Path("/sys/fs/cgroup/cgroup.controllers")
+"""Of the unified hierarchy; elsewhere there is no such file."""
+NEEDED_CONTROLLERS = frozenset({"cpu", "memory", "pids"})
 UNPRIVILEGED_PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -62,13 +65,23 @@ def memory_mebibytes() -> int:
     return min(total, int(limit) if limit.isdigit() else total) // MEBIBYTE
 
 
+def has_control_groups(manager: str, controllers: Path = CONTROLLERS) -> bool:
+    """Whether systemd, where ``manager`` is that, can give applications control groups with limits of their own."""
+    try:
+        found = controllers.read_text(encoding="ascii").split()
+    except OSError:
+        return False
+    return manager == SYSTEMD and NEEDED_CONTROLLERS.issubset(found)
+
+
 def describe(host: str) -> dict[str, Any]:
     """The host as the fact ``httpd_host`` has it. Raises HostError when its distribution is not supported."""
-    text = Path("/etc/os-release").read_text(encoding="utf-8")
+    text, manager = Path("/etc/os-release").read_text(encoding="utf-8"), service_manager()
     return {
         **distribution(text, host),
         "architecture": platform.machine(),
-        "service_manager": service_manager(),
+        "service_manager": manager,
+        "control_groups": has_control_groups(manager),
         "cores": cores(),
         "memory_mebibytes": memory_mebibytes(),
     }

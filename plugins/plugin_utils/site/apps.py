@@ -56,7 +56,7 @@ PRODUCTION = "production"
 """The value of wsgi_environment in which nobody debugs by accident."""
 
 _OF_PROCESSES = (
-    *(*daemon.SIZES, *daemon.SECONDS, *daemon.LEAST),
+    *(*daemon.SIZES, *daemon.SECONDS, *daemon.LEAST, "cpu_weight"),
     *("lang", "locale", "debug", daemon.OPTIONS, daemon.GROUPS),
 )
 DAEMON_KEYS = ("user", "group", *_OF_PROCESSES)
@@ -275,6 +275,21 @@ def notes(applications: Iterable[App]) -> list[str]:
         "reload; see docs/shutdown.md."
         for application in applications
         if application["mode"] == EMBEDDED
+    ]
+
+
+def limit_notes(complete: Iterable[App], host: str) -> list[str]:
+    """What an operator should know of limits that hold less than they say, one sentence each."""
+    texts = {
+        "memory_max": "memory_max of {name!r} bounds the memory of each of its processes, and not of all together",
+        "cpu_weight": "cpu_weight of {name!r} has no effect",
+    }
+    return [
+        f"On host {host}, {text.format(name=application['name'])}, since no control group is there for it "
+        "(docs/security.md#what-one-application-can-take)."
+        for application in complete
+        for key, text in texts.items()
+        if application.get(key) and not application["control_group"]
     ]
 
 

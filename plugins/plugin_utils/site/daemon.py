@@ -19,13 +19,25 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions impor
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.quoting import quote, quote_realm
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import directives as mod_wsgi
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import names, strategy
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import App, Place, Problems, Subject
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import (
+    App,
+    Apps,
+    Place,
+    Problems,
+    Sentences,
+    Server,
+    Subject,
+)
 
 DAEMON, EMBEDDED = "daemon", "embedded"
 """Where an application runs: in processes of its own, or in httpd's."""
 
 OPTIONS, GROUPS, DIRECTIVES = "daemon_options", "daemon_groups", "wsgi_directives"
-LEAST = {"max_tasks": 16, "max_open_files": 64}
+LEAST = {"max_tasks": 16, "max_open_files": 64, "memory_max": 64 << 20}
+CPU_WEIGHTS = range(1, 10_001)
+"""What Linux takes; every control group has 100 where nobody says otherwise."""
+OF_ACCOUNT = ("memory_max", "cpu_weight")
+"""Limits of a control group, which is that of an account."""
 THREADS_OF_LIBRARIES, OTHER_TASKS = 64, 256
 """Threads in each process beyond those for requests, and tasks of the whole application beyond its processes."""
 
@@ -105,6 +117,28 @@ def _check_limits(application: App) -> Problems:
     for key, least in LEAST.items():
         if application.get(key) and application[key] < least:
             yield key, f"{application[key]} is too small; use at least {least}, or 0 for no limit"
+    weight = application.get("cpu_weight")
+    if weight is not None and weight not in CPU_WEIGHTS:
+        yield "cpu_weight", f"{weight} is no weight; use 1 to {CPU_WEIGHTS[-1]}, of which 100 is the ordinary one"
+
+
+def check_all(applications: Apps, _: Server) -> Sentences:
+    """The kernel tells whose a process is by its account."""
+    accounts = [account_of(application) for application in applications]
+    for application, account in zip(applications, accounts, strict=True):
+        limits = [key for key in OF_ACCOUNT if application.get(key)]
+        if limits and accounts.count(account) > 1:
+            yield (
+                application["name"],
+                limits[0],
+                f"another application runs as {account!r}, too, and Linux tells them apart by their accounts; remove "
+                "the key user of one of the two, or this one",
+            )
+
+
+def account_of(application: App) -> str:
+    """The account of the daemon processes; empty where httpd's own processes run the application."""
+    return "" if application["mode"] == EMBEDDED else str(application.get("user", f"wsgi-{application['name']}"))
 
 
 def _check_words(application: App) -> Problems:
@@ -351,7 +385,19 @@ def normalise(application: App, place: Place) -> dict[str, Any]:
         "colours": list(COLOURS) if times > 1 else [],
         "max_tasks": application.get("max_tasks", _tasks(application, groups * times, place)),
         "max_open_files": application.get("max_open_files", 0),
+        # None: what the host computes.
+        **{key: application.get(key) for key in OF_ACCOUNT},
+        "control_group": _control_group(application, place),
     }
+
+
+def _control_group(application: App, place: Place) -> str:
+    """The socket of the service that moves daemon processes to their control group; empty where they have none.
+
+    httpd's own processes cannot be told from those of an application with httpd's account.
+    """
+    has_one = place.sizes.get("control_groups") and account_of(application) not in {"", place.instance["user"]}
+    return place.instance["limits_socket"] if has_one else ""
 
 
 def _tasks(application: App, groups: Sequence[App], place: Place) -> int:
@@ -513,5 +559,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
 """For the template of the vhost; the options that it places itself are asked for by name."""
 
 SUBJECT = Subject(
-    check, normalise=normalise, modules=modules, possible=("auth_basic", "authn_core", "authz_user", "buffer")
+    check,
+    check_all,
+    normalise=normalise,
+    modules=modules,
+    possible=("auth_basic", "authn_core", "authz_user", "buffer"),
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -259,6 +260,20 @@ class _Host:
             {"path": f"{units}/timers.target.wants/{timer}", "link": f"../{timer}"},
         ]
 
+    def limit_files(self) -> list[File]:
+        """What gives each application a control group of its own, and holds it to its limits."""
+        instance, program = self.instance, role_file(ROLE, "limits.py")
+        digest = hashlib.sha256(program.encode()).hexdigest()
+        values = {"program": layout.LIMITS, "instance": instance, "digest": digest}
+        service = f"{instance['unit_directory']}/{instance['limits_service']}"
+        drop_in = f"{instance['unit_drop_in_directory']}/modwsgi-limits.conf"
+        return [
+            {"path": layout.LIMITS, "content": program, "mode": "0755"},
+            {"path": service, "content": self.render("limits.service.j2", values)},
+            # systemd delegates a control group when it starts a unit.
+            {"path": drop_in, "content": self.render("unit-limits.conf.j2", values), "action": "restart"},
+        ]
+
 
 def member_of(application: App) -> dict[str, Any]:
     """An application as a part of its vhost."""
@@ -306,6 +321,7 @@ def files(
         *host.tls_files(sites),
         *host.private_files(by_site),
         *(host.acme_files() if any(map(tls.is_acme, sites)) else []),
+        *(host.limit_files() if any(application["control_group"] for application in applications) else []),
         *(file for site, members in by_site for file in host.vhost_files(site, members)),
         *(file for each in applications if each["mode"] != DAEMON for file in host.embedded_files(each)),
     ]

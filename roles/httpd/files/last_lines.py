@@ -9,10 +9,12 @@ Installed by the role httpd; changes are overwritten.
 """
 
 import os
+import re
 import sys
 import time
 
 INTERVAL = 0.01  # seconds
+BELOW_UNIT = re.compile(rb"^(.*\.service)(?:/.*)?$", re.MULTILINE)
 LONGEST = 4096  # bytes that are read of a file; command lines are what an application makes them
 
 
@@ -25,11 +27,16 @@ def content(*path):
         return b""
 
 
+def unit_of(pid):
+    """The control group of the unit of a process, whichever group below it the process is in (Delegate)."""
+    return BELOW_UNIT.sub(rb"\1", content(pid, "cgroup"))
+
+
 def is_at_work(program):
     """Whether a process of this unit runs the program."""
-    unit = content("self", "cgroup")
+    unit = unit_of("self")
     return any(
-        program in content(pid, "cmdline").split(b"\0")[:3] and content(pid, "cgroup") == unit
+        program in content(pid, "cmdline").split(b"\0")[:3] and unit_of(pid) == unit
         for pid in os.listdir("/proc")
         if pid.isdigit() and int(pid) != os.getpid()
     )

@@ -42,6 +42,9 @@ LARGEST_FILE = 4096  # bytes of a file of one or two lines
 LOADING = os.path.join(os.path.dirname(os.path.realpath(__file__)), "loading.py")
 CO_COROUTINE = 0x80  # of a code object; inspect.CO_COROUTINE
 WATCH_SECONDS = 0.5  # between two looks at the files, in debug mode
+OWN_GROUP = re.compile(r"/app-[^/]+$", re.MULTILINE)  # of /proc/self/cgroup; the service modwsgi-limits makes it
+GROUP_SECONDS = 5.0  # at the most, until that service has moved this process
+GROUP_POLL_SECONDS = 0.05  # between two questions, where it could not
 REST_SECONDS = 2  # between two looks at which of two daemon process groups serves
 # What wsgi-doctor --stacks sends. Neither httpd nor mod_wsgi uses it (mod_wsgi 6 hands SIGUSR2 on to the application),
 # and the kernel ignores it in a process without this handler.
@@ -125,12 +128,56 @@ def leave_what_is_of_others():
         os.close(nowhere)
 
 
-def set_limits(application):
-    """Bound what this process and its children take.
+def own_group():
+    """Whether this process is in the control group of its application; None where that cannot be told."""
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8", errors="replace") as stream:
+            return bool(OWN_GROUP.search(stream.read(LARGEST_FILE)))
+    except OSError:  # a chroot without /proc
+        return None
+
+
+def ask(service, seconds):
+    """Let the service modwsgi-limits look now. False where it is not installed."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+            asked.settimeout(seconds)
+            asked.connect(service)
+            asked.recv(1)  # its end: the service has looked
+    except FileNotFoundError:
+        return False
+    except OSError:  # it starts again just now
+        return True
+    return True
+
+
+def join_own_group(application):
+    """Wait until the service modwsgi-limits has moved this process to its application's control group; whether it has.
+
+    When it does not hear this, it moves the process all the same within a second.
+    """
+    service = application.get("control_group")  # not in the file of an earlier version of the role
+    deadline = time.monotonic() + GROUP_SECONDS
+    while service and own_group() is False:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not ask(service, remaining):
+            sys.stderr.write(
+                "The application %s starts outside of its control group, since the service that listens on %s did not "
+                "move it; see `systemctl status modwsgi-limits`.\n" % (application["name"], service)
+            )
+            return False
+        if not own_group():
+            time.sleep(GROUP_POLL_SECONDS)
+    return bool(service and own_group())
+
+
+def set_limits(application, has_group):
+    """Bound what this process and its children take. `has_group`: a control group bounds memory and tasks.
 
     A limit counts for the account as far as it is one of tasks, and each application has an account of its own.
     """
-    for kind, key in ((resource.RLIMIT_NPROC, "max_tasks"), (resource.RLIMIT_NOFILE, "max_open_files")):
+    kinds = [(resource.RLIMIT_NPROC, "max_tasks"), (resource.RLIMIT_DATA, "memory_max")]
+    for kind, key in [(resource.RLIMIT_NOFILE, "max_open_files")] + ([] if has_group else kinds):
         wanted = application.get(key)  # not in the file of an earlier version of the role
         if wanted:
             hard = resource.getrlimit(kind)[1]
@@ -359,7 +406,7 @@ def start():
     release, venv = os.path.realpath(application["current"]), os.path.realpath(application["venv"])
     publish(release, venv)
     if not embedded:
-        set_limits(application)
+        set_limits(application, join_own_group(application))
         os.chdir(release)  # the folder of httpd's own processes is not the application's to change
     set_environment(application, variables, release)
     limited = limits(application, release, venv, ending)

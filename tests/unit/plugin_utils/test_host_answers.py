@@ -56,6 +56,7 @@ DESCRIPTION: dict[str, Any] = {
     **distribution("ID=debian\nVERSION_CODENAME=bookworm\n", "web1"),
     "architecture": "x86_64",
     "service_manager": "systemd",
+    "control_groups": False,
     "cores": 2,
     "memory_mebibytes": 2048,
     "php": "",
@@ -239,6 +240,8 @@ class TestDescription:
     @pytest.mark.parametrize("key", DESCRIPTION)
     @pytest.mark.parametrize("value", [ABOVE, "{{ 1 }}", None, [[]], True, -1, 0, 1 << 80, "2", 2.5])
     def test_each_value_is_looked_at(self, key: str, value: Any) -> None:
+        if isinstance(DESCRIPTION[key], bool) and value is True:
+            value = "yes"
         with pytest.raises(AnswerError) as raised:
             host_answers.host_description({**DESCRIPTION, key: value}, "web1")
         assert is_a_sentence(str(raised.value))

@@ -97,3 +97,23 @@ def test_the_pid_of_httpd(tmp_path: Path, content: str | None, pid: int | None) 
     if content is not None:
         path.write_text(content)
     assert daemon.httpd_pid(str(path)) == pid
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("0::/system.slice/apache2.service/app-shop\n", "/sys/fs/cgroup/system.slice/apache2.service/app-shop"),
+        ("4:memory:/x/app-no\n0::/a.slice/apache2.service/app-b_1\n", "/sys/fs/cgroup/a.slice/apache2.service/app-b_1"),
+        ("0::/system.slice/apache2.service/httpd\n", ""),
+        ("0::/system.slice/apache2.service\n", ""),
+        ("0::/\n", ""),
+        ("4:memory:/app-no\n", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_the_control_group_of_an_application(text: str | None, folder: str, tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    if text is not None:
+        (tmp_path / "7" / "cgroup").write_text(text)
+    assert daemon.own_group(7, str(tmp_path)) == folder

@@ -29,6 +29,9 @@ APPLICATION: dict[str, Any] = {
     "startup_timeouts": {"shop": 15},
     "max_tasks": 0,
     "max_open_files": 0,
+    "memory_max": None,
+    "cpu_weight": None,
+    "control_group": "",
     "release_commands": [["true"]],
     "paths": layout("shop"),
 }

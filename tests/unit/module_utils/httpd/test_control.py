@@ -126,12 +126,23 @@ class Systemctl:
         return control.Result(0, "\n".join(self.properties.get(f"{name} {unit}", "") + "\n" for unit in units))
 
 
-@pytest.mark.parametrize("unit", ["apache2.service", "modwsgi-renewals.timer", "modwsgi-renewals.service"])
+@pytest.mark.parametrize(
+    "unit", ["apache2.service", "modwsgi-renewals.timer", "modwsgi-renewals.service", "modwsgi-limits.service"]
+)
 def test_systemd_reads_changed_units_again(unit: str, tmp_path: Path) -> None:
     described = {**instance("apache2"), "unit_drop_in_directory": str(tmp_path)}
     assert control.SystemdManager(described, Systemctl()).stale() is False
     changed = Systemctl(**{f"NeedDaemonReload {unit}": "yes"})
     assert control.SystemdManager(described, changed).stale() is True
+
+
+@pytest.mark.parametrize(("installed", "verb"), [(True, "try-restart"), (False, "stop")])
+def test_the_service_for_limits_follows_its_file(installed: bool, verb: str, tmp_path: Path) -> None:
+    systemctl = Systemctl()
+    if installed:
+        (tmp_path / "modwsgi-limits.service").write_text("")
+    control.SystemdManager({**instance("apache2"), "unit_directory": str(tmp_path)}, systemctl).refresh()
+    assert systemctl.commands == [["systemctl", "daemon-reload"], ["systemctl", verb, "modwsgi-limits.service"]]
 
 
 def test_the_timer_for_renewals_is_started_and_stopped_by_its_file(tmp_path: Path) -> None:

@@ -95,3 +95,22 @@ def test_only_the_instance_of_the_distribution_is_known() -> None:
     assert filters.instance("apache2")["server_root"] == "/etc/apache2"
     with pytest.raises(AnsibleFilterError, match="The httpd instance 'other' is not known; use 'apache2'"):
         filters.instance("other")
+
+
+@pytest.mark.parametrize(
+    ("manager", "controllers", "has_some"),
+    [
+        ("systemd", "cpuset cpu io memory hugetlb pids rdma misc\n", True),
+        ("systemd", "cpu pids\n", False),
+        ("systemd", "", False),
+        ("systemd", None, False),
+        ("none", "cpu memory pids\n", False),
+    ],
+)
+def test_control_groups_need_systemd_and_the_kernel_s_controllers(
+    manager: str, controllers: str | None, has_some: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "cgroup.controllers"
+    if controllers is not None:
+        file.write_text(controllers)
+    assert preflight.has_control_groups(manager, file) is has_some

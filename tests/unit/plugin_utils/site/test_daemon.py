@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.applications import (
     SIZES,
     App,
     complete,
+    contents,
     problems,
     refused,
     rendered,
@@ -436,10 +438,61 @@ def test_the_tasks_of_an_application_are_bounded_where_the_account_is_its_own(sh
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "least"), [("max_tasks", 15, 16), ("max_tasks", -1, 16), ("max_open_files", 63, 64)]
+    ("key", "value", "least"),
+    [("max_tasks", 15, 16), ("max_tasks", -1, 16), ("max_open_files", 63, 64), ("memory_max", 1 << 20, 64 << 20)],
 )
 def test_a_limit_that_nothing_could_run_in_is_refused(shop: App, key: str, value: int, least: int) -> None:
     refused(shop, {key: value}, f"{key}: {value} is too small; use at least {least}, or 0 for no limit")
+
+
+@pytest.mark.parametrize("weight", [0, -1, 10_001])
+def test_a_weight_that_linux_does_not_take_is_refused(shop: App, weight: int) -> None:
+    refused(shop, {"cpu_weight": weight}, "cpu_weight: is no weight; use 1 to 10000")
+
+
+def test_limits_of_a_control_group_need_an_account_of_its_own(shop: App) -> None:
+    blog = {**shop, "name": "blog", "server_name": "blog.example", "user": "wsgi-shop"}
+    for key, value in (("memory_max", 1 << 30), ("cpu_weight", 50)):
+        assert problems({**shop, key: value}, blog) == [
+            f"wsgi_apps: application 'shop', key {key}: another application runs as 'wsgi-shop', too, and Linux tells "
+            "them apart by their accounts; remove the key user of one of the two, or this one."
+        ]
+    assert problems({**shop, "memory_max": 0}, blog) == []
+    assert problems({**shop, "memory_max": 1 << 30}, {**blog, "user": "deploy"}) == []
+
+
+def test_an_application_has_a_control_group_where_the_host_can_give_it_one(shop: App) -> None:
+    def service(**keys: Any) -> str:
+        (found,) = complete({**shop, **keys}, control_groups=True)
+        return str(found["control_group"])
+
+    assert service() == "/run/modwsgi-limits.sock"
+    assert service(user="deploy") == "/run/modwsgi-limits.sock"
+    assert service(user="www-data") == "", "httpd's own processes have that account"
+    assert service(mode="embedded") == ""
+    (elsewhere,) = complete({**shop, "memory_max": 1 << 30, "cpu_weight": 50})
+    assert (elsewhere["control_group"], elsewhere["memory_max"]) == ("", 1 << 30)
+    assert apps.limit_notes(complete({**shop, "memory_max": 1 << 30}, control_groups=True), "web1") == []
+    assert apps.limit_notes([elsewhere], "web1") == [
+        "On host web1, memory_max of 'shop' bounds the memory of each of its processes, and not of all together, since "
+        "no control group is there for it (docs/security.md#what-one-application-can-take).",
+        "On host web1, cpu_weight of 'shop' has no effect, since no control group is there for it "
+        "(docs/security.md#what-one-application-can-take).",
+    ]
+
+
+def test_the_service_that_moves_processes_is_installed_where_it_has_some_to_move(shop: App) -> None:
+    units, drop_in = "/etc/systemd/system", "/etc/systemd/system/apache2.service.d/modwsgi-limits.conf"
+    found = contents(complete(shop, control_groups=True))
+    assert "Delegate=cpu memory pids\n" in found[drop_in]
+    assert "Wants=modwsgi-limits.service\nAfter=modwsgi-limits.service\n" in found[drop_in]
+    service = found[f"{units}/modwsgi-limits.service"]
+    start = "ExecStart=/usr/bin/python3 -I -S /usr/local/lib/modwsgi/limits.py apache2.service /run/modwsgi-limits.sock"
+    assert start in service.splitlines()
+    digest = hashlib.sha256(found["/usr/local/lib/modwsgi/limits.py"].encode()).hexdigest()
+    assert digest in service, "another program has to be another unit, so that systemd starts it again"
+    for without in (rendered(shop), contents(complete({**shop, "mode": "embedded"}, control_groups=True))):
+        assert not [path for path in without if "limits" in path]
 
 
 def test_each_daemon_process_group_has_its_own_time_for_a_load(shop: App) -> None:

@@ -69,3 +69,31 @@ def test_nothing_else_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             lambda pid, *rest: b"0::/other\n" if rest == ("cgroup",) and pid == "self" else content(pid, *rest),
         )
         last_lines.wait(program, LONG)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "waits"),
+    [
+        (b"0::/system.slice/apache2.service/.control\n", b"0::/system.slice/apache2.service/httpd\n", True),
+        (b"0::/system.slice/apache2.service\n", b"0::/system.slice/apache2.service/app-shop\n", True),
+        (
+            b"0::/docker.service/x/system.slice/a.service/.control\n",
+            b"0::/docker.service/x/system.slice/b.service\n",
+            False,
+        ),
+        (b"0::/system.slice/apache2.service\n", b"0::/system.slice/apache2-b.service\n", False),
+    ],
+)
+def test_a_unit_is_one_whatever_groups_it_has_below(
+    mine: bytes, theirs: bytes, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = last_lines.content
+    with writer(tmp_path) as (program, _):
+        monkeypatch.setattr(
+            last_lines,
+            "content",
+            lambda pid, *rest: (
+                {True: mine, False: theirs}[pid == "self"] if rest == ("cgroup",) else content(pid, *rest)
+            ),
+        )
+        assert last_lines.is_at_work(program) is waits

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import resource
 import runpy
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -277,14 +279,19 @@ def test_httpd_s_own_processes_have_none_of_them(site: Site) -> None:
 
 def in_a_process(launcher: Path, group: str) -> str:
     """What the application of a launcher gives, in a new process of this daemon process group."""
-    program = (
+    program = as_mod_wsgi(launcher, group)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
+def as_mod_wsgi(launcher: Path, group: str) -> str:
+    """A program that does what mod_wsgi does in a daemon process of a group, and prints what the application gives."""
+    return (
         "import json, runpy, sys, types\n"
         "module = types.ModuleType('mod_wsgi')\n"
         f"module.process_group = {group!r}\n"
         "sys.modules['mod_wsgi'] = module\n"
         f"print(json.dumps(runpy.run_path({str(launcher)!r})['application']()))\n"
     )
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
 
 def test_imports_find_the_release_itself_and_not_the_link(site: Site) -> None:
@@ -583,3 +590,70 @@ class TestColours:
         self.site.variables = {"KEY": "all"}
         assert self.start("active shop:blue\n") == ["all"]
         assert not [thread for thread in threading.enumerate() if thread.name == "colours"]
+
+
+class Mover:
+    """The service modwsgi-limits as the launcher sees it: whoever connects is moved, after some connections."""
+
+    def __init__(self, folder: Path, after: int = 0) -> None:
+        self.path = str(folder / "limits.sock")
+        self.group = folder / "cgroup"
+        self.group.write_text("0::/system.slice/apache2.service/httpd\n")
+        self.after = after
+        self.asked = 0
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        """Until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                connection = self.listener.accept()[0]
+                self.asked += 1
+                if self.asked > self.after:
+                    self.group.write_text("0::/system.slice/apache2.service/app-shop\n")
+                connection.close()
+
+
+def joining(site: Site, group: Path, service: str) -> tuple[list[int], str]:
+    """Load the application in a new process whose control group is in a file; (limits of data and tasks, its log)."""
+    site.application.update(control_group=service, memory_max=1 << 31, max_tasks=700)
+    path = site.write(
+        "import resource\n"
+        "found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_NPROC)]\n"
+        "application = lambda *_: found\n"
+    )
+    text = path.read_text().replace('"/proc/self/cgroup"', repr(str(group)))
+    path.write_text(text.replace("GROUP_SECONDS = 5.0", "GROUP_SECONDS = 0.3"))
+    done = subprocess.run([sys.executable, "-c", as_mod_wsgi(path, "shop")], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_the_application_is_loaded_in_its_control_group(site: Site, tmp_path: Path, after: int) -> None:
+    mover = Mover(tmp_path, after)
+    found, said = joining(site, mover.group, mover.path)
+    assert (mover.asked, said) == (after + 1, "")
+    inherited = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_NPROC)]
+    assert found == inherited, "the group bounds memory and tasks"
+
+
+def test_where_there_is_no_group_each_process_has_the_limit(site: Site, tmp_path: Path) -> None:
+    assert joining(site, tmp_path / "none", "") == ([1 << 31, 700], "")
+
+
+def test_where_the_service_is_not_there_the_application_starts_all_the_same(site: Site, tmp_path: Path) -> None:
+    mover = Mover(tmp_path, after=1 << 30)
+    for service in (str(tmp_path / "none.sock"), mover.path):
+        found, said = joining(site, mover.group, service)
+        assert found == [1 << 31, 700]
+        assert said == (
+            "The application shop starts outside of its control group, since the service that listens on "
+            f"{service} did not move it; see `systemctl status modwsgi-limits`.\n"
+        )
+
+
+def test_in_a_chroot_without_proc_nothing_is_waited_for(site: Site, tmp_path: Path) -> None:
+    assert joining(site, tmp_path / "none", str(tmp_path / "none.sock")) == ([1 << 31, 700], "")
