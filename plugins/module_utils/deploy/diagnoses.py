@@ -48,8 +48,22 @@ class Diagnosis(NamedTuple):
     """The keys that the remedy names, by their place in the inventory."""
 
 
-LOST = ("oom", "crash", "deadlock", "request-timeout", "import-timeout", "import-repeated", "killed", "left", "ended")
+LOST = (
+    "memory-max",
+    "oom",
+    "crash",
+    "deadlock",
+    "request-timeout",
+    "import-timeout",
+    "import-repeated",
+    "killed",
+    "left",
+    "ended",
+)
 """Ends of a process that explain why a request got no answer."""
+
+OF_HTTPD = r"\((?:apache2|httpd|python[\d.]*|\(wsgi:[^)]*\)?)\)"
+"""What the kernel calls httpd's processes and what they start."""
 
 # The class of an exception stands at the beginning of a line, or after httpd's fields.
 RAISED = r"(?:\A|\s)"
@@ -78,16 +92,55 @@ TABLE = (
         settings=("wsgi_apps.extra_config", "httpd_extra_config"),
     ),
     Diagnosis(
+        name="memory-max",
+        title="the kernel has killed a process, since the application had all the memory that it may have",
+        visitors="502 (500 with mod_wsgi before 6) for the requests of that process",
+        cause="All processes of the application together needed more than `memory_max` (where it is not set, four "
+        "fifths of the host's memory), or httpd's whole unit more than an administrator lets it have (`MemoryMax`).",
+        remedy="Find what grows (`ps -o rss,cmd -C apache2`). Raise `memory_max`, or take fewer `processes`, or end "
+        "each process after `daemon_options.maximum_requests`.",
+        link="security.md#what-one-application-can-take",
+        says=("Memory cgroup out of memory: Killed process … (apache2)",),
+        pattern=r"Memory cgroup out of memory: Kill(?:ed)? process (?P<pid>\d+) " + OF_HTTPD,
+        kernel=True,
+        settings=(
+            "wsgi_apps.memory_max",
+            "wsgi_apps.processes",
+            "wsgi_apps.daemon_options.maximum_requests",
+        ),
+    ),
+    Diagnosis(
+        name="tasks-max",
+        title="the application has as many processes and threads as it may have",
+        visitors="500 where the application wants another one",
+        cause="It starts more than `max_tasks`: threads or processes that do not end, or a pool that is too large.",
+        remedy="Find what starts them (`ps -eLf`, `wsgi-doctor APP --stacks`), or raise `max_tasks`. The kernel says "
+        "this once for each start of httpd; `journalctl -u modwsgi-limits` has the later ones.",
+        link="security.md#what-one-application-can-take",
+        says=("cgroup: fork rejected by pids controller in …/app-…",),
+        pattern=r"cgroup: fork rejected by pids controller in \S*/app-(?P<group>[a-z0-9_-]+)\Z",
+        kernel=True,
+        settings=("wsgi_apps.max_tasks",),
+    ),
+    Diagnosis(
+        name="limits-off",
+        title="processes of the application are in no control group of its own",
+        visitors="",
+        cause="The service that moves them there does not run, or cannot.",
+        remedy="See `systemctl status modwsgi-limits` and its journal; `systemctl restart modwsgi-limits` moves them. "
+        "A second after a start it is no fault.",
+        link="security.md#what-one-application-can-take",
+    ),
+    Diagnosis(
         name="oom",
         title="the kernel has killed a process, since memory was short",
         visitors="502 (500 with mod_wsgi before 6) for the requests of that process",
-        cause="The host, or the control group of httpd, had no memory left.",
+        cause="The host had no memory left.",
         remedy="Find what grows (`ps -o rss,cmd -C apache2`). Fewer `processes`, an end of each process after "
         "`daemon_options.maximum_requests`, or more memory for the host.",
         link="operating.md#why-a-daemon-process-ended",
-        says=("Out of memory: Killed process … (apache2)", "oom-kill:…, task=apache2, pid=…"),
-        pattern=r"(?:Out of memory|Memory cgroup out of memory): Kill(?:ed)? process (?P<pid>\d+) "
-        r"\((?:apache2|httpd|python[\d.]*|\(wsgi:[^)]*\)?)\)",
+        says=("Out of memory: Killed process … (apache2)",),
+        pattern=r"\bOut of memory: Kill(?:ed)? process (?P<pid>\d+) " + OF_HTTPD,
         kernel=True,
         settings=("wsgi_apps.processes", "wsgi_apps.daemon_options.maximum_requests"),
     ),
@@ -165,7 +218,7 @@ TABLE = (
         says=("The application … is loaded again …, since the last … of its processes ended while they loaded it",),
         pattern=r"The application (?P<group>\S+) is loaded again (?:at once|in \d+ s), since the last "
         r"(?:[2-9]|\d\d+) of its processes ended",
-        because=("import-timeout", "crash", "oom"),
+        because=("import-timeout", "crash", "memory-max", "oom"),
     ),
     Diagnosis(
         name="wrong-python",
@@ -462,13 +515,13 @@ TABLE = (
         visitors="502 (500 with mod_wsgi before 6) for all requests of that process",
         cause="By an administrator or a program, by the kernel (which wsgi-doctor could not ask, or which said "
         "nothing), or by httpd, since it did not end at a stop.",
-        remedy='See `journalctl -k` for "Out of memory", and who sends signals (a watchdog, `systemd-oomd`). A stop '
+        remedy='See `journalctl -k` for "out of memory", and who sends signals (a watchdog, `systemd-oomd`). A stop '
         "that needs more time: `httpd_stop_timeout`.",
         link="operating.md#why-a-daemon-process-ended",
         says=("Process '…' (pid=…) terminated by signal 9",),
         pattern=r"(?:\(pid=(?P<pid2>\d+)\): )?Process '(?P<group>[^']*)'(?: \(pid=(?P<pid>\d+)\))? terminated by "
         r"signal 9\b",
-        because=("oom",),
+        because=("memory-max", "oom"),
         settings=("httpd_stop_timeout",),
     ),
     Diagnosis(
@@ -600,7 +653,7 @@ TABLE = (
         link="reference.md#daemon-processes-daemon_options",
         says=("MemoryError", "OSError: [Errno 12] Cannot allocate memory"),
         pattern=RAISED + r"MemoryError\b|\[Errno 12\]",
-        because=("oom",),
+        because=("memory-max", "oom"),
         settings=("wsgi_apps.daemon_options.memory_limit", "wsgi_apps.daemon_options.virtual_memory_limit"),
     ),
     Diagnosis(

@@ -325,7 +325,17 @@ class Verification:
         if old:
             numbers = ", ".join(map(str, old))
             self.find("processes", f"Processes {numbers} of {name} still run an earlier release; run site.yml.", name)
-        self.well("processes", f"{wanted} of {wanted} daemon processes", name)
+        free = [process.pid for process in found if application.get("control_group") and daemon.alive(process)]
+        free = [pid for pid in free if not daemon.own_group(pid)]
+        if free:
+            self.find(
+                "processes",
+                f"Processes {', '.join(map(str, free))} of {name} are in no control group of the application, so "
+                f"memory_max and cpu_weight do not hold; see `systemctl status {self.described['limits_service']}`.",
+                name,
+            )
+        in_group = ", with limits by a control group" if application.get("control_group") else ""
+        self.well("processes", f"{wanted} of {wanted} daemon processes{in_group}", name)
 
     def children(self) -> None:
         """Children that a reload has left behind. The program that ends them says which they are.

@@ -313,7 +313,9 @@ class Examination:
             {"pid": each.process.pid, "group": each.group, "seconds": round(each.seconds), "bytes": each.memory}
             for each in self.daemons
         ]
-        for look in (self.look_at_httpd, self.look_at_processes, self.look_at_disks, self.look_at_certificates):
+        for look in (self.look_at_httpd, self.look_at_processes, self.look_at_limits):
+            look()
+        for look in (self.look_at_disks, self.look_at_certificates):
             look()
         self.look_at_deployment()
         self.look_at_logs()
@@ -399,6 +401,17 @@ class Examination:
                     since = f"for {duration(each.seconds)}"
                     self.found("loading-hangs", f"Process {each.process.pid} of {group.name} loads {since}.")
             self.look_at_queue(group)
+
+    def look_at_limits(self) -> None:
+        """The control group of the application, and whether all its processes are there."""
+        if not self.application.get("control_group"):
+            return
+        folders = {each.process.pid: wsgi_daemon.own_group(each.process.pid) for each in self.daemons}
+        free = [str(pid) for pid, folder in folders.items() if not folder and wsgi_evidence.status_of(pid)]
+        if free:
+            self.found("limits-off", f"Process {', '.join(free)} is in no control group of the application.")
+        for folder in {folder for folder in folders.values() if folder}:
+            self.state["limits"] = wsgi_evidence.limits(folder)
 
     def look_at_queue(self, group: Any) -> None:
         """Whether requests wait, and whether all threads have had the same ones for a time."""
@@ -526,6 +539,20 @@ def duration(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
+def share(limits: dict[str, Any], kind: str, size: int) -> str:
+    """What there is of memory or tasks and what there may be, in units of a size."""
+    now, most = limits[f"{kind}_current"] or 0, limits[f"{kind}_max"]
+    return f"{now // size} of {'any' if most is None else most // size}"
+
+
+def limits_line(limits: dict[str, Any]) -> str:
+    """What the application has of its limits."""
+    killed = limits["killed"]
+    ended = f"; processes that the kernel has ended there since httpd's start: {killed}" if killed else ""
+    memory, tasks = share(limits, "memory", 1 << 20), share(limits, "tasks", 1)
+    return f"its control group: {memory} MiB of memory, {tasks} processes and threads{ended}"
+
+
 def overview(look: Examination) -> list[str]:
     """The state in some lines, whether it is well or not."""
     lines = []
@@ -539,6 +566,8 @@ def overview(look: Examination) -> list[str]:
             f"{group.name}: {len(own)} of {processes} processes run ({ages or 'none'}; up to {memory} MiB); "
             f"{queue.get('busy', 0)} of {queue.get('threads', 0)} threads busy, {queue.get('waiting', 0)} requests wait"
         )
+    if "limits" in look.state:
+        lines.append(limits_line(look.state["limits"]))
     if not look.site.groups and look.site.file:
         lines.append(f"{look.name} runs inside httpd's own processes (mode: embedded)")
     workers = look.state.get("workers")

@@ -431,6 +431,26 @@ def daemons(groups: Iterable[Group], user: str, signal_number: int) -> list[Daem
     return found
 
 
+def number_in(path: str, key: str = "") -> int | None:
+    """A number that a file of a control group has, for a key or alone; None for "max" and where there is none."""
+    try:
+        lines = read_bounded(path).decode("ascii", "replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        words = line.split()
+        if words[:-1] == ([key] if key else []) and words and words[-1].isdecimal():
+            return int(words[-1])
+    return None
+
+
+def limits(folder: str) -> dict[str, int | None]:
+    """What the processes of a control group have, and may have; None is no limit."""
+    found = {name: number_in(f"{folder}/{name.replace('_', '.')}") for name in ("memory_current", "memory_max")}
+    tasks = {f"tasks_{end}": number_in(f"{folder}/pids.{end}") for end in ("current", "max")}
+    return {**found, **tasks, "killed": number_in(f"{folder}/memory.events", "oom_kill")}
+
+
 def sockets(group: Group, count: int) -> Sockets:
     """The connections to the socket of a group, of which httpd's configuration has `count`.
 

@@ -424,3 +424,19 @@ def test_days_are_counted_from_now(host: Host) -> None:
     path = host.certificate(days=3)["certificate"]
     assert 2.9 < (certificates.Certificate(path).ends - time.time()) / verify.DAY <= 3
     assert certificates.Certificate(str(host.root / "apache2ctl")).ends == 0
+
+
+def test_processes_are_in_the_control_group_of_their_application(host: Host) -> None:
+    groups = {101: "/sys/fs/cgroup/system.slice/apache2.service/app-shop", 102: ""}
+    host.monkeypatch.setattr(verify.daemon, "alive", lambda _: True)
+    host.monkeypatch.setattr(verify.daemon, "own_group", lambda pid: groups[pid])
+    assert host.look().findings == []
+    host.application["control_group"] = "/run/modwsgi-limits.sock"
+    assert [each["text"] for each in host.look().findings] == [
+        "Processes 102 of shop are in no control group of the application, so memory_max and cpu_weight do not hold; "
+        "see `systemctl status modwsgi-limits.service`."
+    ]
+    groups[102] = groups[101]
+    found = host.look()
+    assert found.findings == []
+    assert "2 of 2 daemon processes, with limits by a control group" in [each["text"] for each in found.verified]

@@ -204,7 +204,11 @@ class Host:
         self.log, self.server_log = tmp_path / "shop-error.log", tmp_path / "error.log"
         for log in (self.log, self.server_log):
             log.touch()
-        application = {"name": "shop", "user": pwd.getpwuid(os.getuid()).pw_name, "state": str(self.state)}
+        self.application = application = {
+            "name": "shop",
+            "user": pwd.getpwuid(os.getuid()).pw_name,
+            "state": str(self.state),
+        }
         found = run.Deployment(application, {}, str(tmp_path / "release"), str(tmp_path / "venv"))
         monkeypatch.setattr(run, "deployment", lambda _: found)
         monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -460,3 +464,47 @@ def test_a_fault_of_its_own_is_no_finding(doctor: ModuleType, monkeypatch: pytes
     assert told.out == ""
     assert "KeyError: 'pid'" in told.err
     assert told.err.endswith("wsgi-doctor: This is a fault of wsgi-doctor; please report it.\n")
+
+
+class TestControlGroup:
+    FOLDER = "/sys/fs/cgroup/system.slice/apache2.service/app-shop"
+    LIMITS = {"memory_current": 3 << 20, "memory_max": 4 << 20, "tasks_current": 9, "tasks_max": None, "killed": 2}
+
+    def test_what_the_application_has_of_its_limits(
+        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        host.application["control_group"] = "/run/modwsgi-limits.sock"
+        host.monkeypatch.setattr(host.evidence.wsgi_daemon, "own_group", lambda _: self.FOLDER)
+        host.answers(limits=lambda folder: self.LIMITS if folder == self.FOLDER else {})
+        assert asked(doctor, capsys)[1]["state"]["limits"] == self.LIMITS
+        assert doctor.main(["shop"]) == 0
+        assert (
+            "its control group: 3 of 4 MiB of memory, 9 of any processes and threads; processes that the "
+            "kernel has ended there since httpd's start: 2" in capsys.readouterr().out
+        )
+
+    def test_a_process_that_is_outside_of_it(
+        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        host.monkeypatch.setattr(host.evidence.wsgi_daemon, "own_group", lambda _: "")
+        host.answers(status_of=lambda _: {"Name": "apache2"})
+        assert names(asked(doctor, capsys)[1]) == []
+        host.application["control_group"] = "/run/modwsgi-limits.sock"
+        assert names(asked(doctor, capsys)[1]) == ["limits-off"]
+
+    def test_the_numbers_are_the_kernel_s(self, evidence: ModuleType, tmp_path: Path) -> None:
+        files = {
+            "memory.current": "4096\n",
+            "memory.max": "max\n",
+            "pids.max": "300\n",
+            "memory.events": "oom 1\noom_kill 7\n",
+        }
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        assert evidence.limits(str(tmp_path)) == {
+            "memory_current": 4096,
+            "memory_max": None,
+            "tasks_current": None,
+            "tasks_max": 300,
+            "killed": 7,
+        }
