@@ -67,6 +67,8 @@ def _host(name: str, suffix: str) -> dict[str, str]:
         # Holds the applications to their limits, and where they ask it to.
         "limits_service": f"modwsgi-limits{tail}.service",
         "limits_socket": f"/run/modwsgi-limits{tail}.sock",
+        "apparmor_profile": f"modwsgi-{name}",
+        "apparmor_file": f"/etc/apparmor.d/modwsgi-{name}",
         "unit_directory": "/etc/systemd/system",
         "unit_drop_in_directory": f"/etc/systemd/system/{unit}.d",
         "init_script": f"/etc/init.d/{name}",
@@ -117,6 +119,8 @@ def _container() -> dict[str, str]:
         "renewals_service": "",
         "renewals_timer": "",
         "limits_service": "",
+        "apparmor_profile": "",
+        "apparmor_file": "",
         "limits_socket": "",
         "unit_directory": "",
         "unit_drop_in_directory": "",

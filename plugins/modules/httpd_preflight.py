@@ -106,6 +106,7 @@ host:
     - The host.
     - C(php) is the module of PHP that is enabled, C(php8.2) for example, or nothing.
     - C(control_groups) is whether systemd can give applications control groups with limits of their own.
+    - C(apparmor) is whether the kernel has AppArmor and can be given a profile.
     - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
       C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
       C(plugins/module_utils/httpd/foreign.py) explains.
@@ -120,6 +121,7 @@ host:
     architecture: x86_64
     service_manager: systemd
     control_groups: true
+    apparmor: true
     cores: 2
     memory_mebibytes: 2048
     php: ""

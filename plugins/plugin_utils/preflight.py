@@ -185,7 +185,7 @@ class Preflight:
         ]
 
     def _base(self, host: Mapping[str, Any]) -> Base:
-        return Base(self._httpd_settings, self._applications, host)
+        return Base(self._httpd_settings, self._applications, host, str(self._mod_wsgi_settings["mod_wsgi_python"]))
 
     @property
     def _httpd_host(self) -> Mapping[str, Any]:
@@ -225,7 +225,7 @@ class Preflight:
     def _server_answer(self, described: Mapping[str, str], module: Mapping[str, Any]) -> dict[str, Any]:
         """The checked answer of httpd_preflight; asked once in a play."""
         checked = self._httpd_settings
-        packages = httpd_base.packages(self._applications)
+        packages = httpd_base.packages(self._applications, checked)
         questions = {
             "instance": described["name"],
             "host": self.host,

@@ -16,6 +16,7 @@ DESCRIPTION: dict[str, Any] = {
     "architecture": "x86_64",
     "service_manager": "systemd",
     "control_groups": False,
+    "apparmor": False,
     "cores": 2,
     "memory_mebibytes": 2048,
     "php": "",

@@ -123,6 +123,20 @@ TABLE = (
         settings=("wsgi_apps.max_tasks",),
     ),
     Diagnosis(
+        name="apparmor-denied",
+        title="AppArmor has refused httpd or an application something",
+        visitors="500 where the application cannot go on without it",
+        cause="The profile of `httpd_apparmor` does not have it; the line says what (`operation`, `name`).",
+        remedy="Where it is meant, name the folder in `httpd_writable_paths`, or add a rule to `httpd_apparmor_rules`. "
+        "Programs and extension modules run from releases and from the system only. Where auditd runs, "
+        "/var/log/audit/audit.log has these lines.",
+        link="security.md#apparmor",
+        says=('apparmor="DENIED" operation="…" profile="modwsgi-apache2" name="…"',),
+        pattern=r"apparmor=\"DENIED\" .*\bprofile=\"modwsgi-apache2\"",
+        kernel=True,
+        settings=("httpd_apparmor", "httpd_apparmor_rules", "httpd_writable_paths"),
+    ),
+    Diagnosis(
         name="limits-off",
         title="processes of the application are in no control group of its own",
         visitors="",

@@ -90,6 +90,15 @@ SENTENCES = (CertificateError, ControlError, JournalError, ListenerError, Transa
 """Errors that say what to do."""
 
 
+def process_profile(pid: int) -> str:
+    """The AppArmor profile of a process and its mode, as in "NAME (enforce)"; empty where there is none."""
+    try:
+        with open(f"/proc/{pid}/attr/current", encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip("\0\n")
+    except OSError:
+        return ""
+
+
 class Verification:
     """All looks at one host; ``findings`` and ``verified`` grow with each."""
 
@@ -267,7 +276,19 @@ class Verification:
         httpd = control.Service(self.described, control.manager_of(self.described))
         for step in service.needed(httpd, "applied", True, self.parameters["reap_stuck_children"]):
             self.find("service", STEPS[step])
+        if self.main and os.path.exists(self.described["apparmor_file"]):
+            self._profile(self.main.pid)
         self.well("service", "httpd runs, also after a boot")
+
+    def _profile(self, pid: int) -> None:
+        """Whether httpd runs under the profile whose file is there."""
+        name, found = self.described["apparmor_profile"], process_profile(pid)
+        if found.partition(" (")[0] != name:
+            self.find(
+                "service",
+                f"httpd runs under the AppArmor profile {found or 'unconfined'}, and not under {name}; restart it, and "
+                f"see `journalctl -u {self.described['unit']}` if that does not help.",
+            )
 
     def listeners(self) -> None:
         """Whether httpd listens where it is to listen, and nowhere else."""

@@ -7,6 +7,7 @@ boot where a boot runs init scripts), and signals through the distribution's con
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ SYSTEMD, SYSVINIT, NO_MANAGER = "systemd", "sysvinit", "none"
 
 # A start that takes longer is stuck: httpd forks its children before it reports success.
 START_SECONDS = 60
+APPARMOR_REMOVE = "/sys/kernel/security/apparmor/.remove"
 # Bounded by the unit's TimeoutStopSec; this is only the limit beyond it.
 STOP_SECONDS = 600
 # A reload is answered by new children within a second; a busy host may take longer.
@@ -212,6 +214,14 @@ class SystemdManager(Manager):
         unit = self.instance["limits_service"]
         verb = "try-restart" if Path(self.instance["unit_directory"], unit).exists() else "stop"
         self.run(["systemctl", verb, unit], START_SECONDS)
+        self._forget_profile()
+
+    def _forget_profile(self) -> None:
+        """Let the kernel forget the AppArmor profile whose file has gone."""
+        if Path(self.instance["apparmor_file"]).exists():
+            return
+        with contextlib.suppress(OSError):  # no AppArmor, or no such profile
+            Path(APPARMOR_REMOVE).write_text(self.instance["apparmor_profile"], encoding="ascii")
 
     def enabled(self) -> bool:
         """Whether the unit starts at boot."""

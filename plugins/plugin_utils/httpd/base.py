@@ -17,7 +17,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreig
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import listeners as httpd_listeners
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY, STATE_ROOT
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import rendering
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import hardening, private, sizing, stopping
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import apparmor, hardening, private, sizing, stopping
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import logs as httpd_logs
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, tls
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.names import network
@@ -127,9 +127,10 @@ def _named_configurations(settings: Mapping[str, Any]) -> list[str]:
     return [name for name in settings["httpd_removed_configurations"] if name not in OWN_CONFIGURATIONS]
 
 
-def packages(applications: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The packages that the role needs for these applications."""
-    return ["apache2", *(["openssl"] if tls.ports(applications) else [])]
+def packages(applications: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[str]:
+    """The packages that the role needs for these applications, with its variables."""
+    parser = [apparmor.PACKAGE] if apparmor.is_on(settings) else []
+    return ["apache2", *(["openssl"] if tls.ports(applications) else []), *parser]
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ class Base:
     """``wsgi_apps``: what they need of the server."""
     host: Mapping[str, Any]
     """The fact ``httpd_host``."""
+    python: str = ""
+    """The variable ``mod_wsgi_python``."""
 
     @cached_property
     def instance(self) -> dict[str, str]:
@@ -240,6 +243,8 @@ class Base:
             )
         found += self._mpm_problems(name)
         found += self._client_problems(name)
+        if self.instance["unit"]:
+            found += apparmor.problems(settings, self.host, name)
         if self.instance["unit"] and not self.foreign:
             found += hardening.problems(settings, self.applications, python, name)
         found += httpd_foreign.server_problems(self.foreign, name, self.listeners, self.modules)
@@ -468,12 +473,26 @@ class Base:
                 "content": self._render("reap.service.j2"),
             },
             {"path": f"{drop_in}/modwsgi.conf", "content": self._render("unit.conf.j2")},
+            *(self._apparmor_files() if apparmor.is_on(self.settings) else []),
             # Unlike the other settings of the unit, these are for the processes, so they take effect at a start.
             {
                 "path": f"{drop_in}/modwsgi-hardening.conf",
                 "content": self._render("unit-hardening.conf.j2"),
                 "action": "restart",
             },
+        ]
+
+    def _apparmor_files(self) -> list[File]:
+        """The profile, and what loads it before httpd starts; a process gets it when it starts."""
+        drop_in = f"{self.instance['unit_drop_in_directory']}/modwsgi-apparmor.conf"
+        profile = apparmor.values(self.settings, self.instance, self.applications, self.python)
+        return [
+            {
+                "path": self.instance["apparmor_file"],
+                "content": self._render("apparmor.j2", **profile),
+                "action": "restart",
+            },
+            {"path": drop_in, "content": self._render("unit-apparmor.conf.j2"), "action": "restart"},
         ]
 
     def _rotation_files(self) -> list[File]:

@@ -87,31 +87,37 @@ def _lines_of(
     applications: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     directive, value = measure
-    options = list(_options(applications))
-    chroot = any(each.get("chroot") for each in options)
     if directive == PROTECT_SYSTEM:
         # -: a folder that is not there keeps httpd from nothing.
-        paths = " ".join(f"-{path}" for path in _writable(settings, instance, applications))
-        return [f"{directive}={value}", f"ReadWritePaths={paths}"]
+        folders = " ".join(f"-{path}" for path in writable(settings, instance, applications))
+        return [f"{directive}={value}", f"ReadWritePaths={folders}"]
     if directive == CAPABILITIES:
-        nicer = ["CAP_SYS_NICE"] if any(int(each.get("cpu_priority") or 0) < 0 for each in options) else []
-        needed = [*(["CAP_SYS_CHROOT"] if chroot else []), *nicer, *settings["httpd_capabilities"]]
-        return [f"{directive}={' '.join([value, *dict.fromkeys(needed)])}"]
+        return [f"{directive}={' '.join(capabilities(settings, applications))}"]
     if directive == SYSTEM_CALLS:
         # EPERM: a program that tries one hears "Operation not permitted", and is not ended.
+        chroot = any(each.get("chroot") for each in options(applications))
         calls = [*(["chroot"] if chroot else []), *settings["httpd_system_calls"]]
         return [f"{directive}={' '.join([value, *dict.fromkeys(calls)])}", "SystemCallErrorNumber=EPERM"]
     return [f"{directive}={value}"]
 
 
-def _options(applications: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def capabilities(settings: Mapping[str, Any], applications: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The capabilities that httpd and the applications may have."""
+    found = list(options(applications))
+    chroot = ["CAP_SYS_CHROOT"] if any(each.get("chroot") for each in found) else []
+    nicer = ["CAP_SYS_NICE"] if any(int(each.get("cpu_priority") or 0) < 0 for each in found) else []
+    ordinary = dict(MEASURES)[CAPABILITIES].split()
+    return list(dict.fromkeys([*ordinary, *chroot, *nicer, *settings["httpd_capabilities"]]))
+
+
+def options(applications: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """The options of all daemon process groups, two of which need a right of their own."""
     for application in applications:
         for group in (application, *(application.get("daemon_groups") or [])):
             yield group.get("daemon_options") or {}
 
 
-def _writable(
+def writable(
     settings: Mapping[str, Any], instance: Mapping[str, str], applications: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """Where httpd and applications may write, as far as the modes of files let them; also each /tmp of theirs."""
@@ -168,10 +174,15 @@ def _is_in_home(path: Any) -> bool:
 
 def _in_homes(applications: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """What httpd or a daemon process is to open in a home, by the key; the source is read without httpd."""
+    return ((where, path) for where, path in paths(applications) if _is_in_home(path))
+
+
+def paths(applications: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The files and folders that the keys of applications name, each with where it stands."""
     for application in applications:
         rest = {key: value for key, value in application.items() if key not in ("source", "environment")}
         for key, path in _texts(rest):
-            if key.rpartition(".")[2] in FILES and _is_in_home(path):
+            if key.rpartition(".")[2] in FILES:
                 yield f"wsgi_apps: application {application['name']!r}, key {key}", path
 
 

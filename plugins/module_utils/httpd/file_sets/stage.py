@@ -37,6 +37,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.pla
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit
 
 TEST_SECONDS = 60
+APPARMOR_PARSER = "/usr/sbin/apparmor_parser"
 
 
 class Transaction(Comparison):
@@ -46,6 +47,7 @@ class Transaction(Comparison):
 
     def test(self) -> None:
         """Let httpd test the set on a copy of the server root. Raises TransactionError with httpd's own message."""
+        self._test_profile()
         changes = [change for change in self.changes if is_below(change.path, self.root)]
         if not changes:
             return
@@ -70,6 +72,30 @@ class Transaction(Comparison):
             raise TransactionError(
                 f"httpd could not serve the configuration of {self.owners}, so nothing was changed: {obstacle}"
             )
+
+    def _test_profile(self) -> None:
+        """Let AppArmor read its profile, without which httpd would not start. Raises TransactionError."""
+        for change in self.changes:
+            if change.path != self.instance["apparmor_file"] or change.desired.kind != CONTENT:
+                continue
+            try:
+                done = subprocess.run(
+                    [APPARMOR_PARSER, "--skip-kernel-load", "--skip-cache"],
+                    input=change.desired.content,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    timeout=TEST_SECONDS,
+                    check=False,
+                )
+            except FileNotFoundError:
+                raise TransactionError(
+                    f"{APPARMOR_PARSER} is missing, so the profile of httpd_apparmor cannot be read; install apparmor."
+                ) from None
+            if done.returncode:
+                said = " ".join(done.stdout.decode(errors="replace").split())
+                raise TransactionError(
+                    f"AppArmor refuses the profile, so nothing was changed: {said}; correct httpd_apparmor_rules."
+                )
 
     @contextmanager
     def _staged(self) -> Iterator[str]:

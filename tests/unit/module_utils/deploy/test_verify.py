@@ -440,3 +440,25 @@ def test_processes_are_in_the_control_group_of_their_application(host: Host) -> 
     found = host.look()
     assert found.findings == []
     assert "2 of 2 daemon processes, with limits by a control group" in [each["text"] for each in found.verified]
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        ("modwsgi-apache2 (enforce)", []),
+        ("modwsgi-apache2 (complain)", []),
+        ("unconfined", ["unconfined"]),
+        ("", ["unconfined"]),
+    ],
+)
+def test_httpd_runs_under_its_profile(host: Host, profile: str, told: list[str]) -> None:
+    host.monkeypatch.setattr(verify, "process_profile", lambda _: profile)
+    file = host.root / "profile"
+    host.described["apparmor_file"] = str(file)
+    assert host.look().findings == []
+    file.write_text("")
+    assert [each["text"] for each in host.look().findings] == [
+        f"httpd runs under the AppArmor profile {name}, and not under modwsgi-apache2; restart it, and see `journalctl "
+        "-u apache2.service` if that does not help."
+        for name in told
+    ]

@@ -145,6 +145,22 @@ def test_the_service_for_limits_follows_its_file(installed: bool, verb: str, tmp
     assert systemctl.commands == [["systemctl", "daemon-reload"], ["systemctl", verb, "modwsgi-limits.service"]]
 
 
+@pytest.mark.parametrize(("installed", "told"), [(True, ""), (False, "modwsgi-apache2")])
+def test_a_profile_whose_file_has_gone_is_forgotten(
+    installed: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, profile = tmp_path / ".remove", tmp_path / "profile"
+    remove.write_text("")
+    if installed:
+        profile.write_text("")
+    monkeypatch.setattr(control, "APPARMOR_REMOVE", str(remove))
+    described = {**instance("apache2"), "unit_directory": str(tmp_path), "apparmor_file": str(profile)}
+    control.SystemdManager(described, Systemctl()).refresh()
+    assert remove.read_text() == told
+    monkeypatch.setattr(control, "APPARMOR_REMOVE", str(tmp_path / "none" / ".remove"))
+    control.SystemdManager(described, Systemctl()).refresh()
+
+
 def test_the_timer_for_renewals_is_started_and_stopped_by_its_file(tmp_path: Path) -> None:
     systemctl = Systemctl(**{"ActiveState modwsgi-renewals.timer": "active"})
     manager = control.SystemdManager({**instance("apache2"), "unit_directory": str(tmp_path)}, systemctl)

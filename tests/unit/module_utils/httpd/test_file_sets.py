@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, processes
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import stage
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
@@ -389,6 +390,37 @@ def test_check_mode_predicts_them_together(host: Host) -> None:
     predicted = host.run(B, owner="wsgi_app", check=True, httpd=[A])
     assert len(predicted["changes"]) == 2
     assert host.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("parser", "sentence"),
+    [
+        (
+            "#!/bin/sh\necho 'AppArmor parser error at line 3: syntax error'\nexit 1\n",
+            "AppArmor refuses the profile, so "
+            "nothing was changed: AppArmor parser error at line 3: syntax error; correct httpd_apparmor_rules.",
+        ),
+        ("", "{parser} is missing, so the profile of httpd_apparmor cannot be read; install apparmor."),
+    ],
+)
+def test_a_profile_that_apparmor_refuses_changes_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, parser: str, sentence: str
+) -> None:
+    program, profile = host.directory / "apparmor_parser", host.directory / "profile"
+    monkeypatch.setattr(stage, "APPARMOR_PARSER", str(program))
+    host.instance["apparmor_file"] = str(profile)
+    wanted = {"path": str(profile), "content": "profile x {}\n"}
+    if parser:
+        program.write_text(parser)
+        program.chmod(0o755)
+    with pytest.raises(TransactionError) as refusal:
+        host.run(A, A_LINK, wanted)
+    assert str(refusal.value) == sentence.format(parser=program)
+    assert not (host.root / A["path"]).exists()
+    program.write_text('#!/bin/sh\n[ "$*" = "--skip-kernel-load --skip-cache" ] && grep -q "profile x"\n')
+    program.chmod(0o755)
+    host.run(A, A_LINK, wanted)
+    assert profile.read_text() == "profile x {}\n"
 
 
 def test_none_of_them_goes_live_when_httpd_refuses_one(host: Host) -> None:
