@@ -126,6 +126,19 @@ def test_the_same_holds_for_files_of_both_releases(shop: App) -> None:
     assert 'FilesMatch "^\\."' in previous[2]
 
 
+def test_what_is_in_hidden_folders_is_closed_but_for_well_known(shop: App) -> None:
+    condition = re.compile(r'<If "%\{REQUEST_URI\} =~ m#(.*)#">\n +Require all denied\n')
+    (of_current, of_previous) = condition.findall(vhost(shop, static=[{"url": "/static/", "directory": "assets"}]))
+    assert of_current == of_previous
+    closed = re.compile(of_current)
+    for path in ("/static/.secret/a.txt", "/static/a/.x/b/c.txt", "/static/.well-known-not/a", "/static/.env"):
+        assert closed.search(path)
+    for path in ("/static/a.txt", "/static/a/b.c/d.e", "/static/.well-known/security.txt", "/static/.well-known"):
+        assert not closed.search(path)
+    # A URL that has a dot itself is meant.
+    assert not condition.search(vhost(shop, static=[{"url": "/.assets/", "directory": "assets"}]))
+
+
 def test_a_compressed_file_of_the_previous_release_is_for_a_file_that_the_current_one_lacks(shop: App) -> None:
     text = vhost(shop, static=[{"url": "/static", "directory": "assets", "precompressed": True}])
     brotli, gzip, plain = ("\n".join(rules(text)).split("[L]"))[:3]
