@@ -212,14 +212,13 @@ def test_a_new_vhost_that_is_not_healthy_and_a_release_whose_import_hangs(before
     assert MACHINE.run("ls", "/srv/wsgi/news").split() == ["releases", "venvs"]
 
 
-def test_a_release_that_is_not_healthy(before: dict[str, Any]) -> None:
+def test_a_release_that_cannot_be_loaded(before: dict[str, Any]) -> None:
     processes = {process.pid for process in MACHINE.daemon_processes("shop")}
     with no_request_is_lost("shop"):
         run = deploy(variables={"spoilt": BROKEN, "wsgi_apps": WITH_OTHER_BLOG})
     assert refused(
         run,
-        "The application blog answered http://blog.example/healthz with status 500 instead of 200; see "
-        "/var/log/apache2/blog-error.log.",
+        "A new process of blog ended while it loaded the application; see /var/log/apache2/blog-error.log.",
         "Traceback (most recent call last)",
         "RuntimeError: the database of the blog is not configured",
         "The previous configuration is back on the disk. httpd had not read the new one, and was left alone. "
