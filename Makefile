@@ -83,7 +83,7 @@ CONTAINERFILES = $(call FILES,'*Containerfile*' '*containerfile' '*Dockerfile*' 
 SCRIPTS = $(shell awk '/^.!.*[\/ ](ba|da|k)?sh( |$$)/ || FILENAME ~ /[.]sh$$/ {print FILENAME} {nextfile}' $(FILES))
 WORKFLOWS = $(call FILES,.github/workflows)
 # A file of tests stays in one process, so that one test at a time uses what the machine has.
-UNIT_TESTS := pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder tests/unit
+UNIT_TESTS := pytest -n 3 --dist=loadfile --no-loadscope-reorder tests/unit
 
 run-ansible-lint = ansible-lint --offline -q --nocolor
 run-unit-tests = $(UNIT_TESTS) -m "not slow"

@@ -20,6 +20,8 @@ import pytest
 from support.scripts import ROOT, load_script
 from support.shadowing import run_as_mod_wsgi, shadow_python
 
+pytestmark = pytest.mark.slow
+
 RUNTIME_FILES = ROOT / "images" / "mod-wsgi" / "runtime"
 LOADING = ROOT / "roles" / "wsgi_app" / "files" / "loading.py"
 
@@ -151,7 +153,6 @@ def test_programs_of_the_virtual_environment_come_first_for_the_application(cont
     assert container.given()["environment"]["PATH"] == f"{programs}:/opt/pip/bin:/usr/bin:/bin"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("home", ["", "/", pwd.getpwuid(os.geteuid()).pw_dir])
 def test_the_application_has_a_home_where_an_engine_names_none(container: Container, home: str) -> None:
     done = container.run(HOME=home)
@@ -227,7 +228,6 @@ def test_a_script_that_ends_its_process_is_refused_and_it_is_said_how(
     assert f"wsgi.py cannot be imported ({how}); correct it" in container.refusal()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("text", ["time.sleep(60)", "ctypes.PyDLL(None).sleep(60)"])
 def test_a_script_that_hangs_is_refused_with_its_place(container: Container, text: str) -> None:
     container.script(f"import ctypes, time\n{text}\n")
@@ -331,7 +331,6 @@ def test_a_place_that_cannot_be_written_is_refused(container: Container) -> None
     assert "give the container a tmpfs there, e.g. --tmpfs" in container.refusal()
 
 
-@pytest.mark.slow
 def test_a_misspelt_word_runs_nothing(container: Container) -> None:
     assert container.refusal("ls") == (
         "mod-wsgi: 'ls' is not a word of this image, which are serve, debug, shell, python, check, version, help; "
@@ -342,7 +341,6 @@ def test_a_misspelt_word_runs_nothing(container: Container) -> None:
     assert "`debug` takes only --startup" in container.refusal("debug", "--port")
 
 
-@pytest.mark.slow
 def test_check_tests_the_import_and_the_configuration(container: Container) -> None:
     assert container.run("check", WSGI_CHECK_IMPORT="Off").returncode == 0
     assert container.given()["arguments"][1:] == ["-DWSGI_SETTINGS", "-t"]
@@ -377,7 +375,6 @@ def test_httpd_has_no_terminal_that_could_be_resized(container: Container) -> No
     assert container.given()["terminal"] is False
 
 
-@pytest.mark.slow
 def test_a_resized_window_does_not_end_the_start(container: Container) -> None:
     container.hook("10-long", "#!/bin/sh\necho hook\nsleep 1\n")
     tool = terminal(container)
@@ -421,7 +418,6 @@ def test_plain_debug_destroys_interpreters_and_waits_for_an_exception(container:
     assert not {"--debugger-startup", "--orphan-interpreter"} & set(container.given()["arguments"])
 
 
-@pytest.mark.slow
 def test_sigterm_ends_debug_and_a_resized_window_does_not(container: Container) -> None:
     container.program("venv/bin/python", waits=True)
     tool = terminal(container, "debug")
@@ -445,7 +441,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.slow
 def test_health_asks_the_application(container: Container) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.hosts = []  # type: ignore[attr-defined]

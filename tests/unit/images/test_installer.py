@@ -25,6 +25,8 @@ from typing import Any
 import pytest
 from support.scripts import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = ROOT / "images/mod-wsgi/build/installer.py"
 #: An account that this machine does not know. All its processes on this machine are ended, in containers too, so it is
 #: neither that of the image nor that of another process which runs these tests.
@@ -402,7 +404,6 @@ def test_a_signal_ends_it_and_all_is_taken_back(image: Image, number: signal.Sig
     assert not (image.own / "scratch").exists()
 
 
-@pytest.mark.slow
 @needs_root
 def test_two_at_once_run_one_after_the_other(image: Image) -> None:
     image.told.touch()

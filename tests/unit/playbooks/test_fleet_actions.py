@@ -63,12 +63,14 @@ def test_the_hosts_with_a_change_have_turns_and_each_call_is_the_next(tmp_path: 
     assert (found["done"], found["now"], found["later"], found["stopped"]) == (2, ["web1"], ["web3"], [])
 
 
+@pytest.mark.slow
 def test_no_more_hosts_have_a_turn_than_may_be_away(tmp_path: Path) -> None:
     hosts = {f"web{number}": live(held=True, serving=True) for number in range(1, 5)}
     task = {**TURNS, "modwsgi.deploy.wsgi_turns": {"serial": [1, "100%"], "at_most": "50%"}}
     assert told(tmp_path, hosts, task)["turns"] == [["web1"], ["web2", "web3"], ["web4"]]
 
 
+@pytest.mark.slow
 def test_sizes_that_are_none_end_a_play_without_a_preflight(tmp_path: Path) -> None:
     task = {**TURNS, "modwsgi.deploy.wsgi_turns": {"serial": "a half", "at_most": "more"}}
     said = told(tmp_path, {"web1": live(held=True, serving=True)}, task)["msg"]

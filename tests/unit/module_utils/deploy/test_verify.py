@@ -454,7 +454,7 @@ def test_processes_are_in_the_control_group_of_their_application(host: Host) -> 
 def test_httpd_runs_under_its_profile(host: Host, profile: str, told: list[str]) -> None:
     host.monkeypatch.setattr(verify, "process_profile", lambda _: profile)
     file = host.root / "profile"
-    host.described["apparmor_file"] = str(file)
+    host.described |= {"apparmor_file": str(file), "unit": "apache2.service"}
     assert host.look().findings == []
     file.write_text("")
     assert [each["text"] for each in host.look().findings] == [

@@ -87,6 +87,7 @@ def test_every_line_is_valid_json(values: list[bytes], kind: str) -> None:
     assert b"\n" not in made
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_a_value_comes_back_as_the_client_sent_it(value: str) -> None:
     sent = value.encode("utf-8", "surrogatepass")

@@ -27,6 +27,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi import ver
 from support.scripts import ROOT, load_script
 from support.shadowing import run_as_mod_wsgi, shadow_python
 
+pytestmark = pytest.mark.slow
+
 ROLE_FILES = ROOT / "roles" / "wsgi_app" / "files"
 RUN_TOOL = ROOT / "plugins/module_utils/deploy/run.py"
 RUN_TOOL_NAME = Path(layout.RUN_TOOL).name

@@ -29,7 +29,7 @@ ACCOUNT = pwd.getpwnam("nobody")
 MARKER = "touch-me-not"
 SECONDS = 20
 
-pytestmark = pytest.mark.root("becomes another account")
+pytestmark = [pytest.mark.root("becomes another account"), pytest.mark.slow]
 
 # What a hostile application does to each terminal that it can reach: types a line, and says what happened.
 INTRUDER = f"""
@@ -301,7 +301,6 @@ def test_a_program_that_does_not_exist(host: Host) -> None:
     assert output == "wsgi-run: There is no program no-such-program in the virtual environment or on the PATH.\r\n"
 
 
-@pytest.mark.slow
 def test_all_of_a_long_output_arrives(host: Host) -> None:
     output, status, _ = ended(host.start("seq", "200000"))
     assert status == 0
@@ -417,7 +416,6 @@ def test_in_the_background_it_waits_for_its_turn_to_read(host: Host) -> None:
 # ---------------------------------------------------------------- streams that are no terminals
 
 
-@pytest.mark.slow
 def test_files_are_passed_through_as_they_are(host: Host) -> None:
     content = bytes(range(256)) * 1000
     (host.root / "content").write_bytes(content)
