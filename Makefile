@@ -82,7 +82,7 @@ FILES = $(shell find $(wildcard $(shell git ls-files --cached --others --exclude
 CONTAINERFILES = $(call FILES,'*Containerfile*' '*containerfile' '*Dockerfile*' '*dockerfile')
 SCRIPTS = $(shell awk '/^.!.*[\/ ](ba|da|k)?sh( |$$)/ || FILENAME ~ /[.]sh$$/ {print FILENAME} {nextfile}' $(FILES))
 WORKFLOWS = $(call FILES,.github/workflows)
-# A file of tests stays in one process, so that one test at a time uses what the machine has.
+# A file of tests stays in one process, so that one test at a time uses what the machine has. Three, since many wait.
 UNIT_TESTS := pytest -n 3 --dist=loadfile --no-loadscope-reorder tests/unit
 
 run-ansible-lint = ansible-lint --offline -q --nocolor

@@ -18,6 +18,8 @@ from support.scripts import ROOT
 
 from tools.laboratory.wsgi_images import chosen, versions
 
+pytestmark = pytest.mark.slow
+
 SCENARIOS = sorted(path.parent.parent for path in ROOT.glob("molecule/*/breadth/hosts.yml"))
 NAMES = [folder.name for folder in SCENARIOS]
 CONFTEST = f"""

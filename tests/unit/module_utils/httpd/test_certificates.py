@@ -12,6 +12,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certif
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(name="described", autouse=True)
 def fixture_described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:

@@ -23,6 +23,8 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import files as wsgi_files
 from support import fake_httpd, instances
 
+pytestmark = pytest.mark.slow
+
 MAIN = """\
 IncludeOptional mods-enabled/*.load
 IncludeOptional mods-enabled/*.conf
