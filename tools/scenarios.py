@@ -30,8 +30,8 @@ FIRST = ("default",)
 #: Two of these run at once, in this order. `image` takes longest; what a container builds for `directives` the others
 #: find. What they measure has several times the time that it takes on an idle machine.
 BESIDE = (
-    "image", "directives", "upgrade", "vhosts", "pythons", "shutdown", "refusals", "hardening", "releases", "fleet",
-    "debug",
+    "image", "directives", "upgrade", "vhosts", "pythons", "shutdown", "rollback", "refusals", "releases", "hardening",
+    "fleet", "debug",
 )  # fmt: skip
 #: How many of the slowest tests are told.
 SLOWEST = 10

@@ -35,8 +35,8 @@ def test_every_scenario_is_in_one_step() -> None:
 
 
 def test_what_others_need_comes_first_and_what_measures_runs_alone() -> None:
-    steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "rollback", "upgrade"])
-    assert steps == [("default",), ("directives", "upgrade", "pythons", "refusals", "debug"), ("rollback",)]
+    steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "a new one", "upgrade"])
+    assert steps == [("default",), ("directives", "upgrade", "pythons", "refusals", "debug"), ("a new one",)]
     assert scenarios.steps(["rollback"]) == [("rollback",)]
 
 
