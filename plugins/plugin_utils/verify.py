@@ -56,7 +56,9 @@ def verify(host: str, variables: Mapping[str, Any], ask: Ask, certificate_days: 
         )
     try:
         options = {**_options(variables, planned), "certificate_days": certificate_days}
-    except ValueError:  # of variables that the preflight has refused
+    except ValueError as error:
+        if not any(entry["subject"] == "preflight" for entry in found["findings"]):  # that has told it
+            found["findings"].append(_entry("host", f"The host was not looked at: {error}"))
         return found
     try:
         names = [str(each["name"]) for each in planned.get("wsgi_app_applications", [])]

@@ -101,6 +101,16 @@ def test_a_host_that_is_well_has_no_finding(machine: Machine, variables: dict[st
     )
 
 
+def test_a_host_that_was_not_looked_at_is_not_well(
+    machine: Machine, variables: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("httpd_listen: 'x' is no port")
+
+    monkeypatch.setattr(verify, "_options", fail)
+    assert texts(machine, variables) == ["host : The host was not looked at: httpd_listen: 'x' is no port"]
+
+
 def test_the_host_is_asked_once_and_gets_all_that_goes_live(machine: Machine, variables: dict[str, Any]) -> None:
     found(machine, variables)
     given = machine.arguments["wsgi_verify"]
