@@ -118,7 +118,7 @@ class Project:
         return site
 
 
-@pytest.fixture(name="project", scope="module")
+@pytest.fixture(name="project", scope="class")
 def fixture_project(variables: dict[str, str]) -> Iterator[Project]:
     """The project, which runs."""
     command = ["docker", "compose"]
@@ -134,50 +134,53 @@ def fixture_project(variables: dict[str, str]) -> Iterator[Project]:
         project.run("down", "--volumes")
 
 
-def test_compose_migrates_before_it_serves_and_has_room_for_all_threads(project: Project) -> None:
-    """The first of these tests, since a second `up` migrates again, beside the server that is still there."""
-    project.site()
-    migrated, served = inspect(project.container("migrate")), inspect(project.container("web"))
-    assert migrated["State"]["ExitCode"] == 0
-    assert migrated["State"]["FinishedAt"] < served["State"]["StartedAt"]
-    assert "unable to create" not in docker("logs", served["Id"]).stderr, "pids_limit"
-    for container in (served["Id"], project.container("database")):
-        wait_for(
-            lambda container=container: inspect(container)["State"]["Health"]["Status"] == "healthy",
-            f"{container} is healthy",
-        )
+class TestCompose:
+    """The project ends with these: once a swarm has left, its stop takes 30 s."""
 
+    def test_compose_migrates_before_it_serves_and_has_room_for_all_threads(self, project: Project) -> None:
+        """The first of these tests, since a second `up` migrates again, beside the server that is still there."""
+        project.site()
+        migrated, served = inspect(project.container("migrate")), inspect(project.container("web"))
+        assert migrated["State"]["ExitCode"] == 0
+        assert migrated["State"]["FinishedAt"] < served["State"]["StartedAt"]
+        assert "unable to create" not in docker("logs", served["Id"]).stderr, "pids_limit"
+        for container in (served["Id"], project.container("database")):
+            wait_for(
+                lambda container=container: inspect(container)["State"]["Health"]["Status"] == "healthy",
+                f"{container} is healthy",
+            )
 
-def test_compose_serves_from_postgresql_and_loses_nothing_at_a_stop(project: Project) -> None:
-    site = project.site()
-    sign(site, "kept by PostgreSQL")
-    assert site.post_form("/uploads/", {}, files={"file": ("note.txt", b"kept in the volume")}).status_code == 302
-    web, database = project.container("web"), project.container("database")
+    def test_compose_serves_from_postgresql_and_loses_nothing_at_a_stop(self, project: Project) -> None:
+        site = project.site()
+        sign(site, "kept by PostgreSQL")
+        assert site.post_form("/uploads/", {}, files={"file": ("note.txt", b"kept in the volume")}).status_code == 302
+        web, database = project.container("web"), project.container("database")
 
-    began = time.monotonic()
-    project.run("stop")
-    print(f"stopped after {time.monotonic() - began:.1f} s")
-    for service, container in (("web", web), ("database", database)):
-        found = inspect(container)
-        assert found["State"]["ExitCode"] == 0, docker("logs", container).stderr
-        assert found["Config"]["StopTimeout"] == GRACE[service]
+        began = time.monotonic()
+        project.run("stop")
+        print(f"stopped after {time.monotonic() - began:.1f} s")
+        for service, container in (("web", web), ("database", database)):
+            found = inspect(container)
+            assert found["State"]["ExitCode"] == 0, docker("logs", container).stderr
+            assert found["Config"]["StopTimeout"] == GRACE[service]
 
-    project.run("up", "--detach")
-    site = project.site()
-    assert "kept by PostgreSQL" in site.get("/").text
-    (address,) = re.findall(r'href="(/uploads/\d+/)"', site.get("/uploads/").text)
-    assert site.get(address).content == b"kept in the volume"
+        project.run("up", "--detach")
+        site = project.site()
+        assert "kept by PostgreSQL" in site.get("/").text
+        (address,) = re.findall(r'href="(/uploads/\d+/)"', site.get("/uploads/").text)
+        assert site.get(address).content == b"kept in the volume"
 
-
-def test_a_server_refuses_to_start_without_its_migrations(project: Project, application: str, secrets: Path) -> None:
-    """In the database `postgres` there are none."""
-    names = {"DJANGO_DATABASE_HOST": "database", "DJANGO_DATABASE_NAME": "postgres"}
-    files = {f"{name}_FILE": f"/secrets/{file}" for name, file in SECRET_FILES.items()}
-    options = [f"--env={name}={value}" for name, value in {**names, **files}.items()]
-    options += [f"--volume={secrets}/{file}:/secrets/{file}:ro" for file in SECRET_FILES.values()]
-    done = docker("run", "--rm", f"--network={project.name}_inside", *HARDENED, *options, application, check=False)
-    assert done.returncode == 64
-    assert "The database on database cannot be asked, or lacks migrations of this image" in done.stderr
+    def test_a_server_refuses_to_start_without_its_migrations(
+        self, project: Project, application: str, secrets: Path
+    ) -> None:
+        """In the database `postgres` there are none."""
+        names = {"DJANGO_DATABASE_HOST": "database", "DJANGO_DATABASE_NAME": "postgres"}
+        files = {f"{name}_FILE": f"/secrets/{file}" for name, file in SECRET_FILES.items()}
+        options = [f"--env={name}={value}" for name, value in {**names, **files}.items()]
+        options += [f"--volume={secrets}/{file}:/secrets/{file}:ro" for file in SECRET_FILES.values()]
+        done = docker("run", "--rm", f"--network={project.name}_inside", *HARDENED, *options, application, check=False)
+        assert done.returncode == 64
+        assert "The database on database cannot be asked, or lacks migrations of this image" in done.stderr
 
 
 class Swarm:
