@@ -3,8 +3,8 @@
 """Measure the deployment of the examples to hosts of its own: cold, without a change, and with one changed file.
 
 It tells the seconds of each run, and for the run without a change where they go. Several hosts begin with httpd and
-mod_wsgi, so that their cold run is that of the applications. A copy of this clone is deployed, so
-that the changed file is not the clone's; the hosts and the copy are removed again.
+mod_wsgi, so that their cold run is that of the applications. A copy of this clone is deployed, so that the changed file
+is not the clone's; the hosts and the copy are removed again.
 """
 
 from __future__ import annotations
