@@ -25,13 +25,12 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: First: it empties the cache of wheels.
-FIRST = ("default",)
-#: Two of these run at once, in this order. `image` takes longest; what a container builds for `directives` the others
-#: find. What they measure has several times the time that it takes on an idle machine.
+#: Two of these run at once, in this order. `default` is first, since it empties the cache of wheels, which `image` does
+#: not use. What a container builds for `directives` the others find. Of the rest, the longest is first. What they
+#: measure has several times the time that it takes on an idle machine, or is compared with other work of that moment.
 BESIDE = (
-    "image", "directives", "upgrade", "vhosts", "pythons", "shutdown", "rollback", "refusals", "releases", "hardening",
-    "fleet", "debug",
+    "default", "image", "directives", "rollback", "vhosts", "fleet", "upgrade", "shutdown", "releases", "pythons",
+    "refusals", "hardening", "debug",
 )  # fmt: skip
 #: How many of the slowest tests are told.
 SLOWEST = 10
@@ -87,9 +86,7 @@ def steps(names: Iterable[str]) -> list[tuple[str, ...]]:
     """What is done one after the other: each step is one scenario, or several of which two run at once."""
     left = list(names)
     beside = tuple(name for name in BESIDE if name in left)
-    first = [(name,) for name in FIRST if name in left]
-    last = [(name,) for name in left if name not in FIRST and name not in beside]
-    return [*first, *([beside] if beside else []), *last]
+    return [*([beside] if beside else []), *((name,) for name in left if name not in beside)]
 
 
 class Runner:

@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from support.host_shell import SHELLS
+
 # Prints every process that is not a thread of the kernel; the test host needs no `ps` for it.
 LIST_PROCESSES = """
 import json, os, pwd
@@ -65,14 +67,7 @@ class ManagedHost:
 
     def attempt(self, *command: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """A command run as root, whatever its exit status."""
-        return subprocess.run(
-            ["docker", "exec", "-i", self.container, *command],
-            input=text if text is not None else "",
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return SHELLS.attempt(self.container, command, text or "")
 
     def python(self, program: str, *arguments: str) -> Any:
         """What a Python program printed as JSON, run by the host's own interpreter."""
@@ -126,10 +121,14 @@ class ManagedHost:
 
     def inspect(self, template: str) -> str:
         """A value from the container engine, by Go template."""
-        return self.engine("inspect", "--format", template)
+        return self._asked("inspect", "--format", template)
 
-    def engine(self, *command: str) -> str:
-        """A command of the container engine about this container."""
+    def engine(self, command: str) -> None:
+        """Have the container engine stop, pause or begin this container."""
+        SHELLS.end(self.container)
+        self._asked(command)
+
+    def _asked(self, *command: str) -> str:
         done = subprocess.run(
             ["docker", *command, self.container], capture_output=True, text=True, timeout=120, check=True
         )

@@ -16,18 +16,38 @@ from support.managed_host import ManagedHost
 from support.site import Site
 
 LIMIT = 2.0
-"""Seconds that a stop may take; measured 0.1 to 0.2 (Debian 12, Apache 2.4, 2026-11)."""
+"""Seconds that a stop may take on a machine that does nothing else; measured 0.1 to 0.2 (Debian 12, 2026-11)."""
 
 KILLED = re.compile(
     r"AH0004[56]|SIGKILL|timed out|Killing process|still did not exit|core dump|Segmentation", re.IGNORECASE
 )
 
-# Runs the stop between two readings of one clock, on the host: what the container engine adds is not httpd's.
+# Runs the stop between two readings of one clock, on the host: what the container engine adds is not httpd's. A thread
+# works a little all the while, and says how much longer that takes than it would on a machine that does nothing else.
 STOP = """
-import json, subprocess, time
+import json, subprocess, threading, time
+
+over = threading.Event()
+worked = passed = 0.0
+
+def work():
+    global worked, passed
+    while not over.wait(0.03):
+        begun, before = time.monotonic(), time.thread_time()
+        while time.thread_time() < before + 0.01:
+            pass
+        worked += time.thread_time() - before
+        passed += time.monotonic() - begun
+
+beside = threading.Thread(target=work)
+beside.start()
 begun = time.monotonic()
 done = subprocess.run(["systemctl", "stop", "apache2"], capture_output=True, text=True)
-print(json.dumps({"seconds": time.monotonic() - begun, "status": done.returncode, "errors": done.stderr}))
+seconds = time.monotonic() - begun
+over.set()
+beside.join()
+slowed = passed / worked if worked else 1
+print(json.dumps({"seconds": seconds, "slowed": slowed, "status": done.returncode, "errors": done.stderr}))
 """
 
 
@@ -60,7 +80,7 @@ def fixture_stopped(machine: ManagedHost, django: Site) -> Iterator[dict[str, ob
 
 def test_stop_is_quick_clean_and_complete(machine: ManagedHost, stopped: dict[str, object]) -> None:
     assert stopped["status"] == 0, stopped["errors"]
-    assert float(str(stopped["seconds"])) < LIMIT
+    assert float(str(stopped["seconds"])) < LIMIT * float(str(stopped["slowed"])), stopped
     shown = machine.run("systemctl", "show", "apache2", "-p", "ActiveState,Result,ExecMainCode,ExecMainStatus")
     assert set(shown.split()) == {"ActiveState=inactive", "Result=success", "ExecMainCode=1", "ExecMainStatus=0"}
     assert machine.processes("apache2") == []
