@@ -19,6 +19,8 @@ HOSTS ?= 1
 # How often `make bench-release` measures each case.
 ROUNDS ?= 5
 ACTION ?= test
+# How many scenarios run at once; empty for one on each processor, two at the least.
+WORKERS ?=
 
 # `make images PYTHON=3.11` names a version, which is no program.
 IMAGE_PYTHON := $(filter 3.%,$(PYTHON))
@@ -70,7 +72,7 @@ examples: ## Run the examples' own tests
 .PHONY: molecule
 molecule: ## Run the Molecule scenarios, or the one of SCENARIO= (step by step: ACTION=converge, verify, destroy)
 	@$(LAB) up
-	$(if $(SCENARIO),molecule $(ACTION) --scenario-name $(SCENARIO),$(PYTHON) tools/scenarios.py $(ACTION))
+	$(if $(SCENARIO),molecule $(ACTION) --scenario-name $(SCENARIO),$(PYTHON) tools/scenarios.py $(if $(WORKERS),--workers $(WORKERS)) $(ACTION))
 
 # What checks run, the longest first. One passes when its program exits with 0.
 CHECKS := ansible-lint unit-tests mypy specification reference diagnoses evidence versions image-settings proof pages \

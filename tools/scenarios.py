@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run all Molecule scenarios, each to its end, and tell which have failed, how long each took and its slowest tests.
 
-Scenarios that measure no short times run two at once; the output of each comes as a whole when it ends. Exits with 1
-when one has failed. With MODWSGI_ALSO_TEST=breadth they test all that `make test-all` does.
+As many run at once as there are processors, two at the least, since each waits for a part of its time; the output of
+each comes as a whole when it ends. Exits with 1 when one has failed. With MODWSGI_ALSO_TEST=breadth they test all that
+`make test-all` does.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Two of these run at once, in this order. `default` is first, since it empties the cache of wheels, which `image` does
-#: not use. What a container builds for `directives` the others find. Of the rest, the longest is first. What they
+#: In which order they begin; others follow. `default` is first, since it empties the cache of wheels, which `image`
+#: does not use. What a container builds for `directives` the others find. Of the rest, the longest is first. What they
 #: measure has several times the time that it takes on an idle machine, or is compared with other work of that moment.
-BESIDE = (
+ORDER = (
     "default", "image", "directives", "rollback", "vhosts", "fleet", "upgrade", "shutdown", "releases", "pythons",
     "refusals", "hardening", "debug",
 )  # fmt: skip
@@ -78,15 +79,15 @@ def slowest(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def scenarios(root: Path) -> list[str]:
-    """The names of all scenarios, sorted."""
-    return sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
+    """The names of all scenarios, in their order."""
+    places = {name: place for place, name in enumerate(ORDER)}
+    names = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
+    return sorted(names, key=lambda name: places.get(name, len(places)))
 
 
-def steps(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """What is done one after the other: each step is one scenario, or several of which two run at once."""
-    left = list(names)
-    beside = tuple(name for name in BESIDE if name in left)
-    return [*([beside] if beside else []), *((name,) for name in left if name not in beside)]
+def workers() -> int:
+    """How many run at once: each has about one processor's work."""
+    return max(2, os.cpu_count() or 2)
 
 
 class Runner:
@@ -96,18 +97,18 @@ class Runner:
         self.action, self.reports = action, reports
         self._output = threading.Lock()
 
-    def run(self, scenario: str, alone: bool) -> Outcome:
-        """Run one; its output comes at once when it is alone."""
-        if alone:
-            return self._told(self._run(scenario, None))
+    def run(self, scenario: str) -> Outcome:
+        """Run one, and tell its output and how it ended."""
         with tempfile.TemporaryFile() as output:
             outcome = self._run(scenario, output)
             output.seek(0)
             with self._output:
                 sys.stdout.buffer.write(output.read())
-                return self._told(outcome)
+                sys.stdout.flush()
+                print(f"\n{outcome.line()}\n", flush=True)
+        return outcome
 
-    def _run(self, scenario: str, output: IO[bytes] | None) -> Outcome:
+    def _run(self, scenario: str, output: IO[bytes]) -> Outcome:
         report = self.reports / f"{scenario}.xml"
         options = f"{os.environ.get('PYTEST_ADDOPTS', '')} --junit-xml={shlex.quote(str(report))}"
         began = time.monotonic()
@@ -117,30 +118,21 @@ class Runner:
         )  # fmt: skip
         return Outcome(scenario, done.returncode, time.monotonic() - began, tests_in(report))
 
-    def step(self, names: Sequence[str]) -> list[Outcome]:
-        """Run scenarios, two at once."""
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda name: self.run(name, alone=len(names) == 1), names))
-
-    @staticmethod
-    def _told(outcome: Outcome) -> Outcome:
-        sys.stdout.flush()
-        print(f"\n{outcome.line()}\n", flush=True)
-        return outcome
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run them; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", nargs="?", default="test", help="what Molecule is to do with each (default: test)")
     parser.add_argument("--list", action="store_true", help="only say which scenarios there are")
+    parser.add_argument("--workers", type=int, default=workers(), help="how many run at once (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.list:
-        print(*scenarios(ROOT), sep="\n")
+        print(*sorted(scenarios(ROOT)), sep="\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="modwsgi-reports-") as reports:
         runner = Runner(options.action, Path(reports))
-        outcomes = [outcome for names in steps(scenarios(ROOT)) for outcome in runner.step(names)]
+        with ThreadPoolExecutor(options.workers) as pool:
+            outcomes = list(pool.map(runner.run, scenarios(ROOT)))
     if slow := slowest(outcomes):
         print(f"The slowest {len(slow)} tests:", *slow, "", sep="\n")
     print("\n".join(outcome.line() for outcome in outcomes), flush=True)

@@ -27,22 +27,24 @@ echo "$3" >> "$CALLS"
 """
 
 
-def test_every_scenario_is_in_one_step() -> None:
-    names = scenarios.scenarios(scenarios.ROOT)
-    planned = [name for step in scenarios.steps(names) for name in step]
-    assert sorted(planned) == names
-    assert set(scenarios.BESIDE) <= set(names)
+def test_what_others_need_and_what_takes_long_begins_first(tmp_path: Path) -> None:
+    for name in ("debug", "a-new-one", "default", "directives", "no-scenario"):
+        (tmp_path / "molecule" / name).mkdir(parents=True)
+        if name != "no-scenario":
+            (tmp_path / "molecule" / name / "molecule.yml").touch()
+    assert scenarios.scenarios(tmp_path) == ["default", "directives", "debug", "a-new-one"]
+    assert sorted(scenarios.scenarios(scenarios.ROOT)) == sorted(scenarios.ORDER)
 
 
-def test_what_others_need_comes_first_and_what_is_not_known_runs_alone() -> None:
-    steps = scenarios.steps(["debug", "default", "directives", "pythons", "refusals", "a new one", "upgrade"])
-    assert steps == [("default", "directives", "upgrade", "pythons", "refusals", "debug"), ("a new one",)]
-    assert scenarios.steps(["rollback"]) == [("rollback",)]
+def test_each_processor_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for processors, workers in ((1, 2), (2, 2), (8, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
+        assert scenarios.workers() == workers
 
 
 def test_each_is_listed_for_a_job_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert scenarios.main(["--list"]) == 0
-    assert capsys.readouterr().out.split() == scenarios.scenarios(scenarios.ROOT)
+    assert capsys.readouterr().out.split() == sorted(scenarios.scenarios(scenarios.ROOT))
 
 
 def test_all_run_and_the_failed_one_is_named(
@@ -54,7 +56,7 @@ def test_all_run_and_the_failed_one_is_named(
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     assert scenarios.main(["destroy"]) == 1
     names = scenarios.scenarios(scenarios.ROOT)
-    assert sorted((tmp_path / "calls").read_text().split()) == names
+    assert sorted((tmp_path / "calls").read_text().split()) == sorted(names)
     output = capfd.readouterr().out
     assert all(f"destroy of {name}" in output for name in names)
     recap = output.splitlines()[-len(names) :]
