@@ -22,9 +22,9 @@ from support.steady_load import Load, under_load
 from support.waiting import wait_for
 
 MACHINE = ManagedHost("releases-debian12")
-OTHER = {"swift": "steady", "steady": "swift"}
-GAP = {"swift": 0.3, "steady": 1.0}
-"""Seconds without an answer at the most: by blue and green, and rolling."""
+OTHER = {"swift": "steady", "steady": "swift", "lone": "swift"}
+GAP = {"swift": 0.3, "steady": 1.0, "lone": 0.3}
+"""Seconds without an answer at the most: by blue and green, rolling, and rolling with one process."""
 LONGEST_MIXTURE = 8.0
 """Seconds in which both releases answer, rolling: 3.4 on an idle machine."""
 SWITCHES = [0, *wider(range(1, 10), "further switches of the same kind")]
@@ -98,9 +98,9 @@ def visitors() -> Iterator[Visitors]:
 def test_a_release_is_tried_by_visitors_who_stay_with_it() -> None:
     began = time.monotonic()
     with loaded("swift") as load, visitors() as staying:
-        run = deploy(variables={"swift_version": "second", "steady_version": "second"})
+        run = deploy(variables={"swift_version": "second", "steady_version": "second", "lone_version": "second"})
         assert run.status == 0, run.output
-        assert (serves("swift"), serves("steady")) == ("second", "second")
+        assert {serves(name) for name in OTHER} == {"second"}
     assert load.lost == []
     assert load.gap(began) <= GAP["swift"]
     for seen in staying.seen:
@@ -153,20 +153,32 @@ def test_another_cookie_chooses_nothing(trial: dict[str, str], cookie: str) -> N
 @pytest.mark.parametrize("number", SWITCHES)
 def test_a_switch_is_at_once_by_blue_and_green(number: int) -> None:
     """Every other one goes back to a release that is no longer held."""
-    there = releases("swift")
-    before = serves("swift")
-    after = {"first": "second", "second": "first"}[before]
     cold = number % 2 == 1
     if cold:
         rest()
-    with loaded("swift") as load:
+    switch_at_once("swift", "cold" if cold else "warm")
+
+
+@pytest.mark.parametrize("number", SWITCHES)
+def test_so_it_is_with_one_process_of_which_there_are_two_at_a_switch(number: int) -> None:
+    """The one that does not serve holds no release."""
+    assert "Releases change by rolling" in MACHINE.run("wsgi-release", "lone", "status")
+    switch_at_once("lone", f"number {number}")
+
+
+def switch_at_once(name: str, what: str) -> None:
+    """Go to the other release."""
+    there = releases(name)
+    before = serves(name)
+    after = {"first": "second", "second": "first"}[before]
+    with loaded(name) as load:
         told = time.monotonic()
-        MACHINE.run("wsgi-release", "swift", "rollback", there[after])
+        MACHINE.run("wsgi-release", name, "rollback", there[after])
         done = time.monotonic()
-    print(f"{'cold' if cold else 'warm'}: {done - told:.2f} s, longest gap {load.gap(told):.2f} s")
+    print(f"{name}, {what}: {done - told:.2f} s, longest gap {load.gap(told):.2f} s")
     assert load.lost == []
     assert load.versions == {before, after}
-    assert load.gap(told) <= GAP["swift"]
+    assert load.gap(told) <= GAP[name]
     first = min(each.ended for each in load.answers if each.version == after)
     assert max(each.begun for each in load.answers if each.version == before) <= first, "accepted after the switch"
 

@@ -32,6 +32,17 @@ def has(application: Application) -> bool:
     return bool(application.get("colours"))
 
 
+def overlap(application: Application) -> bool:
+    """Whether both groups are loaded for the time of a switch alone: one process each, and nothing is kept warm.
+
+    So it is where releases change by rolling, since mod_wsgi starts no second process of a group for that time. By blue
+    and green with such settings it is the same.
+    """
+    releases = application.get("releases") or {}
+    has_two = releases.get("strategy") == "blue_green" and application.get("processes") == 1
+    return has_two and not releases.get("keep_warm", 1) and not (releases.get("canary") or {}).get("percent")
+
+
 def group(name: str, colour: str) -> str:
     """The group of one colour, as mod_wsgi knows it: of "shop" "shop:blue", of "shop:reports" "shop:blue:reports"."""
     application, *part = name.split(":")

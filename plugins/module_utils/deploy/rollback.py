@@ -436,7 +436,8 @@ def change_of(application: Mapping[str, Any]) -> dict[str, str]:
         return {}
     if not colours.has(application):
         return {"strategy": "rolling", "group": str(application["name"])}
-    return {"strategy": "blue_green", "group": colours.group(application["name"], colours.active(application["paths"]))}
+    strategy = "rolling" if colours.overlap(application) else "blue_green"
+    return {"strategy": strategy, "group": colours.group(application["name"], colours.active(application["paths"]))}
 
 
 def survey(described: Mapping[str, str], name: str = "") -> list[dict[str, str]]:

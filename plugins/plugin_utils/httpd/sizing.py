@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+
 # Event MPM: threads in one child process. 64x16, 128x8, 256x4 and 512x2 answered 1,000 connections alike (measured on
 # Debian 12, Apache 2.4, 2026-11); all children are started at once, so few of them.
 THREADS_PER_CHILD = 256
@@ -30,6 +32,8 @@ MAX_DAEMON_PROCESSES = 8
 GROUP_PROCESSES = 1
 # What one process of a real application is expected to hold resident.
 DAEMON_PROCESS_MEBIBYTES = 150
+# What one holds that has loaded none (PSS, Python 3.11, mod_wsgi 6.1.1 on Debian 12, 2026-11).
+RESTING_PROCESS_MEBIBYTES = 8
 # The part of the memory that all daemon processes together may expect to get.
 DAEMON_MEMORY_SHARE = 0.6
 
@@ -123,8 +127,13 @@ def _of_groups(application: Mapping[str, Any]) -> int:
     return sum(int(group.get("processes") or GROUP_PROCESSES) for group in application.get("daemon_groups") or [])
 
 
-def _times(application: Mapping[str, Any]) -> int:
-    """How often the processes of an application are there: twice where its releases change by blue and green."""
+def _times(application: Mapping[str, Any]) -> float:
+    """How often the processes of an application are there: twice where its releases change by blue and green.
+
+    Where that is rolling with one process, a second one is loaded for the time of a switch only, and rests until then.
+    """
+    if colours.overlap(application):
+        return 1 + RESTING_PROCESS_MEBIBYTES / DAEMON_PROCESS_MEBIBYTES
     return 2 if (application.get("releases") or {}).get("strategy") == "blue_green" else 1
 
 
@@ -136,7 +145,7 @@ def part_of_memory(
     Each has as many processes as it has now, and those of ``twice`` (names) all of them once more.
     """
     processes = _daemon_processes(cores, memory_mebibytes, applications)
-    needed = 0
+    needed = 0.0
     for application in applications:
         own = int(application.get("processes") or processes) + _of_groups(application)
         needed += own * (2 if application["name"] in twice else _times(application))

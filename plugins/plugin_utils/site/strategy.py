@@ -28,6 +28,13 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.subject import
 
 AUTO, BLUE_GREEN, ROLLING = "auto", "blue_green", "rolling"
 """What `releases.strategy` can be; where nobody decides the first for a host, it is as the last."""
+OVERLAPPING = "overlapping"
+"""What is decided for one that is rolling, with one process: its successor is loaded before it goes.
+
+mod_wsgi starts no second process for the time of a switch. So there are two groups, of which one holds nothing.
+"""
+CARRIED_OUT = {OVERLAPPING: {"strategy": BLUE_GREEN, "keep_warm": 0}}
+"""The key `releases` that does it, by strategy; the others say it themselves."""
 KEY = "releases.strategy"
 STAYS = 1.25
 """Which part of the memory for daemon processes the applications may take before one changes as by default no longer.
@@ -136,6 +143,8 @@ def check(application: App) -> Problems:
             yield f"{CANARY}.percent", f"only blue_green can send a share of the requests to a release; set {KEY}"
         return
     other = "use rolling, or remove it"
+    if not application["releases"]["overlap"]:
+        yield "releases.overlap", f"both releases are loaded at a switch, and {KEY} is blue_green; {other}"
     if application["mode"] != "daemon":
         yield KEY, "blue_green needs daemon processes, and mode is embedded; use rolling"
     if application["debug"]:
@@ -164,33 +173,40 @@ def with_strategies(applications: Apps, strategies: Mapping[str, str]) -> list[d
     for application in found:
         if application.get("name") in strategies:
             strategy = strategies[str(application["name"])]
-            application["releases"] = {**(application.get("releases") or {}), "strategy": strategy}
+            carried_out = CARRIED_OUT.get(strategy, {"strategy": strategy})
+            application["releases"] = {**(application.get("releases") or {}), **carried_out}
     return found
 
 
 def defaults(applications: Apps, host: Mapping[str, Any], server: Mapping[str, Any]) -> dict[str, str]:
-    """The strategies of those applications that leave it to the host, by name.
+    """The strategies of those applications that leave it to the host, by name, and of those that are OVERLAPPING.
 
     blue_green for all of them where the memory of the host holds them twice, with the processes that they have anyway.
-    Else those go on with it that have it, as long as all take no more than STAYS of it.
+    Else those go on with it that have it, as long as all take no more than STAYS of it; where one process is all that
+    an application has, httpd's configuration is the same without it, so it does not go on.
 
     ``host`` is the fact ``httpd_host``; ``server`` has the version of mod_wsgi, `mod_wsgi_directives` (directives) and
     `httpd_site_modules` (site_modules).
     """
     free = [each for each in applications if each["releases"]["strategy"] == AUTO]
-    able = {each["name"] for each in free if _is_able(each, applications, host, server)}
-    there = able & set(host.get("blue_green", ()))
+    lone = [each for each in applications if each.get("processes") == 1]
+    rolling = [each for each in lone if each["releases"]["strategy"] == ROLLING]
+    two = {each["name"] for each in (*free, *rolling) if _is_able(each, applications, host, server)}
+    able = two & {each["name"] for each in free}
+    overlapping = two & {each["name"] for each in lone}
+    there = (able & set(host.get("blue_green", ()))) - overlapping
     size = host["cores"], host["memory_mebibytes"], applications
     chosen: set[str] = set()
     if part_of_memory(*size, able) <= 1:
         chosen = able
     elif part_of_memory(*size, there) <= STAYS:
         chosen = there
-    return {each["name"]: BLUE_GREEN if each["name"] in chosen else ROLLING for each in free}
+    decided = {each["name"]: BLUE_GREEN if each["name"] in chosen else ROLLING for each in free}
+    return {**decided, **dict.fromkeys(overlapping - chosen, OVERLAPPING)}
 
 
 def _is_able(application: App, applications: Apps, host: Mapping[str, Any], server: Mapping[str, Any]) -> bool:
-    """Whether blue_green can be the default of an application, and nothing else notices that its group has two names.
+    """Whether an application that does not say so can have two groups, and nothing else notices their names.
 
     Beside sites of others the memory is not ours alone. There, and where httpd loads only what somebody asks for, it
     would have to be restarted for mod_rewrite.

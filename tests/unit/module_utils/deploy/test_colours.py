@@ -125,3 +125,19 @@ def test_a_host_tells_the_applications_that_have_two_colours(
 def test_each_group_has_a_colour_in_its_name(group: str, coloured: str) -> None:
     assert colours.group(group, "green") == coloured
     assert colours.colour_of(coloured) == "green"
+
+
+@pytest.mark.parametrize(
+    ("processes", "releases", "found"),
+    [
+        (1, {"strategy": "blue_green", "keep_warm": 0}, True),
+        (2, {"strategy": "blue_green", "keep_warm": 0}, False),
+        (1, {"strategy": "blue_green", "keep_warm": 600}, False),
+        (1, {"strategy": "blue_green"}, False),
+        (1, {"strategy": "blue_green", "keep_warm": 0, "canary": {"percent": 10}}, False),
+        (1, {"strategy": "rolling", "keep_warm": 0}, False),
+        (1, None, False),
+    ],
+)
+def test_both_are_loaded_for_the_time_of_a_switch_alone(processes: int, releases: Any, found: bool) -> None:
+    assert colours.overlap({"name": "shop", "processes": processes, "releases": releases}) is found

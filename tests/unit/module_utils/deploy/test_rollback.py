@@ -47,6 +47,15 @@ def fixture_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return host
 
 
+OVERLAPPING = {
+    "name": "shop",
+    "mode": "daemon",
+    "processes": 1,
+    "releases": {"strategy": "blue_green", "keep_warm": 0},
+}
+"""Rolling, with one process."""
+
+
 def back(host: Host, wanted: str = "", check_mode: bool = False) -> rollback.Rollback:
     return go_back(host.described, "shop", Wish("ben@host", wanted, check_mode=check_mode))
 
@@ -280,6 +289,7 @@ def test_the_state_says_what_is_wrong(host: Host) -> None:
             {"name": "shop", "mode": "daemon", "colours": ["blue", "green"]},
             {"strategy": "blue_green", "group": "shop:green"},
         ),
+        ({**OVERLAPPING, "colours": ["blue", "green"]}, {"strategy": "rolling", "group": "shop:green"}),
     ],
 )
 def test_the_state_says_how_releases_change(tmp_path: Path, application: dict[str, Any], found: dict[str, str]) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import instance
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
-from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import sizes
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.sizing import part_of_memory, sizes
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import apps, strategy
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.daemon import unknown_groups
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import files
 from support.applications import App, complete
 
 SCRIPT = {"script": "a.py"}
+CANARY = "releases.canary.percent"
 BLUE_GREEN = {"releases": {"strategy": "blue_green"}}
 
 
@@ -156,6 +157,12 @@ def test_mod_rewrite_is_needed(coloured: App) -> None:
         (canary(percent=10, seconds=0), "releases.canary.seconds", "0 is not possible; use 1 to 3600"),
         (canary(percent=10, max_error_percent=101), "releases.canary.max_error_percent", "101 is not possible"),
         ({"releases": {"keep_warm": 604801}}, "releases.keep_warm", "604801 is not possible"),
+        (
+            {"releases": {"strategy": "blue_green", "overlap": False}},
+            "releases.overlap",
+            "both releases are loaded at a switch, and releases.strategy is blue_green; use rolling",
+        ),
+        ({"processes": 1, "releases": {"strategy": "rolling", "canary": {"percent": 10}}}, CANARY, "only blue_green"),
     ],
 )
 def test_what_does_not_go_together_is_refused(coloured: App, change: App, key: str, text: str) -> None:
@@ -326,6 +333,59 @@ class TestDefault:
         wide = {"memory_mebibytes": 16384, **host}
         assert self.decided(shop, **wide) == {"shop": "rolling" if host else "blue_green"}
         assert self.decided({**shop, **more}, server=server, **wide) == {"shop": "rolling"}
+
+    @pytest.mark.parametrize("said", [{}, {"strategy": "rolling"}, {"strategy": "rolling", "keep_warm": 60}])
+    def test_rolling_with_one_process_has_two_groups_of_which_one_holds_nothing(self, shop: App, said: App) -> None:
+        alone = {**shop, "processes": 1, "releases": said}
+        decided = self.decided(alone, memory_mebibytes=499)
+        assert decided == {"shop": "overlapping"}
+        (written,) = strategy.with_strategies([alone], decided)
+        assert written["releases"] == {"strategy": "blue_green", "keep_warm": 0}
+        (application,) = complete(written)
+        assert application["colours"] == ["blue", "green"]
+        assert apps.problems([written], [80]) == [], "what was decided is right"
+
+    def test_with_memory_for_both_one_process_has_blue_green(self, shop: App) -> None:
+        alone = {**shop, "processes": 1}
+        assert self.decided(alone, memory_mebibytes=500) == {"shop": "blue_green"}
+        assert self.decided(alone, memory_mebibytes=499, blue_green=["shop"]) == {"shop": "overlapping"}, (
+            "the host tells it of both, so who has one of the two does not get the other by that"
+        )
+
+    @pytest.mark.parametrize(
+        ("more", "server", "host"),
+        [
+            ({"processes": 2}, {}, {}),
+            ({"releases": {"strategy": "rolling", "overlap": False}}, {}, {}),
+            ({"debug": True}, {}, {}),
+            ({"daemon_options": {"chroot": "/srv/jail"}}, {}, {}),
+            ({"extra_config": "<Location /x>\nWSGIProcessGroup shop\n</Location>"}, {}, {}),
+            ({}, {"version": "5.0.2"}, {}),
+            ({}, {"site_modules": "needed"}, {}),
+            ({}, {}, {"foreign": {"sites": []}}),
+        ],
+    )
+    def test_where_two_groups_cannot_be_rolling_is_as_it_was(
+        self, shop: App, more: App, server: App, host: App
+    ) -> None:
+        alone = {**shop, "processes": 1, "releases": {"strategy": "rolling"}}
+        assert self.decided(alone) == {"shop": "overlapping"}
+        assert self.decided({**alone, **more}, server=server, **host) == {}
+
+    def test_one_that_must_not_overlap_is_rolling(self, shop: App) -> None:
+        never = {**shop, "releases": {"overlap": False}}
+        assert self.decided(never, memory_mebibytes=16384) == {"shop": "rolling"}
+
+    def test_its_second_process_counts_as_one_that_rests(self, shop: App) -> None:
+        alone = {**shop, "processes": 1, "releases": {"strategy": "rolling"}}
+        (written,) = strategy.with_strategies([alone], self.decided(alone))
+        (held,) = strategy.with_strategies([alone], {"shop": "blue_green"})
+        parts = [part_of_memory(2, 500, settings.applications([each]), ()) for each in (alone, written, held)]
+        assert parts == pytest.approx([150 / 300, 158 / 300, 300 / 300])
+        blog = {**shop, "name": "blog", "server_name": "blog.example"}
+        # 158 and twice 300 in 6/10 of the memory.
+        assert self.decided(written, blog, memory_mebibytes=1264) == {"blog": "blue_green"}
+        assert self.decided(written, blog, memory_mebibytes=1263) == {"blog": "rolling"}
 
     def test_of_two_of_one_name_and_path_neither_has_it(self, shop: App) -> None:
         twin = {**shop, "name": "twin", "port": 8080}
