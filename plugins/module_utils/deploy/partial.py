@@ -14,12 +14,13 @@ from typing import Any
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import daemon
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.only import facts, site_of
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record, write_record
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.released import PROBES
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit, Journal, Step, locked
 
 Application = Mapping[str, Any]
 
-HARMLESS = ("060-modwsgi-probes.conf", "wsgi_app.json")
+HARMLESS = (PROBES, "wsgi_app.json")
 """Names of files that all applications share, and that may go on to have what has failed."""
 VHOSTS = ("sites-available", "sites-enabled")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +24,10 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal impor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import EMBEDDED
 
 SUFFIX = ".json"
+PROBES = "060-modwsgi-probes.conf"
+"""The file with the private vhosts of all names, in which the probes are."""
+PRIVATE_VHOST = re.compile(r"^(<VirtualHost [^\n]*>)\n(.*?^</VirtualHost>)$", re.MULTILINE | re.DOTALL)
+SERVER_NAME = re.compile(r'^ *ServerName "?([^\s"]+)"?$', re.MULTILINE)
 FOLDER_MODE, RECORD_MODE = 0o700, 0o600
 
 Application = Mapping[str, Any]
@@ -62,15 +67,45 @@ def is_alone(application: Application, applications: Iterable[Application]) -> b
     return all(each["name"] == application["name"] or each["site"] != application["site"] for each in applications)
 
 
+def is_alone_by_name(application: Application, applications: Iterable[Application]) -> bool:
+    """Whether no other application is in the private vhost of its name, which is for all ports."""
+    name = application["server_name"].lower()
+    return all(each["name"] == application["name"] or each["server_name"].lower() != name for each in applications)
+
+
+def private_vhost(text: str, name: str) -> re.Match[str] | None:
+    """The private vhost of a name in the file PROBES: its first line, and the others; None where there is none."""
+    for found in PRIVATE_VHOST.finditer(text):
+        called = SERVER_NAME.search(found[2])
+        if called and called[1].lower() == name.lower():
+            return found
+    return None
+
+
+def with_private_vhost(text: str, name: str, lines: str) -> str:
+    """The file PROBES with other lines in the private vhost of a name, which goes on to listen where it does."""
+    found = private_vhost(text, name)
+    return f"{text[: found.start(2)]}{lines}{text[found.end(2) :]}" if found else text
+
+
+def of_groups(application: Application) -> dict[str, Any]:
+    """The daemon process groups of an application, by its key: they are in its vhost, and in the private one."""
+    groups, found = application["probed_groups"], application.get("colours") or []
+    colour = re.compile(f":(?:{'|'.join(found)})(?=:|$)")
+    return {
+        "releases.strategy": bool(found),
+        "daemon_groups": list(dict.fromkeys(colour.sub("", group, count=1) for group in groups)) if found else groups,
+    }
+
+
 def of_all(application: Application) -> dict[str, Any]:
-    """What of an application is in files that all applications share, by its key: probes, TLS, the embedded mode."""
+    """What of an application is in files that all applications share, by its key: TLS, the embedded mode."""
     tls = application["tls"] or {}
     acme = bool(tls.get("acme"))
     return {
         "mode": application["mode"],
         "server_name": application["server_name"].lower(),
         "names": [*application["server_aliases"], *application["redirect_names"]] if acme else [],
-        "daemon_groups": application["probed_groups"],
         "tls": {"port": tls.get("port"), "acme": tls["acme"], "stapling": tls["stapling"]} if acme else tls.get("port"),
     }
 
@@ -106,7 +141,8 @@ class Records:
     def record(self, application: Application) -> dict[str, Any]:
         """What a release needs; not since when it serves, and by whom."""
         name, parameters = application["name"], self.parameters
-        alone = is_alone(application, [*parameters["site"]["applications"], *parameters.get("others", ())])
+        applications = [*parameters["site"]["applications"], *parameters.get("others", ())]
+        alone = is_alone(application, applications)
         return {
             "application": application,
             "release": parameters["releases"][name]["id"],
@@ -115,9 +151,18 @@ class Records:
             "variables": self.environments.get(name, {}),
             # Others are in the vhost, which is theirs as well, and stays.
             "files": own_files(self.files, application, self.described["server_root"]) if alone else None,
+            "private_vhost": self._private_vhost(application) if is_alone_by_name(application, applications) else None,
             "foreign": parameters["foreign"],
             "python": {key: parameters["site"][f"python_{key}"] for key in ("version", "prefix")},
         }
+
+    def _private_vhost(self, application: Application) -> str | None:
+        """Its lines, without the first one, which says where it listens."""
+        for entry in self.files:
+            if entry["path"].endswith(f"sites-available/{PROBES}") and entry.get("content"):
+                found = private_vhost(entry["content"], application["server_name"])
+                return found[2] if found else None
+        return None
 
     def edits(self, applications: Iterable[Application], switched: Mapping[str, Any]) -> Iterator[Edit]:
         """What has to be written; ``switched`` are the parts of deployments that the change has switched."""

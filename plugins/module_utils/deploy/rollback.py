@@ -176,7 +176,7 @@ class Releases:
                 f"{now['version']} in {now['prefix']}; {DEPLOY_IT}."
             )
         try:
-            then, today = (shared_keys(each) for each in (record["application"], self.application))
+            then, today = (self._shared(each, record) for each in (record["application"], self.application))
         except KeyError as error:
             return f"{what} was recorded by another version of this collection, without {error}; {DEPLOY_IT}."
         other = [key for key in then if then[key] != today[key]]
@@ -187,18 +187,27 @@ class Releases:
             )
         return self._lost_account(record["application"])
 
+    def brings_vhost(self, record: Mapping[str, Any]) -> bool:
+        """Whether no other application is in the vhost, neither when a release was recorded nor now."""
+        return record["files"] is not None and released.is_alone(self.application, self.site["applications"])
+
+    def brings_private_vhost(self, record: Mapping[str, Any]) -> bool:
+        """Whether that is so with the private vhost as well; a record of an earlier version does not have it."""
+        alone = released.is_alone_by_name(self.application, self.site["applications"])
+        return alone and self.brings_vhost(record) and bool(record.get("private_vhost"))
+
+    def _shared(self, application: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        """What has to be as it is now, by its key. Raises KeyError also for what application.json needs."""
+        application_file(application)
+        groups = {} if self.brings_private_vhost(record) else released.of_groups(application)
+        return {**released.of_all(application), **groups}
+
     def _lost_account(self, application: Mapping[str, Any]) -> str:
         try:
             pwd.getpwnam(application["user"]), grp.getgrnam(application["group"])
         except KeyError:
             return f"The account {application['user']}:{application['group']} is no longer on this host; run site.yml."
         return ""
-
-
-def shared_keys(application: dict[str, Any]) -> dict[str, Any]:
-    """`released.of_all`. Raises KeyError also for what application.json needs."""
-    application_file(application)
-    return released.of_all(application)
 
 
 def minor(version: str) -> list[str]:
@@ -309,15 +318,9 @@ class Rollback:
 
     def vhost(self) -> str:
         """What becomes of the vhost, in a sentence."""
-        if self.brings_vhost:
+        if self.releases.brings_vhost(self.record):
             return "The vhost is that of then, too."
         return f"The vhost stays as it is, since {self.name} shares it with other applications."
-
-    @property
-    def brings_vhost(self) -> bool:
-        """Whether no other application is in the vhost, neither then nor now."""
-        applications = self.releases.site["applications"]
-        return self.record["files"] is not None and released.is_alone(self.releases.application, applications)
 
     def parameters(self) -> dict[str, Any]:
         """What a play would give to the module wsgi_go_live."""
@@ -358,10 +361,19 @@ class Rollback:
     def files(self) -> list[dict[str, Any]]:
         """The files of all applications as they are, with those of this one as they were."""
         found = files_of(self.described)
-        if not self.brings_vhost:
+        if not self.releases.brings_vhost(self.record):
             return found
+        if self.releases.brings_private_vhost(self.record):
+            found = [self.with_private_vhost(entry) for entry in found]
         others = [entry for entry in found if not released.is_own(entry["path"], self.releases.application)]
         return [*others, *self.record["files"]]
+
+    def with_private_vhost(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """A file, with the private vhost of the application as it was: which groups it asks, and for which paths."""
+        if os.path.basename(entry.get("path", "")) != released.PROBES or "content" not in entry:
+            return entry
+        name, lines = str(self.releases.application["server_name"]), self.record["private_vhost"]
+        return {**entry, "content": released.with_private_vhost(entry["content"], name, lines)}
 
 
 def folder(parent: str, name: str) -> dict[str, str]:

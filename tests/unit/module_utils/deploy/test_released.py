@@ -44,6 +44,49 @@ def test_a_record_has_the_vhost_and_the_variables_of_its_application_alone(host:
     assert "secret" not in json.dumps(record(host, "r1", "blog"))
 
 
+def test_it_has_the_private_vhost_without_where_that_listens(host: Host) -> None:
+    host.deploy("r1", SHOP, BLOG)
+    lines = record(host, "r1")["private_vhost"]
+    assert lines.startswith("    ServerName shop.example.com\n")
+    assert lines.endswith("\n</VirtualHost>")
+    assert "/probe/shop " in lines
+    assert "blog" not in lines
+    host.deploy("r2", SHOP, BELOW)
+    assert record(host, "r2")["private_vhost"] is None, "another application is in there"
+
+
+TWO = """\
+<VirtualHost 127.0.0.1:297>
+    ServerName "Shop.example"
+    # a
+</VirtualHost>
+
+<VirtualHost 127.0.0.1:297>
+    ServerName shop.example.com
+    # b
+</VirtualHost>
+"""
+
+
+def test_the_private_vhost_of_one_name_is_replaced() -> None:
+    lines = "    ServerName shop.example\n    # new\n</VirtualHost>"
+    made = released.with_private_vhost(TWO, "shop.EXAMPLE", lines)
+    assert made == TWO.replace('    ServerName "Shop.example"\n    # a\n', "    ServerName shop.example\n    # new\n")
+    assert released.with_private_vhost(TWO, "example.com", lines) == TWO
+
+
+@pytest.mark.parametrize(
+    ("colours", "groups", "plain"),
+    [
+        ([], ["shop", "shop:blue"], ["shop", "shop:blue"]),
+        (["blue", "green"], ["shop:blue", "shop:blue:blues", "shop:green", "shop:green:blues"], ["shop", "shop:blues"]),
+    ],
+)
+def test_groups_are_the_same_in_each_colour(colours: list[str], groups: list[str], plain: list[str]) -> None:
+    found = released.of_groups({"colours": colours, "probed_groups": groups})
+    assert found == {"releases.strategy": bool(colours), "daemon_groups": plain}
+
+
 def test_root_alone_reads_records(host: Host) -> None:
     host.deploy("r1", SHOP)
     folder = Path(host.paths("shop")["records"])

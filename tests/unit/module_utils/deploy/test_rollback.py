@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import released, rollback
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, released, rollback
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.refused import read_refused
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback import (
@@ -23,6 +23,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.rollback imp
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import host_answers
+from support.applications import App
 from support.releasing import Host
 
 pytestmark = pytest.mark.root("gives files to root")
@@ -256,6 +257,68 @@ def test_a_vhost_that_others_are_in_stays_and_that_is_told(tmp_path: Path, monke
     assert host.serves("docs")[0] == "r2-bbbb"
     assert "2222" in host.vhost()
     assert host.variables() == {"KEY": "first"}
+
+
+COLOURED = {**SHOP, "releases": {"strategy": "blue_green"}, "health": {"path": "/well"}}
+REPORTS = {**SHOP, "daemon_groups": [{"name": "reports", "paths": ["/reports"]}]}
+
+
+def probes(host: Host) -> str:
+    return Path(host.described["server_root"], "sites-enabled/060-modwsgi-probes.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [(FIRST, COLOURED), (COLOURED, FIRST), (FIRST, REPORTS), (REPORTS, COLOURED)],
+    ids=["from two groups", "to two groups", "to fewer", "with a part"],
+)
+def test_the_process_groups_of_then_come_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: App, now: App
+) -> None:
+    host = Host(tmp_path / "fresh", monkeypatch)
+    host.deploy("r1-aaaa", then, BLOG)
+    was = probes(host), host.vhost(), colours.is_there(host.paths("shop"))
+    host.deploy("r2-bbbb", now, BLOG)
+    assert probes(host) != was[0]
+    back(host)
+    assert (probes(host), host.vhost(), colours.is_there(host.paths("shop"))) == was
+    assert (host.serves()[0], host.serves("blog")[0]) == ("r1-aaaa", "r2-bbbb")
+    served = host.journal.proven()["applications"]
+    assert [each["probed_groups"] for each in served] == [["blog"], host.complete(then)[0]["probed_groups"]]
+    assert back(host, "r2-bbbb").target.release == "r2-bbbb"
+
+
+def test_what_has_changed_of_the_private_vhosts_of_others_stays(host: Host) -> None:
+    host.deploy("r3-cccc", COLOURED, {**BLOG, "releases": {"strategy": "blue_green"}})
+    back(host)
+    assert "/probe/blog:green" in probes(host)
+    assert "/probe/shop:green" not in probes(host)
+
+
+def without_private_vhost(host: Host) -> None:
+    host.deploy("r3-cccc", COLOURED, BLOG)
+    file = Path(released.record_file(host.paths("shop"), "r1-aaaa"))
+    record = json.loads(file.read_text())
+    del record["private_vhost"]
+    file.write_text(json.dumps(record))
+
+
+def of_one_name(host: Host) -> None:
+    other = {**BLOG, "server_name": "SHOP.example.com", "port": 8080}
+    host.deploy("r1-aaaa", FIRST, other)
+    host.deploy("r3-cccc", COLOURED, other)
+
+
+def below_another(host: Host) -> None:
+    host.deploy("r1-aaaa", FIRST, BELOW)
+    host.deploy("r3-cccc", COLOURED, BELOW)
+
+
+@pytest.mark.parametrize("change", [without_private_vhost, of_one_name, below_another])
+def test_where_they_are_in_files_of_others_it_is_refused(host: Host, change: Callable[[Host], None]) -> None:
+    change(host)
+    sentence = "Release r1-aaaa of shop was served with another releases.strategy, of which files for all applications"
+    refused(host, sentence, "r1-aaaa")
 
 
 def test_releases_are_told_without_a_secret(host: Host) -> None:
