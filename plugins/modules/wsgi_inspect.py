@@ -317,8 +317,8 @@ def refuse_what_concerns_all(comparison: Comparison, unproven: bool) -> None:
     if differing:
         further = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         raise ValueError(
-            f"{', '.join(differing[:3])}{further} is not as the inventory says, which concerns all applications; run "
-            "site.yml without wsgi_only first."
+            f"{', '.join(differing[:3])}{further} {'are' if differing[1:] else 'is'} not as the inventory and this "
+            "version of the collection say, which concerns all applications; run site.yml without wsgi_only first."
         )
 
 

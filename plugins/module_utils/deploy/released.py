@@ -171,7 +171,9 @@ class Records:
             if not os.path.isdir(paths["records"]):
                 yield Edit(paths["records"], journal.DIRECTORY, mode=FOLDER_MODE, uid=0, gid=0)
             record = self.record(application)
-            yield from self._record(record, "release" in switched.get(application["name"], ()))
+            is_new = "release" in switched.get(application["name"], ())
+            yield from self._record(record, is_new)
+            yield from self._left(application) if is_new else ()
             yield from self._refused(application, record["release"])
 
     def _record(self, record: dict[str, Any], is_new: bool) -> Iterator[Edit]:
@@ -184,6 +186,21 @@ class Records:
         elif before == json.loads(json.dumps(record)):
             return
         yield private(file, {**record, **made})
+
+    def _left(self, application: Application) -> Iterator[Edit]:
+        """What an earlier version has not recorded of the release that is left, as long as it is known."""
+        history = read_record(application["paths"]["deployment"]).get("history", [])
+        file = record_file(application["paths"], history[1]["release"]) if history[1:] else ""
+        record = read_record(file) if file else {}
+        if not record or "private_vhost" in record:
+            return
+        kept = journal.Journal(self.described["state_directory"])
+        if is_alone_by_name(record["application"], kept.proven().get("applications", [])):
+            path = os.path.join(self.described["server_root"], "sites-available", PROBES)
+            with suppress(FileNotFoundError), open(kept.before(path), encoding="utf-8") as stream:
+                found = private_vhost(stream.read(), record["application"]["server_name"])
+                if found:
+                    yield private(file, {**record, "private_vhost": found[2]})
 
     def _refused(self, application: Application, release: str) -> Iterator[Edit]:
         """A way back says what must not come again, and a deployment ends that."""

@@ -23,6 +23,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back impo
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import OWNER, GoLive, GoLiveError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof, one_line
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
+    APPLICATION_KEYS,
     application_file,
     is_complete,
     read_record,
@@ -176,7 +177,7 @@ class Releases:
                 f"{now['version']} in {now['prefix']}; {DEPLOY_IT}."
             )
         try:
-            then, today = (self._shared(each, record) for each in (record["application"], self.application))
+            then, today = (self._shared(each, record) for each in (self.as_then(record), self.application))
         except KeyError as error:
             return f"{what} was recorded by another version of this collection, without {error}; {DEPLOY_IT}."
         other = [key for key in then if then[key] != today[key]]
@@ -186,6 +187,10 @@ class Releases:
                 "set that in the inventory and run site.yml."
             )
         return self._lost_account(record["application"])
+
+    def as_then(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The application as it was; what an earlier version has not recorded for its processes is as now."""
+        return {**{key: self.application[key] for key in APPLICATION_KEYS}, **record["application"]}
 
     def brings_vhost(self, record: Mapping[str, Any]) -> bool:
         """Whether no other application is in the vhost, neither when a release was recorded nor now."""
@@ -324,7 +329,7 @@ class Rollback:
 
     def parameters(self) -> dict[str, Any]:
         """What a play would give to the module wsgi_go_live."""
-        site, application = self.releases.site, self.record["application"]
+        site, application = self.releases.site, self.releases.as_then(self.record)
         everyone = [application if each["name"] == self.name else each for each in site["applications"]]
         paths = self.releases.paths
         environments = json.dumps({self.name: self.record["variables"]})

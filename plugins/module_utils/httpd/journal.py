@@ -193,6 +193,13 @@ class Journal:
                 )
         return found
 
+    def before(self, path: str) -> str:
+        """Where the file is, under another name or its own, that was at a path before the first step."""
+        for step in self.steps():
+            if any(record["path"] == path for record in step.records):
+                return step.kept(path)
+        return path
+
     def marked(self, name: str) -> bool:
         """Whether a mark was set."""
         return os.path.exists(self._path(name))

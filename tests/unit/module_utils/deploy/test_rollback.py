@@ -136,7 +136,7 @@ def gone_record(host: Host) -> None:
 def older_record(host: Host) -> None:
     file = Path(released.record_file(host.paths("shop"), "r1-aaaa"))
     record = json.loads(file.read_text())
-    del record["application"]["max_open_files"]
+    del record["application"]["tls"]
     file.write_text(json.dumps(record))
 
 
@@ -163,7 +163,7 @@ def other_name(host: Host) -> None:
     [
         (gone_release, r"Release r1-aaaa of shop is no longer on this host \(wsgi_app_keep_releases\); bring"),
         (gone_record, "Release r1-aaaa of shop has no record of how it has served; bring its source back and run site"),
-        (older_record, "Release r1-aaaa of shop was recorded by another version of this collection, without 'max_open"),
+        (older_record, "Release r1-aaaa of shop was recorded by another version of this collection, without 'tls'"),
         (gone_environment, "Release r1-aaaa of shop has lost its virtual environment venv-r1-aaaa; bring its source"),
         (other_python, r"Release r1-aaaa of shop was built for Python 3\.11\.2 in /usr, and httpd loads 3\.12\.1"),
         (other_name, "Release r1-aaaa of shop was served with another server_name, of which files for all"),
@@ -295,12 +295,31 @@ def test_what_has_changed_of_the_private_vhosts_of_others_stays(host: Host) -> N
     assert "/probe/shop:green" not in probes(host)
 
 
+def of_an_earlier_version(host: Host, release: str) -> None:
+    """Its record lacks what later versions know of."""
+    file = Path(released.record_file(host.paths("shop"), release))
+    record = json.loads(file.read_text())
+    for part, key in ((record, "private_vhost"), (record["application"], "control_group")):
+        del part[key]
+    file.write_text(json.dumps(record))
+
+
+def test_after_an_upgrade_the_release_of_before_can_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(tmp_path / "fresh", monkeypatch)
+    host.deploy("r1-aaaa", FIRST, BLOG)
+    of_an_earlier_version(host, "r1-aaaa")
+    was = probes(host), host.vhost()
+    host.deploy("r2-bbbb", COLOURED, {**BLOG, "releases": {"strategy": "blue_green"}})
+    assert back(host).target.release == "r1-aaaa"
+    assert host.vhost() == was[1]
+    assert "/probe/shop " in probes(host)
+    assert "/probe/blog:blue " in probes(host)
+    assert host.serves()[0] == "r1-aaaa"
+
+
 def without_private_vhost(host: Host) -> None:
     host.deploy("r3-cccc", COLOURED, BLOG)
-    file = Path(released.record_file(host.paths("shop"), "r1-aaaa"))
-    record = json.loads(file.read_text())
-    del record["private_vhost"]
-    file.write_text(json.dumps(record))
+    of_an_earlier_version(host, "r1-aaaa")
 
 
 def of_one_name(host: Host) -> None:

@@ -135,6 +135,13 @@ def test_a_change_that_is_proven_leaves_nothing_but_itself(host: Host) -> None:
     assert host.left() == [str(host.directory / "state" / "proven.json")]
 
 
+def test_what_was_before_the_first_step_is_found(host: Host) -> None:
+    host.change()
+    assert Path(host.journal.before(host.at("changed.conf"))).read_text() == "old\n"
+    assert host.journal.before(host.at("theirs")) == host.at("theirs")
+    assert not Path(host.journal.before(host.at("deep/er/new.conf"))).exists()
+
+
 def test_a_change_that_fails_comes_back_to_the_same_files(host: Host) -> None:
     before, inode = host.now(), (host.tree / "changed.conf").stat().st_ino
     host.change()
