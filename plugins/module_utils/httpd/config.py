@@ -201,7 +201,8 @@ def _served(content: bytes) -> set[tuple[str, str]]:
 def restart_notice(comparison: Comparison) -> list[str]:
     """Why a server that runs is restarted for the change, in a sentence; nothing where a reload does."""
     needing = [change for change in comparison.changes if change.desired.action == httpd_pending.RESTART]
-    changed = [Path(change.path).name for change in needing]
+    # Of a file and the link that enables it, one name.
+    changed = list(dict.fromkeys(Path(change.path).name for change in needing))
     if not changed or httpd_main_process(comparison.instance) is None:
         return []
     further = f" and {len(changed) - 3} more" if len(changed) > 3 else ""

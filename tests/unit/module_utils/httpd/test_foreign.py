@@ -440,6 +440,7 @@ def test_what_a_running_server_loses_is_told(host: Host, monkeypatch: pytest.Mon
         {"path": "sites-enabled/000-modwsgi-application-status.conf", "absent": True, "adopt": True},
         {"path": "conf-enabled/serve-cgi-bin.conf", "absent": True, "adopt": True},
         {"path": "mods-enabled/dir.load", "absent": True, "adopt": True, "action": "restart"},
+        {"path": "mods-available/dir.load", "content": "# None.\n", "adopt": True, "action": "restart"},
         {"path": "ports.conf", "content": "Listen 8000\n", "adopt": True},
     )
     monkeypatch.setattr(config, "httpd_main_process", lambda _: object())
