@@ -195,7 +195,8 @@ def defaults(applications: Apps, host: Mapping[str, Any], server: Mapping[str, A
     able = two & {each["name"] for each in free}
     overlapping = two & {each["name"] for each in lone}
     there = (able & set(host.get("blue_green", ()))) - overlapping
-    size = host["cores"], host["memory_mebibytes"], applications
+    sized = with_strategies(applications, dict.fromkeys(two - able, OVERLAPPING))
+    size = host["cores"], host["memory_mebibytes"], sized
     chosen: set[str] = set()
     if part_of_memory(*size, able) <= 1:
         chosen = able

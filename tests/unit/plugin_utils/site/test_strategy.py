@@ -384,8 +384,8 @@ class TestDefault:
         assert parts == pytest.approx([150 / 300, 158 / 300, 300 / 300])
         blog = {**shop, "name": "blog", "server_name": "blog.example"}
         # 158 and twice 300 in 6/10 of the memory.
-        assert self.decided(written, blog, memory_mebibytes=1264) == {"blog": "blue_green"}
-        assert self.decided(written, blog, memory_mebibytes=1263) == {"blog": "rolling"}
+        assert self.decided(alone, blog, memory_mebibytes=1264)["blog"] == "blue_green"
+        assert self.decided(alone, blog, memory_mebibytes=1263)["blog"] == "rolling"
 
     def test_of_two_of_one_name_and_path_neither_has_it(self, shop: App) -> None:
         twin = {**shop, "name": "twin", "port": 8080}
