@@ -324,8 +324,8 @@ REFUSALS = [
     Refusal(
         "one application alone where the server has changed as well",
         {"wsgi_only": "blog", "httpd_timeout": 61},
-        "/etc/apache2/...is not as the inventory says, which concerns all applications; run site.yml without wsgi_only "
-        "first.",
+        "/etc/apache2/... not as the inventory and this version of the collection say, which concerns all "
+        "applications; run site.yml without wsgi_only first.",
     ),
     Refusal(
         "one application alone where two change what all share",
