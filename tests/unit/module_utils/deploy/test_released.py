@@ -128,6 +128,15 @@ def test_since_when_a_release_serves_stays_when_its_settings_change(
     assert (record(host, "r1")["since"], record(host, "r1")["by"]) == ("2026-02-02T00:00:00Z", "carl@control")
 
 
+def test_the_release_that_an_earlier_version_has_deployed_is_recorded_by_any_change(host: Host) -> None:
+    host.deploy("r1", SHOP)
+    Path(released.record_file(host.paths("shop"), "r1")).unlink()
+    host.deploy("r1", SHOP)
+    assert not os.listdir(host.paths("shop")["records"]), "nothing has changed"
+    host.deploy("r1", {**SHOP, "releases": {"strategy": "blue_green"}})
+    assert (record(host, "r1")["by"], bool(record(host, "r1")["since"])) == ("anna@control", True)
+
+
 def test_records_go_with_their_releases(host: Host) -> None:
     for number in range(5):
         host.deploy(f"r{number}", SHOP, keep_releases=2)
