@@ -745,8 +745,7 @@ TABLE = (
         visitors="411",
         cause="mod_wsgi refuses a request body that is sent in chunks, or over HTTP/2 without a length, where httpd "
         "does not take it in first: with `request_buffering` false, or a module that the role has not built.",
-        remedy="Use `request_buffering`, let the client send Content-Length, or set "
-        "`wsgi_directives.chunked_request`; in daemon mode, a body without a length over HTTP/2 arrives empty then.",
+        remedy="Use `request_buffering`, let the client send Content-Length, or set `wsgi_directives.chunked_request`.",
         link="reference.md#an-application-wsgi_directives",
         says=("WSGI0139: Request requires chunked transfer encoding, but support … has not been enabled",),
         pattern=r"WSGI0139: |requires chunked transfer encoding, but support",
