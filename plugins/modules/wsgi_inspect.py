@@ -252,6 +252,9 @@ def inspect(parameters: dict[str, Any], described: dict[str, str], ask: bool = F
     }
     # What is there may be undone before the next step.
     steps = [step for step, is_due in due.items() if is_due or unproven]
+    # One that is away from its load balancer has to come back, so it has a turn in its fleet.
+    may_stand = not steps and not os.path.exists(described["away_file"])
+    proof = proven(parameters, certificates, described, ask) if may_stand else {}
     return {
         "steps": steps,
         "due": [
@@ -268,11 +271,21 @@ def inspect(parameters: dict[str, Any], described: dict[str, str], ask: bool = F
         "releases": releases,
         "venvs": venvs,
         "certificates": {**httpd_certificate_files.usable(parameters["other_certificates"]), **certificates},
-        # One that is away from its load balancer has to come back, so it has a turn in its fleet.
-        **({} if steps or os.path.exists(described["away_file"]) else proven(parameters, certificates, described, ask)),
-        # With ``only``, nothing of these files changes.
-        "notices": [*gone_back, *([] if parameters["only"] else restart_notice(comparison)), *accounts.warnings],
+        **proof,
+        "notices": [
+            *gone_back,
+            # With ``only``, nothing of these files changes.
+            *([] if parameters["only"] or proof else of_restart(parameters, described, comparison)),
+            *accounts.warnings,
+            *published.absent(applications),
+        ],
     }
+
+
+def of_restart(parameters: dict[str, Any], described: dict[str, str], comparison: Comparison) -> list[str]:
+    """Why httpd is to be restarted; for files of the applications, too, where they are known. Raises TransactionError."""
+    live = parameters["live"]
+    return restart_notice(standing.comparison(live, parameters["configuration"], described)[0] if live else comparison)
 
 
 def proven(

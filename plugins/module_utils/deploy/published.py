@@ -10,6 +10,9 @@ from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import HOMES
 
+LOGINS = "auth"
+"""The key of what httpd asks for a password."""
+
 
 def open_to(path: str, account: pwd.struct_passwd) -> bool:
     """Whether an account can enter a folder or read a file, by modes, groups and access lists, as the kernel does."""
@@ -38,34 +41,67 @@ def is_in_home(path: str) -> bool:
     return any(found == home or found.startswith(f"{home}/") for home in HOMES)
 
 
-def problems(applications: Iterable[Mapping[str, Any]], server_user: str, without_homes: bool = False) -> Iterator[str]:
-    """One sentence for each folder or file of ``static`` that is there, no application's code, and closed to httpd.
+def places(application: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys that name what httpd reads itself, and the absolute path of each."""
+    for index, static in enumerate(application["static"]):
+        kind = "file" if static["file"] else "directory"
+        yield f"static[{index}].{kind}", os.path.join(static["directory"], static["file"]).rstrip("/")
+    for index, document in enumerate(application.get("error_documents", [])):
+        yield f"error_documents[{index}].file", document["file"]
+    page = (application.get("maintenance") or {}).get("page")
+    if page:
+        yield "maintenance.page", page
+    for index, login in enumerate(application.get("auth", [])):
+        if login["user_file"].startswith("/"):  # the others are made by the role
+            yield f"{LOGINS}[{index}].user_file", login["user_file"]
 
-    Before httpd is installed, its account is not there, and nothing is known. ``without_homes``: see hides_homes.
+
+def beside(applications: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Name of the application, key and path of what httpd is to read and is no application's code."""
+    applications = list(applications)
+    currents = tuple(application["paths"]["current"] + os.sep for application in applications)
+    gates = tuple(application["paths"][kind] + os.sep for application in applications for kind in ("releases", "venvs"))
+    for application in applications:
+        for key, path in places(application):
+            # httpd comes there when the gate is set, whatever link leads there.
+            if not f"{path}/".startswith(currents) and not os.path.realpath(path).startswith(gates):
+                yield application["name"], key, path
+
+
+def absent(applications: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """One sentence for each folder or page that is not there; others may make it later, so it is not refused."""
+    for name, key, path in beside(applications):
+        if not os.path.exists(path) and not key.startswith(LOGINS):
+            yield (
+                f"wsgi_apps: application {name!r}, key {key}: {path} is not on the host, so visitors get 404, or "
+                "httpd's own page; make it, or correct the path."
+            )
+
+
+def problems(applications: Iterable[Mapping[str, Any]], server_user: str, without_homes: bool = False) -> Iterator[str]:
+    """One sentence for each folder or file that httpd is to read, no application's code, and that is closed to it.
+
+    A file of users has to be there. Before httpd is installed, its account is not there, and nothing is known.
+    ``without_homes``: see hides_homes.
     """
     try:
         account = pwd.getpwnam(server_user)
     except KeyError:
         return
-    applications = list(applications)
-    gates = [application["paths"][kind] + os.sep for application in applications for kind in ("releases", "venvs")]
-    for application in applications:
-        current = application["paths"]["current"] + os.sep
-        for index, static in enumerate(application["static"]):
-            path, kind = os.path.join(static["directory"], static["file"]), "file" if static["file"] else "directory"
-            if f"{path}/".startswith(current) or not os.path.exists(path):
-                continue
-            if os.path.realpath(path).startswith(tuple(gates)):  # httpd comes there when the gate is set
-                continue
-            where = f"wsgi_apps: application {application['name']!r}, key static[{index}].{kind}:"
-            if not open_to(path.rstrip("/"), account):
-                yield (
-                    f"{where} httpd's account {server_user} has no access to {path.rstrip('/')} on the host and would "
-                    "answer 403; let it read that and enter the folders above, or name another one."
-                )
-            elif without_homes and is_in_home(path):
-                yield (
-                    f"{where} {path.rstrip('/')} leads to {os.path.realpath(path)}, and httpd, which sees nothing of "
-                    f"{', '.join(HOMES[:-1])} and {HOMES[-1]}, would answer 403; name another one, or name "
-                    "ProtectHome in httpd_hardening_disabled."
-                )
+    for name, key, path in beside(applications):
+        where, is_login = f"wsgi_apps: application {name!r}, key {key}:", key.startswith(LOGINS)
+        status = "500 to each login" if is_login else "403"
+        if not os.path.exists(path):
+            if is_login:
+                yield f"{where} {path} is not on the host, and nobody could log in; put the file there."
+        elif not open_to(path, account):
+            yield (
+                f"{where} httpd's account {server_user} has no access to {path} on the host and would answer "
+                f"{status}; let it read that and enter the folders above, or name another one."
+            )
+        elif without_homes and is_in_home(path):
+            yield (
+                f"{where} {path} leads to {os.path.realpath(path)}, and httpd, which sees nothing of "
+                f"{', '.join(HOMES[:-1])} and {HOMES[-1]}, would answer {status}; name another one, or name "
+                "ProtectHome in httpd_hardening_disabled."
+            )

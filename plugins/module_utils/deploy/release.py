@@ -57,14 +57,39 @@ def named_files(application: dict[str, Any]) -> list[tuple[str, str, Callable[[s
     found: list[tuple[str, str, Callable[[str], bool]]] = [
         (key, application[key], os.path.isfile) for key in ("script", "requirements") if application[key]
     ]
+    folders = enumerate(application.get("python_path", []))
+    found += [(f"python_path[{index}]", path, os.path.isdir) for index, path in folders]
+    named = scripts(application.get("wsgi_directives"), "wsgi_directives")
+    found += [(key, path, os.path.isfile) for key, path in named]
     current = application["paths"]["current"] + os.sep
     made = os.path.join(current, application["static_root"]) + os.sep if application["static_root"] else None
-    for index, static in enumerate(application["static"]):
-        path = os.path.join(static["directory"], static["file"])
-        kind, exists = ("file", os.path.isfile) if static["file"] else ("directory", os.path.isdir)
+    for key, path, exists in served_files(application):
         if f"{path}/".startswith(current) and not (made and f"{path}/".startswith(made)):
-            found.append((f"static[{index}].{kind}", path[len(current) :].rstrip("/"), exists))
+            found.append((key, path[len(current) :].rstrip("/"), exists))
     return found
+
+
+def served_files(application: Mapping[str, Any]) -> Iterator[tuple[str, str, Callable[[str], bool]]]:
+    """What httpd itself reads for visitors, as (key, absolute path, test)."""
+    for index, static in enumerate(application["static"]):
+        kind, exists = ("file", os.path.isfile) if static["file"] else ("directory", os.path.isdir)
+        yield f"static[{index}].{kind}", os.path.join(static["directory"], static["file"]), exists
+    for index, document in enumerate(application.get("error_documents", [])):
+        yield f"error_documents[{index}].file", document["file"], os.path.isfile
+    page = (application.get("maintenance") or {}).get("page")
+    if page:
+        yield "maintenance.page", page, os.path.isfile
+
+
+def scripts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Keys below ``key`` that name a script of the source, with its path; an absolute one is the operator's own."""
+    below = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, found in below:
+        where = f"{key}.{name}" if isinstance(value, Mapping) else f"{key}[{name}]"
+        if name == "script" and isinstance(found, str) and not found.startswith("/"):
+            yield where, found
+        else:
+            yield from scripts(found, where)
 
 
 def check_files(release: str, application: dict[str, Any]) -> None:
@@ -214,6 +239,8 @@ def release_of_git(application: dict[str, Any], check_mode: bool, parameters: Ma
     changed = not os.path.isdir(path)
     if changed and not check_mode:
         git.export(commit, path)
+    elif not changed:  # a key may be new that names a file
+        check_files(path, application)
     return {"id": release, "path": path, "changed": changed}
 
 

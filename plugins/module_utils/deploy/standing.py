@@ -65,11 +65,18 @@ def proof(
 
 def files_stand(live: Mapping[str, Any], configuration: Mapping[str, Any], described: Mapping[str, str]) -> bool:
     """Whether files and logs are as they are to be, and the running httpd has read them. Raises TransactionError."""
+    found, logs = comparison(live, configuration, described)
+    unread = pending.read(described) != pending.NONE
+    return not (found.changes or unread or log_files.to_mend(logs, predict=True))
+
+
+def comparison(
+    live: Mapping[str, Any], configuration: Mapping[str, Any], described: Mapping[str, str]
+) -> tuple[Comparison, list[Mapping[str, Any]]]:
+    """All files that are to be there beside those that are, and the logs. Raises TransactionError."""
     given = [*live["files"], *config.sensitive(live["sensitive_files"], described["group"])]
     sets, logs = log_files.separate(checked_sets({**configuration, OWNER: given}))
-    comparison = Comparison(described, sets, predict=True, foreign=live["foreign"].get("files", []))
-    unread = pending.read(described) != pending.NONE
-    return not (comparison.changes or unread or log_files.to_mend(logs, predict=True))
+    return Comparison(described, sets, predict=True, foreign=live["foreign"].get("files", [])), logs
 
 
 def colours_stand(applications: Iterable[Mapping[str, Any]]) -> bool:

@@ -59,6 +59,18 @@ def _relative_paths(application: App) -> Iterator[tuple[str, str, Callable[[str]
             path = static[kind]
             if path and not path.startswith("/"):
                 yield f"{key}.{kind}", path, None if _is_below(path, application["static_root"]) else exists
+    for key, path in _pages(application):
+        if not _leaves(path) and not path.endswith("/"):  # what such a path is to be, its own check refuses
+            yield key, path, None if _is_below(path, application["static_root"]) else os.path.isfile
+
+
+def _pages(application: App) -> Iterator[tuple[str, str]]:
+    """Keys that name a page, and its path; an absolute one is on the host."""
+    for key, document in entries(application, "error_documents"):
+        yield f"{key}.file", document["file"]
+    page = (application.get("maintenance") or {}).get("page")
+    if page:
+        yield "maintenance.page", page
 
 
 def _leaves(path: str) -> bool:

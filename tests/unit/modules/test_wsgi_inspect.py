@@ -21,6 +21,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.gates import
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import write_record
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.switch import Switching
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.venv import virtual_environments
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.certificates import CertificateError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.transaction import journal_of
@@ -28,6 +29,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.instance import ins
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
 from ansible_collections.modwsgi.deploy.plugins.modules import wsgi_inspect
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.apps import normalise
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site.files import mode_files
 from support import instances
 from support.building import build_ground, interpreter
 
@@ -38,6 +40,9 @@ INTERPRETER = {"executable": "", "full_version": "3.11.0", "abi": "cp311"}
 EVERYTHING = [
     "accounts", "packages", "releases", "venvs", "maintenance", "preparation", "certificates", "switch", "upgrade",
 ]  # fmt: skip
+
+LIVE: dict[str, Any] = {"certificates": {}, "files": [], "sensitive_files": None, "foreign": {}}
+"""What is to be live, where that is nothing."""
 
 
 class Host:
@@ -164,17 +169,44 @@ def fixture_proofs(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def test_where_nothing_is_left_to_do_all_is_proven(deployed: Host, proofs: list[bool]) -> None:
     assert "proven" not in deployed.inspect()
     assert proofs == [], "nobody has asked for it"
-    deployed.live = {"certificates": {}}
+    deployed.live = LIVE
     assert deployed.inspect()["proven"] == {"applications": {}}
 
 
 def test_what_is_left_to_do_or_cannot_be_compared_is_not_proven(deployed: Host, proofs: list[bool]) -> None:
-    deployed.live = {"certificates": {"shop": {"fingerprint": "a"}}}
+    deployed.live = {**LIVE, "certificates": {"shop": {"fingerprint": "a"}}}
     assert "proven" not in deployed.inspect(), "the certificate has changed since the files were made"
-    deployed.live = {"certificates": {}}
+    deployed.live = LIVE
     deployed.variables = {"NEW": "1"}
     assert "proven" not in deployed.inspect()
     assert proofs == []
+
+
+@pytest.mark.parametrize("before", ["daemon", "embedded"])
+@pytest.mark.parametrize("after", ["daemon", "embedded"])
+def test_a_restart_for_files_of_the_applications_is_told_before_it(
+    deployed: Host, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    """The first application in httpd's own processes, and the last one that goes."""
+    monkeypatch.setattr(config, "httpd_main_process", lambda _: object())
+    root = Path(deployed.described["server_root"])
+    text, link = mode_files([{"mode": before}])
+    for path in (root / text["path"], root / link["path"]):
+        path.parent.mkdir(parents=True)
+    (root / text["path"]).write_text(text["content"])
+    (root / text["path"]).chmod(0o644)
+    (root / link["path"]).symlink_to(link["link"])
+    manifest = deployed.root / "state/manifests/wsgi_app.json"
+    manifest.parent.mkdir(parents=True)
+    entries = {
+        str(root / file["path"]): {"kind": "content", "action": "restart", "original": ""} for file in (text, link)
+    }
+    manifest.write_text(json.dumps({"files": entries}))
+    files = mode_files([{"mode": after}])
+    deployed.live = {**LIVE, "files": files, "certificates": {"shop": {"fingerprint": "another, so nothing is proven"}}}
+    told = [notice for notice in deployed.inspect()["notices"] if "this change restarts it" in notice]
+    assert len(told) == (before != after)
+    assert all("since it reads modwsgi-embedded.conf only when it starts" in notice for notice in told)
 
 
 def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:
@@ -425,6 +457,11 @@ def test_a_static_folder_that_httpd_cannot_enter_is_refused(host: Host, above: i
         host.inspect()
     host.described["user"] = "no-such-account"
     assert host.inspect(), "httpd is not installed yet"
+
+
+def test_a_folder_that_is_not_there_is_told(host: Host) -> None:
+    host.application["static"] = [{"url": "/media", "directory": "/nowhere/media", "file": ""}]
+    assert [each for each in host.inspect()["notices"] if "key static[0].directory: /nowhere/media is not on" in each]
 
 
 def test_an_account_that_is_root_is_refused(host: Host) -> None:

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import pytest
-from support.applications import App, refused, vhost
+from support.applications import App, problems, refused, vhost
 
 CASES: list[tuple[App, str]] = [
-    ({"error_documents": [{"status": 200, "file": "x"}]}, "error_documents[0].status: is not an error"),
+    ({"error_documents": [{"status": 200, "file": "/x"}]}, "error_documents[0].status: is not an error"),
     ({"error_documents": [{"status": 404, "file": "../x"}]}, "error_documents[0].file: is not a file"),
-    ({"error_documents": [{"status": 404, "file": "x"}] * 2}, "error_documents: 404 is there 2 times"),
+    ({"error_documents": [{"status": 404, "file": "/x"}] * 2}, "error_documents: 404 is there 2 times"),
     ({"maintenance": {"retry_after": 0}}, "maintenance.retry_after: is too short"),
+    ({"error_documents": [{"status": 404, "file": "x"}]}, "error_documents[0].file: 'x' is not in the source"),
     ({"maintenance": {"page": "x/"}}, "maintenance.page: is not a file"),
+    ({"maintenance": {"page": "x.html"}}, "maintenance.page: 'x.html' is not in the source"),
+    ({"maintenance": {"page": "assets"}}, "maintenance.page: 'assets' is a folder in the source"),
     ({"maintenance": {"enabled": True}, "health": {"path": "/a'b"}}, "health.path: with maintenance"),
 ]
 
@@ -19,6 +22,11 @@ CASES: list[tuple[App, str]] = [
 @pytest.mark.parametrize(("change", "start"), CASES)
 def test_a_defect_is_named_in_one_sentence(shop: App, change: App, start: str) -> None:
     refused(shop, change, start)
+
+
+def test_a_page_may_be_made_later_or_lie_on_the_host(shop: App) -> None:
+    shop |= {"static_root": "made", "maintenance": {"page": "made/soon.html"}}
+    assert problems({**shop, "error_documents": [{"status": 404, "file": "/srv/pages/404.html"}]}) == []
 
 
 def test_the_maintenance_page_leaves_out_what_it_must(shop: App, blog: App) -> None:
