@@ -283,7 +283,10 @@ def inspect(parameters: dict[str, Any], described: dict[str, str], ask: bool = F
 
 
 def of_restart(parameters: dict[str, Any], described: dict[str, str], comparison: Comparison) -> list[str]:
-    """Why httpd is to be restarted; for files of the applications, too, where they are known. Raises TransactionError."""
+    """Why httpd is to be restarted, in a sentence; for files of the applications, too, where they are known.
+
+    Raises TransactionError.
+    """
     live = parameters["live"]
     return restart_notice(standing.comparison(live, parameters["configuration"], described)[0] if live else comparison)
 

@@ -20,9 +20,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot, StaticRootError
 
 NOT_WRITABLE = re.compile(
-    r"unable to open database file|readonly database|Permission denied|Read-only file system", re.IGNORECASE
+    r"unable to open database file|readonly database|Permission denied(?! \()|Read-only file system", re.IGNORECASE
 )
-"""What SQLite and the kernel say to who writes where he may not."""
+"""What SQLite and the kernel say to who writes where he may not; ssh says which keys it tried, in parentheses."""
 
 
 class PreparationError(Exception):
@@ -99,14 +99,19 @@ def _failure(application: dict[str, Any], where: str, ended: Ended, output: str)
     reason, lines = essential(output)
     gid = grp.getgrnam(application["group"]).gr_gid
     kept = failure_log.keep(application["name"], failure_log.RELEASE_COMMAND, output, gid) if lines else ""
+    advice = where_to_write(application, lines)
     return PreparationError(
-        f"{where} ended with {end}: {reason}{where_to_write(reason)}; what was deployed before is untouched{kept}.",
-        lines,
+        f"{where} ended with {end}: {reason}{advice}; what was deployed before is untouched{kept}.", lines
     )
 
 
-def where_to_write(reason: str) -> str:
-    """What to do when a command could not write, as a part of a sentence."""
-    if not NOT_WRITABLE.search(reason):
+def where_to_write(application: dict[str, Any], lines: Sequence[str]) -> str:
+    """What to do when a command could not write, as a part of a sentence; ``lines`` are the essential ones it said."""
+    if not any(map(NOT_WRITABLE.search, lines)):
         return ""
-    return "; a release belongs to root, so write below WSGI_STATE_DIRECTORY (docs/applications.md)"
+    made = application["static_root"]
+    static = f"WSGI_STATIC_ROOT (its {made})" if made else "WSGI_STATIC_ROOT, which the key static_root makes"
+    return (
+        f"; a release belongs to root, so write below WSGI_STATE_DIRECTORY ({application['paths']['state']}), and "
+        f"static files into {static} (docs/applications.md)"
+    )

@@ -140,13 +140,25 @@ def test_a_traceback_is_told_once_and_its_exception_in_the_sentence(tmp_path: Pa
         ("sqlite3.OperationalError: attempt to write a readonly database", True),
         ("PermissionError: [Errno 13] Permission denied: 'db.sqlite3'", True),
         ("OSError: [Errno 30] Read-only file system: '/usr/x'", True),
+        ("mkdir: cannot create directory 'media': Permission denied\nmake: *** [Makefile:3: media] Error 1", True),
+        ("git@git.example.com: Permission denied (publickey).", False),
         ("OSError: no database", False),
     ],
 )
 def test_a_command_that_cannot_write_is_told_where_it_may(tmp_path: Path, reason: str, told: bool) -> None:
     (tmp_path / "migrate.py").write_text(f"import sys\nsys.exit({reason!r})\n")
     sentence = str(failure(tmp_path, "python3 migrate.py"))
-    assert (f": {reason}; a release belongs to root, so write below WSGI_STATE_DIRECTORY (docs/app" in sentence) == told
+    told_where = (
+        f": {reason.splitlines()[-1]}; a release belongs to root, so write below WSGI_STATE_DIRECTORY (/tmp), and "
+        "static files into WSGI_STATIC_ROOT, which the key static_root makes (docs/applications.md); what was deployed"
+    )
+    assert (told_where in sentence) == told
+    assert ("belongs to root" in sentence) == told
+
+
+def test_a_command_that_cannot_write_is_told_which_folder_its_static_files_have() -> None:
+    sentence = wsgi_preparation.where_to_write(application(static_root="made"), ["Permission denied: 'static/a.css'"])
+    assert "static files into WSGI_STATIC_ROOT (its made) (docs/applications.md)" in sentence
 
 
 def test_a_traceback_that_a_command_only_tells_of_is_not_its_failure() -> None:
