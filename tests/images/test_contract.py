@@ -268,6 +268,29 @@ def test_the_health_check(shared: Shared) -> None:
     assert (done.returncode, done.stdout) == (1, "Port 8080 answers /boom with status 500.\n")
 
 
+def test_the_health_check_asks_as_a_proxy_and_is_believed_on_its_path_alone(containers: Containers) -> None:
+    asked = {"WSGI_HEALTH_PATH": "/secure", "WSGI_HEALTH_SCHEME": "https"}
+    container = containers.start(WSGI_TRUSTED_PROXIES="192.0.2.7", **asked)
+    assert container.health().stdout == "healthy\n"
+    # The program asks as well for another path, for which httpd was not told to believe it.
+    done = container.health(WSGI_HEALTH_PATH="/secure/")
+    assert done.stdout == "healthy\n", "the application sends nobody elsewhere there"
+    inside = (
+        "import urllib.request; request = urllib.request.Request('http://127.0.0.1:8080/other', "
+        "headers={'X-Forwarded-Proto': 'https'}); print(urllib.request.urlopen(request).read().decode())"
+    )
+    told = json.loads(docker("exec", container.name, "/opt/venv/bin/python", "-c", inside).stdout)
+    assert told["scheme"] == "http"
+    answer = container.get("/secure", {"X-Forwarded-Proto": "https"})
+    assert (answer.status, answer.headers["Location"]) == (301, "https://shop.example.com/secure")
+    alone = containers.start(WSGI_TRUSTED_PROXIES="192.0.2.7", WSGI_HEALTH_PATH="/other")
+    done = alone.health(**asked)
+    assert (done.returncode, done.stdout) == (
+        1,
+        "Port 8080 answers /secure with status 301 (to 'https://shop.example.com/secure').\n",
+    )
+
+
 def test_the_access_log_is_json(containers: Containers) -> None:
     container = containers.start(WSGI_LOG_FORMAT="json")
     agents = ('x" \\ y', "caf\u00e9", "a\x01b")
@@ -394,6 +417,17 @@ def test_files_are_served_and_bodies_are_limited(containers: Containers) -> None
     assert (answer.status, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")
     assert container.get("/", body=b"x" * 1000).json["bytes"] == 1000
     assert container.get("/", body=b"x" * 1001).status == 413
+
+
+@pytest.mark.parametrize("user", ["65532:0", "0:0"])
+def test_a_static_folder_is_looked_at_as_who_serves_it(containers: Containers, user: str) -> None:
+    """Root itself could read all of it."""
+    serving = {"WSGI_STATIC_URL": "/static/", "WSGI_STATIC_PATH": "/etc/ssl"}
+    done = containers.run("check", options=["--user", user], **serving)
+    assert (done.returncode, "/etc/ssl/private cannot be read by user " in done.stderr) == (0, True)
+    done = containers.run("check", options=["--user", user], **{**serving, "WSGI_STATIC_PATH": "/etc/ssl/private"})
+    assert done.returncode == 64
+    assert "WSGI_STATIC_PATH is /etc/ssl/private, which user " in done.stderr
 
 
 @pytest.mark.parametrize("mode", MODES)

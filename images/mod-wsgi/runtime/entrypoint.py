@@ -31,6 +31,7 @@ import settings  # noqa: E402 - beside this file, which `python -I` does not sea
 
 HTTPD = "/usr/sbin/apache2"
 APPLICATION = os.path.join(LIBRARY, "application.py")
+STATIC_FILES = os.path.join(LIBRARY, "static_files.py")
 DESCRIPTION = os.path.join(LIBRARY, "image.json")
 DEBUG_CONFIGURATION = os.path.join(LIBRARY, "debug.conf")
 PYTHON = os.path.join(settings.VENV, "bin", "python")
@@ -95,6 +96,25 @@ def check_files(values: Mapping[str, str]) -> None:
         problems.append(f"{PYTHON} is missing; copy a virtual environment to {settings.VENV}.")
     if problems:
         raise Refusal(*problems)
+
+
+def check_static_files(values: Mapping[str, str]) -> None:
+    """Say on stderr which static files visitors would not get. Raise Refusal when they would get none."""
+    folder = values["WSGI_STATIC_PATH"]
+    if not folder:
+        return
+    looked = subprocess.run(
+        [sys.executable, "-I", "-S", STATIC_FILES, folder],
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="backslashreplace",
+        check=False,
+        **become_application(),
+    )
+    if looked.returncode != 0:
+        raise Refusal(looked.stdout.strip() or f"WSGI_STATIC_PATH is {folder}, which cannot be looked at.")
+    for sentence in looked.stdout.splitlines():
+        print(f"mod-wsgi: {sentence}", file=sys.stderr, flush=True)
 
 
 def application_user() -> int:
@@ -384,6 +404,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     values = read_settings()
     check_files(values)
     check_capabilities()
+    check_static_files(values)
     prepare_runtime()
     clear_runtime()
     prepare_home(account()["HOME"])
@@ -408,6 +429,8 @@ def check(arguments: Sequence[str]) -> int:
     no_more("check", arguments)
     values = read_settings()
     check_files(values)
+    check_capabilities(("SETGID", "SETUID"))
+    check_static_files(values)
     prepare_runtime()
     prepare_home(account()["HOME"])
     with stoppable():

@@ -16,6 +16,8 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import settings
 
 SECONDS = 5
+LONGEST_LOCATION = 200
+"""Characters of where an answer leads that are told."""
 
 
 def problem(environment: Mapping[str, str]) -> str:
@@ -28,15 +30,22 @@ def problem(environment: Mapping[str, str]) -> str:
     port = int(values["WSGI_PORT"]) if path else settings.PRIVATE_PORT
     host = values["WSGI_HEALTH_HOST"] if path else "localhost"
     url = path or "/alive"
+    secure = bool(path) and values["WSGI_HEALTH_SCHEME"] == "https"
+    headers = {"Host": host, "Connection": "close", **({"X-Forwarded-Proto": "https"} if secure else {})}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
-        connection.request("GET", url, headers={"Host": host, "Connection": "close"})
-        status = connection.getresponse().status
+        connection.request("GET", url, headers=headers)
+        answer = connection.getresponse()
+        status, location = answer.status, answer.headers["Location"]
     except (OSError, http.client.HTTPException) as error:
         return f"Port {port} does not answer {url}: {error}."
     finally:
         connection.close()
-    return "" if 200 <= status < 400 else f"Port {port} answers {url} with status {status}."
+    # Asked by http, an application that sends everybody to https has answered.
+    if 200 <= status < (300 if secure else 400):
+        return ""
+    to = f" (to {location[:LONGEST_LOCATION]!a})" if location else ""
+    return f"Port {port} answers {url} with status {status}{to}."
 
 
 def main() -> int:

@@ -242,6 +242,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Host header of that request.",
     ),
     Setting(
+        "WSGI_HEALTH_SCHEME",
+        choice("http", "https"),
+        "http",
+        "With https, it is asked as a proxy asks that speaks TLS: with X-Forwarded-Proto.",
+    ),
+    Setting(
         "WSGI_CHECK_IMPORT",
         SWITCH,
         "On",
@@ -313,6 +319,7 @@ def derived(values: Mapping[str, str], module: str) -> dict[str, str]:
         "MODWSGI_LOG_LEVEL": values["WSGI_LOG_LEVEL"]
         + ("" if LOG_LEVELS.index(values["WSGI_LOG_LEVEL"]) >= LOG_LEVELS.index("info") else " wsgi:info"),
         "MODWSGI_LOG_FORMAT": "modwsgi-json" if is_json else "modwsgi",
+        "MODWSGI_HEALTH_PATTERN": values["WSGI_HEALTH_PATH"] and f"^{re.escape(values['WSGI_HEALTH_PATH'])}$",
         # An expression of httpd's: whether a request comes from one of them.
         "MODWSGI_FROM_PROXY": " || ".join(proxies) or "false",
     }
@@ -326,6 +333,8 @@ def defines(values: Mapping[str, str]) -> list[str]:
         "WSGI_EMBEDDED": values["WSGI_MODE"] == "embedded",
         "WSGI_STATIC": bool(values["WSGI_STATIC_URL"]),
         "WSGI_PROXIES": bool(values["WSGI_TRUSTED_PROXIES"]),
+        "WSGI_HEALTH_AS_PROXY": bool(values["WSGI_TRUSTED_PROXIES"] and values["WSGI_HEALTH_PATH"])
+        and values["WSGI_HEALTH_SCHEME"] == "https",
         "WSGI_LOG_JSON": values["WSGI_LOG_FORMAT"] == "json",
     }
     return [f"-D{name}" for name, wanted in asked.items() if wanted]

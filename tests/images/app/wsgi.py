@@ -71,6 +71,9 @@ def application(environ, start_response):
     if path == "/print":
         print("said on stdout")
         print("said on stderr", file=sys.stderr)
+    if path == "/secure" and environ["wsgi.url_scheme"] != "https":
+        start_response("301 Moved Permanently", [("Location", "https://shop.example.com/secure")])
+        return []
     if path == "/boom":
         secret_number = 42
         raise ValueError(f"boom {secret_number}")

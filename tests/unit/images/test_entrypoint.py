@@ -55,7 +55,7 @@ class Container:
         self.library = root / "library"
         for folder in ("library", "app", "venv/bin", "hooks", "tmp"):
             (root / folder).mkdir(parents=True)
-        for name in ("settings", "entrypoint", "application", "health"):
+        for name in ("settings", "entrypoint", "application", "health", "static_files"):
             text = (RUNTIME_FILES / f"{name}.py").read_text()
             for old, new in (
                 ('"/app"', root / "app"),
@@ -433,7 +433,10 @@ def test_sigterm_ends_debug_and_a_resized_window_does_not(container: Container) 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response({"/good": 200, "/moved": 302}.get(self.path, 500))
+        secure = self.headers["X-Forwarded-Proto"] == "https"
+        self.send_response({"/good": 200, "/moved": 302, "/secure": 200 if secure else 301}.get(self.path, 500))
+        if self.path == "/moved":
+            self.send_header("Location", "https://shop.example/\x1b[31m" + "x" * 300)
         self.end_headers()
         self.server.hosts.append(self.headers["Host"])  # type: ignore[attr-defined]
 
@@ -463,10 +466,51 @@ def test_health_asks_the_application(container: Container) -> None:
         assert health("/moved") == (0, "healthy")
         assert health("/bad") == (1, f"Port {port} answers /bad with status 500.")
         assert health("bad")[0] == 1
+        assert health("/secure") == (0, "healthy"), "it has answered, whatever it is behind that"
+        assert health("/secure", WSGI_HEALTH_SCHEME="https") == (0, "healthy")
+        status, sentence = health("/moved", WSGI_HEALTH_SCHEME="https")
+        assert status == 1
+        assert sentence.startswith(f"Port {port} answers /moved with status 302 (to 'https://shop.example/\\x1b[31mxx")
+        assert len(sentence) < 300
         server.shutdown()
     status, sentence = health("/good")
     assert status == 1
     assert sentence.startswith(f"Port {port} does not answer /good: ")
+
+
+def test_static_files_that_visitors_would_not_get_are_told(container: Container) -> None:
+    """By who serves them: the sentences come from a process of that account."""
+    folder = container.root / "app" / "static"
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / ".hidden" / "secret").symlink_to("nothing")
+    variables = {"WSGI_STATIC_URL": "/static/", "WSGI_STATIC_PATH": str(folder), "WSGI_CHECK_IMPORT": "Off"}
+    (folder / "good.css").write_text("body {}\n")
+    assert container.run("serve", **variables).stderr == ""
+    (folder / "deep").mkdir()
+    for name in ("a.css", "b\x1b.css"):
+        (folder / "deep" / name).symlink_to("nothing")  # root, who may run this, reads every file
+    for name in ("logo.png", "photo.png"):
+        (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 130\n")
+    closed, pointer = container.run("serve", **variables).stderr.splitlines()
+    assert closed == (
+        f"mod-wsgi: {folder}/deep/a.css cannot be read by user {os.geteuid()} (one of 2), so visitors get 403; let "
+        f"everybody read WSGI_STATIC_PATH in the image: chmod -R a+rX {folder}."
+    )
+    assert pointer.startswith(f"mod-wsgi: {folder}/logo.png is a pointer of Git LFS and not the file itself (one of 2)")
+    assert container.given()["arguments"], "it serves the others"
+
+
+def test_a_static_folder_that_httpd_cannot_enter_is_refused(container: Container) -> None:
+    """Whoever runs this test may enter it, so the program that looks says no by itself."""
+    folder = container.root / "app" / "static"
+    folder.mkdir()
+    program = container.library / "static_files.py"
+    program.write_text(program.read_text().replace("os.access(folder, os.X_OK)", "False"))
+    sentence = container.refusal("serve", WSGI_STATIC_URL="/static/", WSGI_STATIC_PATH=str(folder))
+    assert sentence == (
+        f"mod-wsgi: WSGI_STATIC_PATH is {folder}, which user {os.geteuid()} may not enter; let everybody read and "
+        "enter it in the image.\n"
+    )
 
 
 def test_the_debugger_serves_below_the_same_path() -> None:

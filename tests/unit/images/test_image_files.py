@@ -127,7 +127,9 @@ def test_every_variable_has_a_value() -> None:
     assert apache == {"APACHE_RUN_DIR"}
     values = settings.read({})
     assert named - apache <= {**values, **settings.derived(values, "6.1.1")}.keys()
-    for name in named - apache - {"WSGI_STATIC_URL", "WSGI_STATIC_PATH", "WSGI_TRUSTED_PROXIES"}:
+    for name in (
+        named - apache - {"WSGI_STATIC_URL", "WSGI_STATIC_PATH", "WSGI_TRUSTED_PROXIES", "MODWSGI_HEALTH_PATTERN"}
+    ):
         assert f"Define {name} " in text
 
 
@@ -138,6 +140,8 @@ def test_what_the_configuration_asks_for_is_what_the_settings_define() -> None:
         "WSGI_MODE": "embedded",
         "WSGI_LOG_FORMAT": "json",
         "WSGI_TRUSTED_PROXIES": "10.0.0.1",
+        "WSGI_HEALTH_PATH": "/healthz",
+        "WSGI_HEALTH_SCHEME": "https",
         "WSGI_STATIC_URL": "/s",
         "WSGI_STATIC_PATH": "/s",
     }

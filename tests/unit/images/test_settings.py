@@ -107,6 +107,7 @@ def test_no_setting_carries_anything_into_the_configuration(setting: Any, value:
         ("WSGI_LOG_LEVEL", "crit", "one of error, "),
         ("WSGI_LOG_FORMAT", "xml", "one of text, json"),
         ("WSGI_HEALTH_PATH", "healthz", "a URL path like /healthz"),
+        ("WSGI_HEALTH_SCHEME", "tls", "one of http, https"),
         ("WSGI_MOUNT_PATH", "shop", "a URL path like /shop"),
         ("WSGI_MOUNT_PATH", "//shop", "a URL path like /shop"),
         ("WSGI_APPLICATION_VARIABLES", "WSGI_ENV AUTH_TOKEN", "names like WSGI_AUTH_TOKEN"),
@@ -162,6 +163,15 @@ def test_httpd_asks_whether_a_request_comes_from_a_proxy() -> None:
     assert expression("10.0.0.0/8, 2001:db8::1") == (
         "%{CONN_REMOTE_ADDR} -ipmatch '10.0.0.0/8' || %{CONN_REMOTE_ADDR} -ipmatch '2001:db8::1'"
     )
+
+
+def test_the_health_check_is_believed_on_its_path_alone() -> None:
+    values = {"WSGI_HEALTH_PATH": "/is.it+well", "WSGI_HEALTH_SCHEME": "HTTPS", "WSGI_TRUSTED_PROXIES": "10.0.0.1"}
+    name = "-DWSGI_HEALTH_AS_PROXY"
+    assert name in settings.defines(settings.read(values))
+    for left_out in values:
+        assert name not in settings.defines(settings.read({key: values[key] for key in values if key != left_out}))
+    assert settings.derived(settings.read(values), "6.1.1")["MODWSGI_HEALTH_PATTERN"] == r"^/is\.it\+well$"
 
 
 def test_httpd_hears_of_switches_only() -> None:
