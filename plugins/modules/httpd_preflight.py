@@ -104,7 +104,8 @@ RETURN = r"""
 host:
   description:
     - The host.
-    - C(php) is the module of PHP that is enabled, C(php8.2) for example, or nothing.
+    - C(php) is the module of PHP that is enabled, C(php8.2) for example, or C(mpm_itk), which also needs
+      C(mpm_prefork), or nothing.
     - C(control_groups) is whether systemd can give applications control groups with limits of their own.
     - C(apparmor) is whether the kernel has AppArmor and can be given a profile.
     - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),

@@ -27,8 +27,9 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners imp
 
 KEEP, IGNORE = "keep", "ignore"
 
-PHP = re.compile(r"php\d{1,3}(?:\.\d{1,3})?")
-"""The names of Debian's modules of PHP."""
+PHP = re.compile(r"php\d{1,3}(?:\.\d{1,3})?|mpm_itk")
+"""The names of Debian's modules that httpd loads only with mpm_prefork: those of PHP, and one that is no MPM itself."""
+MPMS = ("mpm_event", "mpm_prefork", "mpm_worker")
 
 CONTROL_SECONDS = 60
 MODULE_BYTES = 64 * 1024 * 1024
@@ -281,17 +282,17 @@ def find(instance: Mapping[str, str], replaced: Iterable[str] = ()) -> dict[str,
         "python": loaded_python(instance, {each.file for each in theirs}),
         "acme": _first(each for each in theirs if each.name in ACME),
         "mpm": next(
-            (path.stem for path in sorted(Path(instance["server_root"], "mods-enabled").glob("mpm_*.load"))), ""
+            (name for name in MPMS if Path(instance["server_root"], "mods-enabled", f"{name}.load").exists()), ""
         ),
         "served_by_main": _served_by_main(everything, serving),
     }
 
 
 def enabled_php(instance: Mapping[str, str]) -> str:
-    """The module of PHP that is enabled, by its name in mods-enabled; whoever enabled it."""
+    """The module of PHP, or another that needs mpm_prefork, that is enabled; by its name in mods-enabled."""
     if not instance["unit"]:
         return ""
-    found = sorted(Path(instance["server_root"], "mods-enabled").glob("php[0-9]*.load"))
+    found = sorted(Path(instance["server_root"], "mods-enabled").glob("*.load"), reverse=True)
     return next((path.stem for path in found if PHP.fullmatch(path.stem)), "")
 
 

@@ -380,6 +380,31 @@ def test_another_mpm_is_refused(host: Host) -> None:
     ]
 
 
+def test_the_mpm_is_the_module_that_takes_connections(host: Host) -> None:
+    """mpm_itk is called so, and needs prefork beside it."""
+    (host.root / "mods-enabled/mpm_event.load").unlink()
+    for name in ("mpm_itk", "mpm_prefork"):
+        host.enable("mods", f"{name}.load", f"LoadModule {name}_module x\n")
+    host.write("sites-enabled/old.conf", OLD_SITE)
+    assert host.find()["mpm"] == "mpm_prefork"
+
+
+@pytest.mark.parametrize(
+    ("enabled", "found"),
+    [
+        ((), ""),
+        (("php8.2",), "php8.2"),
+        (("mpm_itk",), "mpm_itk"),
+        (("mpm_itk", "php7.4"), "php7.4"),
+        (("phpx", "php8.2.1"), ""),
+    ],
+)
+def test_a_module_that_needs_prefork_is_found(host: Host, enabled: tuple[str, ...], found: str) -> None:
+    for name in enabled:
+        host.enable("mods", f"{name}.load", f"LoadModule {name}_module x\n")
+    assert httpd_foreign.enabled_php(host.instance) == found
+
+
 def test_an_address_of_others_under_a_port_of_ours_is_refused(host: Host) -> None:
     host.write("sites-enabled/old.conf", "Listen 192.0.2.1:8000\n" + OLD_SITE)
     problems = httpd_foreign.server_problems(host.find(), "web1", described([8000], 8079), ["mpm_event"])

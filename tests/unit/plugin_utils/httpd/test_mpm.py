@@ -49,16 +49,18 @@ def test_what_needs_the_event_mpm_is_refused_with_another() -> None:
     assert with_mpm("mpm_event", httpd_reap_stuck_children=True).problems("web1") == []
 
 
-def test_a_module_of_php_is_refused_with_threads_whoever_enabled_it() -> None:
+@pytest.mark.parametrize("module", ["php8.2", "mpm_itk"])
+@pytest.mark.parametrize("foreign", [{}, {"httpd_foreign_sites": "ignore"}])
+def test_what_needs_prefork_is_refused_with_threads_whoever_enabled_it(module: str, foreign: dict[str, str]) -> None:
     """httpd itself would refuse it, but only when all is built."""
-    host = {"php": "php8.2"}
-    (problem,) = with_mpm("mpm_event", host=host).problems("web1")
+    host = {"php": module}
+    (problem,) = with_mpm("mpm_event", host=host, **foreign).problems("web1")
     assert problem == (
-        "httpd_modules or httpd_extra_modules of host web1 has mpm_event, and httpd of the host has php8.2 enabled, "
-        "which only mpm_prefork can load; name php8.2 in httpd_removed_modules, or use mpm_prefork."
+        f"httpd_modules or httpd_extra_modules of host web1 has mpm_event, and httpd of the host has {module} enabled, "
+        f"which only mpm_prefork can load; name {module} in httpd_removed_modules, or use mpm_prefork."
     )
-    assert with_mpm("mpm_prefork", host=host).problems("web1") == []
-    assert with_mpm("mpm_event", host=host, httpd_removed_modules=["php8.2"]).problems("web1") == []
+    assert with_mpm("mpm_prefork", host=host, **foreign).problems("web1") == []
+    assert with_mpm("mpm_event", host=host, httpd_removed_modules=[module], **foreign).problems("web1") == []
 
 
 def test_beside_sites_of_others_the_number_of_processes_is_theirs() -> None:
