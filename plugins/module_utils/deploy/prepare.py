@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 import re
 import shlex
@@ -17,6 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.commands imp
     without_secrets,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import ConfinementError, Ended
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.release import served_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot, StaticRootError
 
 NOT_WRITABLE = re.compile(
@@ -53,10 +55,11 @@ def prepare(application: dict[str, Any], variables: dict[str, Any], release: str
     try:
         static_root.ensure()
         if not application["release_commands"]:
-            return []
+            return served_of(static_root, application)
         try:
             static_root.give(uid, gid)
             told = run_commands(application, variables, release, venv)
+            told += served_of(static_root, application)
             static_root.take(uid, gid)
         except BaseException:
             static_root.return_former()
@@ -67,6 +70,30 @@ def prepare(application: dict[str, Any], variables: dict[str, Any], release: str
             "release commands. What was deployed before is untouched."
         ) from error
     return told
+
+
+def served_of(static_root: StaticRoot, application: dict[str, Any]) -> list[str]:
+    """What visitors are to get out of it and would not, in sentences.
+
+    Raises PreparationError where what a key names is not in it: each request for it would be answered with 404.
+    """
+    made = os.path.join(application["paths"]["current"], static_root.relative)
+    served = [each for each in served_files(application) if f"{each[1]}/".startswith(f"{made}/")]
+    where = f"wsgi_apps: application {application['name']!r}, key"
+    elsewhere = ", on each host (without once)" if application.get("once") else ""
+    for key, path, exists in served:
+        relative = os.path.relpath(path, application["paths"]["current"])
+        if not exists(os.path.join(static_root.release, relative)):  # whatever links there are is for `take` to judge
+            raise PreparationError(
+                f"{where} {key}: {relative!r} is not there after the release commands; correct the path, or let one of "
+                f"them make it{elsewhere}. What was deployed before is untouched."
+            )
+    if not served or any(os.scandir(static_root.path)):
+        return []
+    return [
+        f"{where} static_root: {static_root.relative!r} is empty after the release commands, so visitors get none of "
+        f"its files; let one of them fill it{elsewhere}, such as collectstatic."
+    ]
 
 
 def run_commands(application: dict[str, Any], variables: dict[str, Any], release: str, venv: str) -> list[Any]:

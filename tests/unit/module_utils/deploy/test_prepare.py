@@ -216,6 +216,46 @@ def test_after_a_failure_the_static_root_is_what_it_was(release: Path, end: str)
     assert os.listdir(release.parent) == ["1"]
 
 
+def serving(*commands: str, static: str = "made/css", **keys: Any) -> dict[str, Any]:
+    shop = application(*commands, user="nobody", static_root="made", **keys)
+    current = shop["paths"]["current"]
+    return {
+        **shop,
+        "static": [{"directory": f"{current}/{static}", "file": ""}],
+        "error_documents": [{"status": 404, "file": f"{current}/made/404.html"}],
+    }
+
+
+@as_root
+def test_what_visitors_are_to_get_has_been_made(release: Path) -> None:
+    """Nothing else would tell: each request for it is answered with 404."""
+    make = "mkdir made/css; echo x > made/404.html"
+    assert wsgi_preparation.prepare(serving(make), {}, str(release), "/venv") == []
+    for command, key, path in (
+        ("rm -r made/css", "static[0].directory", "made/css"),
+        ("rm made/404.html", "error_documents[0].file", "made/404.html"),
+    ):
+        with pytest.raises(PreparationError) as refusal:
+            wsgi_preparation.prepare(serving(make, command), {}, str(release), "/venv")
+        assert str(refusal.value) == (
+            f"wsgi_apps: application 'shop', key {key}: {path!r} is not there after the release commands; correct the "
+            "path, or let one of them make it. What was deployed before is untouched."
+        )
+    assert sorted(os.listdir(release / "made")) == ["404.html", "css"], "it is what it was"
+
+
+@as_root
+def test_an_empty_static_root_is_told(release: Path) -> None:
+    shop = {**serving("true", static="made", once=[1]), "error_documents": []}
+    (sentence,) = wsgi_preparation.prepare(shop, {}, str(release), "/venv")
+    assert sentence == (
+        "wsgi_apps: application 'shop', key static_root: 'made' is empty after the release commands, so visitors get "
+        "none of its files; let one of them fill it, on each host (without once), such as collectstatic."
+    )
+    assert wsgi_preparation.prepare({**shop, "release_commands": []}, {}, str(release), "/venv") == [sentence]
+    assert wsgi_preparation.prepare({**shop, "static": []}, {}, str(release), "/venv") == []
+
+
 SEND = """
 import os, socket
 for name in ("made/old", "made/new"):
