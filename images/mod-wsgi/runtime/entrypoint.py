@@ -86,7 +86,9 @@ def check_files(values: Mapping[str, str]) -> None:
         ("WSGI_STATIC_PATH", os.path.isdir, "folder", "copy the static files there"),
     ):
         path = values[name]
-        if path and not exists(path):
+        if path and not exists(path) and os.path.exists(path):
+            problems.append(f"{name} is {path}, which is there and is no {what}; set {name} to a {what}.")
+        elif path and not exists(path):
             problems.append(f"{name} is {path}, and the container has no such {what}; {advice}, or set {name}.")
         elif path and not os.access(path, os.R_OK):
             problems.append(

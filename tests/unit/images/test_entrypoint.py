@@ -193,6 +193,14 @@ def test_missing_files_are_refused(container: Container) -> None:
     assert "no such folder" in container.refusal(WSGI_HOME="/nonexistent", WSGI_SCRIPT=str(container.library / "x"))
 
 
+def test_what_is_of_another_kind_is_not_called_missing(container: Container) -> None:
+    script = container.root / "app" / "wsgi.py"
+    assert container.refusal(WSGI_STATIC_URL="/s", WSGI_STATIC_PATH=str(script), WSGI_SCRIPT="/") == (
+        "mod-wsgi: WSGI_SCRIPT is /, which is there and is no file; set WSGI_SCRIPT to a file.\n"
+        f"mod-wsgi: WSGI_STATIC_PATH is {script}, which is there and is no folder; set WSGI_STATIC_PATH to a folder.\n"
+    )
+
+
 def test_a_script_that_does_not_import_is_refused_with_its_traceback(container: Container) -> None:
     container.script("import os\n\nraise ValueError('broken')\n")
     told = container.refusal()
