@@ -7,6 +7,7 @@ Needs nothing but Python's standard library, 3.9 or later.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -59,7 +60,7 @@ def problems(folder: str) -> Iterator[str]:
     if closed:
         yield (
             f"{shown(closed[0])} cannot be read by user {os.geteuid()} (one of {len(closed)}), so visitors get 403; "
-            f"let everybody read WSGI_STATIC_PATH in the image: chmod -R a+rX {folder}."
+            f"let everybody read WSGI_STATIC_PATH in the image: chmod -R a+rX {shown(folder)}."
         )
     if pointers:
         yield (
@@ -78,15 +79,13 @@ def main() -> int:
     folder = sys.argv[1]
     if not os.access(folder, os.X_OK):
         print(
-            f"WSGI_STATIC_PATH is {folder}, which user {os.geteuid()} may not enter; let everybody read and enter it "
-            "in the image."
+            f"WSGI_STATIC_PATH is {shown(folder)}, which user {os.geteuid()} may not enter; let everybody read and "
+            "enter it in the image."
         )
         return 1
-    try:
+    with contextlib.suppress(OSError):  # a folder that can be entered need not be one that can be listed
         for sentence in problems(folder):
             print(sentence)
-    except OSError:  # a folder that can be entered need not be one that can be listed
-        return 0
     return 0
 
 

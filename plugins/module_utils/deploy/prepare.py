@@ -18,7 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.commands imp
     without_secrets,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import ConfinementError, Ended
-from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.release import served_files
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.published import served_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot, StaticRootError
 
 NOT_WRITABLE = re.compile(
@@ -88,8 +88,9 @@ def served_of(static_root: StaticRoot, application: dict[str, Any]) -> list[str]
                 f"{where} {key}: {relative!r} is not there after the release commands; correct the path, or let one of "
                 f"them make it{elsewhere}. What was deployed before is untouched."
             )
-    if not served or any(os.scandir(static_root.path)):
-        return []
+    with os.scandir(static_root.path) as found:
+        if not served or any(found):
+            return []
     return [
         f"{where} static_root: {static_root.relative!r} is empty after the release commands, so visitors get none of "
         f"its files; let one of them fill it{elsewhere}, such as collectstatic."

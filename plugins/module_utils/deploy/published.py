@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import HOMES
@@ -41,16 +41,22 @@ def is_in_home(path: str) -> bool:
     return any(found == home or found.startswith(f"{home}/") for home in HOMES)
 
 
-def places(application: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Keys that name what httpd reads itself, and the absolute path of each."""
+def served_files(application: Mapping[str, Any]) -> Iterator[tuple[str, str, Callable[[str], bool]]]:
+    """What httpd itself reads for visitors, as (key, absolute path, test)."""
     for index, static in enumerate(application["static"]):
-        kind = "file" if static["file"] else "directory"
-        yield f"static[{index}].{kind}", os.path.join(static["directory"], static["file"]).rstrip("/")
+        kind, exists = ("file", os.path.isfile) if static["file"] else ("directory", os.path.isdir)
+        yield f"static[{index}].{kind}", os.path.join(static["directory"], static["file"]), exists
     for index, document in enumerate(application.get("error_documents", [])):
-        yield f"error_documents[{index}].file", document["file"]
+        yield f"error_documents[{index}].file", document["file"], os.path.isfile
     page = (application.get("maintenance") or {}).get("page")
     if page:
-        yield "maintenance.page", page
+        yield "maintenance.page", page, os.path.isfile
+
+
+def places(application: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys that name what httpd reads itself, and the absolute path of each."""
+    for key, path, _ in served_files(application):
+        yield key, path.rstrip("/")
     for index, login in enumerate(application.get("auth", [])):
         if login["user_file"].startswith("/"):  # the others are made by the role
             yield f"{LOGINS}[{index}].user_file", login["user_file"]
@@ -59,12 +65,12 @@ def places(application: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def beside(applications: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Name of the application, key and path of what httpd is to read and is no application's code."""
     applications = list(applications)
-    currents = tuple(application["paths"]["current"] + os.sep for application in applications)
+    links = tuple(application["paths"][kind] + os.sep for application in applications for kind in ("current", "venv"))
     gates = tuple(application["paths"][kind] + os.sep for application in applications for kind in ("releases", "venvs"))
     for application in applications:
         for key, path in places(application):
-            # httpd comes there when the gate is set, whatever link leads there.
-            if not f"{path}/".startswith(currents) and not os.path.realpath(path).startswith(gates):
+            # httpd comes there when the gate is set, whatever link leads there; before the first release, none does.
+            if not f"{path}/".startswith(links) and not os.path.realpath(path).startswith(gates):
                 yield application["name"], key, path
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.published import served_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import fingerprint
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import SourceError, unpack
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import inside
@@ -67,18 +68,6 @@ def named_files(application: dict[str, Any]) -> list[tuple[str, str, Callable[[s
         if f"{path}/".startswith(current) and not (made and f"{path}/".startswith(made)):
             found.append((key, path[len(current) :].rstrip("/"), exists))
     return found
-
-
-def served_files(application: Mapping[str, Any]) -> Iterator[tuple[str, str, Callable[[str], bool]]]:
-    """What httpd itself reads for visitors, as (key, absolute path, test)."""
-    for index, static in enumerate(application["static"]):
-        kind, exists = ("file", os.path.isfile) if static["file"] else ("directory", os.path.isdir)
-        yield f"static[{index}].{kind}", os.path.join(static["directory"], static["file"]), exists
-    for index, document in enumerate(application.get("error_documents", [])):
-        yield f"error_documents[{index}].file", document["file"], os.path.isfile
-    page = (application.get("maintenance") or {}).get("page")
-    if page:
-        yield "maintenance.page", page, os.path.isfile
 
 
 def scripts(value: Any, key: str) -> Iterator[tuple[str, str]]:

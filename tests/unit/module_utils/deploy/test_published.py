@@ -104,8 +104,8 @@ def test_what_is_not_there_is_told_and_a_file_of_users_refused(tmp_path: Path) -
 
 
 def test_files_of_a_release_are_not_looked_for_before_it_is_there() -> None:
-    shop = pages_of(Path(layout("shop")["current"]))
-    assert list(published.absent([{**shop, "auth": []}])) == []
+    for kind in ("current", "venv"):
+        assert list(published.absent([{**pages_of(Path(layout("shop")[kind])), "auth": []}])) == []
 
 
 @pytest.mark.parametrize(
