@@ -206,7 +206,7 @@ def test_a_restart_for_files_of_the_applications_is_told_before_it(
     deployed.live = {**LIVE, "files": files, "certificates": {"shop": {"fingerprint": "another, so nothing is proven"}}}
     told = [notice for notice in deployed.inspect()["notices"] if "this change restarts it" in notice]
     assert len(told) == (before != after)
-    assert all("since it reads modwsgi-embedded.conf only when it starts" in notice for notice in told)
+    assert all("since it reads modwsgi-embedded.conf only when it starts" in notice for notice in told), "and not twice"
 
 
 def test_where_everything_is_there_its_names_are_told(deployed: Host) -> None:
