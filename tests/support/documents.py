@@ -23,6 +23,7 @@ SECRETS |= {"vault_shop_deploy_key": KEY, "vault_shop_common_key": KEY}
 SECRETS |= {"vault_shop_git_token": "a token", "vault_shop_index_password": "a password"}
 SECRETS["our_authority"] = "-----BEGIN CERTIFICATE-----"
 TREE = ["wsgi.py", "shop/wsgi.py", "requirements.txt", "auth.py", "static/shop.css", "staticfiles/shop.css"]
+TREE += ["pages/missing.html", "pages/maintenance.html"]
 
 
 def blocks() -> Iterator[Any]:
