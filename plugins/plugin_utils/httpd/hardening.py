@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What systemd keeps httpd and the applications in it from: one row for each measure. Runs on the control node.
 
-`systemd-analyze security` gives a unit of the distribution 9.2, and 3.0 with all of it (systemd 252, 2026-11). What is
+`systemd-analyze security` gives a unit of the distribution 9.2, and 2.9 with all of it (systemd 252, 2026-11). What is
 left belongs to a web server that starts as root, has the network, and gives each application an account of its own.
 """
 
@@ -41,6 +41,7 @@ MEASURES = (
     Measure("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
     Measure("RestrictNamespaces", "yes"),
     Measure("RestrictRealtime", "yes"),
+    Measure("RestrictSUIDSGID", "yes"),
     Measure("LockPersonality", "yes"),
     Measure("SystemCallArchitectures", "native"),
     Measure(SYSTEM_CALLS, "@system-service"),
