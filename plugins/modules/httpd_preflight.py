@@ -107,7 +107,8 @@ host:
     - C(php) is the module of PHP that is enabled, C(php8.2) for example, or C(mpm_itk), which also needs
       C(mpm_prefork), or nothing.
     - C(control_groups) is whether systemd can give applications control groups with limits of their own.
-    - C(apparmor) is whether the kernel has AppArmor and can be given a profile.
+    - C(apparmor) is whether the kernel has AppArmor and can be given a profile. C(apparmor_ready) is whether httpd
+      can have one with nothing to install, and no other one is there for it.
     - C(foreign) is empty where httpd serves nothing of others. Else it has C(sites), C(vhosts), C(files), C(listen),
       C(listen_with_ssl), C(wsgi), C(python), C(acme), C(mpm) and C(served_by_main), which
       C(plugins/module_utils/httpd/foreign.py) explains.
@@ -123,6 +124,7 @@ host:
     service_manager: systemd
     control_groups: true
     apparmor: true
+    apparmor_ready: true
     cores: 2
     memory_mebibytes: 2048
     php: ""
@@ -149,9 +151,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor, preflight
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certificates as httpd_certificate_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import preflight
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import (
     ListenerError,
     check_private_port,
@@ -205,7 +207,8 @@ def main() -> None:
         keeps = parameters["foreign_sites"] == httpd_foreign.KEEP
         foreign = httpd_foreign.find(described, parameters["replaced"]) if keeps else {}
         php = httpd_foreign.enabled_php(described)
-        own = {"php": php, "foreign": foreign, "blue_green": colours.applications()}
+        ready = apparmor.is_ready(described["binary"])
+        own = {"apparmor_ready": ready, "php": php, "foreign": foreign, "blue_green": colours.applications()}
         host = {**preflight.describe(parameters["host"]), **own}
         preflight.refuse_taken_ports(described, wanted, parameters["host"])
         found = inspection(parameters["mod_wsgi"], parameters["host"])

@@ -207,6 +207,7 @@ _DESCRIPTION: dict[str, Check] = {
     "service_manager": _among(SERVICE_MANAGERS),
     "control_groups": _boolean,
     "apparmor": _boolean,
+    "apparmor_ready": _boolean,
     "cores": _whole(1, MOST_CORES),
     "memory_mebibytes": _whole(1, MOST_MEMORY_MEBIBYTES),
     "php": _text(re.compile(rf"(?:{PHP.pattern})?"), "a module of PHP, or nothing"),

@@ -17,6 +17,7 @@ DESCRIPTION: dict[str, Any] = {
     "service_manager": "systemd",
     "control_groups": False,
     "apparmor": False,
+    "apparmor_ready": False,
     "cores": 2,
     "memory_mebibytes": 2048,
     "php": "",

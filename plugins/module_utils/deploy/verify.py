@@ -28,6 +28,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import
     one_line,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import (
+    apparmor,
     certificates,
     config,
     control,
@@ -88,15 +89,6 @@ STEPS = {
 
 SENTENCES = (CertificateError, ControlError, JournalError, ListenerError, TransactionError)
 """Errors that say what to do."""
-
-
-def process_profile(pid: int) -> str:
-    """The AppArmor profile of a process and its mode, as in "NAME (enforce)"; empty where there is none."""
-    try:
-        with open(f"/proc/{pid}/attr/current", encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip("\0\n")
-    except OSError:
-        return ""
 
 
 class Verification:
@@ -281,13 +273,19 @@ class Verification:
         self.well("service", "httpd runs, also after a boot")
 
     def _profile(self, pid: int) -> None:
-        """Whether httpd runs under the profile whose file is there."""
-        name, found = self.described["apparmor_profile"], process_profile(pid)
-        if found.partition(" (")[0] != name:
+        """Whether httpd runs under the profile whose file is there, in the mode that is there."""
+        found, mode = apparmor.label(pid), apparmor.mode(self.described["apparmor_file"])
+        wanted = f"{self.described['apparmor_profile']} ({mode})"
+        if found == wanted:
+            told = f"httpd runs under the AppArmor profile {wanted}"
+            self.well("service", told + (", which only logs" if mode == apparmor.COMPLAIN else ""))
+        elif mode == apparmor.COMPLAIN and found == apparmor.UNCONFINED:  # nothing restarts httpd for it
+            self.well("service", f"httpd takes up the AppArmor profile {wanted}, which only logs, at its next start")
+        else:
             self.find(
                 "service",
-                f"httpd runs under the AppArmor profile {found or 'unconfined'}, and not under {name}; restart it, and "
-                f"see `journalctl -u {self.described['unit']}` if that does not help.",
+                f"httpd runs under the AppArmor profile {found}, and not under {wanted}; restart it, and see "
+                f"`journalctl -u {self.described['unit']}` if that does not help.",
             )
 
     def listeners(self) -> None:

@@ -7,13 +7,12 @@ boot where a boot runs init scripts), and signals through the distribution's con
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor, pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import (
     Process,
     httpd_main_process,
@@ -26,7 +25,6 @@ SYSTEMD, SYSVINIT, NO_MANAGER = "systemd", "sysvinit", "none"
 
 # A start that takes longer is stuck: httpd forks its children before it reports success.
 START_SECONDS = 60
-APPARMOR_REMOVE = "/sys/kernel/security/apparmor/.remove"
 # Bounded by the unit's TimeoutStopSec; this is only the limit beyond it.
 STOP_SECONDS = 600
 # A reload is answered by new children within a second; a busy host may take longer.
@@ -214,14 +212,19 @@ class SystemdManager(Manager):
         unit = self.instance["limits_service"]
         verb = "try-restart" if Path(self.instance["unit_directory"], unit).exists() else "stop"
         self.run(["systemctl", verb, unit], START_SECONDS)
-        self._forget_profile()
+        self._profile()
 
-    def _forget_profile(self) -> None:
-        """Let the kernel forget the AppArmor profile whose file has gone."""
-        if Path(self.instance["apparmor_file"]).exists():
-            return
-        with contextlib.suppress(OSError):  # no AppArmor, or no such profile
-            Path(APPARMOR_REMOVE).write_text(self.instance["apparmor_profile"], encoding="ascii")
+    def _profile(self) -> None:
+        """Let the kernel have the AppArmor profile as its file is now, or forget it with its file.
+
+        What runs under it has the new rules at once. A profile that the kernel does not know yet waits for the next
+        start of httpd, which loads it; else a reload would run under it and httpd would not.
+        """
+        file, profile = self.instance["apparmor_file"], self.instance["apparmor_profile"]
+        if not Path(file).exists():
+            apparmor.forget(profile)
+        elif apparmor.knows(profile):
+            self._do([apparmor.PARSER, "--replace", "--write-cache", file], START_SECONDS)
 
     def enabled(self) -> bool:
         """Whether the unit starts at boot."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import SYSTEMD, service_manager
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import Listener
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.processes import (
@@ -26,9 +27,6 @@ MEBIBYTE = 1024 * 1024
 CONTROLLERS = Path("/sys/fs/cgroup/cgroup.controllers")
 """Of the unified hierarchy; elsewhere there is no such file."""
 NEEDED_CONTROLLERS = frozenset({"cpu", "memory", "pids"})
-APPARMOR_PROFILES = Path("/sys/kernel/security/apparmor/profiles")
-APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
-"""Says Y where the kernel was started with it."""
 UNPRIVILEGED_PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
@@ -77,14 +75,6 @@ def has_control_groups(manager: str, controllers: Path = CONTROLLERS) -> bool:
     return manager == SYSTEMD and NEEDED_CONTROLLERS.issubset(found)
 
 
-def has_apparmor(enabled: Path = APPARMOR) -> bool:
-    """Whether AppArmor is active, and can be given a profile from here (a container cannot)."""
-    try:
-        return enabled.read_text(encoding="ascii").strip() == "Y" and APPARMOR_PROFILES.exists()
-    except OSError:
-        return False
-
-
 def describe(host: str) -> dict[str, Any]:
     """The host as the fact ``httpd_host`` has it. Raises HostError when its distribution is not supported."""
     text, manager = Path("/etc/os-release").read_text(encoding="utf-8"), service_manager()
@@ -93,7 +83,7 @@ def describe(host: str) -> dict[str, Any]:
         "architecture": platform.machine(),
         "service_manager": manager,
         "control_groups": has_control_groups(manager),
-        "apparmor": has_apparmor(),
+        "apparmor": apparmor.takes_profiles(),
         "cores": cores(),
         "memory_mebibytes": memory_mebibytes(),
     }

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import CODE_ROOT
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd import hardening
 
-OFF, COMPLAIN, ENFORCE = "off", "complain", "enforce"
+AUTO, OFF, COMPLAIN, ENFORCE = "auto", "off", apparmor.COMPLAIN, apparmor.ENFORCE
 """What ``httpd_apparmor`` can be. In complain mode the kernel only logs what it would refuse."""
 
 PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", CODE_ROOT)
@@ -24,13 +25,31 @@ SPECIAL = re.compile(r'([\\"*?\[\]{}^@])')
 PACKAGE = "apparmor"
 
 
-def is_on(settings: Mapping[str, Any]) -> bool:
-    """Whether there is a profile; ``settings`` are the variables of the role httpd."""
-    return bool(settings["httpd_apparmor"] != OFF)
+def is_asked_for(settings: Mapping[str, Any]) -> bool:
+    """Whether the operator wants a profile; ``settings`` are the variables of the role httpd."""
+    return settings["httpd_apparmor"] in (COMPLAIN, ENFORCE)
+
+
+def mode(settings: Mapping[str, Any], host: Mapping[str, Any]) -> str:
+    """In which mode the host has a profile, or "off". ``host`` is the fact ``httpd_host``.
+
+    Where the operator says nothing, it has one that only logs, as far as nothing is installed or replaced for that.
+    """
+    if settings["httpd_apparmor"] != AUTO:
+        return str(settings["httpd_apparmor"])
+    return COMPLAIN if _is_possible(host) and host.get("apparmor_ready") and not host.get("foreign") else OFF
+
+
+def _is_possible(host: Mapping[str, Any]) -> bool:
+    return host["service_manager"] == "systemd" and bool(host.get("apparmor"))
 
 
 def values(
-    settings: Mapping[str, Any], instance: Mapping[str, str], applications: Sequence[Mapping[str, Any]], python: str
+    settings: Mapping[str, Any],
+    instance: Mapping[str, str],
+    applications: Sequence[Mapping[str, Any]],
+    python: str,
+    complains: bool,
 ) -> dict[str, Any]:
     """What the template lays out. ``python`` is ``mod_wsgi_python``: a version, or a path."""
     chroots = [str(options["chroot"]) for options in hardening.options(applications) if options.get("chroot")]
@@ -41,7 +60,7 @@ def values(
     readable = dict.fromkeys([instance["state_directory"], instance["server_root"], *named])
     return {
         "profile": instance["apparmor_profile"],
-        "flags": ["attach_disconnected", *([COMPLAIN] if settings["httpd_apparmor"] == COMPLAIN else [])],
+        "flags": ["attach_disconnected", *([COMPLAIN] if complains else [])],
         "capabilities": [name.removeprefix("CAP_").lower() for name in hardening.capabilities(settings, applications)],
         "programs": [below(path) for path in programs],
         "readable": [below(path) for path in readable],
@@ -62,23 +81,25 @@ def _escaped(match: re.Match[str]) -> str:
 
 def problems(settings: Mapping[str, Any], host: Mapping[str, Any], name: str) -> list[str]:
     """What contradicts the profile, one sentence each. ``host`` is the fact ``httpd_host``, ``name`` its name."""
-    if not is_on(settings):
+    wanted = settings["httpd_apparmor"]
+    if wanted == OFF:
         return []
-    mode = settings["httpd_apparmor"]
     found = [
         f"httpd_apparmor_rules of host {name} has {rule!r}, which is no rule on one line; write it like "
         "'/srv/tools/** mrix,', with the comma."
         for rule in settings["httpd_apparmor_rules"]
         if not is_rule(str(rule))
     ]
-    if host["service_manager"] != "systemd" or not host.get("apparmor"):
+    if wanted == AUTO:
+        return found
+    if not _is_possible(host):
         found.append(
-            f"httpd_apparmor of host {name} is {mode}, and no AppArmor is active there (systemd, and a kernel that was "
-            "started with it); set it to off for that host."
+            f"httpd_apparmor of host {name} is {wanted}, and no AppArmor is active there (systemd, and a kernel that "
+            "was started with it); set it to auto for that host."
         )
     if host.get("foreign"):
         found.append(
-            f"httpd_apparmor of host {name} is {mode}, which would hold for the sites of others, too; set it to off."
+            f"httpd_apparmor of host {name} is {wanted}, which would hold for the sites of others, too; set it to auto."
         )
     return found
 

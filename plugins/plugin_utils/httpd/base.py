@@ -6,6 +6,7 @@ The settings are the role's variables by their names, as its argument specificat
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils import instance as httpd_instance
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor as host_apparmor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import listeners as httpd_listeners
 from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import LIBRARY, STATE_ROOT
@@ -129,7 +131,7 @@ def _named_configurations(settings: Mapping[str, Any]) -> list[str]:
 
 def packages(applications: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[str]:
     """The packages that the role needs for these applications, with its variables."""
-    parser = [apparmor.PACKAGE] if apparmor.is_on(settings) else []
+    parser = [apparmor.PACKAGE] if apparmor.is_asked_for(settings) else []
     return ["apache2", *(["openssl"] if tls.ports(applications) else []), *parser]
 
 
@@ -473,7 +475,7 @@ class Base:
                 "content": self._render("reap.service.j2"),
             },
             {"path": f"{drop_in}/modwsgi.conf", "content": self._render("unit.conf.j2")},
-            *(self._apparmor_files() if apparmor.is_on(self.settings) else []),
+            *self._apparmor_files(),
             # Unlike the other settings of the unit, these are for the processes, so they take effect at a start.
             {
                 "path": f"{drop_in}/modwsgi-hardening.conf",
@@ -483,16 +485,30 @@ class Base:
         ]
 
     def _apparmor_files(self) -> list[File]:
-        """The profile, and what loads it before httpd starts; a process gets it when it starts."""
-        drop_in = f"{self.instance['unit_drop_in_directory']}/modwsgi-apparmor.conf"
-        profile = apparmor.values(self.settings, self.instance, self.applications, self.python)
+        """The profile, and what loads it before httpd starts; a process gets it when it starts.
+
+        One that only logs is worth no restart, so it holds from the next start.
+        """
+        mode = apparmor.mode(self.settings, self.host)
+        if mode == apparmor.OFF:
+            return []
+        complains = mode == apparmor.COMPLAIN
+        values = apparmor.values(self.settings, self.instance, self.applications, self.python, complains)
+        profile = self._render("apparmor.j2", **values)
+        drop_in = self._render(
+            "unit-apparmor.conf.j2",
+            complains=complains,
+            parser=host_apparmor.PARSER,
+            digest=hashlib.sha256(profile.encode()).hexdigest()[:16],
+        )
+        action = {} if complains else {"action": "restart"}
         return [
+            {"path": self.instance["apparmor_file"], "content": profile, **action},
             {
-                "path": self.instance["apparmor_file"],
-                "content": self._render("apparmor.j2", **profile),
-                "action": "restart",
+                "path": f"{self.instance['unit_drop_in_directory']}/modwsgi-apparmor.conf",
+                "content": drop_in,
+                **action,
             },
-            {"path": drop_in, "content": self._render("unit-apparmor.conf.j2"), "action": "restart"},
         ]
 
     def _rotation_files(self) -> list[File]:

@@ -58,6 +58,7 @@ DESCRIPTION: dict[str, Any] = {
     "service_manager": "systemd",
     "control_groups": False,
     "apparmor": False,
+    "apparmor_ready": True,
     "cores": 2,
     "memory_mebibytes": 2048,
     "php": "",

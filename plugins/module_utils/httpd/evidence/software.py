@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor as kernel
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import control, effective, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.effective import Effective
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.model import (
@@ -18,8 +19,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence.mode
 OLD_LISTS_DAYS = 7
 """Package lists that are older say nothing of what is there now."""
 SELINUX = Path("/sys/fs/selinux/enforce")
-APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
-PROC = Path("/proc")
 SANDBOX = ("ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "NoNewPrivileges", "LimitCORE")
 
 
@@ -50,18 +49,16 @@ def selinux(_host: Effective) -> Judgement:
 
 def apparmor(host: Effective) -> Judgement:
     """AppArmor is on."""
-    on = APPARMOR.exists() and APPARMOR.read_text(encoding="ascii").strip() == "Y"
+    on = kernel.is_on()
     return judged(on, f"AppArmor is {'on' if on else 'off, or not in this kernel'}; {_sandbox(host)}")
 
 
 def apparmor_profile(host: Effective) -> Judgement:
     """httpd runs with a profile that is enforced."""
     main = processes.httpd_main_process(host.described)
-    try:
-        label = (PROC / str(main.pid if main else 0) / "attr/current").read_text(encoding="utf-8").strip("\0\n ")
-    except OSError:
-        label = "without a profile"
-    return judged(label.endswith("(enforce)"), f"httpd: {label}; {_sandbox(host)}")
+    label = kernel.label(main.pid) if main else "does not run"
+    told = ", so its profile only logs" if label.endswith(f"({kernel.COMPLAIN})") else ""
+    return judged(label.endswith(f"({kernel.ENFORCE})"), f"httpd: {label}{told}; {_sandbox(host)}")
 
 
 def _sandbox(host: Effective) -> str:

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor, journal, start
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign as httpd_foreign
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import journal, start
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
     ABSENT,
     CONTENT,
@@ -37,7 +37,6 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.pla
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit
 
 TEST_SECONDS = 60
-APPARMOR_PARSER = "/usr/sbin/apparmor_parser"
 
 
 class Transaction(Comparison):
@@ -80,7 +79,7 @@ class Transaction(Comparison):
                 continue
             try:
                 done = subprocess.run(
-                    [APPARMOR_PARSER, "--skip-kernel-load", "--skip-cache"],
+                    [apparmor.PARSER, "--skip-kernel-load", "--skip-cache"],
                     input=change.desired.content,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -89,7 +88,7 @@ class Transaction(Comparison):
                 )
             except FileNotFoundError:
                 raise TransactionError(
-                    f"{APPARMOR_PARSER} is missing, so the profile of httpd_apparmor cannot be read; install apparmor."
+                    f"{apparmor.PARSER} is missing, so the profile of httpd_apparmor cannot be read; install apparmor."
                 ) from None
             if done.returncode:
                 said = " ".join(done.stdout.decode(errors="replace").split())

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import verify
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import Process
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.verify import Verification
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import certificates
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor, certificates
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import (
     ABSENT,
     CONTENT,
@@ -443,22 +443,38 @@ def test_processes_are_in_the_control_group_of_their_application(host: Host) -> 
 
 
 @pytest.mark.parametrize(
-    ("profile", "told"),
+    ("label", "flags", "is_wrong", "told"),
     [
-        ("modwsgi-apache2 (enforce)", []),
-        ("modwsgi-apache2 (complain)", []),
-        ("unconfined", ["unconfined"]),
-        ("", ["unconfined"]),
+        ("modwsgi-apache2 (enforce)", "", False, "httpd runs under the AppArmor profile modwsgi-apache2 (enforce)"),
+        (
+            "modwsgi-apache2 (complain)",
+            ",complain",
+            False,
+            "httpd runs under the AppArmor profile modwsgi-apache2 (complain), which only logs",
+        ),
+        (
+            "unconfined",
+            ",complain",
+            False,
+            "httpd takes up the AppArmor profile modwsgi-apache2 (complain), which only logs, at its next start",
+        ),
+        ("modwsgi-apache2 (complain)", "", True, "modwsgi-apache2 (complain), and not under modwsgi-apache2 (enforce)"),
+        ("modwsgi-apache2 (enforce)", ",complain", True, "(enforce), and not under modwsgi-apache2 (complain)"),
+        (
+            "unconfined",
+            "",
+            True,
+            "unconfined, and not under modwsgi-apache2 (enforce); restart it, and see `",
+        ),
+        ("other (complain)", ",complain", True, "other (complain), and not under modwsgi-apache2 (complain)"),
     ],
 )
-def test_httpd_runs_under_its_profile(host: Host, profile: str, told: list[str]) -> None:
-    host.monkeypatch.setattr(verify, "process_profile", lambda _: profile)
+def test_httpd_runs_under_its_profile(host: Host, label: str, flags: str, is_wrong: bool, told: str) -> None:
+    host.monkeypatch.setattr(apparmor, "label", lambda _: label)
     file = host.root / "profile"
     host.described |= {"apparmor_file": str(file), "unit": "apache2.service"}
     assert host.look().findings == []
-    file.write_text("")
-    assert [each["text"] for each in host.look().findings] == [
-        f"httpd runs under the AppArmor profile {name}, and not under modwsgi-apache2; restart it, and see `journalctl "
-        "-u apache2.service` if that does not help."
-        for name in told
-    ]
+    file.write_text(f"profile modwsgi-apache2 flags=(attach_disconnected{flags}) {{\n}}\n")
+    found = host.look()
+    assert bool(found.findings) is is_wrong
+    assert any(told in each["text"] for each in (found.findings if is_wrong else found.verified))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import control, pending
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor, control, pending
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import service as httpd_service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import ControlError, Manager, Service
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import ACTED, Journal
@@ -145,19 +145,28 @@ def test_the_service_for_limits_follows_its_file(installed: bool, verb: str, tmp
     assert systemctl.commands == [["systemctl", "daemon-reload"], ["systemctl", verb, "modwsgi-limits.service"]]
 
 
-@pytest.mark.parametrize(("installed", "told"), [(True, ""), (False, "modwsgi-apache2")])
-def test_a_profile_whose_file_has_gone_is_forgotten(
-    installed: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("installed", "known", "forgotten", "loaded"),
+    [
+        (True, "modwsgi-apache2 (complain)\n", "", True),
+        (True, "", "", False),  # the next start loads it
+        (False, "modwsgi-apache2 (enforce)\n", "modwsgi-apache2", False),
+    ],
+)
+def test_the_kernel_has_the_profile_as_its_file_is(
+    installed: bool, known: str, forgotten: str, loaded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove, profile = tmp_path / ".remove", tmp_path / "profile"
+    remove, profile, systemctl = tmp_path / ".remove", tmp_path / "profile", Systemctl()
     remove.write_text("")
+    (tmp_path / "profiles").write_text(known)
     if installed:
         profile.write_text("")
-    monkeypatch.setattr(control, "APPARMOR_REMOVE", str(remove))
+    monkeypatch.setattr(apparmor, "FOLDER", tmp_path)
     described = {**instance("apache2"), "unit_directory": str(tmp_path), "apparmor_file": str(profile)}
-    control.SystemdManager(described, Systemctl()).refresh()
-    assert remove.read_text() == told
-    monkeypatch.setattr(control, "APPARMOR_REMOVE", str(tmp_path / "none" / ".remove"))
+    control.SystemdManager(described, systemctl).refresh()
+    assert remove.read_text() == forgotten
+    assert ([apparmor.PARSER, "--replace", "--write-cache", str(profile)] in systemctl.commands) is loaded
+    monkeypatch.setattr(apparmor, "FOLDER", tmp_path / "none")
     control.SystemdManager(described, Systemctl()).refresh()
 
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import effective
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor, effective
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import Result
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.effective import Answer, Effective
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.evidence import files, software, tls
@@ -529,7 +529,7 @@ def test_selinux(host: Host, monkeypatch: pytest.MonkeyPatch, text: str | None, 
 
 def test_apparmor(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     file = host.root / "enabled"
-    monkeypatch.setattr(software, "APPARMOR", file)
+    monkeypatch.setattr(apparmor, "ENABLED", file)
     found = judge(host.measured(), "apparmor", {})
     assert found == (NOT_MET, "AppArmor is off, or not in this kernel; systemd: ProtectSystem=strict")
     file.write_text("Y\n")
@@ -537,16 +537,24 @@ def test_apparmor(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "status"),
-    [("/usr/sbin/apache2 (enforce)", MET), ("/usr/sbin/apache2 (complain)", NOT_MET), (None, NOT_MET)],
+    ("label", "status", "told"),
+    [
+        ("modwsgi-apache2 (enforce)", MET, "httpd: modwsgi-apache2 (enforce); systemd"),
+        ("modwsgi-apache2 (complain)", NOT_MET, "httpd: modwsgi-apache2 (complain), so its profile only logs; systemd"),
+        (None, NOT_MET, "httpd: unconfined; systemd"),
+    ],
 )
-def test_a_profile_of_apparmor(host: Host, monkeypatch: pytest.MonkeyPatch, label: str | None, status: str) -> None:
+def test_a_profile_of_apparmor(
+    host: Host, monkeypatch: pytest.MonkeyPatch, label: str | None, status: str, told: str
+) -> None:
     folder = host.root / "proc/1/attr"
     folder.mkdir(parents=True)
     if label:
         (folder / "current").write_text(f"{label}\n\0")
-    monkeypatch.setattr(software, "PROC", host.root / "proc")
-    assert judge(host.measured(), "apparmor_profile", {}).status == status
+    monkeypatch.setattr(apparmor, "PROC", host.root / "proc")
+    found = judge(host.measured(), "apparmor_profile", {})
+    assert found.status == status
+    assert found.fact.startswith(told)
 
 
 def test_a_proxy_that_is_used_is_needed(host: Host) -> None:

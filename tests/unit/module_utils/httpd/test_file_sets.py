@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import config, pending, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets import stage
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor, config, pending, processes
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.model import TransactionError, checked_sets
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.stage import Transaction
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Journal
@@ -407,7 +406,7 @@ def test_a_profile_that_apparmor_refuses_changes_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch, parser: str, sentence: str
 ) -> None:
     program, profile = host.directory / "apparmor_parser", host.directory / "profile"
-    monkeypatch.setattr(stage, "APPARMOR_PARSER", str(program))
+    monkeypatch.setattr(apparmor, "PARSER", str(program))
     host.instance["apparmor_file"] = str(profile)
     wanted = {"path": str(profile), "content": "profile x {}\n"}
     if parser:

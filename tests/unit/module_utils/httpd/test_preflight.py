@@ -114,19 +114,3 @@ def test_control_groups_need_systemd_and_the_kernel_s_controllers(
     if controllers is not None:
         file.write_text(controllers)
     assert preflight.has_control_groups(manager, file) is has_some
-
-
-@pytest.mark.parametrize(
-    ("enabled", "mounted", "has_it"),
-    [("Y\n", True, True), ("Y\n", False, False), ("N\n", True, False), (None, True, False)],
-)
-def test_apparmor_needs_the_kernel_and_its_folder(
-    enabled: str | None, mounted: bool, has_it: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, profiles = tmp_path / "enabled", tmp_path / "profiles"
-    if enabled is not None:
-        file.write_text(enabled)
-    if mounted:
-        profiles.write_text("")
-    monkeypatch.setattr(preflight, "APPARMOR_PROFILES", profiles)
-    assert preflight.has_apparmor(file) is has_it

@@ -13,7 +13,7 @@ from support.preflight import base
 
 SHOP: dict[str, Any] = {"name": "shop", "server_name": "shop.example", "source": {"directory": "/srv/source/shop"}}
 OTHERS: dict[str, Any] = {"sites": [{"file": "/etc/apache2/sites-enabled/old.conf"}], "mpm": "mpm_event"}
-HAS = {"apparmor": True}
+HAS = {"apparmor": True, "apparmor_ready": True}
 PROFILE, DROP_IN = "/etc/apparmor.d/modwsgi-apache2", "/etc/systemd/system/apache2.service.d/modwsgi-apparmor.conf"
 
 
@@ -28,23 +28,50 @@ def profile(*applications: dict[str, Any], **variables: Any) -> list[str]:
     return [line.strip() for line in files(*applications, **variables)[PROFILE]["content"].splitlines()]
 
 
-def test_there_is_none_unless_it_is_asked_for() -> None:
+@pytest.mark.parametrize(
+    ("host", "mode"),
+    [
+        ({}, "complain"),
+        ({"apparmor": False}, "off"),
+        ({"apparmor_ready": False}, "off"),
+        ({"service_manager": "none"}, "off"),
+        ({"foreign": OTHERS}, "off"),
+    ],
+)
+def test_by_default_it_only_logs_where_the_host_has_all_for_it(host: dict[str, Any], mode: str) -> None:
+    described = base(host={**HAS, **host})
+    assert apparmor.mode(described.settings, described.host) == mode
+    assert apparmor.problems(described.settings, described.host, "web1") == []
+    assert apparmor.mode({"httpd_apparmor": "enforce"}, {}) == "enforce"
+
+
+def test_there_is_none_where_it_is_off() -> None:
     assert not {PROFILE, DROP_IN} & set(files(httpd_apparmor="off"))
-    assert base().problems("web1") == []
+    assert not {PROFILE, DROP_IN} & {file["path"] for file in base().files()}
 
 
 @pytest.mark.parametrize(
-    ("mode", "flags"), [("enforce", "attach_disconnected"), ("complain", "attach_disconnected,complain")]
+    ("mode", "flags", "prefix", "action"),
+    [
+        ("enforce", "attach_disconnected", "+", "restart"),
+        ("complain", "attach_disconnected,complain", "-+", None),
+        ("auto", "attach_disconnected,complain", "-+", None),
+    ],
 )
-def test_the_unit_has_the_profile_which_is_loaded_before(mode: str, flags: str) -> None:
+def test_the_unit_has_the_profile_which_is_loaded_before(mode: str, flags: str, prefix: str, action: str) -> None:
+    """One that only logs is worth no restart, and no start that fails."""
     found = files(httpd_apparmor=mode)
     assert f"profile modwsgi-apache2 flags=({flags}) {{\n" in found[PROFILE]["content"]
-    assert found[DROP_IN]["content"].splitlines()[-3:] == [
-        f"ExecStartPre=+/usr/sbin/apparmor_parser --replace --write-cache {PROFILE}",
-        "# -: where it is new, the stop before that start runs without it, and does not fail.",
-        "AppArmorProfile=-modwsgi-apache2",
-    ]
-    assert {found[PROFILE]["action"], found[DROP_IN]["action"]} == {"restart"}
+    lines = found[DROP_IN]["content"].splitlines()
+    assert f"ExecStartPre={prefix}/usr/sbin/apparmor_parser --replace --write-cache {PROFILE}" in lines
+    assert lines[-1] == "AppArmorProfile=-modwsgi-apache2"
+    assert [found[PROFILE].get("action"), found[DROP_IN].get("action")] == [action, action]
+
+
+def test_another_profile_is_another_unit() -> None:
+    """So that systemd reads it again, when the kernel gets the profile, too."""
+    assert files()[DROP_IN] == files()[DROP_IN]
+    assert files()[DROP_IN] != files(httpd_apparmor_rules=["/data/** r,"])[DROP_IN]
 
 
 def test_nothing_runs_from_where_applications_write() -> None:
@@ -86,13 +113,14 @@ def test_a_path_means_itself() -> None:
 def test_the_parser_is_installed() -> None:
     assert "apparmor" in packages([], {"httpd_apparmor": "complain"})
     assert "apparmor" not in packages([], {"httpd_apparmor": "off"})
+    assert "apparmor" not in packages([], {"httpd_apparmor": "auto"})
 
 
 @pytest.mark.parametrize(
     "rule", ["/a r", "/a r,\n}", "/a r, # no", "}", "} profile x {,", "{,", "", ",", " /a r,", "/a\x00 r,"]
 )
 def test_what_is_no_rule_is_refused(rule: str) -> None:
-    (sentence,) = base(host=HAS, httpd_apparmor="complain", httpd_apparmor_rules=[rule]).problems("web1")
+    (sentence,) = base(httpd_apparmor_rules=[rule]).problems("web1")
     assert sentence == (
         f"httpd_apparmor_rules of host web1 has {rule!r}, which is no rule on one line; write it like "
         "'/srv/tools/** mrix,', with the comma."
@@ -104,12 +132,12 @@ def test_a_host_without_apparmor_is_refused(host: dict[str, Any]) -> None:
     (sentence,) = base(host=host, httpd_apparmor="enforce").problems("web1")
     assert sentence == (
         "httpd_apparmor of host web1 is enforce, and no AppArmor is active there (systemd, and a kernel that was "
-        "started with it); set it to off for that host."
+        "started with it); set it to auto for that host."
     )
 
 
 def test_sites_of_others_are_not_held_by_it() -> None:
     described = base(host=HAS, httpd_apparmor="complain")
     assert apparmor.problems(described.settings, {**described.host, "foreign": OTHERS}, "web1") == [
-        "httpd_apparmor of host web1 is complain, which would hold for the sites of others, too; set it to off."
+        "httpd_apparmor of host web1 is complain, which would hold for the sites of others, too; set it to auto."
     ]
