@@ -35,6 +35,7 @@ SERVER = "httpd"
 PREFIX = "app-"
 CONTROLLERS = ("cpu", "memory", "pids")
 INTERVAL = 1.0  # seconds between two looks
+ANSWER_SECONDS = 60  # for systemctl, which itself waits 25 s for a systemd that is busy
 QUEUE = 128  # connections that wait
 ROUNDS = 50  # of moving processes that start others meanwhile
 LARGEST = 1 << 20  # bytes that are read of a file
@@ -286,9 +287,14 @@ class Tree:
 
 
 def control_group(unit):
-    """The folder of a unit's control group; empty while systemd has none for it."""
+    """The folder of a unit's control group; empty while systemd has none for it. Raises OSError without an answer."""
     command = ["systemctl", "show", "--value", "--property=ControlGroup", unit]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=10, check=False)
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=ANSWER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError("systemctl has not answered in %d s" % ANSWER_SECONDS) from None
     found = done.stdout.decode(errors="replace").strip()
     return GROUPS + found if found.startswith("/") and found != "/" else ""
 
@@ -325,13 +331,13 @@ class Service:
 
     def look(self, asked):
         """Once. `asked`: somebody waits, so httpd's unit has a group, wherever it is."""
-        if (self.tree is None or not os.path.isdir(self.tree.path)) and (asked or self.tree is None):
-            path = self.find(self.unit)
-            if not path:
-                return
-            if self.tree is None or self.tree.path != path:
-                self.tree = Tree(path)
         try:
+            if (self.tree is None or not os.path.isdir(self.tree.path)) and (asked or self.tree is None):
+                path = self.find(self.unit)
+                if not path:
+                    return
+                if self.tree is None or self.tree.path != path:
+                    self.tree = Tree(path)
             self.read()
             if self.tree.arrange(self.wanted):
                 self.tree.limit(self.wanted)

@@ -333,6 +333,26 @@ def test_what_fails_is_said_once_and_tried_again(fresh: Host, capsys: pytest.Cap
     assert fresh.kernel.has("app-shop") == [12]
 
 
+def test_a_systemd_that_does_not_answer_is_asked_again(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The service goes on meanwhile, and does not start anew."""
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\nexec sleep 60\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(limits, "ANSWER_SECONDS", 0.1)
+    host.deploy()
+    host.kernel.start(12, 1001)
+    tree, host.service.tree = host.service.tree, None
+    host.service.find = limits.control_group
+    host.service.look(True)
+    assert "(systemctl has not answered in 0 s); the next look comes in a second" in capsys.readouterr().out
+    host.service.tree = tree
+    host.service.look(False)
+    assert host.kernel.has("app-shop") == [12]
+
+
 def test_systemd_is_asked_for_the_group_when_somebody_waits(tmp_path: Path) -> None:
     asked: list[str] = []
 
