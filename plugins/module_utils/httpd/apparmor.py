@@ -8,8 +8,8 @@ import os
 import re
 from pathlib import Path
 
-PARSER = "/usr/sbin/apparmor_parser"
-"""Reads a profile and gives it to the kernel; the package apparmor has it."""
+PARSER = "/sbin/apparmor_parser"
+"""Reads a profile and gives it to the kernel. The package apparmor of Debian 11 has it there, not below /usr."""
 ENABLED = Path("/sys/module/apparmor/parameters/enabled")
 """Says Y where the kernel was started with AppArmor."""
 FOLDER = Path("/sys/kernel/security/apparmor")

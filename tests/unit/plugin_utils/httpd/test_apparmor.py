@@ -63,7 +63,7 @@ def test_the_unit_has_the_profile_which_is_loaded_before(mode: str, flags: str, 
     found = files(httpd_apparmor=mode)
     assert f"profile modwsgi-apache2 flags=({flags}) {{\n" in found[PROFILE]["content"]
     lines = found[DROP_IN]["content"].splitlines()
-    assert f"ExecStartPre={prefix}/usr/sbin/apparmor_parser --replace --write-cache {PROFILE}" in lines
+    assert f"ExecStartPre={prefix}/sbin/apparmor_parser --replace --write-cache {PROFILE}" in lines
     assert lines[-1] == "AppArmorProfile=-modwsgi-apache2"
     assert [found[PROFILE].get("action"), found[DROP_IN].get("action")] == [action, action]
 
