@@ -138,7 +138,10 @@ ACCOUNTS = [
     Attack("the group of the logs", "os.setgroups([4])"),
     Attack("another group", "os.setgid(33)"),
     Attack("a program with its rights for others", "write('/tmp/left'); os.chmod('/tmp/left', 0o4755)"),
-    Attack("a folder with its group's rights for others", "os.mkdir('/tmp/left.d'); os.chmod('/tmp/left.d', 0o2775)"),
+    Attack(
+        "a folder with its group's rights for others",
+        "os.makedirs('/tmp/left.d', exist_ok=True); os.chmod('/tmp/left.d', 0o2775)",
+    ),
     Attack(
         "capabilities", "found = [line for line in open('/proc/self/status') if line.startswith('CapEff')]", "0{16}"
     ),
