@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from support.managed_host import ManagedHost
+from support.visitor import Visitor
 
 CERTIFICATES = ("/etc/ssl/shop.pem", "/var/lib/modwsgi/apache2/tls/guestbook.crt")
 
@@ -79,33 +79,6 @@ class SecureSite:
         return self.request("POST", path, data=fields, headers=headers, **options)
 
 
-class Visitors:
-    """Visitors of shop.example, at most 20 in a second, each with a connection of its own; what failed is kept."""
-
-    def __init__(self, address: str) -> None:
-        self.address, self.answers = address, 0
-        self.failures: list[str] = []
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self.stopping.wait(0.05):
-            # One who believes any certificate: the old one and the new one are served in turn.
-            site = SecureSite(self.address, "shop.example", "")
-            site.session.verify = False
-            try:
-                found = site.get("/x").status_code
-            except requests.RequestException as error:
-                self.failures.append(str(error))
-                continue
-            self.answers += 1
-            if found != 200:
-                self.failures.append(str(found))
-
-    def __enter__(self) -> Visitors:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        self.thread.join()
+def visitor(address: str) -> Visitor:
+    """A client of shop.example, which is served by the old certificate and the new one in turn."""
+    return Visitor(address, {"shop.example": b"}"}, ("/x",), interval=0.05, tls=True)

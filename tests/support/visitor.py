@@ -1,28 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client that asks one site after the other at a steady rate, whatever becomes of its earlier requests."""
+"""A client that asks pages at a steady rate, whatever becomes of its earlier requests, and what it is answered."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
-INTERVAL = 0.02
-"""The usual one."""
 PATIENCE = 30.0
-"""Seconds until a request without an answer has failed."""
+"""Seconds until a request without an answer is lost."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A request that did not get the right answer; the time is of CLOCK_MONOTONIC."""
+@contextmanager
+def meanwhile(*works: Callable[[threading.Event], object]) -> Iterator[None]:
+    """Run these as long as the block runs, each in a thread of its own; each ends soon when the event is set."""
+    over = threading.Event()
+    with ThreadPoolExecutor(len(works)) as pool:
+        running = [pool.submit(work, over) for work in works]
+        try:
+            yield
+        finally:
+            over.set()
+    for each in running:
+        each.result()
 
-    asked: float
-    reason: str
+
+class Answer(NamedTuple):
+    """One request; the times are of CLOCK_MONOTONIC, which a host in a container shares."""
+
+    begun: float
+    ended: float
+    text: str
+    """What was answered, and well; empty for a request that is lost."""
+    problem: str = ""
+    """Why it is lost."""
 
 
 @dataclass
@@ -31,59 +51,80 @@ class Visitor:
 
     address: str
     sites: dict[str, bytes]
-    """By host name, the body of the right answer."""
-    interval: float = INTERVAL
+    """By host name, how the body of a right answer ends."""
+    paths: Sequence[str] = ("/",)
+    interval: float = 0.02
     """Seconds from one request to the next."""
-    asked: int = 0
-    slowest: float = 0.0
-    """Seconds."""
-    failures: list[Failure] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
+    tls: bool = False
+    """Any certificate will do."""
+    answers: list[Answer] = field(default_factory=list)
 
-    async def visit(self) -> None:
+    def visit(self, over: threading.Event) -> None:
         """Ask until it is over, then wait for the answers that are still to come."""
+        asyncio.run(self._visit(over))
+
+    async def _visit(self, over: threading.Event) -> None:
         requests = set()
         due = time.monotonic()
-        for host_name, body in itertools.cycle(self.sites.items()):
-            if self.over.is_set():
+        for path, host_name in itertools.cycle(itertools.product(self.paths, self.sites)):
+            if over.is_set():
                 break
-            request = asyncio.create_task(self._ask(host_name, body))
+            request = asyncio.create_task(self._ask(host_name, path))
             requests.add(request)
             request.add_done_callback(requests.discard)
             due += self.interval
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         await asyncio.gather(*requests)
 
-    async def _ask(self, host_name: str, body: bytes) -> None:
-        began = time.monotonic()
+    async def _ask(self, host_name: str, path: str) -> None:
+        begun, text, problem = time.monotonic(), "", ""
         try:
-            reason = await asyncio.wait_for(self._exchange(host_name, body), PATIENCE)
+            answer = await asyncio.wait_for(self._exchange(host_name, path), PATIENCE)
+            head, _, body = answer.partition(b"\r\n\r\n")
+            if head.startswith(b"HTTP/1.1 200 ") and body.endswith(self.sites[host_name]):
+                text = body.decode().strip()
+            else:
+                line = head.partition(b"\r")[0] + b" " + body[-200:]
+                problem = line.decode(errors="replace").strip() or "closed without an answer"
         except (TimeoutError, OSError) as error:
-            reason = repr(error)
-        if reason:
-            self.failures.append(Failure(began, f"{host_name}: {reason}"))
-        self.asked += 1
-        self.slowest = max(self.slowest, time.monotonic() - began)
+            problem = repr(error)
+        self.answers.append(Answer(begun, time.monotonic(), text, problem))
 
-    async def _exchange(self, host_name: str, body: bytes) -> str:
-        """One request; why its answer is not the right one, or nothing."""
-        reader, writer = await asyncio.open_connection(self.address, 80)
+    async def _exchange(self, host_name: str, path: str) -> bytes:
+        secure, name = (self._any_certificate, host_name) if self.tls else (None, None)
+        port = 443 if self.tls else 80
+        reader, writer = await asyncio.open_connection(self.address, port, ssl=secure, server_hostname=name)
         try:
-            writer.write(f"GET / HTTP/1.0\r\nHost: {host_name}\r\n\r\n".encode())
-            answer = await reader.read()
+            writer.write(f"GET {path} HTTP/1.0\r\nHost: {host_name}\r\n\r\n".encode())
+            return await reader.read()
         finally:
             writer.close()
-        good = answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(body)
-        return "" if good else f"got {answer[:60]!r}"
+
+    @cached_property
+    def _any_certificate(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+    @property
+    def lost(self) -> list[Answer]:
+        """What was not answered well."""
+        return [each for each in self.answers if each.problem]
+
+    @property
+    def texts(self) -> set[str]:
+        """What has answered."""
+        return {each.text for each in self.answers if not each.problem}
+
+    def longest_gap(self, since: float) -> float:
+        """The longest time in seconds without a good answer, from a moment on."""
+        ends = [since, *sorted(each.ended for each in self.answers if not each.problem and each.ended >= since)]
+        return max((later - earlier for earlier, later in pairwise(ends)), default=0.0)
 
 
 @contextmanager
 def visiting(client: Visitor) -> Iterator[Visitor]:
     """Let a client ask as long as the block runs."""
-    thread = threading.Thread(target=lambda: asyncio.run(client.visit()))
-    thread.start()
-    try:
+    with meanwhile(client.visit):
         yield client
-    finally:
-        client.over.set()
-        thread.join()

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ import requests
 from support.deployment import ROOT, deploy, play
 from support.managed_host import ManagedHost
 from support.site import Site
+from support.visitor import meanwhile
 
 LINES = {"blue_green": 8, "rolling": 5}
 """How many lines a slow answer has, one a second, by the strategy of releases.
@@ -44,12 +46,11 @@ class Visitors:
     slowest: float = 0.0
     """Seconds of the slowest short request."""
     failures: list[str] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
 
-    def come(self, path: str, lines: int) -> None:
-        """Ask until told to stop; every answer must be whole."""
+    def come(self, path: str, lines: int, over: threading.Event) -> None:
+        """Ask until it is over; every answer must be whole."""
         site = Site(self.site.address, self.site.host_name)
-        while not self.stop.is_set():
+        while not over.is_set():
             begun = time.monotonic()
             try:
                 answer = site.get(path)
@@ -68,15 +69,8 @@ def visitors(site: Site, strategy: str) -> Iterator[Visitors]:
     """A stream of short requests and two of slow ones, as long as the block runs."""
     clients = Visitors(site)
     slow = (f"/stream?chunks={LINES[strategy]}&interval=1", LINES[strategy])
-    threads = [threading.Thread(target=clients.come, args=work) for work in [("/healthz", 1), slow, slow]]
-    for thread in threads:
-        thread.start()
-    try:
+    with meanwhile(*(partial(clients.come, *work) for work in [("/healthz", 1), slow, slow])):
         yield clients
-    finally:
-        clients.stop.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.fixture(name="changed_copy")

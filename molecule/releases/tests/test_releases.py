@@ -18,7 +18,7 @@ from support.breadth import wider
 from support.deployment import deploy
 from support.managed_host import ManagedHost
 from support.site import Site
-from support.steady_load import Load, under_load
+from support.visitor import Visitor, meanwhile
 from support.waiting import wait_for
 
 MACHINE = ManagedHost("releases-debian12")
@@ -35,10 +35,24 @@ LEAST = 60
 """Requests, so that somebody has watched."""
 
 
+@dataclass
+class Load(Visitor):
+    """40 requests a second to one application, and some to a neighbour, who has what the machine itself costs."""
+
+    control: Visitor = field(kw_only=True)
+
+    def gap(self, since: float) -> float:
+        """The longest time without an answer, beyond what the neighbour has had."""
+        return self.longest_gap(since) - self.control.longest_gap(since)
+
+
 @contextmanager
 def loaded(name: str) -> Iterator[Load]:
-    """Requests come before, during and after what the block does."""
-    with under_load(MACHINE.address(), f"{name}.example", f"{OTHER[name]}.example") as load:
+    """Requests come before, during and after what the block does; every other one takes a second."""
+    address, right = MACHINE.address(), b"\n"
+    control = Visitor(address, {f"{OTHER[name]}.example": right}, interval=0.05)
+    load = Load(address, {f"{name}.example": right}, ("/", "/slow"), interval=0.025, control=control)
+    with meanwhile(load.visit, control.visit):
         wait_for(lambda: len(load.answers) > LEAST, "there is load")
         yield load
         asked = len(load.answers)
@@ -71,33 +85,19 @@ class Visitors:
     """Each has cookies of its own, and notes what answers."""
 
     seen: list[list[str]] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
 
-    def come(self) -> None:
+    def come(self, over: threading.Event) -> None:
         """All of them, one after the other, until it is over."""
         sites = [Site(MACHINE.address(), "swift.example") for _ in range(VISITORS)]
         self.seen = [[] for _ in sites]
-        while not self.over.wait(0.05):
+        while not over.wait(0.05):
             for site, seen in zip(sites, self.seen, strict=True):
                 seen.append(site.get("/").text.strip())
 
 
-@contextmanager
-def visitors() -> Iterator[Visitors]:
-    """They come while the block runs."""
-    found = Visitors()
-    thread = threading.Thread(target=found.come)
-    thread.start()
-    try:
-        yield found
-    finally:
-        found.over.set()
-        thread.join()
-
-
 def test_a_release_is_tried_by_visitors_who_stay_with_it() -> None:
-    began = time.monotonic()
-    with loaded("swift") as load, visitors() as staying:
+    began, staying = time.monotonic(), Visitors()
+    with loaded("swift") as load, meanwhile(staying.come):
         run = deploy(variables={"swift_version": "second", "steady_version": "second", "lone_version": "second"})
         assert run.status == 0, run.output
         assert {serves(name) for name in OTHER} == {"second"}
@@ -107,7 +107,7 @@ def test_a_release_is_tried_by_visitors_who_stay_with_it() -> None:
         assert sorted(seen) == seen, "first, and then second: nobody has gone back and forth"
     counts = sorted(seen.count("second") for seen in staying.seen)
     assert counts[0] < counts[-1], "some had the new release earlier than others"
-    orders = [each.version for each in sorted(load.answers)]
+    orders = [each.text for each in sorted(load.answers)]
     assert sorted(orders) != orders, "without a cookie, one gets now this and now that"
 
 
@@ -177,10 +177,10 @@ def switch_at_once(name: str, what: str) -> None:
         done = time.monotonic()
     print(f"{name}, {what}: {done - told:.2f} s, longest gap {load.gap(told):.2f} s")
     assert load.lost == []
-    assert load.versions == {before, after}
+    assert load.texts == {before, after}
     assert load.gap(told) <= GAP[name]
-    first = min(each.ended for each in load.answers if each.version == after)
-    assert max(each.begun for each in load.answers if each.version == before) <= first, "accepted after the switch"
+    first = min(each.ended for each in load.answers if each.text == after)
+    assert max(each.begun for each in load.answers if each.text == before) <= first, "accepted after the switch"
 
 
 def rest() -> None:
@@ -202,10 +202,10 @@ def test_a_switch_goes_from_process_to_process(number: int) -> None:
         done = time.monotonic()
     assert not earlier & pids("steady"), number
     assert load.lost == []
-    assert load.versions == {before, after}
+    assert load.texts == {before, after}
     assert load.gap(told) <= GAP["steady"]
-    first = min(each.ended for each in load.answers if each.version == after)
-    last = max(each.begun for each in load.answers if each.version == before)
+    first = min(each.ended for each in load.answers if each.text == after)
+    last = max(each.begun for each in load.answers if each.text == before)
     print(f"{done - told:.2f} s, longest gap {load.gap(told):.2f} s, both for {last - first:.2f} s")
     assert last - first <= LONGEST_MIXTURE
     assert last <= done
@@ -227,7 +227,7 @@ def test_nobody_sees_a_bad_release_by_blue_and_green(version: str, reason: str) 
     assert run.status == 2
     assert reason in run.message
     assert "No visitor was answered by it" in run.message
-    assert (load.lost, load.versions) == ([], {served})
+    assert (load.lost, load.texts) == ([], {served})
     assert MACHINE.group("swift") == group
     assert load.gap(began) <= GAP["swift"]
 
@@ -239,9 +239,9 @@ def test_one_that_fails_now_and_then_is_found_while_it_is_tried() -> None:
     assert run.status == 2
     assert "that is more than releases.canary.max_error_percent (1) allows" in run.message
     assert (serves("swift"), MACHINE.group("swift")) == (served, group)
-    assert load.versions == {served, "flaky"}
+    assert load.texts == {served, "flaky"}
     assert {each.problem for each in load.lost} <= {"HTTP/1.1 500 Internal Server Error flaky"}, "nothing else was lost"
-    tried = [each for each in load.answers if each.version == "flaky"]
+    tried = [each for each in load.answers if each.text == "flaky"]
     assert len(load.lost) <= len(tried) / 10
 
 
@@ -264,8 +264,8 @@ def test_a_bad_release_ends_at_the_first_process(version: str, reason: str) -> N
     assert run.status == 2
     assert reason in run.message
     assert load.lost == []
-    assert load.versions <= {served, version}
-    assert version != "import" or load.versions == {served}
+    assert load.texts <= {served, version}
+    assert version != "import" or load.texts == {served}
     assert len(pids("steady") & set(before)) == len(before) - 1, "the others have stayed"
     record = json.loads(MACHINE.run("cat", "/srv/wsgi/steady/deployment.json"))
     assert record["stale_processes"] == []

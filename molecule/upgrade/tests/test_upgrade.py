@@ -6,12 +6,11 @@ The first step changes both; with breadth a step before it changes the module al
 
 from __future__ import annotations
 
+import json
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,12 @@ from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
 from support.newest import NEWEST
 from support.site import Site
+from support.visitor import Answer, Visitor, visiting
 from support.waiting import wait_for
 
 APPLICATION = Path(__file__).resolve().parents[1] / "applications" / "site"
 MACHINE = ManagedHost("upgrade-debian12")
 SITE = Site(MACHINE.address(), "site.example")
-INTERVAL = 0.05
-"""Seconds from one request of the watcher to the next."""
 FEW = 5
 """Fewer answers would not show that somebody has watched."""
 OUTAGE_LIMIT = 3.0
@@ -65,10 +63,11 @@ class Step:
     builds: bool = False
     """Whether the wheel has to be built first."""
 
-    def serves(self, content: dict[str, Any] | None) -> bool:
+    def serves(self, text: str) -> bool:
         """Whether this is the site's answer with this pair, and no library of another Python is in its process."""
-        if content is None:
+        if not text:
             return False
+        content = json.loads(text)
         version, multiarch = self.python.version, content["multiarch"]
         return content == {
             "python": version,
@@ -91,55 +90,13 @@ STEPS = [
 ]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a client got; times are of the clock that control node and container share (CLOCK_MONOTONIC)."""
-
-    asked: float
-    received: float
-    content: dict[str, Any] | None
-    failure: str = ""
-
-
-@dataclass
-class Watcher:
-    """A client that asks the site again and again, with a connection of its own each time."""
-
-    answers: list[Answer] = field(default_factory=list)
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def watch(self) -> None:
-        """Ask until it is over."""
-        while not self.over.wait(INTERVAL):
-            self.answers.append(ask())
-
-    def asked_after(self, moment: float) -> list[Answer]:
-        """The answers to what was asked later than that."""
-        return [answer for answer in self.answers if answer.asked > moment]
-
-
-def ask() -> Answer:
-    """One request."""
-    asked = time.monotonic()
+def ask() -> str:
+    """What the site answers now; nothing where it does not."""
     try:
-        answer = Site(SITE.address, SITE.host_name).get("/", timeout=10)
-        answer.raise_for_status()
-    except requests.RequestException as error:
-        return Answer(asked, time.monotonic(), None, str(error))
-    return Answer(asked, time.monotonic(), answer.json())
-
-
-@contextmanager
-def watcher() -> Iterator[Watcher]:
-    """A client that watches as long as the block runs."""
-    client = Watcher()
-    thread = threading.Thread(target=client.watch)
-    thread.start()
-    try:
-        yield client
-    finally:
-        client.over.set()
-        thread.join()
+        answer = SITE.get("/", timeout=10, headers={"Connection": "close"})
+    except requests.RequestException:
+        return ""
+    return answer.text if answer.ok else ""
 
 
 @dataclass(frozen=True)
@@ -172,14 +129,14 @@ def fixture_begun() -> None:
 
     That is a copy, which finds its parts by where it is.
     """
-    if not FIRST.serves(ask().content):
+    if not FIRST.serves(ask()):
         outcome = change_to(FIRST)
         assert outcome.status == 0, outcome.output
         for step in STEPS:  # of an earlier run of the tests
             MACHINE.run("rm", "-rf", f"/opt/mod_wsgi/{step.module}-cp{step.python.version.replace('.', '')}")
         MACHINE.run("rm", "-rf", "/var/cache/modwsgi", "/opt/pythons")
         MACHINE.run("apt-get", "purge", "--yes", "libpython3.11", "python3.11-venv")
-    assert FIRST.serves(ask().content)
+    assert FIRST.serves(ask())
     MACHINE.run("mkdir", "-p", "/opt/pythons")
     MACHINE.run("cp", "-a", "--no-target-directory", "/usr/local", "/opt/pythons/3.13")
 
@@ -217,12 +174,17 @@ def only_where_it_is(python: Python) -> Iterator[None]:
 @pytest.mark.parametrize(("old", "new"), zip([FIRST, *STEPS[:-1]], STEPS, strict=True), ids=lambda step: step.name)
 def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step) -> None:
     before, installed = Server.now(), installations()
-    with only_where_it_is(new.python), watcher() as client:
+    client = Visitor(SITE.address, {SITE.host_name: b"}"}, interval=0.05)
+
+    def asked_after(moment: float) -> list[Answer]:
+        return [answer for answer in client.answers if answer.begun > moment]
+
+    with only_where_it_is(new.python), visiting(client):
         outcome = change_to(new)
         assert outcome.status == 0, outcome.output
         after = Server.now()
         there = after.started + MOMENT
-        wait_for(lambda: len(client.asked_after(there)) > FEW, "the watcher has seen the new pair for a while")
+        wait_for(lambda: len(asked_after(there)) > FEW, "the watcher has seen the new pair for a while")
     assert not new.builds or BUILT in outcome.output
 
     # A reload would have kept the library of the old Python.
@@ -230,21 +192,21 @@ def test_one_restart_lies_between_the_old_pair_and_the_new(old: Step, new: Step)
     assert before.started < after.stopped < after.started
 
     # A request that was begun before the restart is answered, and by the old pair.
-    earlier = [answer for answer in client.answers if answer.asked < after.stopped]
+    earlier = [answer for answer in client.answers if answer.begun < after.stopped]
     assert len(earlier) > FEW
-    assert [answer for answer in earlier if not old.serves(answer.content)] == []
+    assert [answer for answer in earlier if not old.serves(answer.text)] == []
 
     # From the moment on when the server is there again, the new one answers.
-    later = client.asked_after(there)
-    assert [answer for answer in later if not new.serves(answer.content)] == []
+    later = asked_after(there)
+    assert [answer for answer in later if not new.serves(answer.text)] == []
 
-    last = max(answer.received for answer in client.answers if old.serves(answer.content))
-    first = min(answer.received for answer in client.answers if new.serves(answer.content))
+    last = max(answer.ended for answer in client.answers if old.serves(answer.text))
+    first = min(answer.ended for answer in client.answers if new.serves(answer.text))
     assert first - last < OUTAGE_LIMIT
 
     # All processes of httpd are new ones, the parent as well.
     mapped = MACHINE.run("grep", "--only-matching", "/[^ ]*libpython[^ ]*", f"/proc/{after.pid}/maps").split()
-    assert set(mapped) == {new.library(later[0].content["multiarch"] if later[0].content else "")}
+    assert set(mapped) == {new.library(json.loads(later[0].text)["multiarch"])}
 
     # What was there stays, for a way back that builds nothing.
     assert installed <= installations()
@@ -265,7 +227,7 @@ def test_a_python_that_an_application_cannot_follow_is_not_taken(tmp_path: Path)
     assert "application 'site', key requirements: pip install" in outcome.message
     assert installations() == installed
     assert BUILT not in outcome.output
-    assert serving.serves(ask().content)
+    assert serving.serves(ask())
     # As a boot would do: nothing waits on the disk for its chance.
     MACHINE.run("systemctl", "restart", "apache2")
-    assert serving.serves(ask().content)
+    assert serving.serves(ask())

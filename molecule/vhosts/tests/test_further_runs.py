@@ -14,7 +14,8 @@ import pytest
 import requests
 from support.deployment import Deployment, deploy
 from support.managed_host import ManagedHost
-from support.secure_site import Visitors
+from support.secure_site import visitor
+from support.visitor import Visitor, visiting
 
 FLAG = "/srv/wsgi/plain/maintenance"
 SPOILT = "{{ [guestbook, status, shop, plain | combine(spoilt)] }}"
@@ -75,8 +76,8 @@ class Repaired:
     ended_well: Seen
     certificate: str
     """The fingerprint of the shop's between them."""
-    visitors: Visitors
-    """Those who came during the second one."""
+    client: Visitor
+    """Who came during the second one."""
 
 
 def test_a_release_command_that_fails_ends_the_page(machine: ManagedHost, source: Path) -> None:
@@ -97,9 +98,9 @@ def fixture_repaired(machine: ManagedHost, source: Path) -> Repaired:
     finally:
         before = served_certificate(machine)
         machine.run("sh", "-c", NEW_CERTIFICATE)
-        with Visitors(machine.address()) as visitors:
+        with visiting(visitor(machine.address())) as client:
             run = deploy()
-    return Repaired(failed, Seen(run, page_is_there(machine), status(machine)), before, visitors)
+    return Repaired(failed, Seen(run, page_is_there(machine), status(machine)), before, client)
 
 
 def test_the_page_stays_where_a_release_that_is_not_healthy_is_in_use(repaired: Repaired) -> None:
@@ -113,6 +114,6 @@ def test_the_page_stays_where_a_release_that_is_not_healthy_is_in_use(repaired: 
 def test_a_certificate_is_replaced_while_visitors_come(machine: ManagedHost, repaired: Repaired) -> None:
     """No connection is refused or reset, and each request is answered."""
     assert repaired.ended_well.run.status == 0, repaired.ended_well.run.output
-    assert repaired.visitors.failures == []
-    assert repaired.visitors.answers > 50
+    assert repaired.client.lost == []
+    assert len(repaired.client.answers) > 50
     assert served_certificate(machine) not in ("", repaired.certificate)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from support.deployment import deploy
 from support.managed_host import ManagedHost
-from support.secure_site import Visitors
+from support.secure_site import visitor
 from support.site import Site
 from support.snapshot import differences, snapshot
+from support.visitor import visiting
 
 OTHER_SHOP = "{{ [guestbook, status, shop | combine({'threads': 6}), plain] }}"
 PROVEN = "/var/lib/modwsgi/apache2/proven.json"
@@ -58,14 +59,14 @@ def test_a_run_for_one_application_leaves_the_others_as_they_are(machine: Manage
 
 def test_a_restart_under_steady_load_loses_nothing(machine: ManagedHost) -> None:
     before, others = pids(machine, "shop"), pids(machine, "plain") | pids(machine, "guestbook")
-    with Visitors(machine.address()) as visitors:
+    with visiting(visitor(machine.address())) as client:
         said = machine.run("wsgi-restart", "shop")
     after = pids(machine, "shop")
     assert said.startswith("shop has new processes after ")
     assert (len(before), len(after), before & after) == (2, 2, set())
     assert pids(machine, "plain") | pids(machine, "guestbook") == others
-    assert visitors.failures == []
-    assert visitors.answers > 10
+    assert client.lost == []
+    assert len(client.answers) > 10
 
 
 def test_one_that_is_not_well_goes_back_alone(machine: ManagedHost, tmp_path: Path) -> None:
