@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.daemon import COLOURS
@@ -85,6 +85,28 @@ def expression(group: str) -> str:
     return f"%{{ENV:{variable(group)}}}"
 
 
+class Map(NamedTuple):
+    """The RewriteMap of an application, which is the file that says which of two groups serves."""
+
+    name: str
+    first: str
+    """The group that serves where the file does not say."""
+
+    @classmethod
+    def of(cls, application: App) -> Map:
+        """That of one application."""
+        return cls(f"modwsgi-{application['name']}", names(application["name"])[0])
+
+    def value(self, key: str, otherwise: str = "") -> str:
+        """What stands there, for mod_rewrite."""
+        return f"${{{self.name}:{key}|{otherwise or self.first}}}"
+
+
+def variable_rule(name: str, value: str) -> str:
+    """The rule that gives a variable to each request."""
+    return f"RewriteRule ^ - [E={name}:{value}]"
+
+
 def tried_variable(application: App) -> str:
     """The variable of a request that is there while a release is tried."""
     return f"MODWSGI_CANARY_{application['name']}"
@@ -111,8 +133,9 @@ def sticky_lines(application: App) -> list[str]:
     A cookie holds for one trial, whose number stands in the file that says who serves. Whatever it says, it chooses
     between the two groups that this file names.
     """
-    name, first = f"modwsgi-{application['name']}", names(application["name"])[0]
+    serving = Map.of(application)
     group, sticky = variable(application["name"]), f"MODWSGI_STICKY_{application['name']}"
+    trial, word = serving.value("trial", "-"), serving.value(f"%{{ENV:{group}}}", "old")
     known = rf"^([0-9]+)@(?:.*;\s*)?{re.escape(cookie(application['name']))}=\1-(new|old)\s*(?:;|$)"
     seconds, path = application["releases"]["canary"]["seconds"] + COOKIE_SECONDS, path_of(application)
     below = f"^{re.escape(path.rstrip('/'))}(?:/|$)"
@@ -121,12 +144,12 @@ def sticky_lines(application: App) -> list[str]:
     fresh = f"-n reqenv('{sticky}') && {OF_APPLICATION} && resp('Cache-Control') !~ /public|s-maxage/i"
     return [
         f"RewriteCond %{{REQUEST_URI}} {quote_rule(below)} [NV]",
-        f"RewriteCond ${{{name}:trial|-}} ^[0-9]+$",
-        f"RewriteRule ^ - [E={sticky}:${{{name}:trial|-}}-${{{name}:%{{ENV:{group}}}|old}}]",
+        f"RewriteCond {trial} ^[0-9]+$",
+        variable_rule(sticky, f"{trial}-{word}"),
         # NV: caches go on to treat answers as ever.
-        f'RewriteCond "${{{name}:trial|-}}@%{{HTTP_COOKIE}}" {quote_rule(known)} [NV]',
+        f'RewriteCond "{trial}@%{{HTTP_COOKIE}}" {quote_rule(known)} [NV]',
         # The file may have changed meanwhile: then whoever serves answers.
-        f"RewriteRule ^ - [E={group}:${{{name}:%2|${{{name}:active|{first}}}}},E=!{sticky}]",
+        variable_rule(group, f"{serving.value('%2', serving.value('active'))},E=!{sticky}"),
         f"Header always add Set-Cookie {quote(text)} \"expr={fresh} && %{{HTTPS}} != 'on'\"",
         f"Header always add Set-Cookie {quote(f'{text}; Secure')} \"expr={fresh} && %{{HTTPS}} == 'on'\"",
     ]
@@ -253,23 +276,21 @@ def rewrite_lines(applications: Iterable[App], condition: str = "") -> list[str]
     chosen = list(filter(is_blue_green, applications))
     lines = ["RewriteEngine On"] if chosen else []
     for application in chosen:
-        name, first = f"modwsgi-{application['name']}", names(application["name"])[0]
-        group = variable(application["name"])
+        serving, group = Map.of(application), variable(application["name"])
         # rnd: one of several that are separated by |, while a release is tried.
         kind = "rnd" if has_canary(application) else "txt"
-        lines.append(f"RewriteMap {name} {quote(f'{kind}:' + colours.active_file(application['paths']))}")
-        lines.append(f"RewriteRule ^ - [E={group}:${{{name}:active|{first}}}]")
+        lines.append(f"RewriteMap {serving.name} {quote(f'{kind}:' + colours.active_file(application['paths']))}")
+        lines.append(variable_rule(group, serving.value("active")))
         if kind == "rnd" and not condition:
-            lines.append(f"RewriteCond ${{{name}:canary|off}} =on")
-            lines.append(f"RewriteRule ^ - [E={tried_variable(application)}:1]")
+            lines.append(f"RewriteCond {serving.value('canary', 'off')} =on")
+            lines.append(variable_rule(tried_variable(application), "1"))
             lines += sticky_lines(application) if application["releases"]["canary"]["sticky"] else []
         if condition:
             lines.append(f"RewriteCond {condition}")
-            lines.append(f"RewriteRule ^ - [E={group}:${{{name}:resting|{first}}}]")
+            lines.append(variable_rule(group, serving.value("resting")))
         # All of its groups have the same colour, also where a share of the requests tries another one.
         for part in (each["name"] for each in application.get("daemon_groups", [])):
-            own = variable(f"{application['name']}:{part}")
-            lines.append(f"RewriteRule ^ - [E={own}:%{{ENV:{group}}}:{part}]")
+            lines.append(variable_rule(variable(f"{application['name']}:{part}"), f"%{{ENV:{group}}}:{part}"))
     return lines
 
 
