@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that several modules of a deployment have."""
+"""What several modules of a deployment say of themselves in the same words."""
 
 from __future__ import annotations
 
@@ -178,6 +178,20 @@ attributes:
   diff_mode:
     description: Is not offered.
     support: none
+"""
+
+    PREDICTS = r"""
+attributes:
+  check_mode:
+    description: Predicts what would change.
+    support: full
+"""
+
+    READS_ONLY = r"""
+attributes:
+  check_mode:
+    description: Reads only, as without it.
+    support: full
 """
 
     RELEASES = r"""

@@ -81,10 +81,7 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.host
   - modwsgi.deploy.deployment.instance
   - modwsgi.deploy.deployment.no_diff
-attributes:
-  check_mode:
-    support: full
-    description: It never changes anything.
+  - modwsgi.deploy.deployment.reads_only
 notes:
   - Without root the program that holds a port cannot be told, and httpd's own listeners look like others'.
 """

@@ -31,10 +31,7 @@ options:
     type: dict
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
-attributes:
-  check_mode:
-    description: Predicts.
-    support: full
+  - modwsgi.deploy.deployment.predicts
 """
 
 EXAMPLES = r"""

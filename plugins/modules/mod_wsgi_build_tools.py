@@ -32,10 +32,7 @@ options:
     required: true
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.host
-attributes:
-  check_mode:
-    description: Predicts the change and touches nothing.
-    support: full
+  - modwsgi.deploy.deployment.predicts
 """
 
 EXAMPLES = r"""

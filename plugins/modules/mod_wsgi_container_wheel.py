@@ -68,11 +68,8 @@ options:
     type: str
     required: true
 extends_documentation_fragment:
+  - modwsgi.deploy.deployment.predicts
   - modwsgi.deploy.deployment.wheel
-attributes:
-  check_mode:
-    description: Predicts a change and builds nothing.
-    support: full
 """
 
 EXAMPLES = r"""

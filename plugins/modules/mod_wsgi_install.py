@@ -32,10 +32,8 @@ options:
       extension_suffix) and C(module) (the path that the compiled module will have) are needed.
     type: dict
     required: true
-attributes:
-  check_mode:
-    description: Predicts the change and touches nothing.
-    support: full
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.predicts
 """
 
 EXAMPLES = r"""

@@ -42,10 +42,7 @@ options:
     type: dict
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.host
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
+  - modwsgi.deploy.deployment.reads_only
 """
 
 EXAMPLES = r"""

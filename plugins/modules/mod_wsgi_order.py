@@ -22,10 +22,8 @@ options:
     description: SHA-256 of the wheel that this host has built itself.
     type: str
     default: ""
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
+extends_documentation_fragment:
+  - modwsgi.deploy.deployment.reads_only
 """
 
 EXAMPLES = r"""

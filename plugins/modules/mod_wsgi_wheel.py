@@ -59,11 +59,8 @@ options:
     default: {}
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.host
+  - modwsgi.deploy.deployment.predicts
   - modwsgi.deploy.deployment.wheel
-attributes:
-  check_mode:
-    description: Predicts a change and builds nothing.
-    support: full
 """
 
 EXAMPLES = r"""

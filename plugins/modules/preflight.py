@@ -46,10 +46,7 @@ options:
     type: str
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.no_diff
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
+  - modwsgi.deploy.deployment.reads_only
 notes:
   - The host is asked as root.
 """

@@ -34,10 +34,7 @@ options:
         default: {}
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.instance
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
+  - modwsgi.deploy.deployment.reads_only
 notes:
   - Needs root.
 """

@@ -39,10 +39,7 @@ options:
     default: 60
 extends_documentation_fragment:
   - modwsgi.deploy.deployment.no_diff
-attributes:
-  check_mode:
-    description: Predicts.
-    support: full
+  - modwsgi.deploy.deployment.predicts
 """
 
 EXAMPLES = r"""

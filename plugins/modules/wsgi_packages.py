@@ -18,10 +18,7 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.applications
   - modwsgi.deploy.deployment.host
   - modwsgi.deploy.deployment.instance
-attributes:
-  check_mode:
-    description: Predicts.
-    support: full
+  - modwsgi.deploy.deployment.predicts
 """
 
 EXAMPLES = r"""

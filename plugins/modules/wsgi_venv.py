@@ -46,11 +46,8 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.build
   - modwsgi.deploy.deployment.instance
   - modwsgi.deploy.deployment.interpreter
+  - modwsgi.deploy.deployment.predicts
   - modwsgi.deploy.deployment.written
-attributes:
-  check_mode:
-    description: Predicts.
-    support: full
 """
 
 EXAMPLES = r"""

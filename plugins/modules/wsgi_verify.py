@@ -57,11 +57,8 @@ extends_documentation_fragment:
   - modwsgi.deploy.deployment.certificates
   - modwsgi.deploy.deployment.certificates_of_applications
   - modwsgi.deploy.deployment.instance
+  - modwsgi.deploy.deployment.reads_only
   - modwsgi.deploy.deployment.site
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
 notes:
   - Needs root.
 """
