@@ -92,20 +92,23 @@ def write_record(record: Path, names: list[str]) -> None:
 def query(form: str, *names: str) -> list[list[str]]:
     """What dpkg knows of packages, or of all; the fields are those of a form with tabs between them."""
     command = ["dpkg-query", "-W", "-f", form + "\n", *names]
+    # Its exit status is 1 when one of them is unknown, which is an answer, not a failure.
     listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return [line.split("\t") for line in listing.splitlines()]
+
+
+def provided(*names: str) -> dict[str, str]:
+    """The installed ones of these packages, or of all, each with what it provides."""
+    rows = query("${Package}\t${db:Status-Status}\t${Provides}", *names)
+    return {name: provides for name, status, provides in rows if status == "installed"}
 
 
 def missing(names: Iterable[str]) -> list[str]:
     """Those of the packages that are not installed, under that name or as what another one provides."""
     wanted = sorted(set(names))
-    form = "${Package}\t${db:Status-Status}\t${Provides}"
-    found = {row[0] for row in query(form, *wanted) if row[1] == "installed"} if wanted else set()
-    if found.issuperset(wanted):
-        return []
-    for _, status, provides in query(form):
-        if status == "installed":
-            found |= {each.split(" ")[0] for each in provides.split(", ")}
+    found = set(provided(*wanted)) if wanted else set()
+    if not found.issuperset(wanted):
+        found |= {each.split(" ")[0] for provides in provided().values() for each in provides.split(", ")}
     return [name for name in wanted if name not in found]
 
 

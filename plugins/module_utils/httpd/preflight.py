@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils import distributions
+from ansible_collections.modwsgi.deploy.plugins.module_utils import apt, distributions
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import apparmor
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.control import SYSTEMD, service_manager
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import Listener
@@ -92,17 +91,8 @@ def describe(host: str) -> dict[str, Any]:
 def missing_packages(names: Iterable[str]) -> list[str]:
     """Which packages are not installed."""
     names = list(names)
-    if not names:
-        return []
-    found = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *names],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # it names there the packages it has never heard of
-        check=False,
-    )
-    installed = {line.split()[0] for line in found.stdout.decode().splitlines() if line.endswith(" installed")}
-    return [name for name in names if name not in installed]
+    found = apt.provided(*names) if names else {}
+    return [name for name in names if name not in found]
 
 
 def refuse_taken_ports(instance: Mapping[str, str], wanted: Iterable[Listener], host: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import platform
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.modwsgi.deploy.plugins.module_utils import apt
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import (
     Distribution,
     UnsupportedDistributionError,
@@ -32,15 +32,6 @@ QUESTIONS = {
 """What a module is asked about a host, beside the host's name."""
 
 
-def installed_packages(names: list[str]) -> dict[str, str]:
-    """The installed ones of these packages, each with what it provides."""
-    command = ["dpkg-query", "-W", "-f", "${Package}\t${db:Status-Status}\t${Provides}\n", *names]
-    # Its exit status is 1 when one of them is unknown, which is an answer, not a failure.
-    listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    rows = [line.split("\t") for line in listing.splitlines()]
-    return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
-
-
 def distribution_of(host: str) -> Distribution:
     """The distribution of this host; raises InterpreterError when it is not supported."""
     try:
@@ -57,7 +48,7 @@ def examine_host(parameters: dict[str, Any], host: str) -> dict[str, Any]:
     needed = runtime_packages(interpreter["version"]) if interpreter["from_distribution"] else []
     if parameters["install_method"] == "package":
         needed.append(MODULE_PACKAGE)
-    installed = installed_packages([HTTPD_PACKAGE, *needed])
+    installed = apt.provided(HTTPD_PACKAGE, *needed)
     httpd_api = re.search(r"apache2-api-(\d+)", installed.get(HTTPD_PACKAGE, ""))
 
     directory = Path(parameters["root"], f"{parameters['version']}-{interpreter['abi']}")
