@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import control, foreign, pending, processes
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign import Directive
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import control, pending, processes, reading
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener, ListenerError, parse
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.reading import Directive
 
 COMMAND_SECONDS = 60
 ANSWER_SECONDS = 5
@@ -104,7 +104,7 @@ class Effective:
     def __init__(self, described: Mapping[str, str]) -> None:
         """``described`` is the instance."""
         self.described = described
-        self.directives: list[Directive] = list(foreign.parsed(foreign.dump_of(described)))
+        self.directives: list[Directive] = list(reading.parsed(reading.dump(described)))
         self._dumps: dict[str, str] = {}
         self._answers: dict[tuple[Any, ...], Answer] = {}
         self.modules = frozenset(re.findall(r"^ (\w+)_module \(", self.httpd("DUMP_MODULES"), re.MULTILINE))
@@ -176,13 +176,7 @@ class Effective:
 
     def listeners(self) -> list[Listener]:
         """Where httpd listens for clients of the network."""
-        found = []
-        for each in self.everywhere("listen"):
-            with suppress(ListenerError, IndexError):
-                listener = parse(each.arguments[0], "Listen")
-                if listener.address not in PRIVATE:
-                    found.append(listener)
-        return found
+        return [listener for _, listener in reading.listeners(self.directives) if listener.address not in PRIVATE]
 
     def published(self) -> list[str]:
         """The folders and files out of which httpd answers itself."""

@@ -11,11 +11,9 @@ import hashlib
 import json
 import os
 import re
-import shlex
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import (
     ANY,
@@ -24,6 +22,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners imp
     ListenerError,
     parse,
 )
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.reading import Directive, dump, listeners, parsed
 
 KEEP, IGNORE = "keep", "ignore"
 
@@ -31,7 +30,6 @@ PHP = re.compile(r"php\d{1,3}(?:\.\d{1,3})?|mpm_itk")
 """The names of Debian's modules that httpd loads only with mpm_prefork: those of PHP, and one that is no MPM itself."""
 MPMS = ("mpm_event", "mpm_prefork", "mpm_worker")
 
-CONTROL_SECONDS = 60
 MODULE_BYTES = 64 * 1024 * 1024
 """The most that is read of a module to find the Python that it embeds."""
 CONFIGURATION_BYTES = 1024 * 1024
@@ -59,93 +57,8 @@ RUNNING_WSGI = frozenset(
 )
 ACME = frozenset(("<mdomain", "<mdomainset", "managedomain", "mdcertificateauthority", "mdomain", "mdstoredir"))
 
-_FILE = re.compile(r"\s*# In file: (?P<path>.+)\Z")
-_LINE = re.compile(r"\s*#\s*(?P<line>[0-9]+):\Z")
 _LOADED = re.compile(r"^[ \t]*LoadModule[ \t]+wsgi_module[ \t]+\"?(?P<path>[^\"\s]+)", re.IGNORECASE | re.MULTILINE)
 _LIBPYTHON = re.compile(rb"libpython(?P<version>3\.[0-9]{1,2})")
-
-
-class Directive(NamedTuple):
-    """One directive as httpd has understood it."""
-
-    file: str
-    line: int
-    name: str  # in small letters; sections as `<name`
-    arguments: tuple[str, ...]
-    vhost: int  # the number of the vhost that it is in, from 1; 0: in none
-    sections: tuple[tuple[str, ...], ...] = ()  # those around it, each with its name (`<directory`) and its arguments
-
-    @property
-    def place(self) -> str:
-        """Where, for a message."""
-        return f"{self.file}, line {self.line}"
-
-
-def parsed(dump: str) -> Iterator[Directive]:
-    """The directives of a print of httpd's configuration (``-D DUMP_CONFIG``), with their places."""
-    file, line, vhosts, vhost = "", 0, 0, 0
-    sections: list[tuple[str, ...]] = []
-    for text in dump.splitlines():
-        place = _FILE.match(text)
-        if place:
-            file = place["path"]
-            continue
-        number = _LINE.match(text)
-        if number:
-            line = int(number["line"])
-            continue
-        name, _, rest = text.strip().partition(" ")
-        name = name.lower()
-        if not name or name.startswith("#"):
-            continue
-        if name == "<virtualhost":
-            vhosts += 1
-            vhost = vhosts
-        if name == "</virtualhost>":
-            vhost = 0
-        if name.startswith("</"):
-            del sections[-1:]
-            continue
-        found = Directive(file, line, name.rstrip(">"), _words(rest, name), vhost, tuple(sections))
-        if name.startswith("<"):
-            sections.append((found.name, *found.arguments))
-        yield found
-
-
-def _words(text: str, name: str) -> tuple[str, ...]:
-    text = text.strip()
-    if name.startswith("<") and text.endswith(">"):
-        text = text[:-1]
-    try:
-        return tuple(shlex.split(text))
-    except ValueError:  # a quotation mark of a directive that takes its line as it is
-        return tuple(text.split())
-
-
-def dump_of(instance: Mapping[str, str]) -> str:
-    """httpd's print of the configuration that is on the disk; empty when httpd cannot give one."""
-    module = f"{instance['module_directory']}/mod_info.so"
-    if not Path(module).exists() or not os.access(instance["control"], os.X_OK):
-        return ""
-    environment = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LANG": "C",
-        "APACHE_ENVVARS": instance["environment_file"],
-    }
-    options = ["-d", instance["server_root"], "-c", f"LoadModule info_module {module}", "-D", "DUMP_CONFIG", "-t"]
-    try:
-        result = subprocess.run(
-            [instance["control"], *options],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=CONTROL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return ""
-    return result.stdout.decode(errors="replace") if result.returncode == 0 else ""
 
 
 def _read(path: str | Path) -> bytes:
@@ -265,7 +178,7 @@ def find(instance: Mapping[str, str], replaced: Iterable[str] = ()) -> dict[str,
         return {}
     gone = {os.path.join(instance["server_root"], path) for path in replaced}
     mine = ours(instance)
-    everything = list(parsed(dump_of(instance)))
+    everything = list(parsed(dump(instance)))
     defaults = _default_files(everything, suspects, mine)
     theirs = [each for each in everything if each.file not in mine and each.file not in gone]
     serving = [each for each in theirs if each.name in SERVING and each.file not in defaults]
@@ -328,18 +241,6 @@ def _sites_by_text(path: str) -> list[dict[str, Any]]:
         return []
     names = ((number, line.strip().lower().partition(" ")[0]) for number, line in enumerate(lines, 1))
     return [{"file": path, "line": number, "name": name.lstrip("<")} for number, name in names if name in SERVING][:1]
-
-
-def listeners(directives: Iterable[Directive]) -> list[tuple[Directive, Listener]]:
-    """The Listen directives; what is no plain address is left to httpd."""
-    found = []
-    for each in directives:
-        if each.name == "listen" and each.arguments:
-            try:
-                found.append((each, parse(each.arguments[0], "Listen")))
-            except ListenerError:
-                continue
-    return found
 
 
 def vhosts(everything: list[Directive], files: Iterable[str]) -> list[dict[str, Any]]:

@@ -8,41 +8,22 @@ them fails, httpd ends (measured on Debian 12, Apache 2.4, 2026-11). So it is lo
 from __future__ import annotations
 
 import errno
-import shlex
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener, ListenerError, parse
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.preflight import HostError, refuse_taken_ports
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.reading import Directive, listeners, parsed
 
 CERTIFICATE, KEY = "sslcertificatefile", "sslcertificatekeyfile"
 
 
-def dump_options(instance: Mapping[str, str]) -> list[str]:
-    """Options by which httpd's test prints the configuration as it has understood it: conditions and variables done."""
-    module = f"{instance['module_directory']}/mod_info.so"
-    return ["-c", f"LoadModule info_module {module}", "-D", "DUMP_CONFIG"] if Path(module).exists() else []
-
-
-def directives(dump: str) -> Iterator[tuple[str, list[str]]]:
-    """The directives of such a print in their order, names in small letters; sections as `<name` and `</name>`."""
-    for line in dump.splitlines():
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        name, _, rest = text.partition(" ")
-        try:
-            yield name.lower(), shlex.split(rest)
-        except ValueError:  # a quotation mark of a directive that takes its line as it is
-            yield name.lower(), rest.split()
-
-
 def problem(instance: Mapping[str, str], dump: str) -> str:
     """Why httpd would not start, in one sentence; empty when nothing is known that would keep it from it."""
-    found = list(directives(dump))
-    wanted = _listeners(found)
+    found = list(parsed(dump))
+    wanted = [listener for _, listener in listeners(found)]  # what is no plain address is left to httpd
     for listener in wanted:
         if not _is_here(listener.address):
             return (
@@ -63,18 +44,6 @@ def problem(instance: Mapping[str, str], dump: str) -> str:
     return ""
 
 
-def _listeners(found: list[tuple[str, list[str]]]) -> list[Listener]:
-    """Where httpd would listen; what is no plain address is left to httpd."""
-    wanted = []
-    for name, arguments in found:
-        if name == "listen" and arguments:
-            try:
-                wanted.append(parse(arguments[0], "Listen"))
-            except ListenerError:
-                continue
-    return wanted
-
-
 def _is_here(address: str) -> bool:
     """Whether a program on this host can listen on the address."""
     if address == ANY:
@@ -88,19 +57,15 @@ def _is_here(address: str) -> bool:
     return True
 
 
-def _certificates(found: list[tuple[str, list[str]]]) -> Iterator[tuple[str, str]]:
+def _certificates(found: list[Directive]) -> Iterator[tuple[str, str]]:
     """Certificates with their keys: the first with the first of each vhost, and so on."""
-    certificates: list[str] = []
-    keys: list[str] = []
-    for name, arguments in [*found, ("<virtualhost", [])]:
-        if name in ("<virtualhost", "</virtualhost>"):
-            # A certificate without a key of its own has it in the same file.
-            yield from zip(certificates, [*keys, *certificates[len(keys) :]])
-            certificates, keys = [], []
-        elif name == CERTIFICATE and arguments:
-            certificates.append(arguments[0])
-        elif name == KEY and arguments:
-            keys.append(arguments[0])
+    for number in sorted({each.vhost for each in found}):
+        inside = [each for each in found if each.vhost == number and each.arguments]
+        certificates, keys = (
+            [each.arguments[0] for each in inside if each.name == name] for name in (CERTIFICATE, KEY)
+        )
+        # A certificate without a key of its own has it in the same file.
+        yield from zip(certificates, [*keys, *certificates[len(keys) :]])
 
 
 def _pair_problem(certificate: str, key: str) -> str:

@@ -35,8 +35,12 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.mod
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.file_sets.plan import Comparison
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.journal import Edit
-
-TEST_SECONDS = 60
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.reading import (
+    TEST_SECONDS,
+    dump,
+    dump_options,
+    run_test,
+)
 
 
 class Transaction(Comparison):
@@ -144,7 +148,7 @@ class Transaction(Comparison):
     def _test_message(self, root: str) -> str:
         """What httpd says against the configuration in a server root; empty when it is fine."""
         try:
-            status, output = self._run_test(root)
+            status, output = run_test(self.instance, root)
         except subprocess.TimeoutExpired:
             return f"the test did not end within {TEST_SECONDS} s"
         if status == 0:
@@ -156,8 +160,8 @@ class Transaction(Comparison):
 
     def _obstacle(self, root: str) -> str:
         """Why httpd would not start on a configuration that it accepts; empty when nothing is known."""
-        options = start.dump_options(self.instance)
-        status, output = self._run_test(root, *options)
+        options = dump_options(self.instance)
+        status, output = run_test(self.instance, root, options)
         if not options or status != 0:
             return ""
         return start.problem(self.instance, output) or self._misread(output.replace(root, self.root))
@@ -166,26 +170,8 @@ class Transaction(Comparison):
         """What of others httpd would no longer read as it does now; ``staged`` is its print of the copy."""
         if not self.foreign:
             return ""
-        live = httpd_foreign.dump_of(self.instance)
+        live = dump(self.instance)
         return httpd_foreign.changed_reading(live, staged, self.foreign) if live else ""
-
-    def _run_test(self, root: str, *options: str) -> tuple[int, str]:
-        """httpd's test of a server root: exit status, and both streams."""
-        environment = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "LANG": "C",
-            "APACHE_ENVVARS": str(Path(root) / Path(self.instance["environment_file"]).name),
-        }
-        result = subprocess.run(
-            [self.instance["control"], "-d", root, *options, "-t"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=TEST_SECONDS,
-            check=False,
-        )
-        return result.returncode, result.stdout.decode(errors="replace")
 
     # Going live.
 

@@ -174,7 +174,7 @@ class Host:
     def measured(self) -> Effective:
         """As the module looks at it."""
         replaced: dict[str, Any] = {
-            "foreign.dump_of": lambda _: self.dump(),
+            "reading.dump": lambda _: self.dump(),
             "control.run_command": self._output,
             "control.service_manager": lambda: "systemd",
             "processes.httpd_main_process": lambda _: Process(1, 1),

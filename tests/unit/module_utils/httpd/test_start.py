@@ -51,23 +51,6 @@ def vhost(certificate: Path, key: Path | None = None) -> str:
     return "\n".join([*lines, "</VirtualHost>", ""])
 
 
-def test_a_print_is_read_as_httpd_means_it() -> None:
-    dump = '# In file: /etc/x\n#   5:\nListen 80\n<VirtualHost *:80>\n  Header set A "b c"\n</VirtualHost>\n'
-    assert list(start.directives(dump)) == [
-        ("listen", ["80"]),
-        ("<virtualhost", ["*:80>"]),
-        ("header", ["set", "A", "b c"]),
-        ("</virtualhost>", []),
-    ]
-
-
-def test_a_line_that_is_no_shell_text_is_read_all_the_same() -> None:
-    assert list(start.directives("ErrorDocument 404 \"it's not here\nListen 80 https\n")) == [
-        ("errordocument", ["404", "\"it's", "not", "here"]),
-        ("listen", ["80", "https"]),
-    ]
-
-
 @pytest.mark.parametrize("listen", ["Listen {}", "Listen 127.0.0.1:{} https", "Listen [::]:{}"])
 def test_a_port_that_another_program_has_is_refused(described: dict[str, str], taken: int, listen: str) -> None:
     problem = start.problem(described, listen.format(taken))
@@ -117,9 +100,3 @@ def test_a_key_with_a_pass_phrase_is_left_to_httpd(described: dict[str, str], tm
     key = tmp_path / "locked.key"
     key.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
     assert start.problem(described, vhost(certificate, key)) == ""
-
-
-def test_without_the_module_that_prints_nothing_is_looked_at(described: dict[str, str], tmp_path: Path) -> None:
-    assert start.dump_options(described) == []
-    (tmp_path / "mod_info.so").touch()
-    assert start.dump_options(described)[:2] == ["-c", f"LoadModule info_module {tmp_path}/mod_info.so"]
