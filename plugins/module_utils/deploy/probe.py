@@ -10,7 +10,6 @@ import json
 import os
 import re
 import socket
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import (
     traceback,
     without_prefix,
 )
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import status
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import asking, status
 
 PYTHON_SECONDS = 5
 """Beyond startup_timeout, for Python itself, which starts before the application is loaded."""
@@ -138,11 +137,8 @@ class TLSConnection(http.client.HTTPSConnection):
     """
 
     def __init__(self, address: str, port: int, host: str, timeout: float) -> None:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        super().__init__(address, port, timeout=timeout, context=context)
-        self.context = context
+        self.context = asking.any_certificate()
+        super().__init__(address, port, timeout=timeout, context=self.context)
         self.wanted = host.partition(":")[0]
 
     def connect(self) -> None:
@@ -206,7 +202,7 @@ def request_headers(host: str, further: Mapping[str, str]) -> dict[str, str]:
     """The headers of a request; ``further`` names none of the first two, and wins over the last."""
     own = {"Host": host, "Connection": "close"}
     if "user-agent" not in map(str.lower, further):
-        own["User-Agent"] = "modwsgi.deploy"
+        own["User-Agent"] = asking.USER_AGENT
     return {**own, **further}
 
 

@@ -10,7 +10,6 @@ import itertools
 import os
 import pwd
 import re
-import socket
 import ssl
 import stat
 import subprocess
@@ -19,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import control, pending, processes, reading
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import asking, control, pending, processes, reading
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.listeners import ANY, Listener, ListenerError, parse
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.reading import Directive
 
@@ -34,8 +33,6 @@ MOST_SITES = 50
 OWN_NAMES = (".invalid",)
 """Ends of the names of vhosts that answer what no site answers, and of the private one."""
 PRIVATE = ("127.0.0.1", "[::1]", "localhost")
-UNKNOWN = "modwsgi-unknown.invalid"
-"""A name that no site has."""
 
 CLOCK_SECONDS = 2
 """By which the kernel's times of processes and of files may differ."""
@@ -253,7 +250,7 @@ class Effective:
         ends = [address.rpartition(":")[2] for server in self.tls_servers() for address in server.addresses]
         return {int(end) for end in ends if end.isdigit()}
 
-    def unknown(self, request: str = "GET / HTTP/1.1", host: str = UNKNOWN) -> dict[str, Answer]:
+    def unknown(self, request: str = "GET / HTTP/1.1", host: str = asking.UNKNOWN) -> dict[str, Answer]:
         """What each listener answers to a name that no site has, by the listener."""
         secure = self.tls_ports()
         return {
@@ -287,29 +284,14 @@ def _listener(server: Server) -> Listener | None:
 def answer(address: str, port: int, host: str, request: str, tls: bool) -> Answer:
     """What a server answers: never more than some bytes, and not after some seconds. What it sends is not trusted."""
     named = host if port in {80, 443} or not host else f"{host}:{port}"
-    lines = [request, f"Host: {named}", "User-Agent: modwsgi.deploy", "Connection: close"]
-    deadline = time.monotonic() + ANSWER_SECONDS
+    head, name = [request, f"Host: {named}"], "" if host.replace(".", "").isdigit() else host
     received = b""
-    try:
-        plain = socket.create_connection((address.strip("[]"), port), ANSWER_SECONDS)
-        with plain, _secured(plain, host) if tls else plain as connection:
-            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("ascii", "replace"))
-            while len(received) < ANSWER_BYTES and time.monotonic() < deadline:
-                connection.settimeout(max(deadline - time.monotonic(), 0.01))
-                more = connection.recv(ANSWER_BYTES)
-                if not more:
-                    break
-                received += more
-    except (OSError, ValueError):
-        pass  # what has come so far says enough, or nothing
+    with suppress(OSError, ValueError):  # what has come so far says enough, or nothing
+        for part in asking.answer(address.strip("[]"), port, head, ANSWER_SECONDS, name if tls else None):
+            received += part
+            if len(received) >= ANSWER_BYTES:
+                break
     return _read(received.decode("latin-1"))
-
-
-def _secured(plain: socket.socket, host: str) -> ssl.SSLSocket:
-    context = ssl.create_default_context()
-    context.check_hostname = False  # which certificate it has is another question
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(plain, server_hostname=None if host.replace(".", "").isdigit() else host)
 
 
 def _read(text: str) -> Answer:

@@ -7,12 +7,12 @@ Only the status counts. What these sites send is not trusted: the first line is 
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import asking
 
 MARK = "foreign"
 """The mark of the journal that keeps the answers before the change."""
@@ -27,7 +27,6 @@ SETTLE_SECONDS = 20
 
 RETRY_SECONDS = 0.2
 STATUS_LINE_BYTES = 512
-UNKNOWN_NAME = "modwsgi-unknown.invalid"
 
 
 class WorseAnswerError(Exception):
@@ -45,49 +44,25 @@ def questions(vhosts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         name = vhost["name"] or vhost["address"]
         found += [{**common, "name": name, "path": path} for path in vhost["paths"]]
         if vhost["first"] and vhost["name"]:
-            found.append({**common, "name": UNKNOWN_NAME, "path": "/"})
+            found.append({**common, "name": asking.UNKNOWN, "path": "/"})
     return found[:QUESTIONS]
 
 
 def status(question: Mapping[str, Any]) -> int:
     """The status that answers a question; 0 when nothing does within its time."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    try:
-        with socket.create_connection((question["address"], question["port"]), ANSWER_SECONDS) as plain:
-            connection = _over_tls(plain, question["name"]) if question["tls"] else plain
-            with connection:
-                connection.sendall(_request(question))
-                return _status(connection, deadline)
-    except (OSError, ValueError):  # ValueError: a name that TLS cannot carry
-        return 0
-
-
-def _over_tls(plain: socket.socket, name: str) -> ssl.SSLSocket:
-    context = ssl.create_default_context()
-    context.check_hostname = False  # whose certificate it is, is its owner's business
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(plain, server_hostname=name)
-
-
-def _request(question: Mapping[str, Any]) -> bytes:
     usual = question["port"] == (443 if question["tls"] else 80)
     name = f"[{question['name']}]" if ":" in question["name"] else question["name"]
     host = name if usual else f"{name}:{question['port']}"
-    lines = [f"GET {question['path']} HTTP/1.1", f"Host: {host}", "User-Agent: modwsgi.deploy", "Connection: close"]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii", "replace")
-
-
-def _status(connection: socket.socket, deadline: float) -> int:
+    head = [f"GET {question['path']} HTTP/1.1", f"Host: {host}"]
     received = b""
-    while b"\n" not in received and len(received) < STATUS_LINE_BYTES:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return 0
-        connection.settimeout(left)
-        more = connection.recv(STATUS_LINE_BYTES)
-        if not more:
-            break
-        received += more
+    try:
+        tls = question["name"] if question["tls"] else None
+        for part in asking.answer(question["address"], question["port"], head, ANSWER_SECONDS, tls):
+            received += part
+            if b"\n" in received or len(received) > STATUS_LINE_BYTES:
+                break
+    except (OSError, ValueError):
+        return 0
     found = _STATUS.match(received)
     return int(found[1]) if found else 0
 
