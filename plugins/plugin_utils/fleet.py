@@ -36,11 +36,6 @@ def _is_size(size: Any) -> bool:
     return isinstance(size, str) and bool(SHARE.fullmatch(size) or re.fullmatch(r"[1-9][0-9]*", size))
 
 
-def is_at_once(serial: Any) -> bool:
-    """Whether all hosts have one turn."""
-    return sizes(serial)[:1] == [AT_ONCE]
-
-
 def turns(serial: Any, hosts: Sequence[str], new: Collection[str] = (), most: int | None = None) -> list[list[str]]:
     """The hosts of each turn, in the order of the play.
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 
 TRACEBACK = "Traceback (most recent call last):"
 PREFIX = re.compile(r"\A(?:\[[^\]]*\] ?)+")
@@ -17,6 +18,14 @@ LARGEST_READ = 1 << 20
 
 LONGEST_LINE = 1 << 14
 """Characters of a line; an application can write longer ones."""
+
+
+class LoggedError(Exception):
+    """Something has failed; the text is for the user, and ``lines`` are the essential ones of what it has said."""
+
+    def __init__(self, text: str, lines: Iterable[str] = ()) -> None:
+        super().__init__(text)
+        self.lines = list(lines)
 
 
 class LogTail:

@@ -18,6 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.commands imp
     without_secrets,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import ConfinementError, Ended
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LoggedError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.published import served_files
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot, StaticRootError
 
@@ -27,13 +28,8 @@ NOT_WRITABLE = re.compile(
 """What SQLite and the kernel say to who writes where he may not; ssh says which keys it tried, in parentheses."""
 
 
-class PreparationError(Exception):
+class PreparationError(LoggedError):
     """A release cannot be used; the text is one sentence for the user."""
-
-    def __init__(self, text: str, lines: Sequence[str] = ()) -> None:
-        """``lines`` are the essential ones of what a command said."""
-        super().__init__(text)
-        self.lines = list(lines)
 
 
 def without_once(application: dict[str, Any]) -> dict[str, Any]:

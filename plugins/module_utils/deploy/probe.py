@@ -11,12 +11,13 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import (
+    LoggedError,
     LogTail,
     printable,
     traceback,
@@ -74,13 +75,8 @@ SITE_OPTIONS: dict[str, Any] = {
 """By what a site is proven, as options of a module."""
 
 
-class ProbeError(Exception):
+class ProbeError(LoggedError):
     """An application is not as it should be; the text is one sentence."""
-
-    def __init__(self, text: str, lines: Sequence[str] = ()) -> None:
-        """``lines`` are what its log has to say about it."""
-        super().__init__(text)
-        self.lines = list(lines)
 
 
 class Bounded(io.RawIOBase):

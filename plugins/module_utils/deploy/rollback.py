@@ -14,13 +14,14 @@ import json
 import os
 import pwd
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import colours, released
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_back import GoBack, in_words
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.go_live import OWNER, GoLive, GoLiveError
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LoggedError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import Proof, one_line
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import (
     APPLICATION_KEYS,
@@ -61,13 +62,8 @@ SHORTEST = 4
 """Characters of a release's name that have to be given."""
 
 
-class RollbackError(Exception):
+class RollbackError(LoggedError):
     """There is no way back, or it has failed; the text is for the user."""
-
-    def __init__(self, text: str, lines: Iterable[str] = ()) -> None:
-        """``lines`` are what the application's log says about it."""
-        super().__init__(text)
-        self.lines = list(lines)
 
 
 class Kept(NamedTuple):

@@ -11,7 +11,7 @@ import grp
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import failure_log
@@ -21,6 +21,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.commands imp
     without_secrets,
 )
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.confinement import ConfinementError, Ended
+from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.log import LoggedError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record import read_record, write_record
 
 KIND = "rollback-command"
@@ -28,13 +29,8 @@ KIND = "rollback-command"
 KEY = "rollback_commands"
 
 
-class UndoError(Exception):
+class UndoError(LoggedError):
     """A command has failed, and the earlier release does not serve; the text is for the user."""
-
-    def __init__(self, text: str, lines: Sequence[str] = ()) -> None:
-        """``lines`` are the essential ones of what the command said."""
-        super().__init__(text)
-        self.lines = list(lines)
 
 
 class Undoing:

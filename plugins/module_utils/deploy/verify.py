@@ -16,7 +16,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +32,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import (
     certificates,
     config,
     control,
+    foreign,
     foreign_answers,
     listeners,
     log_files,
@@ -297,21 +298,14 @@ class Verification:
         wanted = set(listeners.listeners(self.parameters["listen"], self.parameters["private_port"]))
         for missing in sorted(wanted - listening, key=by_port):
             self.find("listeners", f"httpd does not listen on {missing.directive}; read its error log, {RUN}.")
-        for other in sorted(listening - wanted - set(self._theirs()), key=by_port):
+        theirs = set(foreign.listening(self.parameters["foreign"], with_ssl=True))
+        for other in sorted(listening - wanted - theirs, key=by_port):
             self.find(
                 "listeners",
                 f"httpd listens on {other.directive}, which httpd_listen does not have; find the Listen in "
                 f"{self.described['server_root']} and remove it, or add it to httpd_listen.",
             )
         self.well("listeners", f"listeners {', '.join(each.directive for each in sorted(wanted, key=by_port))}")
-
-    def _theirs(self) -> Iterator[Listener]:
-        """Where the configuration of others listens."""
-        foreign = self.parameters["foreign"]
-        listed = [each["directive"] for each in foreign.get("listen", [])] + foreign.get("listen_with_ssl", [])
-        for text in listed:
-            with suppress(ListenerError):
-                yield listeners.parse(text, "Listen")
 
     def daemon_processes(self) -> None:
         """Whether each application has its processes, and all of them the current release."""

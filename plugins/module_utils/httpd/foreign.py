@@ -373,13 +373,14 @@ def uncovered(
     wanted: Iterable[Mapping[str, Any]], foreign: Mapping[str, Any], modules: Iterable[str]
 ) -> list[dict[str, Any]]:
     """Of our listeners, those that the configuration of others does not have. ``modules``: those that are enabled."""
-    theirs = [Listener(each.address, each.port) for each in _theirs(foreign, modules)]
+    theirs = [Listener(each.address, each.port) for each in listening(foreign, "ssl" in modules)]
     return [dict(each) for each in wanted if not any(_covers(one, each) for one in theirs)]
 
 
-def _theirs(foreign: Mapping[str, Any], modules: Iterable[str]) -> Iterator[Listener]:
+def listening(foreign: Mapping[str, Any], with_ssl: bool) -> Iterator[Listener]:
+    """Where the configuration of others listens, with mod_ssl or without."""
     listed = [each["directive"] for each in foreign.get("listen", [])]
-    if "ssl" in modules:
+    if with_ssl:
         listed += foreign.get("listen_with_ssl", [])
     for text in listed:
         try:
