@@ -60,6 +60,7 @@ def test_a_difference_names_both_sides(key: str, value: Any, sentence: str) -> N
 @pytest.fixture(name="key", autouse=True)
 def fixture_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe.status, "KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
 
 
 @pytest.fixture(name="check")
@@ -67,7 +68,10 @@ def fixture_check(tmp_path: Path) -> probe.Check:
     return probe.Check({"name": "shop"}, {"log_directory": str(tmp_path)})
 
 
-def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(check: probe.Check, tmp_path: Path) -> None:
+def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(
+    check: probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "LOG_TIMEOUT", 2)
     text = 'Traceback (most recent call last):\n  File "wsgi.py", line 1\nRuntimeError: broken\n'
 
     def write() -> None:
@@ -81,10 +85,7 @@ def test_a_traceback_that_reaches_the_log_after_the_answer_is_told(check: probe.
     assert evidence[-1] == "RuntimeError: broken"
 
 
-def test_a_log_without_a_traceback_is_told_by_its_last_lines(
-    check: probe.Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+def test_a_log_without_a_traceback_is_told_by_its_last_lines(check: probe.Check, tmp_path: Path) -> None:
     assert check.evidence() == []
     (tmp_path / "error.log").write_text("[x] nothing to see\n")
     assert check.evidence() == ["nothing to see"]
@@ -119,13 +120,8 @@ def test_a_log_without_a_traceback_is_told_by_its_last_lines(
     ids=["6", "4"],
 )
 def test_processes_that_end_and_start_do_not_hide_why(
-    check: probe.Check,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    ordinary: list[str],
-    telling: str,
+    check: probe.Check, tmp_path: Path, ordinary: list[str], telling: str
 ) -> None:
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
     lines = [telling, *ordinary * probe.LAST_LINES]
     (tmp_path / "error.log").write_text("".join(f"[wsgi:info] [pid 1:tid 9] {line}\n" for line in lines))
     assert check.evidence() == [telling]
@@ -178,7 +174,6 @@ def test_a_probe_that_fails_says_which_setting_has_ended_it(
             raise outcome
         return outcome
 
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
     monkeypatch.setattr(probe, "get_until", answer)
     check.application.update(mode="daemon", startup_timeouts={"shop": 60}, health={"host": "shop.example:8080"})
     check.parameters["private_port"] = 8079
@@ -381,10 +376,7 @@ def test_no_page_takes_long_to_be_told(page: bytes) -> None:
     assert time.monotonic() - began < 2
 
 
-def test_an_application_that_logs_nothing_is_told_so(
-    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+def test_an_application_that_logs_nothing_is_told_so(liar: Liar, tmp_path: Path) -> None:
     liar.begin = answer(b"down", status=b"500 No")
     with pytest.raises(
         probe.ProbeError, match=r"It has logged nothing; let it log to standard error \(Django: LOGGING"
@@ -568,7 +560,6 @@ def test_an_answer_that_lies_costs_little_and_is_told(
     lie: str, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "probe_limit", lambda *_: (0.5, "a short time"))
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
     liar.begin, liar.more, sentence = LIES[lie]
     check = probing(liar, tmp_path)
     began = time.monotonic()
@@ -586,7 +577,6 @@ def test_an_answer_in_drops_ends_with_the_deadline(
     begin: bytes, liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "probe_limit", lambda *_: (0.5, "a short time"))
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
     liar.begin, liar.more, liar.pause = begin, b"1", 0.05  # each within any time for a single read
     check = probing(liar, tmp_path)
     began = time.monotonic()
@@ -604,10 +594,7 @@ def test_of_a_large_health_answer_no_more_than_needed_is_read(liar: Liar, tmp_pa
     assert liar.sent < 16 * probe.LARGEST_ANSWER, "what was under way when it was closed is in it"
 
 
-def test_a_health_answer_cannot_act_on_the_terminal(
-    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+def test_a_health_answer_cannot_act_on_the_terminal(liar: Liar, tmp_path: Path) -> None:
     liar.begin = answer(b"\x1b]52;c;eA==\x07 down \xff", status=b"500 No")
     check = probing(liar, tmp_path)
     (tmp_path / "shop-error.log").write_text('{"message": "\\u001b[2J"}\n')
@@ -631,9 +618,8 @@ def test_a_health_answer_cannot_act_on_the_terminal(
     ],
 )
 def test_an_answer_that_may_be_right_names_the_keys(
-    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: bytes, headers: bytes, told: str
+    liar: Liar, tmp_path: Path, status: bytes, headers: bytes, told: str
 ) -> None:
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
     liar.begin = answer(b"down", status=status).replace(b"\r\n", b"\r\n" + headers, 1)
     with pytest.raises(probe.ProbeError) as error:
         probing(liar, tmp_path).health()
@@ -657,10 +643,7 @@ def test_a_redirect_to_https_names_the_headers_of_a_proxy(location: str, names_h
     assert "health.path" in advice
 
 
-def test_a_folder_that_the_service_may_not_write_is_told_with_the_key(
-    liar: Liar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "LOG_TIMEOUT", 0)
+def test_a_folder_that_the_service_may_not_write_is_told_with_the_key(liar: Liar, tmp_path: Path) -> None:
     liar.begin = answer(b"down", status=b"500 No")
     (tmp_path / "shop-error.log").write_text("")
     check = probing(liar, tmp_path)
