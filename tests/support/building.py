@@ -7,7 +7,7 @@ import grp
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -78,3 +78,43 @@ def build_ground(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def application(folder: Path, **keys: Any) -> dict[str, Any]:
+    """An application whose releases and virtual environments are below this folder."""
+    places = {"releases": "releases", "venvs": "venvs", "repository": "repository.git", "current": "current"}
+    return {
+        "name": "shop",
+        "group": GROUP,
+        "script": "wsgi.py",
+        "requirements": "",
+        "static_root": "",
+        "static": [],
+        "paths": {name: str(folder / path) for name, path in places.items()},
+        **keys,
+    }
+
+
+def parameters(release: Mapping[str, str] | None = None, **options: Any) -> dict[str, Any]:
+    """What the modules that build for it are told, with its release."""
+    python = {"executable": interpreter(), "full_version": "3", "abi": "cp3"}
+    return {"interpreter": python, "releases": {"shop": release}, **options}
+
+
+class BuildHost:
+    """A host with one release of one application, without what it needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.venvs = folder / "venvs"
+        self.release = folder / "release"
+        self.release.mkdir()
+
+    def described(self, *, options: Mapping[str, Any], **keys: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The application, and what a module is told of it."""
+        release = {"id": "r1", "path": str(self.release)}
+        return application(self.folder, **keys), parameters(release, **options)
+
+    def left(self) -> list[str]:
+        """Its virtual environments, and what is left of others."""
+        return sorted(path.name for path in self.venvs.iterdir()) if self.venvs.exists() else []

@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import release as wsgi_releases
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.source import digest, list_entries
-from support.building import ACCOUNT, GROUP, build_ground, hasten_environments, interpreter
+from support.building import ACCOUNT, application, build_ground, hasten_environments, parameters
 
 pytestmark = pytest.mark.root("only root has rights to give up")
 
@@ -170,7 +170,6 @@ def tree(path: str) -> str:
 
 @pytest.mark.slow
 def test_nothing_of_a_source_or_a_requirement_runs_as_root(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    python = interpreter()
     ground.write({f"{name}.py": ground.marker(f"module-{name}") for name in SHADOWING})
     ground.write({f"{name}/__init__.py": ground.marker(f"package-{name}") for name in PACKAGES})
     ground.write(project(ground, "shop"))
@@ -199,17 +198,8 @@ def test_nothing_of_a_source_or_a_requirement_runs_as_root(ground: Ground, monke
     monkeypatch.setenv("PYTHONPATH", str(ground.source))
     monkeypatch.setenv("PYTHONSTARTUP", str(ground.source / "site.py"))
     monkeypatch.chdir(made["path"])
-    application = {
-        "name": "shop",
-        "group": GROUP,
-        "requirements": "requirements.txt",
-        "paths": {"venvs": str(ground.folder / "srv/venvs")},
-    }
-    parameters = {
-        "releases": {"shop": made},
-        "interpreter": {"executable": python, "full_version": "3", "abi": "cp3"},
-    }
-    venv = wsgi_venvs.virtual_environments([application], parameters, check_mode=False)["shop"]
+    shop = application(ground.releases.parent, requirements="requirements.txt")
+    venv = wsgi_venvs.virtual_environments([shop], parameters(made), check_mode=False)["shop"]
 
     ran = ground.ran()
     assert {f"backend-of-{name} ran" for name in ("shop", "tree", "packed")} <= ran.keys()
@@ -301,22 +291,10 @@ def test_nothing_of_a_repository_or_of_roots_configuration_runs_as_root(
     monkeypatch.setenv("GIT_SSH_COMMAND", mark("environment-ssh"))
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", mark("environment-diff"))
     monkeypatch.setenv("GIT_TEMPLATE_DIR", str(ground.folder))
-    application = {
-        "name": "shop",
-        "group": GROUP,
-        "source": {"git": f"file://{source}", "version": version, "exclude": []},
-        "script": "wsgi.py",
-        "requirements": "",
-        "static_root": "",
-        "static": [],
-        "paths": {
-            "releases": str(ground.releases),
-            "repository": str(ground.folder / "srv/repository.git"),
-            "current": str(ground.folder / "srv/current"),
-        },
-    }
+    repository = {"git": f"file://{source}", "version": version, "exclude": []}
+    shop = application(ground.releases.parent, source=repository)
     (ground.folder / "srv/repository.git").mkdir()
-    made = wsgi_releases.release_of(application, check_mode=False)
+    made = wsgi_releases.release_of(shop, check_mode=False)
 
     assert {uid for uids in ground.ran().values() for uid in uids} <= {str(ACCOUNT)}
     released = Path(made["path"])
@@ -324,7 +302,7 @@ def test_nothing_of_a_repository_or_of_roots_configuration_runs_as_root(
     assert (released / "large.bin").read_text() == "what a filter would change\n"
     assert {os.lstat(path).st_uid for path in [released, *released.rglob("*")]} == {0}
     assert not (ground.folder / "srv/repository.git").exists(), "what earlier versions left is gone"
-    assert wsgi_releases.release_of(application, check_mode=True) == {**made, "changed": False}
+    assert wsgi_releases.release_of(shop, check_mode=True) == {**made, "changed": False}
 
 
 @pytest.mark.slow
@@ -333,18 +311,11 @@ def test_a_requirements_file_shows_nothing_of_roots_files(ground: Ground, monkey
     hasten_environments(monkeypatch)
     ground.write({"requirements.txt": ""})
     made = release(ground)
-    python = interpreter()
     hostile = wsgi_venvs.Requirements({"requirements.txt": f"--no-index\n-r{ground.secret}\n"})
     monkeypatch.setattr(wsgi_venvs, "read", lambda *_: hostile)
-    application = {
-        "name": "shop",
-        "group": GROUP,
-        "requirements": "requirements.txt",
-        "paths": {"venvs": str(ground.folder / "srv/venvs")},
-    }
-    parameters = {"releases": {"shop": made}, "interpreter": {"executable": python, "full_version": "3", "abi": "cp3"}}
+    shop = application(ground.releases.parent, requirements="requirements.txt")
     with pytest.raises(wsgi_venvs.VenvError) as raised:
-        wsgi_venvs.virtual_environments([application], parameters, check_mode=False)
+        wsgi_venvs.virtual_environments([shop], parameters(made), check_mode=False)
     assert "only-for-root" not in str(raised.value)
     assert "Permission denied" in str(raised.value)
 
@@ -357,7 +328,6 @@ def test_a_credential_is_where_its_program_runs_and_nowhere_else(
     hasten_environments(monkeypatch)
     monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent-of-root")
     monkeypatch.setenv("SECRET_OF_THE_PLAY", "x")
-    python = interpreter()
     backend = BACKEND + textwrap.dedent(
         f"""
         import subprocess
@@ -381,27 +351,13 @@ def test_a_credential_is_where_its_program_runs_and_nowhere_else(
             "pip": {"netrc": "machine x login y password pip-secret", "known_hosts": "x ssh-ed25519 AAAA"},
         }
     }
-    application = {
-        "name": "shop",
-        "group": GROUP,
-        "source": {"git": f"file://{ground.source}", "version": "main", "exclude": []},
-        "script": "backend.py",
-        "requirements": "requirements.txt",
-        "static_root": "",
-        "static": [],
-        "paths": {
-            "releases": str(ground.releases),
-            "venvs": str(ground.folder / "srv/venvs"),
-            "repository": str(ground.folder / "srv/repository.git"),
-            "current": str(ground.folder / "srv/current"),
-        },
-    }
-    parameters: dict[str, Any] = {
-        "credentials": base64.b64encode(json.dumps(credentials).encode()).decode(),
-        "interpreter": {"executable": python, "full_version": "3", "abi": "cp3"},
-    }
-    parameters["releases"] = {"shop": wsgi_releases.release_of(application, False, parameters)}
-    wsgi_venvs.virtual_environments([application], parameters, check_mode=False)
+    repository = {"git": f"file://{ground.source}", "version": "main", "exclude": []}
+    keys = {"source": repository, "script": "backend.py", "requirements": "requirements.txt"}
+    shop = application(ground.releases.parent, **keys)
+    told = parameters(credentials=base64.b64encode(json.dumps(credentials).encode()).decode())
+    told["releases"] = {"shop": wsgi_releases.release_of(shop, False, told)}
+    wsgi_venvs.virtual_environments([shop], told, check_mode=False)
+
     found = json.loads((ground.marks / "found").read_text())
     assert "pip-secret" in found["home"][".netrc"]
     assert "git-secret" not in json.dumps(found)

@@ -15,43 +15,25 @@ import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import builder, copies
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
-from support.building import ACCOUNT, GROUP, build_ground, interpreter
+from support.building import ACCOUNT, BuildHost, build_ground, interpreter
 
 ID = "0f122f39dd3b82d24098"
 
 
-class Host:
-    """A host with one release of one application."""
+class Host(BuildHost):
+    """A host that takes over what another one has built."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.venvs = folder / "venvs"
-        self.release = folder / "release"
-        self.release.mkdir()
+        super().__init__(folder)
         self.archive = folder / "shop.tar.gz"
 
     def make(self, **options: Any) -> dict[str, Any]:
         """The virtual environment of the application, from a copy where there is one."""
-        application = {
-            "name": "shop",
-            "group": GROUP,
-            "requirements": "",
-            "paths": {"venvs": str(self.venvs)},
-            "build_packages": ["gcc"],
-        }
-        parameters = {
-            "interpreter": {"executable": interpreter(), "full_version": "3", "abi": "cp3"},
-            "releases": {"shop": {"id": "r1", "path": str(self.release)}},
-            **options,
-        }
-        return wsgi_venvs.virtual_environment(application, parameters, False, self.packages(application, parameters))
-
-    @staticmethod
-    def packages(application: dict[str, Any], parameters: dict[str, Any]) -> BuildPackages:
-        """None are installed: a copy needs no compiler."""
-        found = BuildPackages([application], parameters)
-        found.install = lambda _: pytest.fail("it installs what only a build needs")  # type: ignore[method-assign]
-        return found
+        application, parameters = self.described(options=options, build_packages=["gcc"])
+        packages = BuildPackages([application], parameters)
+        # A copy needs no compiler.
+        packages.install = lambda _: pytest.fail("it installs what only a build needs")  # type: ignore[method-assign]
+        return wsgi_venvs.virtual_environment(application, parameters, False, packages)
 
     @property
     def identity(self) -> str:
@@ -64,9 +46,6 @@ class Host:
         """The archive, as the action hands it over."""
         total = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         return {"shop": {"id": self.identity, "path": str(self.archive), "sha256": total, "builder": "web1", **changes}}
-
-    def left(self) -> list[str]:
-        return sorted(path.name for path in self.venvs.iterdir()) if self.venvs.exists() else []
 
 
 @pytest.fixture(name="host")

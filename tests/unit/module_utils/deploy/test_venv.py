@@ -19,7 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import build
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import Requirements, parse
-from support.building import ACCOUNT, GROUP, build_ground, interpreter
+from support.building import ACCOUNT, BuildHost, build_ground, interpreter
 
 INTERPRETER = {"executable": "/usr/bin/python3.11", "full_version": "3.11.2", "abi": "cp311"}
 
@@ -70,40 +70,19 @@ def test_a_variable_counts_where_it_says_what_is_installed(text: str, counts: bo
     assert (one != two) is counts
 
 
-class Host:
-    """A host with one release of one application."""
+class Host(BuildHost):
+    """A host that makes virtual environments itself."""
 
-    def __init__(self, folder: Path) -> None:
-        self.venvs = folder / "venvs"
-        self.release = folder / "release"
-        self.release.mkdir()
-        self.interpreter = interpreter()
+    interpreter = property(lambda _: interpreter())
 
     def make(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
-        application, parameters = self.described(requirements, **options)
+        application, parameters = self.described(options=options, requirements=requirements)
         packages = BuildPackages([application], parameters)
         return wsgi_venvs.virtual_environment(application, parameters, check_mode, packages)
 
     def make_all(self, requirements: str = "", check_mode: bool = False, **options: Any) -> dict[str, Any]:
-        application, parameters = self.described(requirements, **options)
+        application, parameters = self.described(options=options, requirements=requirements)
         return wsgi_venvs.virtual_environments([application], parameters, check_mode)
-
-    def described(self, requirements: str, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        application = {
-            "name": "shop",
-            "group": GROUP,
-            "requirements": requirements,
-            "paths": {"venvs": str(self.venvs)},
-        }
-        parameters = {
-            "interpreter": {"executable": self.interpreter, "full_version": "3", "abi": "cp3"},
-            "releases": {"shop": {"id": "r1", "path": str(self.release)}},
-            **options,
-        }
-        return application, parameters
-
-    def left(self) -> list[str]:
-        return sorted(path.name for path in self.venvs.iterdir()) if self.venvs.exists() else []
 
 
 @pytest.fixture(name="host")
