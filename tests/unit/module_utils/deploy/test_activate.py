@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import activate, daemon
 
-TITLE = "(wsgi:shop)"
+WILLING = "import signal; print(flush=True); signal.pause()"
+"""Ends by a signal."""
 DEAF = """
 import signal, threading
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -36,7 +37,7 @@ class Daemons:
         self.record = folder / "deployment.json"
         self.started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, code: str, title: str = TITLE) -> daemon.Process:
+    def start(self, code: str = WILLING, title: str = "(wsgi:shop)") -> daemon.Process:
         """One that runs this, once it has written a line."""
         process = subprocess.Popen([title, "-c", code], executable=sys.executable, stdout=subprocess.PIPE)
         self.started.append(process)
@@ -90,7 +91,7 @@ def fixture_successor(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None
 
     def kill_and_follow(process: daemon.Process) -> None:
         kill(process)
-        daemons.start("import signal; print(flush=True); signal.pause()")
+        daemons.start()
 
     monkeypatch.setattr(activate, "kill", kill_and_follow)
 
@@ -132,8 +133,8 @@ def test_a_process_that_serves_has_all_its_time_and_is_then_killed(
 
 
 def test_a_process_that_goes_is_not_killed(daemons: Daemons) -> None:
-    willing = daemons.start("import signal; print(flush=True); signal.pause()")
-    successor = daemons.start("import signal; print(flush=True); signal.pause()")
+    willing = daemons.start()
+    successor = daemons.start()
     group = daemons.group([willing])
     assert activate.replace([group]) == []
     assert daemons.started[0].wait(10) == -signal.SIGUSR1
@@ -142,7 +143,7 @@ def test_a_process_that_goes_is_not_killed(daemons: Daemons) -> None:
 
 
 def test_a_later_process_with_the_same_pid_is_not_killed(daemons: Daemons) -> None:
-    process = daemons.start("import signal; print(flush=True); signal.pause()")
+    process = daemons.start()
     earlier = daemon.Process(process.pid, process.started - 1)
     daemon.kill(earlier)
     assert daemon.threads(earlier) == 0
@@ -151,12 +152,9 @@ def test_a_later_process_with_the_same_pid_is_not_killed(daemons: Daemons) -> No
 
 def test_successors_that_do_not_come_are_a_problem(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activate, "MARGIN_SECONDS", 0.1)
-    willing = daemons.start("import signal; print(flush=True); signal.pause()")
+    willing = daemons.start()
     (problem,) = activate.replace([daemons.group([willing])])
     assert problem.startswith("httpd started 0 of 1 daemon processes of shop within 0.2 s")
-
-
-FOLLOWED = "import signal; print(flush=True); signal.pause()"
 
 
 @pytest.mark.parametrize(
@@ -190,14 +188,14 @@ def follow(daemons: Daemons, monkeypatch: pytest.MonkeyPatch, stale: list[daemon
     def ask_and_follow(process: daemon.Process) -> None:
         ask(process)
         daemons.started[stale.index(process)].wait(10)
-        daemons.start(FOLLOWED)
+        daemons.start()
 
     monkeypatch.setattr(activate, "ask_to_restart", ask_and_follow)
 
 
 def test_one_process_goes_after_the_other(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is asked before those that were asked earlier have successors, and these have loaded."""
-    stale = [daemons.start(FOLLOWED) for _ in range(3)]
+    stale = [daemons.start() for _ in range(3)]
     group = daemons.group(stale, all_processes=3, replacement_seconds=20)
     serving: list[tuple[int, int]] = []
     loading = iter([True, False])
@@ -234,7 +232,7 @@ class TestFirstLook:
     def test_the_others_stay_when_the_first_one_is_not_well(
         self, daemons: Daemons, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        stale = [daemons.start(FOLLOWED) for _ in range(3)]
+        stale = [daemons.start() for _ in range(3)]
         look = Look("It answers 500.")
         group = daemons.group(stale, look, all_processes=3, replacement_seconds=20, fewest_threads=0)
         follow(daemons, monkeypatch, stale)
@@ -246,7 +244,7 @@ class TestFirstLook:
         assert 0 < int(note.read_text()) - time.time() < 200, "httpd goes on to start processes that cannot load"
 
     def test_it_asks_once(self, daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
-        stale = [daemons.start(FOLLOWED) for _ in range(3)]
+        stale = [daemons.start() for _ in range(3)]
         look = Look("")
         group = daemons.group(stale, look, all_processes=3, replacement_seconds=20, fewest_threads=0)
         follow(daemons, monkeypatch, stale)
@@ -257,7 +255,7 @@ class TestFirstLook:
     def test_what_lets_new_processes_end_stays_until_the_return(
         self, daemons: Daemons, monkeypatch: pytest.MonkeyPatch, problem: str, stays: bool
     ) -> None:
-        stale = [daemons.start(FOLLOWED) for _ in range(2)]
+        stale = [daemons.start() for _ in range(2)]
         group = daemons.group(stale, Look(problem), all_processes=2, replacement_seconds=20, fewest_threads=0)
         follow(daemons, monkeypatch, stale)
         activation = activate.Activation([], "/nowhere")
@@ -271,7 +269,7 @@ class TestFirstLook:
         assert not note.exists()
 
     def test_a_successor_that_has_ended_is_told(self, daemons: Daemons) -> None:
-        stale = [daemons.start(FOLLOWED) for _ in range(2)]
+        stale = [daemons.start() for _ in range(2)]
         look = Look("It ended.")
         group = daemons.group(stale, look, all_processes=2, replacement_seconds=20, fewest_threads=0)
         group.followers = {daemon.Process(1 << 22, 1)}
@@ -282,16 +280,16 @@ class TestFirstLook:
 
     def test_nobody_looks_where_no_process_could_stay(self, daemons: Daemons) -> None:
         made: list[dict[str, Any]] = []
-        one = daemons.start(FOLLOWED)
+        one = daemons.start()
         daemons.group([one], Look("x"), made=made)
         assert made == []
-        daemons.group([one, daemons.start(FOLLOWED)], Look("x"), made=made)
+        daemons.group([one, daemons.start()], Look("x"), made=made)
         assert [each["name"] for each in made] == ["shop"]
 
 
 def test_it_is_not_late_while_some_are_not_asked_yet(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its time may end between two looks."""
-    stale = [daemons.start(FOLLOWED) for _ in range(2)]
+    stale = [daemons.start() for _ in range(2)]
     group = daemons.group(stale, all_processes=0)
     looks: list[int] = []
 
@@ -309,7 +307,7 @@ def test_it_is_not_late_while_some_are_not_asked_yet(daemons: Daemons, monkeypat
 @pytest.mark.slow
 def test_where_no_successor_comes_the_others_go_all_the_same(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activate, "MARGIN_SECONDS", 0.5)
-    stale = [daemons.start(FOLLOWED) for _ in range(2)]
+    stale = [daemons.start() for _ in range(2)]
     (problem,) = activate.replace([daemons.group(stale, all_processes=2)])
     assert problem.startswith("httpd started 0 of 2 daemon processes of shop")
     assert [process.wait(10) for process in daemons.started] == [-signal.SIGUSR1] * 2
@@ -317,8 +315,8 @@ def test_where_no_successor_comes_the_others_go_all_the_same(daemons: Daemons, m
 
 def test_a_successor_that_ends_is_not_waited_for(daemons: Daemons) -> None:
     """The new release does not load; the proof says why, and sooner than the limit."""
-    group = daemons.group([daemons.start(FOLLOWED)], replacement_seconds=600)
-    successor = daemons.start(FOLLOWED)
+    group = daemons.group([daemons.start()], replacement_seconds=600)
+    successor = daemons.start()
     group.asked = {group.stale[0]: time.monotonic()}
     assert not group.is_followed()
     daemons.started[1].kill()
@@ -330,8 +328,6 @@ def test_a_successor_that_ends_is_not_waited_for(daemons: Daemons) -> None:
 class TestColours:
     """Of two daemon process groups one serves."""
 
-    WAITS = "import signal; print(flush=True); signal.pause()"
-
     def group(self, daemons: Daemons, stale: list[daemon.Process], **application: Any) -> activate.Group:
         folder = daemons.record.parent
         (folder / "active").write_text("active shop:green\nresting shop:blue\n")
@@ -339,8 +335,8 @@ class TestColours:
         return daemons.group(stale, paths=paths, colours=["blue", "green"], **application)
 
     def test_all_of_the_colour_that_rests_go_at_once(self, daemons: Daemons) -> None:
-        blue = [daemons.start(self.WAITS, "(blue:shop)") for _ in range(2)]
-        green = [daemons.start(self.WAITS, "(green:shop)") for _ in range(2)]
+        blue = [daemons.start(WILLING, "(blue:shop)") for _ in range(2)]
+        green = [daemons.start(WILLING, "(green:shop)") for _ in range(2)]
         assert self.group(daemons, blue).waiting == [blue]
         both = self.group(daemons, [*blue, *green]).waiting
         assert both == [[*blue, green[1]], [green[0]]], "visitors are served meanwhile"

@@ -20,7 +20,8 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import prepa
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import static_root as wsgi_static_root
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.prepare import PreparationError
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.static_root import StaticRoot
-from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import layout
+from support.applications import complete
+from support.visitor import meanwhile
 
 as_root = pytest.mark.root("changes owners")
 NOBODY = pwd.getpwnam("nobody")
@@ -39,29 +40,9 @@ def fixture_release(tmp_path: Path) -> Path:
 def application(*commands: str, user: str = "", **keys: Any) -> dict[str, Any]:
     user = user or pwd.getpwuid(os.geteuid()).pw_name
     group = grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
-    return {
-        "name": "shop",
-        "user": user,
-        "group": group,
-        "script": "wsgi.py",
-        "callable": "application",
-        "python_path": [],
-        "server_name": "shop.example.com",
-        "static": [],
-        "static_root": "",
-        "lang": "C.UTF-8",
-        "locale": "C.UTF-8",
-        "debug": False,
-        "startup_timeouts": {},
-        "max_tasks": 0,
-        "max_open_files": 0,
-        "memory_max": None,
-        "cpu_weight": None,
-        "control_group": "",
-        "release_commands": [["sh", "-c", command] for command in commands],
-        "paths": {**layout("shop"), "state": "/tmp"},
-        **keys,
-    }
+    written = {"name": "shop", "source": {"git": "https://x/y", "version": "main"}, "server_name": "shop.example.com"}
+    (found,) = complete({**written, "release_commands": [["sh", "-c", command] for command in commands]})
+    return {**found, "user": user, "group": group, "paths": {**found["paths"], "state": "/tmp"}, **keys}
 
 
 def test_a_command_has_the_variables_and_the_release(tmp_path: Path) -> None:
@@ -305,22 +286,16 @@ def test_who_was_given_descriptors_has_nothing_in_hand_afterwards(
 def test_visitors_never_miss_a_file_meanwhile(release: Path) -> None:
     prepare(release, "echo x > made/a")
     missed: list[OSError] = []
-    done = threading.Event()
 
-    def visit() -> None:
-        while not done.is_set():
+    def visit(over: threading.Event) -> None:
+        while not over.is_set():
             try:
                 assert (release / "made" / "a").read_text() == "x\n"
             except OSError as error:
                 missed.append(error)
 
-    visitor = threading.Thread(target=visit)
-    visitor.start()
-    try:
+    with meanwhile(visit):
         prepare(release, "echo y > made/b")
-    finally:
-        done.set()
-        visitor.join()
     assert missed == []
     assert (release / "made" / "b").exists()
 

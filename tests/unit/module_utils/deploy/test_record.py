@@ -11,30 +11,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import record as deployment
-from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import inside, layout
+from ansible_collections.modwsgi.deploy.plugins.module_utils.layout import inside
+from support.applications import complete
 
-APPLICATION: dict[str, Any] = {
-    "name": "shop",
-    "user": "wsgi-shop",
-    "group": "wsgi-shop",
-    "script": "wsgi.py",
-    "callable": "application",
-    "python_path": [],
-    "server_name": "shop.example.com",
-    "static": [],
-    "static_root": "",
-    "lang": "C.UTF-8",
-    "locale": "C.UTF-8",
-    "debug": False,
-    "startup_timeouts": {"shop": 15},
-    "max_tasks": 0,
-    "max_open_files": 0,
-    "memory_max": None,
-    "cpu_weight": None,
-    "control_group": "",
-    "release_commands": [["true"]],
-    "paths": layout("shop"),
-}
+SHOP = {"name": "shop", "source": {"git": "https://git.example/shop", "version": "main"}, "server_name": "shop.example"}
+(APPLICATION,) = complete({**SHOP, "release_commands": [["true"]]})
 
 
 def wanted(**change: Any) -> dict[str, str]:
