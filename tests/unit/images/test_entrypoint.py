@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import pwd
 import signal
 import subprocess
 import sys
-import threading
 import time
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
+from support.answering import answering
 from support.scripts import ROOT, load_script
 from support.shadowing import run_as_mod_wsgi, shadow_python
 
@@ -439,29 +439,20 @@ def test_sigterm_ends_debug_and_a_resized_window_does_not(container: Container) 
     assert tool.exitstatus == 0
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        secure = self.headers["X-Forwarded-Proto"] == "https"
-        self.send_response({"/good": 200, "/moved": 302, "/secure": 200 if secure else 301}.get(self.path, 500))
-        if self.path == "/moved":
-            self.send_header("Location", "https://shop.example/\x1b[31m" + "x" * 300)
-        self.end_headers()
-        self.server.hosts.append(self.headers["Host"])  # type: ignore[attr-defined]
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 def test_health_asks_the_application(container: Container) -> None:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.hosts = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        port = str(server.server_port)
+    hosts: list[str | None] = []
+
+    def answer(path: str, headers: Message) -> tuple[int, bytes]:
+        hosts.append(headers["Host"])
+        secure = headers["X-Forwarded-Proto"] == "https"
+        return {"/good": 200, "/moved": 302, "/secure": 200 if secure else 301}.get(path, 500), b""
+
+    with answering(answer, location="https://shop.example/\x1b[31m" + "x" * 300) as port:
 
         def health(path: str, **variables: str) -> tuple[int, str]:
             done = subprocess.run(
                 [sys.executable, "-I", "-S", str(container.library / "health.py")],
-                env=container.environment(WSGI_PORT=port, WSGI_HEALTH_PATH=path, **variables),
+                env=container.environment(WSGI_PORT=str(port), WSGI_HEALTH_PATH=path, **variables),
                 capture_output=True,
                 text=True,
                 timeout=30,
@@ -470,7 +461,7 @@ def test_health_asks_the_application(container: Container) -> None:
             return done.returncode, done.stdout.strip()
 
         assert health("/good", WSGI_HEALTH_HOST="shop.example.com") == (0, "healthy")
-        assert server.hosts == ["shop.example.com"]  # type: ignore[attr-defined]
+        assert hosts == ["shop.example.com"]
         assert health("/moved") == (0, "healthy")
         assert health("/bad") == (1, f"Port {port} answers /bad with status 500.")
         assert health("bad")[0] == 1
@@ -480,7 +471,6 @@ def test_health_asks_the_application(container: Container) -> None:
         assert status == 1
         assert sentence.startswith(f"Port {port} answers /moved with status 302 (to 'https://shop.example/\\x1b[31mxx")
         assert len(sentence) < 300
-        server.shutdown()
     status, sentence = health("/good")
     assert status == 1
     assert sentence.startswith(f"Port {port} does not answer /good: ")

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils import haproxy
 from ansible_collections.modwsgi.deploy.plugins.module_utils.haproxy import HaproxyError, Server
+from support.answering import accept
 
 HEADER = "# pxname,svname,scur,status,check_status,last_chk\n"
 
@@ -32,19 +32,12 @@ class Balancer:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
-        threading.Thread(target=self.serve, daemon=True).start()
+        accept(self.listener, self.treat)
 
-    def serve(self) -> None:
-        """Until the listener is closed."""
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                command = connection.makefile().readline().strip()
-                self.said.append(command)
-                connection.sendall((self.table() if command == "show stat" else self.set(command)).encode())
+    def treat(self, connection: socket.socket) -> None:
+        command = connection.makefile().readline().strip()
+        self.said.append(command)
+        connection.sendall((self.table() if command == "show stat" else self.set(command)).encode())
 
     def table(self) -> str:
         """What `show stat` answers."""

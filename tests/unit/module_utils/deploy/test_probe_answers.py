@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import probe
+from support.answering import accept, answering
 
 ANSWER = {
     "version_info": [3, 11, 2, "final", 0],
@@ -274,56 +276,44 @@ def test_of_two_colours_the_one_that_serves_is_asked_or_the_other_in_private(
     )
 
 
-class Handler(BaseHTTPRequestHandler):
+class Server:
     """Answers with the statuses in turn; 0 does not answer before the test is over."""
 
-    statuses: list[int]
-    over: threading.Event
-    hosts: list[str]
-    found: list[tuple[str, str]]
+    def __init__(self) -> None:
+        self.statuses = [200]
+        self.over = threading.Event()
+        self.asked: list[Message] = []
+        self.port = 0
 
-    def do_GET(self) -> None:
-        self.hosts.append(self.headers["Host"])
-        Handler.found = self.headers.items()
+    def answer(self, _: str, headers: Message) -> tuple[int, bytes]:
+        self.asked.append(headers)
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status == 0:
             self.over.wait()
-            return
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(b"body")
+        return status, b"body"
 
-    def log_message(self, *_arguments: object) -> None:
-        """Be silent."""
+    def ask(self, statuses: list[int], timeout: float, **headers: str) -> tuple[int, bytes, str]:
+        self.statuses = statuses
+        asked = probe.Question("127.0.0.1", self.port, "/", "shop.example", headers=headers)
+        return probe.get_until(asked, timeout)
 
 
 @pytest.fixture(name="server")
-def fixture_server() -> Iterator[ThreadingHTTPServer]:
-    Handler.over = threading.Event()
-    Handler.hosts = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+def fixture_server() -> Iterator[Server]:
+    server = Server()
+    with answering(server.answer) as server.port:
         yield server
-        Handler.over.set()
-        server.shutdown()
+        server.over.set()
 
 
-def ask(server: ThreadingHTTPServer, statuses: list[int], timeout: float) -> tuple[int, bytes, str]:
-    Handler.statuses = statuses
-    return probe.get_until(probe.Question("127.0.0.1", server.server_port, "/", "shop.example"), timeout)
+def test_a_start_is_waited_for(server: Server) -> None:
+    assert server.ask([503, 502, 504, 200], 20) == (200, b"body", "")
+    assert [headers["Host"] for headers in server.asked] == ["shop.example"] * 4
 
 
-def test_a_start_is_waited_for(server: ThreadingHTTPServer) -> None:
-    assert ask(server, [503, 502, 504, 200], 20) == (200, b"body", "")
-    assert Handler.hosts == ["shop.example"] * 4
-
-
-def test_further_headers_are_sent_and_the_host_stays(server: ThreadingHTTPServer) -> None:
-    Handler.statuses = [200]
-    further = {"X-Forwarded-Proto": "https", "user-agent": "checker"}
-    probe.get_until(probe.Question("127.0.0.1", server.server_port, "/", "shop.example", headers=further), 20)
-    found = [(name.lower(), value) for name, value in Handler.found]
+def test_further_headers_are_sent_and_the_host_stays(server: Server) -> None:
+    server.ask([200], 20, **{"X-Forwarded-Proto": "https", "user-agent": "checker"})
+    found = [(name.lower(), value) for name, value in server.asked[0].items()]
     assert [pair for pair in sorted(found) if pair[0] != "accept-encoding"] == [
         ("connection", "close"),
         ("host", "shop.example"),
@@ -332,18 +322,18 @@ def test_further_headers_are_sent_and_the_host_stays(server: ThreadingHTTPServer
     ]
 
 
-def test_a_definite_answer_is_not_waited_for(server: ThreadingHTTPServer) -> None:
-    assert ask(server, [500, 200], 20) == (500, b"body", "")
+def test_a_definite_answer_is_not_waited_for(server: Server) -> None:
+    assert server.ask([500, 200], 20) == (500, b"body", "")
 
 
-def test_waiting_ends_with_the_deadline(server: ThreadingHTTPServer) -> None:
-    assert ask(server, [503], 0.5) == (503, b"body", "")
+def test_waiting_ends_with_the_deadline(server: Server) -> None:
+    assert server.ask([503], 0.5) == (503, b"body", "")
 
 
-def test_a_request_that_hangs_ends_with_the_deadline(server: ThreadingHTTPServer) -> None:
+def test_a_request_that_hangs_ends_with_the_deadline(server: Server) -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError) as error:
-        ask(server, [0], 0.5)
+        server.ask([0], 0.5)
     assert time.monotonic() - began < 10
     assert probe.describe(error.value) == "the request hangs"
 
@@ -448,24 +438,15 @@ class Liar:
         self.over = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
+        self.thread = accept(self.listener, self.lie)
 
-    def serve(self) -> None:
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            with client:
-                try:
-                    client.recv(65536)
-                    client.sendall(self.begin)
-                    while self.more and not self.over.wait(self.pause):
-                        client.sendall(self.more)
-                        self.sent += len(self.more)
-                except OSError:
-                    pass
+    def lie(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            client.recv(65536)
+            client.sendall(self.begin)
+            while self.more and not self.over.wait(self.pause):
+                client.sendall(self.more)
+                self.sent += len(self.more)
 
     def close(self) -> None:
         self.over.set()

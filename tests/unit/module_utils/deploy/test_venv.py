@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 import os
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import build
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy import venv as wsgi_venvs
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.packages import BuildPackages
 from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.requirements import Requirements, parse
+from support.answering import answering
 from support.building import ACCOUNT, BuildHost, build_ground, interpreter
 
 INTERPRETER = {"executable": "/usr/bin/python3.11", "full_version": "3.11.2", "abi": "cp311"}
@@ -177,18 +177,6 @@ def test_what_to_do_follows_from_the_failure(output: str, advice: str) -> None:
     assert bool(told) is bool(advice)
 
 
-class Index(http.server.BaseHTTPRequestHandler):
-    """An index that wants a login, and has nothing."""
-
-    def do_GET(self) -> None:
-        """Tell what was asked for, and with which login."""
-        self.server.seen.append((self.path, self.headers.get("Authorization")))  # type: ignore[attr-defined]
-        self.send_error(401 if not self.headers.get("Authorization") else 404)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
 def encoded(value: object) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
@@ -196,10 +184,15 @@ def encoded(value: object) -> str:
 @pytest.mark.slow
 def test_the_applications_variables_reach_pip_and_no_message(host: Host) -> None:
     (host.release / "requirements.txt").write_text("nothing-like-this==1\n")
-    with http.server.HTTPServer(("127.0.0.1", 0), Index) as server:
-        server.seen = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        place = f"127.0.0.1:{server.server_port}/simple"
+    seen: list[tuple[str, str | None]] = []
+
+    def index(path: str, headers: Message) -> tuple[int, bytes]:
+        """One that wants a login, and has nothing."""
+        seen.append((path, headers["Authorization"]))
+        return 404 if headers["Authorization"] else 401, b""
+
+    with answering(index) as port:
+        place = f"127.0.0.1:{port}/simple"
         requirements = f"--index-url http://${{USER_NAME}}:${{TOKEN}}@{place}\nnothing-like-this==1\n"
         (host.release / "requirements.txt").write_text(requirements)
         variables = {"USER_NAME": "deployer", "TOKEN": "s3cret-token", "OTHER": "x"}
@@ -209,11 +202,9 @@ def test_the_applications_variables_reach_pip_and_no_message(host: Host) -> None
         access = {"index_url": f"http://{place}2", "netrc": "machine 127.0.0.1 login a password s3cret-other"}
         with pytest.raises(wsgi_venvs.VenvError) as refused:
             host.make_all("requirements.txt", credentials=encoded({"shop": {"pip": access}}))
-        server.shutdown()
     login, other = (
         f"Basic {base64.b64encode(text).decode()}" for text in (b"deployer:s3cret-token", b"a:s3cret-other")
     )
-    seen = server.seen  # type: ignore[attr-defined]
     assert ("/simple/nothing-like-this/", login) in seen
     assert ("/simple2/nothing-like-this/", other) in seen
     log = (host.release.parent / "log" / "shop-pip.log").read_text()

@@ -5,31 +5,28 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import asking, certificates
+from support.answering import accept
 
 Serve = Callable[[Callable[[socket.socket], None]], int]
 
 
 @pytest.fixture(name="serve")
 def fixture_serve() -> Iterator[Serve]:
-    """Begins a server that treats one connection so; its port."""
-    threads = []
+    """Begins a server that treats connections so; its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def begin(treat: Callable[[socket.socket], None]) -> int:
-            threads.append(threading.Thread(target=lambda: treat(listener.accept()[0])))
-            threads[-1].start()
+            accept(listener, treat)
             return int(listener.getsockname()[1])
 
         yield begin
-        for thread in threads:
-            thread.join()
 
 
 def test_any_certificate_will_do(serve: Serve, tmp_path: Path) -> None:
@@ -51,12 +48,9 @@ def test_any_certificate_will_do(serve: Serve, tmp_path: Path) -> None:
 
 def test_an_answer_in_drops_ends_with_the_time(serve: Serve) -> None:
     def treat(connection: socket.socket) -> None:
-        with connection:
-            try:
-                while connection.send(b"x"):
-                    time.sleep(0.05)  # within any time for a single read
-            except OSError:
-                pass  # the client has had enough
+        with suppress(OSError):  # the client has had enough
+            while connection.send(b"x"):
+                time.sleep(0.05)  # within any time for a single read
 
     began, received = time.monotonic(), []
     with pytest.raises(TimeoutError):

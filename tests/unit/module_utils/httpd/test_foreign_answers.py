@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import foreign_answers as answers
+from support.answering import accept
 
 
 class Server:
@@ -20,17 +21,11 @@ class Server:
         self.port = self.socket.getsockname()[1]
         self.answer: Callable[[int], bytes] = lambda _: b"HTTP/1.1 200 OK\r\n\r\n"
         self.asked: list[bytes] = []
-        threading.Thread(target=self.serve, daemon=True).start()
+        accept(self.socket, self.treat)
 
-    def serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            with connection:
-                self.asked.append(connection.recv(4096))
-                connection.sendall(self.answer(len(self.asked)))
+    def treat(self, connection: socket.socket) -> None:
+        self.asked.append(connection.recv(4096))
+        connection.sendall(self.answer(len(self.asked)))
 
     def vhost(self, **differing: Any) -> dict[str, Any]:
         return {

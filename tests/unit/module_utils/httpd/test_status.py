@@ -6,34 +6,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from email.message import Message
 from pathlib import Path
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import status
-
-
-class Listener(BaseHTTPRequestHandler):
-    """Answers with what it was asked."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(f"{self.path} {self.headers.get_all('Host')} {self.headers[status.KEY_HEADER]}".encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
+from support.answering import answering
 
 
 @pytest.fixture(name="port")
 def fixture_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """That of a listener that answers with what it was asked."""
     monkeypatch.setattr(status, "KEY_FILE", str(tmp_path / "key"))
-    with HTTPServer(("127.0.0.1", 0), Listener) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+
+    def told(path: str, headers: Message) -> tuple[int, bytes]:
+        return 200, f"{path} {headers.get_all('Host')} {headers[status.KEY_HEADER]}".encode()
+
+    with answering(told) as port:
+        yield port
 
 
 def test_the_status_and_a_probe_are_asked_under_their_names(port: int) -> None:

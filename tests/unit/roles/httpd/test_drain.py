@@ -10,13 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import ExitStack
+from email.message import Message
 from pathlib import Path
 
 import pytest
 from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd import status
+from support.answering import answering
 from support.scripts import ROOT, load_script
 
 FILE = ROOT / "roles/httpd/files/drain.py"
@@ -45,31 +46,20 @@ sys.stdin.readline()
 @pytest.fixture(name="status_server")
 def fixture_status_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """Serve texts as /server-status?auto to who has the key, one after another and then the last one; tell the port."""
-    servers = []
     monkeypatch.setattr(drain.httpd_status, "KEY_FILE", str(tmp_path / "key"))
+    with ExitStack() as servers:
 
-    def serve(*texts: str) -> int:
-        waiting = list(texts)
+        def serve(*texts: str) -> int:
+            waiting = list(texts)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                known = self.headers["X-Modwsgi-Key"] == (tmp_path / "key").read_text()
-                self.send_response(200 if self.path == "/server-status?auto" and known else 403)
-                self.end_headers()
-                self.wfile.write((waiting.pop(0) if len(waiting) > 1 else waiting[0]).encode())
+            def answer(path: str, headers: Message) -> tuple[int, bytes]:
+                known = headers["X-Modwsgi-Key"] == (tmp_path / "key").read_text()
+                text = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+                return 200 if path == "/server-status?auto" and known else 403, text.encode()
 
-            def log_message(self, *_: object) -> None:
-                pass
+            return servers.enter_context(answering(answer))
 
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        return server.server_port
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+        yield serve
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import os
 import resource
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.answering import accept
 from support.scripts import ROOT
 from support.shadowing import run_as_mod_wsgi, shadow_python
 
@@ -604,17 +604,12 @@ class Mover:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.path)
         self.listener.listen()
-        threading.Thread(target=self.serve, daemon=True).start()
+        accept(self.listener, self.treat)
 
-    def serve(self) -> None:
-        """Until the listener is closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                connection = self.listener.accept()[0]
-                self.asked += 1
-                if self.asked > self.after:
-                    self.group.write_text("0::/system.slice/apache2.service/app-shop\n")
-                connection.close()
+    def treat(self, _: socket.socket) -> None:
+        self.asked += 1
+        if self.asked > self.after:
+            self.group.write_text("0::/system.slice/apache2.service/app-shop\n")
 
 
 def joining(site: Site, group: Path, service: str) -> tuple[list[int], str]:
