@@ -13,7 +13,6 @@ of them.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import datetime as dt
 import json
 import os
@@ -24,12 +23,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.visitor import Answer, Visitor, longest_gap, visiting  # noqa: E402
+
 PROGRAMS = ROOT / ".lab/venv/bin"
 PAGE = Path("docs/performance.md")
 BEGIN = "<!-- From tools/bench_release.py --write: begin. -->"
@@ -54,8 +56,6 @@ LONGEST = 120.0
 """Seconds in which a switch has to be over."""
 HANGS = 1800.0
 """Seconds after which a command is given up."""
-PATIENCE = 30.0
-"""Seconds until a request counts as lost."""
 
 APPLICATION = """import os, time
 HERE = os.path.dirname(__file__)
@@ -84,17 +84,6 @@ class Target(NamedTuple):
     host: str
 
 
-class Answer(NamedTuple):
-    """One request, in seconds since the load began."""
-
-    begun: float
-    ended: float
-    version: str
-    """What has answered; empty for a request that is lost."""
-    problem: str = ""
-    """Why it is lost."""
-
-
 @dataclass(frozen=True)
 class Switch:
     """What a switch was to visitors; times in seconds."""
@@ -121,12 +110,11 @@ def judged(case: str, answers: Sequence[Answer], told: float, command: float, wa
 
     Raises ValueError where that has never answered.
     """
-    answered = sorted((answer for answer in answers if answer.version), key=lambda answer: answer.ended)
-    new = [answer.ended for answer in answered if answer.version == wanted and answer.ended >= told]
+    answered = sorted((answer for answer in answers if not answer.problem), key=lambda answer: answer.ended)
+    new = [answer.ended for answer in answered if answer.text == wanted and answer.ended >= told]
     if not new:
         raise ValueError(f"{case}: the other release never answered")
-    old = [answer.begun for answer in answered if answer.version != wanted]
-    ends = [told, *(answer.ended for answer in answered if answer.ended >= told)]
+    old = [answer.begun for answer in answered if answer.text != wanted]
     return Switch(
         case,
         len(answers),
@@ -134,65 +122,26 @@ def judged(case: str, answers: Sequence[Answer], told: float, command: float, wa
         command,
         new[0] - told,
         max(0.0, max(old, default=0.0) - new[0]),
-        max((later - earlier for earlier, later in pairwise(ends)), default=0.0),
+        longest_gap(answers, told),
         max(answer.ended - answer.begun for answer in answered) - SLOW,
-        tuple(sorted(answer.problem for answer in answers if not answer.version)),
+        tuple(sorted(answer.problem for answer in answers if answer.problem)),
     )
 
 
-async def ask(target: Target, path: str, begun: float, clock: Callable[[], float]) -> Answer:
-    """One request on a connection of its own."""
-    version = problem = ""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_connection(target.address, target.port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: {target.host}\r\nConnection: close\r\n\r\n".encode())
-            text = await reader.read(-1)
-            writer.close()
-        head, _, body = text.partition(b"\r\n\r\n")
-        if head.startswith(b"HTTP/1.1 200 "):
-            version = body.decode()
-        problem = head.partition(b"\r")[0].decode(errors="replace") or "closed without an answer"
-    except (OSError, TimeoutError) as error:
-        problem = f"{type(error).__name__}: {error}"
-    return Answer(begun, clock(), version, "" if version else problem)
-
-
-async def under_load(case: str, target: Target, command: Callable[[], None], wanted: str) -> Switch:
+def under_load(case: str, target: Target, command: Callable[[], None], wanted: str) -> Switch:
     """Command a switch while clients ask."""
-    began = time.monotonic()
-
-    def clock() -> float:
-        return time.monotonic() - began
-
-    answers: list[Answer] = []
-    running: set[asyncio.Task[Answer]] = set()
-    told = took = 0.0
-    commanded: asyncio.Task[None] | None = None
-    number = 0
-
-    def ended(task: asyncio.Task[Answer]) -> None:
-        running.discard(task)
-        answers.append(task.result())
-
-    while clock() < LONGEST:
-        if commanded is None and clock() > BEFORE:
-            told, commanded = clock(), asyncio.create_task(asyncio.to_thread(command))
-        if commanded and commanded.done():
-            took = took or clock() - told
-            last = max((each.ended for each in answers if each.version != wanted), default=0.0)
-            if clock() - max(last, told + took) > AFTER:
+    client = Visitor(target.address, {target.host: b""}, ("/", "/slow"), PAUSE, target.port)
+    with visiting(client):
+        time.sleep(BEFORE)
+        told = time.monotonic()
+        command()
+        took = time.monotonic() - told
+        while time.monotonic() - told < LONGEST:
+            last = max((each.ended for each in list(client.answers) if each.text != wanted), default=0.0)
+            if time.monotonic() - max(last, told + took) > AFTER:
                 break
-        task = asyncio.create_task(ask(target, ("/", "/slow")[number % 2], clock(), clock))
-        running.add(task)
-        task.add_done_callback(ended)
-        number += 1
-        await asyncio.sleep(max(0.0, number * PAUSE - clock()))
-    if commanded:
-        await commanded
-    await asyncio.gather(*running)
-    await asyncio.sleep(0)  # lets the last of them be counted
-    return judged(case, answers, told, took, wanted)
+            time.sleep(PAUSE)
+    return judged(case, client.answers, told, took, wanted)
 
 
 # ---------------------------------------------------------------- the host
@@ -327,8 +276,7 @@ def measure(host: Host, rounds: int, say: Callable[[str], None]) -> list[Switch]
     for number in range(rounds):
         for case, release, version in (("switch", two, "two"), ("way back", one, "one")):
             for server, target, command in servers:
-                switching = under_load(f"{server}: {case}", target, partial(command, release), version)
-                found.append(asyncio.run(switching))
+                found.append(under_load(f"{server}: {case}", target, partial(command, release), version))
                 say(f"{number + 1}/{rounds} {found[-1]}")
     return found
 

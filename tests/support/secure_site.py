@@ -81,4 +81,4 @@ class SecureSite:
 
 def visitor(address: str) -> Visitor:
     """A client of shop.example, which is served by the old certificate and the new one in turn."""
-    return Visitor(address, {"shop.example": b"}"}, ("/x",), interval=0.05, tls=True)
+    return Visitor(address, {"shop.example": b"}"}, ("/x",), interval=0.05, port=443, tls=True)

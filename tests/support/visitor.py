@@ -45,6 +45,12 @@ class Answer(NamedTuple):
     """Why it is lost."""
 
 
+def longest_gap(answers: Sequence[Answer], since: float) -> float:
+    """The longest time in seconds without a good answer, from a moment on."""
+    ends = [since, *sorted(each.ended for each in answers if not each.problem and each.ended >= since)]
+    return max((later - earlier for earlier, later in pairwise(ends)), default=0.0)
+
+
 @dataclass
 class Visitor:
     """A client of sites on one host, each request with a connection of its own."""
@@ -55,6 +61,7 @@ class Visitor:
     paths: Sequence[str] = ("/",)
     interval: float = 0.02
     """Seconds from one request to the next."""
+    port: int = 80
     tls: bool = False
     """Any certificate will do."""
     answers: list[Answer] = field(default_factory=list)
@@ -92,8 +99,7 @@ class Visitor:
 
     async def _exchange(self, host_name: str, path: str) -> bytes:
         secure, name = (self._any_certificate, host_name) if self.tls else (None, None)
-        port = 443 if self.tls else 80
-        reader, writer = await asyncio.open_connection(self.address, port, ssl=secure, server_hostname=name)
+        reader, writer = await asyncio.open_connection(self.address, self.port, ssl=secure, server_hostname=name)
         try:
             writer.write(f"GET {path} HTTP/1.0\r\nHost: {host_name}\r\n\r\n".encode())
             return await reader.read()
@@ -116,11 +122,6 @@ class Visitor:
     def texts(self) -> set[str]:
         """What has answered."""
         return {each.text for each in self.answers if not each.problem}
-
-    def longest_gap(self, since: float) -> float:
-        """The longest time in seconds without a good answer, from a moment on."""
-        ends = [since, *sorted(each.ended for each in self.answers if not each.problem and each.ended >= since)]
-        return max((later - earlier for earlier, later in pairwise(ends)), default=0.0)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from support.breadth import wider
 from support.deployment import deploy
 from support.managed_host import ManagedHost
 from support.site import Site
-from support.visitor import Visitor, meanwhile
+from support.visitor import Visitor, longest_gap, meanwhile
 from support.waiting import wait_for
 
 MACHINE = ManagedHost("releases-debian12")
@@ -43,7 +43,7 @@ class Load(Visitor):
 
     def gap(self, since: float) -> float:
         """The longest time without an answer, beyond what the neighbour has had."""
-        return self.longest_gap(since) - self.control.longest_gap(since)
+        return longest_gap(self.answers, since) - longest_gap(self.control.answers, since)
 
 
 @contextmanager

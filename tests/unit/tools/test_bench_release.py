@@ -8,9 +8,10 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from support.visitor import Answer
 
 from tools import bench_release
-from tools.bench_release import BEGIN, END, Answer, Switch, Target, judged, page, report
+from tools.bench_release import BEGIN, END, Switch, Target, judged, page, report
 
 ANSWERS = [
     Answer(0.0, 1.0, "one"),
@@ -83,13 +84,13 @@ def test_a_client_sees_the_switch_of_a_server(tmp_path: Path, monkeypatch: pytes
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         target = Target("127.0.0.1", server.sockets[0].getsockname()[1], "shop.example")
         async with server:
-            return await bench_release.under_load("rolling: switch", target, switch, "two")
+            return await asyncio.to_thread(bench_release.under_load, "rolling: switch", target, switch, "two")
 
     def switch() -> None:
         version.write_text("two")
 
     found = asyncio.run(measured())
-    assert (found.lost, found.problems) == (1, ("HTTP/1.1 500 No",))
+    assert (found.lost, found.problems) == (1, ("HTTP/1.1 500 No one",))
     assert found.requests == len(seen)
     assert found.both == 0.0
     assert {request.split()[1] for request in seen} == {b"/", b"/slow"}
