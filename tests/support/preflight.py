@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.httpd.base import Base
+from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import Preflight
 
 DESCRIPTION: dict[str, Any] = {
     "distribution": "debian",
@@ -75,3 +80,54 @@ def base(applications: tuple[dict[str, Any], ...] = (), host: dict[str, Any] | N
     return Base(
         settings.checked("httpd", variables), settings.applications(applications), {**DESCRIPTION, **(host or {})}
     )
+
+
+class Machine:
+    """Answers as the modules do on a host where nothing is due, and keeps what it was asked; raises an exception."""
+
+    def __init__(self) -> None:
+        planned = {"steps": [], "due": [], "git": True, "once": {}, "releases": {}, "venvs": {}, "certificates": {}}
+        self.answers: dict[str, Any] = {
+            "httpd_preflight": {"host": copy.deepcopy(DESCRIPTION), "missing_packages": []},
+            "mod_wsgi_interpreter": copy.deepcopy(INSPECTION),
+            "wsgi_inspect": planned,
+        }
+        self.asked: list[str] = []
+        self.arguments: dict[str, dict[str, Any]] = {}
+
+    def ask(self, module: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
+        """What a module would say."""
+        self.asked.append(module)
+        self.arguments[module] = arguments
+        answer = self.answers[module]
+        if isinstance(answer, Exception):
+            raise answer
+        if "mod_wsgi" in arguments:
+            answer = {"mod_wsgi": {"answer": self.answers["mod_wsgi_interpreter"]}, **answer}
+        return {**answer, "changed": False}
+
+
+def variables_of(folder: Path, **shop: Any) -> dict[str, Any]:
+    """Variables of a host with one application, whose source is in the folder."""
+    (folder / "source").mkdir()
+    (folder / "source" / "wsgi.py").touch()
+    own = {"name": "shop", "server_name": "shop.example", "source": {"directory": str(folder / "source")}}
+    return {
+        "groups": {"all": ["web1"]},
+        "inventory_hostname": "web1",
+        "wsgi_apps": [{**own, "environment": {"SECRET": "wisdom"}, **shop}],
+        "mod_wsgi_wheel_cache": str(folder / "wheels"),
+    }
+
+
+def plan_module(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the plan of the module says from now on: that the module is there. It may be changed."""
+    planned = {"action": "none"}
+    plan = Preflight._mod_wsgi
+
+    def with_module(preflight: Any) -> None:
+        plan(preflight)
+        preflight.result["mod_wsgi_plan"] = {**preflight.result["mod_wsgi_plan"], **planned}
+
+    monkeypatch.setattr(Preflight, "_mod_wsgi", with_module)
+    return planned

@@ -26,7 +26,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils.mod_wsgi import whe
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
-from support import actions
+from support import actions, preflight
 from support.preflight import INSPECTION, INTERPRETER, MODULE_SETTINGS
 
 NAME = "mod_wsgi-6.1.1-cp311-cp311-linux_x86_64.whl"
@@ -53,17 +53,9 @@ ANSWER: dict[str, Any] = {
     "build_tools_recorded": False,
 }
 DESCRIPTION: dict[str, Any] = {
+    **preflight.DESCRIPTION,
     **distribution("ID=debian\nVERSION_CODENAME=bookworm\n", "web1"),
-    "architecture": "x86_64",
-    "service_manager": "systemd",
-    "control_groups": False,
-    "apparmor": False,
-    "apparmor_ready": True,
-    "cores": 2,
-    "memory_mebibytes": 2048,
-    "php": "",
     "blue_green": ["shop"],
-    "foreign": {},
 }
 FOREIGN: dict[str, Any] = {
     "sites": [{"file": "/etc/apache2/sites-enabled/tool.conf", "line": 1, "name": "virtualhost"}],

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -18,7 +16,7 @@ from ansible_collections.modwsgi.deploy.plugins.plugin_utils import preflight, s
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES, Preflight, PreflightError
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.site import strategy
 from support import actions
-from support.preflight import DESCRIPTION, INSPECTION, base
+from support.preflight import DESCRIPTION, INSPECTION, Machine, base, plan_module, variables_of
 
 FOUND: dict[str, Any] = {
     "steps": ["switch"],
@@ -31,52 +29,17 @@ FOUND: dict[str, Any] = {
 }
 
 
-class Machine:
-    """Answers as the modules do, and counts the questions."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {
-            "httpd_preflight": {"host": copy.deepcopy(DESCRIPTION), "missing_packages": []},
-            "mod_wsgi_interpreter": INSPECTION,
-            "wsgi_inspect": FOUND,
-        }
-        self.asked: list[str] = []
-        self.arguments: dict[str, dict[str, Any]] = {}
-
-    def ask(self, module: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
-        """What a module would say."""
-        self.asked.append(module)
-        self.arguments[module] = arguments
-        answer = self.answers[module]
-        if "mod_wsgi" in arguments:
-            answer = {**answer, "mod_wsgi": {"answer": self.answers["mod_wsgi_interpreter"]}}
-        return {**answer, "changed": False}
-
-
 @pytest.fixture(name="machine")
 def fixture_machine() -> Machine:
     """A host that is fit."""
-    return Machine()
+    machine = Machine()
+    machine.answers["wsgi_inspect"] = FOUND
+    return machine
 
 
 @pytest.fixture(name="variables")
 def fixture_variables(tmp_path: Path) -> dict[str, Any]:
-    """Variables with one application."""
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "wsgi.py").touch()
-    shop = {
-        "name": "shop",
-        "server_name": "shop.example",
-        "source": {"directory": str(tmp_path / "source")},
-        "script": "wsgi.py",
-        "environment": {"SECRET": "wisdom"},
-    }
-    return {
-        "groups": {"all": ["web1"]},
-        "inventory_hostname": "web1",
-        "wsgi_apps": [shop],
-        "mod_wsgi_wheel_cache": str(tmp_path / "wheels"),
-    }
+    return variables_of(tmp_path, script="wsgi.py")
 
 
 def run(machine: Machine, variables: dict[str, Any], *roles: str, known: Any = None) -> dict[str, Any]:
@@ -298,15 +261,7 @@ class _WithModule:
 
     @pytest.fixture(autouse=True)
     def fixture_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """``action`` is what the plan says."""
-        plan = Preflight._mod_wsgi
-
-        def with_module(preflight: Any) -> None:
-            plan(preflight)
-            preflight.result["mod_wsgi_plan"] = {**preflight.result["mod_wsgi_plan"], "action": self.action}
-
-        self.action = "none"
-        monkeypatch.setattr(Preflight, "_mod_wsgi", with_module)
+        self.planned = plan_module(monkeypatch)
 
 
 class TestProofWithoutAChange(_WithModule):
@@ -344,7 +299,7 @@ class TestProofWithoutAChange(_WithModule):
         machine.answers["httpd_preflight"]["missing_packages"] = ["apache2"]
         assert self.live(machine, variables) is None
         machine.answers["httpd_preflight"]["missing_packages"] = []
-        self.action = "build"
+        self.planned["action"] = "build"
         assert self.live(machine, variables) is None
 
     def test_nothing_is_proven_unless_asked_for(self, machine: Machine, variables: dict[str, Any]) -> None:
@@ -420,10 +375,10 @@ class TestSomeApplicationsAlone(_WithModule):
         assert machine.asked == []
 
     def test_what_only_the_server_can_change_is_refused(self, machine: Machine, two: dict[str, Any]) -> None:
-        self.action = "build"
+        self.planned["action"] = "build"
         with pytest.raises(PreflightError, match="mod_wsgi is not installed as the inventory says, which concerns all"):
             run(machine, {**two, "wsgi_only": "shop"})
-        self.action = "none"
+        self.planned["action"] = "none"
         machine.answers["httpd_preflight"]["missing_packages"] = ["openssl"]
         with pytest.raises(PreflightError, match="On host web1, the packages openssl are missing, which concerns all"):
             run(machine, {**two, "wsgi_only": "shop"})

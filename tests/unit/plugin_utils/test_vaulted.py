@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.record impor
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import settings
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import ROLES
 from support import actions
-from support.preflight import DESCRIPTION, INSPECTION
+from support.preflight import Machine
 
 TOKEN = "correct horse: {{ battery }} %"
 HASH = "$2y$05$" + "a" * 53
@@ -98,17 +97,8 @@ wsgi_apps:
 
 def asked(variables: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the preflight returns, and what it asks the host, with the templates that Ansible makes."""
-    answers = {
-        "httpd_preflight": {"host": DESCRIPTION, "missing_packages": [], "mod_wsgi": {"answer": INSPECTION}},
-        "wsgi_inspect": {"steps": [], "due": [], "git": True, "releases": {}, "venvs": {}, "certificates": {}},
-    }
-    questions: dict[str, Any] = {}
-
-    def ask(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        questions[module] = arguments
-        return {**copy.deepcopy(answers[module]), "changed": False}
-
-    return made_preflight(variables, {"roles": list(ROLES)}, ask).run(None, variables), questions
+    machine = Machine()
+    return made_preflight(variables, {"roles": list(ROLES)}, machine.ask).run(None, variables), machine.arguments
 
 
 def made_preflight(variables: dict[str, Any], arguments: dict[str, Any], ask: actions.Ask) -> Any:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,67 +14,25 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.deploy.probe import
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils import verify
 from ansible_collections.modwsgi.deploy.plugins.plugin_utils.preflight import PreflightError
 from support import actions
-from support.preflight import DESCRIPTION, INSPECTION
+from support.preflight import Machine, plan_module, variables_of
 
-PLANNED: dict[str, Any] = {"steps": [], "due": [], "git": True, "releases": {}, "venvs": {}, "certificates": {}}
 WELL = {"subject": "service", "application": "", "text": "httpd runs"}
 ILL = {"subject": "health", "application": "shop", "text": "The application shop answered with status 500."}
-
-
-class Machine:
-    """Answers as the modules do; an exception in place of an answer is raised."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {
-            "httpd_preflight": {
-                "host": copy.deepcopy(DESCRIPTION),
-                "missing_packages": [],
-                "mod_wsgi": {"answer": copy.deepcopy(INSPECTION)},
-            },
-            "wsgi_inspect": copy.deepcopy(PLANNED),
-            "wsgi_verify": {"report": {"findings": [], "verified": [WELL]}},
-        }
-        self.arguments: dict[str, dict[str, Any]] = {}
-
-    def ask(self, module: str, arguments: dict[str, Any]) -> Mapping[str, Any]:
-        """What a module would say."""
-        self.arguments[module] = arguments
-        answer = self.answers[module]
-        if isinstance(answer, Exception):
-            raise answer
-        return {**answer, "changed": False}
 
 
 @pytest.fixture(name="machine")
 def fixture_machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A host on which everything is there; whether a module fits is not the question here."""
-    plan = verify.Preflight._mod_wsgi
-
-    def with_module(preflight: Any) -> None:
-        plan(preflight)
-        preflight.result["mod_wsgi_plan"] = {**preflight.result["mod_wsgi_plan"], "action": "none"}
-
-    monkeypatch.setattr(verify.Preflight, "_mod_wsgi", with_module)
-    return Machine()
+    plan_module(monkeypatch)
+    machine = Machine()
+    machine.answers["wsgi_verify"] = {"report": {"findings": [], "verified": [WELL]}}
+    return machine
 
 
 @pytest.fixture(name="variables")
 def fixture_variables(tmp_path: Path) -> dict[str, Any]:
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "wsgi.py").touch()
-    shop = {
-        "name": "shop",
-        "server_name": "shop.example",
-        "source": {"directory": str(tmp_path / "source")},
-        "environment": {"SECRET": "wisdom"},
-        "auth": [{"type": "basic", "path": "/", "realm": "Shop", "users": {"ann": "$2y$05$" + "a" * 53}}],
-    }
-    return {
-        "groups": {"all": ["web1"]},
-        "inventory_hostname": "web1",
-        "wsgi_apps": [shop],
-        "mod_wsgi_wheel_cache": str(tmp_path / "wheels"),
-    }
+    login = {"type": "basic", "path": "/", "realm": "Shop", "users": {"ann": "$2y$05$" + "a" * 53}}
+    return variables_of(tmp_path, auth=[login])
 
 
 def found(machine: Machine, variables: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
@@ -172,7 +128,7 @@ def test_packages_and_the_module_are_named(
 ) -> None:
     monkeypatch.undo()
     machine.answers["httpd_preflight"]["missing_packages"] = ["apache2"]
-    machine.answers["httpd_preflight"]["mod_wsgi"]["answer"]["build_tools_recorded"] = True
+    machine.answers["mod_wsgi_interpreter"]["build_tools_recorded"] = True
     assert texts(machine, variables) == [
         "packages : The packages apache2 are not installed; run site.yml.",
         "module : mod_wsgi 6.1.1 for /usr/bin/python3.11 is not installed as the inventory says; run site.yml.",
