@@ -196,10 +196,16 @@ def test_processes_that_are_started_again_and_again(doctor: ModuleType) -> None:
 class Host:
     """A host of which only what a test says is true; everything else is well."""
 
-    def __init__(self, tmp_path: Path, evidence: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        tmp_path: Path,
+        modules: tuple[ModuleType, ModuleType],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.doctor, evidence = modules
         self.state = tmp_path / "state"
-        self.evidence = evidence
-        self.monkeypatch = monkeypatch
+        self.evidence, self.monkeypatch, self.capsys = evidence, monkeypatch, capsys
         self.state.mkdir()
         self.log, self.server_log = tmp_path / "shop-error.log", tmp_path / "error.log"
         for log in (self.log, self.server_log):
@@ -243,60 +249,65 @@ class Host:
         with self.log.open("a") as file:
             file.writelines(f"{now}{text}\n" for text in texts)
 
+    def asked(self, *words: str) -> tuple[int, dict[str, Any]]:
+        """Exit status, and the answer in JSON."""
+        status = self.doctor.main(["shop", "--json", "--hung", "0.1", *words])
+        return status, json.loads(self.capsys.readouterr().out)
+
+    def told(self, *words: str) -> tuple[int, str]:
+        """Exit status, and what stands on both streams."""
+        status = self.doctor.main(["shop", *words])
+        return status, "".join(self.capsys.readouterr())
+
 
 @pytest.fixture(name="host")
-def fixture_host(tmp_path: Path, evidence: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Host:
-    return Host(tmp_path, evidence, monkeypatch)
-
-
-def asked(doctor: ModuleType, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
-    """Exit status, and the answer in JSON."""
-    status = doctor.main(["shop", "--json", "--hung", "0.1", *words])
-    return status, json.loads(capsys.readouterr().out)
+def fixture_host(
+    tmp_path: Path,
+    modules: tuple[ModuleType, ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Host:
+    return Host(tmp_path, modules, monkeypatch, capsys)
 
 
 def names(answer: dict[str, Any]) -> list[str]:
     return [finding["id"] for finding in answer["findings"]]
 
 
-def test_a_host_that_is_well(doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_that_is_well(host: Host) -> None:
     host.writes("WSGI info: nothing", "Loading WSGI script")
-    assert doctor.main(["shop"]) == 0
-    told = capsys.readouterr().out
+    status, told = host.told()
+    assert status == 0
     assert "shop: 1 of 1 processes run (2514 for 1 min; up to 16 MiB); 0 of 2 threads busy, 0 requests wait" in told
     assert "Nothing wrong is found in the last 60 minutes." in told
 
 
-def test_what_is_wrong_in_words(doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_in_words(host: Host) -> None:
     host.writes("RuntimeError: populate() isn't reentrant", "OSError: [Errno 24] Too many open files")
-    assert doctor.main(["shop"]) == 1
-    told = capsys.readouterr().out
+    status, told = host.told()
+    assert status == 1
     assert told.index("1. Django is half loaded") < told.index("2. A process has too many open files")
     assert "See: docs/django.md#when-the-first-deployment-fails" in told
     assert "APP" not in told
     assert all(len(line) <= 100 for line in told.splitlines() if line.startswith("   ") and "[pid" not in line)
 
 
-def test_what_an_application_writes_does_not_act_on_the_terminal(
-    doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_an_application_writes_does_not_act_on_the_terminal(host: Host) -> None:
     hostile = "RuntimeError: populate() isn't reentrant \x1b]0;x\x07\x1b[2J\x9b31m\u202e\r"
     host.writes(hostile, *[f"{hostile} {number}" for number in range(50)])
     with host.log.open("ab") as file:
         file.write(b"\xff\xfe\x00\x1b[2J\n" * 10)
-    assert doctor.main(["shop"]) == 1
-    told = capsys.readouterr().out
+    status, told = host.told()
+    assert status == 1
     assert told.replace("\n", "").isprintable()
     assert len(told) < 10000
 
 
-def test_times_in_a_log_that_an_application_invents_end_nothing(
-    doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_times_in_a_log_that_an_application_invents_end_nothing(host: Host) -> None:
     host.writes("RuntimeError: populate() isn't reentrant")
     with host.log.open("a") as file:
         file.write("[1970-01-01 00:00:00] x\n[9999-12-31 23:59:59.999999] y\n")
-    assert names(asked(doctor, capsys)[1]) == ["populate"]
+    assert names(host.asked()[1]) == ["populate"]
 
 
 @pytest.mark.parametrize(
@@ -312,27 +323,19 @@ def test_times_in_a_log_that_an_application_invents_end_nothing(
         ({"loading": lambda *_: True}, ["loading-hangs"]),
     ],
 )
-def test_what_the_state_of_the_host_says(
-    doctor: ModuleType,
-    host: Host,
-    capsys: pytest.CaptureFixture[str],
-    answers: dict[str, Any],
-    expected: Sequence[str],
-) -> None:
+def test_what_the_state_of_the_host_says(host: Host, answers: dict[str, Any], expected: Sequence[str]) -> None:
     host.answers(**answers)
-    status, answer = asked(doctor, capsys)
+    status, answer = host.asked()
     assert (status, names(answer)) == (1, expected)
 
 
 @pytest.mark.parametrize(
     ("days", "expected"), [(60.0, []), (12.0, ["certificate-expires"]), (-1.0, ["certificate-expired"])]
 )
-def test_days_of_a_certificate(
-    doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], days: float, expected: Sequence[str]
-) -> None:
+def test_days_of_a_certificate(host: Host, days: float, expected: Sequence[str]) -> None:
     host.site.certificates = ["/etc/ssl/shop.pem"]
     host.answers(days_left=lambda _: days)
-    _, answer = asked(doctor, capsys)
+    _, answer = host.asked()
     assert names(answer) == expected
     assert answer["state"]["certificates"] == {"/etc/ssl/shop.pem": days}
 
@@ -343,28 +346,22 @@ class TestHungThreads:
         last = looks[-1]
         host.answers(sockets=lambda *_: host.evidence.Sockets(frozenset(next(coming, last)), 1))
 
-    def test_threads_that_keep_their_requests(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(doctor, "LOOK_SECONDS", 0.01)
+    def test_threads_that_keep_their_requests(self, host: Host) -> None:
+        host.monkeypatch.setattr(host.doctor, "LOOK_SECONDS", 0.01)
         self.sockets(host, {"1", "2"})
-        status, answer = asked(doctor, capsys)
+        status, answer = host.asked()
         assert (status, names(answer)) == (1, ["hung"]), "that requests wait follows from it"
         assert answer["state"]["queues"] == {"shop": {"busy": 2, "threads": 2, "waiting": 1}}
 
-    def test_threads_that_are_busy_with_ever_new_requests(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(doctor, "LOOK_SECONDS", 0.01)
+    def test_threads_that_are_busy_with_ever_new_requests(self, host: Host) -> None:
+        host.monkeypatch.setattr(host.doctor, "LOOK_SECONDS", 0.01)
         self.sockets(host, {"1", "2"}, {"2", "3"})
-        assert names(asked(doctor, capsys)[1]) == ["waiting"]
+        assert names(host.asked()[1]) == ["waiting"]
 
-    def test_a_thread_that_is_free(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it must not wait"))
+    def test_a_thread_that_is_free(self, host: Host) -> None:
+        host.monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it must not wait"))
         self.sockets(host, {"1"})
-        assert names(asked(doctor, capsys)[1]) == ["waiting"]
+        assert names(host.asked()[1]) == ["waiting"]
 
 
 class TestStacks:
@@ -375,9 +372,7 @@ class TestStacks:
         "  <no Python frame>",
     )
 
-    def test_they_are_asked_for_and_shown(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_they_are_asked_for_and_shown(self, host: Host) -> None:
         sent = []
 
         def tell(pid: int, number: int) -> None:
@@ -385,45 +380,37 @@ class TestStacks:
             with host.log.open("a") as file:
                 file.write("".join(f"{line}\n" for line in self.STACK))
 
-        monkeypatch.setattr(doctor, "LOOK_SECONDS", 0.01)
-        monkeypatch.setattr(os, "kill", tell)
+        host.monkeypatch.setattr(host.doctor, "LOOK_SECONDS", 0.01)
+        host.monkeypatch.setattr(os, "kill", tell)
         host.monkeypatch.setattr(host.evidence.wsgi_daemon, "alive", lambda _: True)
-        _, answer = asked(doctor, capsys, "--stacks")
+        _, answer = host.asked("--stacks")
         assert sent == [(2514, signal.SIGURG)]
         assert answer["stacks"] == {"2514": list(self.STACK[:2])}, "threads without Python wait for a request"
 
-    def test_a_process_without_the_handler_gets_no_signal(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("no signal may be sent"))
+    def test_a_process_without_the_handler_gets_no_signal(self, host: Host) -> None:
+        host.monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("no signal may be sent"))
         host.processes = [host.daemon(can_tell=False)]
-        _, answer = asked(doctor, capsys, "--stacks")
+        _, answer = host.asked("--stacks")
         assert answer["stacks"] == {}
         assert "stacks of process 2514, which has no handler" in answer["not_looked_at"][0]
 
-    def test_none_is_sent_without_being_asked(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("no signal may be sent"))
+    def test_none_is_sent_without_being_asked(self, host: Host) -> None:
+        host.monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("no signal may be sent"))
         assert host.processes
-        assert "stacks" not in asked(doctor, capsys)[1]
+        assert "stacks" not in host.asked()[1]
 
-    def test_an_embedded_application_has_none(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_an_embedded_application_has_none(self, host: Host) -> None:
         host.site.groups = []
-        assert doctor.main(["shop", "--stacks"]) == 2
-        assert "mode: embedded" in capsys.readouterr().err
+        status, told = host.told("--stacks")
+        assert status == 2
+        assert "mode: embedded" in told
 
 
 class TestItCannotLook:
-    def test_only_root_may(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_only_root_may(self, host: Host) -> None:
         assert host.log.exists()
-        monkeypatch.setattr(os, "geteuid", lambda: 1000)
-        assert doctor.main(["shop"]) == 2
-        assert capsys.readouterr().err == "wsgi-doctor: Only root may do this; call it with sudo.\n"
+        host.monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        assert host.told() == (2, "wsgi-doctor: Only root may do this; call it with sudo.\n")
 
     def test_an_application_that_is_not_there(
         self, doctor: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -432,17 +419,16 @@ class TestItCannotLook:
         assert doctor.main(["no-such-application"]) == 2
         assert "There is no application no-such-application on this host" in capsys.readouterr().err
 
-    def test_no_log_at_all(self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_no_log_at_all(self, host: Host) -> None:
         host.log.unlink()
         host.server_log.unlink()
-        assert doctor.main(["shop"]) == 2
-        assert f"{host.log} cannot be read" in capsys.readouterr().err
+        status, told = host.told()
+        assert status == 2
+        assert f"{host.log} cannot be read" in told
 
-    def test_one_log_is_enough_and_the_other_is_told(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_one_log_is_enough_and_the_other_is_told(self, host: Host) -> None:
         host.server_log.unlink()
-        status, answer = asked(doctor, capsys)
+        status, answer = host.asked()
         assert (status, len(answer["not_looked_at"])) == (0, 1)
 
     @pytest.mark.parametrize("words", [["--since", "x"], ["--hung", "-1"], ["--since", "nan"], []])
@@ -470,27 +456,24 @@ class TestControlGroup:
     FOLDER = "/sys/fs/cgroup/system.slice/apache2.service/app-shop"
     LIMITS = {"memory_current": 3 << 20, "memory_max": 4 << 20, "tasks_current": 9, "tasks_max": None, "killed": 2}
 
-    def test_what_the_application_has_of_its_limits(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_what_the_application_has_of_its_limits(self, host: Host) -> None:
         host.application["control_group"] = "/run/modwsgi-limits.sock"
         host.monkeypatch.setattr(host.evidence.wsgi_daemon, "own_group", lambda _: self.FOLDER)
         host.answers(limits=lambda folder: self.LIMITS if folder == self.FOLDER else {})
-        assert asked(doctor, capsys)[1]["state"]["limits"] == self.LIMITS
-        assert doctor.main(["shop"]) == 0
+        assert host.asked()[1]["state"]["limits"] == self.LIMITS
+        status, told = host.told()
+        assert status == 0
         assert (
             "its control group: 3 of 4 MiB of memory, 9 of any processes and threads; processes that the "
-            "kernel has ended there since httpd's start: 2" in capsys.readouterr().out
+            "kernel has ended there since httpd's start: 2" in told
         )
 
-    def test_a_process_that_is_outside_of_it(
-        self, doctor: ModuleType, host: Host, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_process_that_is_outside_of_it(self, host: Host) -> None:
         host.monkeypatch.setattr(host.evidence.wsgi_daemon, "own_group", lambda _: "")
         host.answers(status_of=lambda _: {"Name": "apache2"})
-        assert names(asked(doctor, capsys)[1]) == []
+        assert names(host.asked()[1]) == []
         host.application["control_group"] = "/run/modwsgi-limits.sock"
-        assert names(asked(doctor, capsys)[1]) == ["limits-off"]
+        assert names(host.asked()[1]) == ["limits-off"]
 
     def test_the_numbers_are_the_kernel_s(self, evidence: ModuleType, tmp_path: Path) -> None:
         files = {
