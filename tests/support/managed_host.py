@@ -31,9 +31,9 @@ print(json.dumps(processes))
 """
 
 PRIVATE_PORT = 297
+"""`httpd_private_port` of the hosts: its default."""
 STATUS = ("/usr/bin/python3", "-I", "/usr/local/lib/modwsgi/httpd_status.py", str(PRIVATE_PORT))
 """Asks the private listener, with the key that only root can read."""
-"""`httpd_private_port` of the hosts: its default."""
 
 # Prints the body of a URL as the host itself sees it.
 FETCH = """
@@ -114,6 +114,10 @@ class ManagedHost:
         """The processes of an application's daemon process groups; of blue and green both."""
         titles = tuple(f"({kind}:{application})" for kind in ("wsgi", "blue", "green"))
         return [process for process in self.processes(f":{application})") if process.command.startswith(titles)]
+
+    def daemon_pids(self, application: str) -> set[int]:
+        """Their numbers."""
+        return {process.pid for process in self.daemon_processes(application)}
 
     def address(self) -> str:
         """The IP address now; a restart may change it."""

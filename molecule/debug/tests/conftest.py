@@ -14,9 +14,9 @@ from support.visitor import Visitor, visiting
 @pytest.fixture(name="undisturbed")
 def fixture_undisturbed(machine: ManagedHost, shop: Site) -> Iterator[None]:
     """All the time the ordinary site answers, from the same processes as before."""
-    before = sorted(process.pid for process in machine.daemon_processes("shop"))
+    before = machine.daemon_pids("shop")
     assert len(before) == 2
     with visiting(Visitor(shop.address, {shop.host_name: b'"ok"'}, ("/healthz",), interval=0.1)) as client:
         yield
     assert client.lost == []
-    assert sorted(process.pid for process in machine.daemon_processes("shop")) == before
+    assert machine.daemon_pids("shop") == before

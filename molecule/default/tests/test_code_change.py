@@ -98,7 +98,7 @@ def test_a_run_without_a_change_is_short() -> None:
 
 def processes(application: str) -> list[set[int]]:
     """The numbers of the daemon processes of an application, for each host."""
-    return [{process.pid for process in host.daemon_processes(application)} for host in HOSTS]
+    return [host.daemon_pids(application) for host in HOSTS]
 
 
 def test_a_code_change_loses_no_request(changed_copy: Path) -> None:

@@ -279,11 +279,11 @@ def test_a_new_release_replaces_the_processes_of_all_groups(tmp_path: Path) -> N
     def changed(version: str) -> list[dict[str, Any]]:
         return [{**one, "source": {"directory": str(tmp_path / "shop")}} for one in applications(version)]
 
-    before = {host: {process.pid for process in ManagedHost(host).daemon_processes("shop")} for host in HOSTS}
+    before = {host: ManagedHost(host).daemon_pids("shop") for host in HOSTS}
     done = deploy_each(changed)
     assert done.status == 0, done.output
     for host, pids in before.items():
-        after = {process.pid for process in ManagedHost(host).daemon_processes("shop")}
+        after = ManagedHost(host).daemon_pids("shop")
         assert len(pids) == len(after) == 2, host
         assert pids & after == set(), host
         assert answer(host, "/slow/report")["process_group"] == "shop:slow"

@@ -64,7 +64,7 @@ def test_it_is_held_and_the_neighbour_answers(
     machine: ManagedHost, greed: str, held_by: str, unit: str, most: int
 ) -> None:
     greedy, neighbour = (Site(machine.address(), f"{name}.example") for name in ("greedy", "victim"))
-    before = {process.pid for process in machine.daemon_processes("victim")}
+    before = machine.daemon_pids("victim")
     answer = greedy.request("POST", "/", data=greed.encode())
     assert answer.text.startswith(held_by), answer.text
     log = machine.run("cat", "/var/log/apache2/greedy-error.log").splitlines()
@@ -73,7 +73,7 @@ def test_it_is_held_and_the_neighbour_answers(
     assert 0 < told[-1] <= most
     assert neighbour.health() == 200
     assert greedy.health() == 200, "it goes on itself"
-    assert {process.pid for process in machine.daemon_processes("victim")} == before
+    assert machine.daemon_pids("victim") == before
 
 
 def test_a_process_that_the_kernel_ends_for_memory_ends_no_other(machine: ManagedHost) -> None:

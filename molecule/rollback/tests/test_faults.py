@@ -60,7 +60,7 @@ def logged(*parts: str) -> Iterator[None]:
 
 def told(number: signal.Signals) -> set[int]:
     """Send a signal to the daemon processes of the application."""
-    pids = {process.pid for process in MACHINE.daemon_processes("blog")}
+    pids = MACHINE.daemon_pids("blog")
     MACHINE.run("kill", f"-{number.value}", *map(str, pids))
     return pids
 
@@ -130,20 +130,20 @@ def test_a_daemon_process_that_is_killed_has_a_successor_and_the_other_applicati
     visitor = Visitor(MACHINE.address(), {"shop.example": b"shop\n"})
     with visiting(visitor), logged("Process 'blog' (pid=", "terminated by signal 9"):
         gone = told(signal.SIGKILL)
-        wait_for(lambda: {process.pid for process in MACHINE.daemon_processes("blog")} - gone, "it has a successor")
+        wait_for(lambda: MACHINE.daemon_pids("blog") - gone, "it has a successor")
         blog().wait_until_it_answers()
     assert visitor.lost == []
-    assert not gone & {process.pid for process in MACHINE.daemon_processes("blog")}
+    assert not gone & MACHINE.daemon_pids("blog")
 
 
 def test_a_child_that_is_killed_takes_no_application_with_it() -> None:
     """httpd starts another one when it needs more. It logs nothing of it; the kernel does where memory was short."""
-    killed, daemons = min(children()), {process.pid for process in MACHINE.daemon_processes("blog")}
+    killed, daemons = min(children()), MACHINE.daemon_pids("blog")
     MACHINE.run("kill", "-KILL", str(killed))
     both_answer()
     wait_for(lambda: killed not in children(), "the child is gone")
     assert children(), "others serve"
-    assert {process.pid for process in MACHINE.daemon_processes("blog")} == daemons
+    assert MACHINE.daemon_pids("blog") == daemons
 
 
 def test_a_parent_that_is_killed_is_started_again_by_systemd() -> None:

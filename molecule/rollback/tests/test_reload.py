@@ -51,11 +51,6 @@ def serving_process() -> int:
     return int(shop().get("/pid").text)
 
 
-def daemons() -> set[int]:
-    """The daemon processes of the application."""
-    return {process.pid for process in MACHINE.daemon_processes("shop")}
-
-
 def busy() -> int:
     """The requests that httpd has, other than the one that asks for it."""
     status = MACHINE.run(*STATUS)
@@ -128,7 +123,7 @@ def long_request() -> Iterator[Future[requests.Response]]:
 
 def seconds_until_cut() -> float:
     """Seconds from the signal on that a request has that takes far longer."""
-    before = daemons()
+    before = MACHINE.daemon_pids("shop")
     with long_request() as request:
         begun = time.monotonic()
         signal_reload()
@@ -143,7 +138,7 @@ def line_of_an_operator(line: str) -> Iterator[None]:
     """httpd has read this line, too, as long as the block runs."""
 
     def reload() -> None:
-        before = daemons()
+        before = MACHINE.daemon_pids("shop")
         MACHINE.run("systemctl", "reload", "apache2")
         replaced(before)
 
@@ -167,7 +162,7 @@ def test_ten_reloads_under_load_lose_nothing() -> None:
     visitor = Visitor(MACHINE.address(), {"shop.example": b"shop\n"}, interval=1 / REQUESTS_PER_SECOND)
     with visiting(visitor):
         for _ in range(RELOADS):
-            before = daemons()
+            before = MACHINE.daemon_pids("shop")
             MACHINE.run("systemctl", "reload", "apache2")
             replaced(before)
     assert visitor.lost == []
@@ -175,11 +170,11 @@ def test_ten_reloads_under_load_lose_nothing() -> None:
 
 
 def test_requests_that_are_half_sent_are_answered() -> None:
-    log, before = Log(), daemons()
+    log, before = Log(), MACHINE.daemon_pids("shop")
     with half_sent(HALF_SENT) as connections:
         signal_reload()
         log.wait_for("Doing graceful restart")
-        assert daemons() == before, "nothing was held, so nothing is proven"
+        assert MACHINE.daemon_pids("shop") == before, "nothing was held, so nothing is proven"
         answers = rest_sent(connections)
     assert [answer for answer in answers if not answer.startswith(b"HTTP/1.1 200 ")] == []
     replaced(before)
@@ -187,7 +182,7 @@ def test_requests_that_are_half_sent_are_answered() -> None:
 
 
 def test_a_request_that_is_never_whole_holds_a_reload_no_longer_than_allowed() -> None:
-    log, before = Log(), daemons()
+    log, before = Log(), MACHINE.daemon_pids("shop")
     with half_sent(1):
         begun = time.monotonic()
         signal_reload()
@@ -201,7 +196,7 @@ def test_a_request_that_is_never_whole_holds_a_reload_no_longer_than_allowed() -
 
 def test_an_idle_server_reloads_at_once() -> None:
     with line_of_an_operator("LogLevel reload_drain:debug"):
-        log, before = Log(), daemons()
+        log, before = Log(), MACHINE.daemon_pids("shop")
         signal_reload()
         replaced(before)
         found = re.search(r"all children ended within (\d+) ms", log.text())
@@ -268,7 +263,7 @@ class TestWithoutTheWait:
     """As mod_wsgi has it, so that the tests above can fail."""
 
     def test_requests_that_are_half_sent_are_lost(self) -> None:
-        before = daemons()
+        before = MACHINE.daemon_pids("shop")
         with half_sent(HALF_SENT) as connections:
             signal_reload()
             replaced(before)

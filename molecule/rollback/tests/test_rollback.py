@@ -213,7 +213,7 @@ def test_a_new_vhost_that_is_not_healthy_and_a_release_whose_import_hangs(before
 
 
 def test_a_release_that_cannot_be_loaded(before: dict[str, Any]) -> None:
-    processes = {process.pid for process in MACHINE.daemon_processes("shop")}
+    processes = MACHINE.daemon_pids("shop")
     with no_request_is_lost("shop"):
         run = deploy(variables={"spoilt": BROKEN, "wsgi_apps": WITH_OTHER_BLOG})
     assert refused(
@@ -227,7 +227,7 @@ def test_a_release_that_cannot_be_loaded(before: dict[str, Any]) -> None:
     assert run.output.count("RuntimeError: the database of the blog is not configured") == 1, "told more than once"
     assert "python_prefix" not in run.output, "what others have answered is no part of it"
     assert Site(MACHINE.address(), "blog.example").get("/").text == "blog\n"
-    assert processes == {process.pid for process in MACHINE.daemon_processes("shop")}, "the neighbour noticed nothing"
+    assert processes == MACHINE.daemon_pids("shop"), "the neighbour noticed nothing"
     assert unchanged(before)
 
 

@@ -21,10 +21,6 @@ PROVEN = "/var/lib/modwsgi/apache2/proven.json"
 SPOILT = "{{ [guestbook, status, shop | combine(changed), plain | combine(spoilt)] }}"
 
 
-def pids(machine: ManagedHost, name: str) -> set[int]:
-    return {process.pid for process in machine.daemon_processes(name)}
-
-
 def another_release(folder: Path) -> Path:
     """The source of three applications, with a change."""
     pages = folder / "pages"
@@ -41,7 +37,7 @@ def current(machine: ManagedHost, name: str) -> str:
 def test_a_run_for_one_application_leaves_the_others_as_they_are(machine: ManagedHost, tmp_path: Path) -> None:
     """The code of three has changed, and the vhost of one that is not named."""
     pages = another_release(tmp_path)
-    before, earlier = snapshot(machine), pids(machine, "plain")
+    before, earlier = snapshot(machine), machine.daemon_pids("plain")
     variables = {"wsgi_only": "plain", "pages_directory": str(pages), "wsgi_apps": OTHER_SHOP}
     run = deploy(variables=variables)
     assert run.status == 0, run.output
@@ -54,17 +50,17 @@ def test_a_run_for_one_application_leaves_the_others_as_they_are(machine: Manage
     assert changed == {}
     others = [[each for each in found if not each[1].startswith("(wsgi:plain)")] for found in processes.values()]
     assert others[0] == others[1]
-    assert not earlier & pids(machine, "plain")
+    assert not earlier & machine.daemon_pids("plain")
 
 
 def test_a_restart_under_steady_load_loses_nothing(machine: ManagedHost) -> None:
-    before, others = pids(machine, "shop"), pids(machine, "plain") | pids(machine, "guestbook")
+    before, others = machine.daemon_pids("shop"), machine.daemon_pids("plain") | machine.daemon_pids("guestbook")
     with visiting(visitor(machine.address())) as client:
         said = machine.run("wsgi-restart", "shop")
-    after = pids(machine, "shop")
+    after = machine.daemon_pids("shop")
     assert said.startswith("shop has new processes after ")
     assert (len(before), len(after), before & after) == (2, 2, set())
-    assert pids(machine, "plain") | pids(machine, "guestbook") == others
+    assert machine.daemon_pids("plain") | machine.daemon_pids("guestbook") == others
     assert client.lost == []
     assert len(client.answers) > 10
 
