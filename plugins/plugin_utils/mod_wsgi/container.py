@@ -124,8 +124,11 @@ def _engine(command: str, *arguments: str, data: bytes | None = None, timeout: i
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ContainerError(f"{command} {arguments[0]} failed on the control node: {error}") from None
     if result.returncode:
-        said = result.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {result.returncode}"]
-        raise ContainerError(f"{command} {arguments[0]} failed on the control node: {said[-1]}")
+        lines = result.stderr.decode(errors="replace").splitlines()
+        # Docker's last line may be a hint where to find help.
+        said = [line for line in lines if line.strip() and "--help'" not in line]
+        reason = said[-1].strip() if said else f"exit status {result.returncode}"
+        raise ContainerError(f"{command} {arguments[0]} failed on the control node: {reason}")
     return result.stdout.decode(errors="replace")
 
 

@@ -121,6 +121,10 @@ def test_no_list_of_processes_shows_a_password(engine: Engine, request_of_web1: 
     [
         (("run", 1, "Error: no such image\n"), "did not start (docker run failed on the control node: Error: no such"),
         (
+            ("run", 125, "docker: Error: no such image\n\nRun 'docker run --help' for more information\n"),
+            "(docker run failed on the control node: docker: Error: no such image)",
+        ),
+        (
             ("/etc/os-release", 0, "ID=debian\nVERSION_CODENAME=trixie\n"),
             "is debian13 on 'x86_64', and host web1 needs",
         ),
