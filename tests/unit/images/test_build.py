@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -14,19 +13,15 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.scripts import ROOT
+from support.scripts import ROOT, load_script
 
 BUILD = ROOT / "images/mod-wsgi/build"
 
 
 def load(name: str) -> ModuleType:
     """A program of the build; it finds the others beside it."""
-    spec = importlib.util.spec_from_file_location(f"image_build_{name}", BUILD / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     path = list(sys.path)
-    spec.loader.exec_module(module)
+    module = load_script(f"{BUILD}/{name}.py")
     sys.path[:] = path
     return module
 
