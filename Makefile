@@ -63,7 +63,7 @@ test: check slow-checks root-tests examples molecule ## Prove every promise: the
 
 .PHONY: test-all
 test-all: export MODWSGI_ALSO_TEST := breadth
-test-all: test ## The same with all breadth: older modules, further Pythons and images, a second build (before a release)
+test-all: test ## The same with all breadth: older modules, further Pythons and images, a virtual machine, a second build (before a release)
 
 .PHONY: examples
 examples: ## Run the examples' own tests

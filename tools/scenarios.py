@@ -33,6 +33,8 @@ ORDER = (
     "default", "image", "directives", "rollback", "vhosts", "fleet", "upgrade", "shutdown", "releases", "pythons",
     "refusals", "hardening", "debug",
 )  # fmt: skip
+#: Those that only `make test-all` runs. They begin last, since they take the processors from others.
+BREADTH = ("machine",)
 #: How many of the slowest tests are told.
 SLOWEST = 10
 
@@ -78,11 +80,17 @@ def slowest(outcomes: Iterable[Outcome]) -> list[str]:
     ]
 
 
-def scenarios(root: Path) -> list[str]:
-    """The names of all scenarios, in their order."""
-    places = {name: place for place, name in enumerate(ORDER)}
+def scenarios(root: Path, wider: bool) -> list[str]:
+    """The names of the scenarios in their order, those of `BREADTH` where they are wanted."""
+    last = len(ORDER)
+    places = {**{name: place for place, name in enumerate(ORDER)}, **dict.fromkeys(BREADTH, last + 1)}
     names = sorted(path.parent.name for path in root.glob("molecule/*/molecule.yml"))
-    return sorted(names, key=lambda name: places.get(name, len(places)))
+    return sorted((name for name in names if wider or name not in BREADTH), key=lambda name: places.get(name, last))
+
+
+def is_wider() -> bool:
+    """Whether this is `make test-all` (tests/support/breadth.py)."""
+    return os.environ.get("MODWSGI_ALSO_TEST") == "breadth"
 
 
 def workers() -> int:
@@ -127,15 +135,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=workers(), help="how many run at once (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.list:
-        print(*sorted(scenarios(ROOT)), sep="\n")
+        print(*sorted(scenarios(ROOT, is_wider())), sep="\n")
         return 0
     with tempfile.TemporaryDirectory(prefix="modwsgi-reports-") as reports:
         runner = Runner(options.action, Path(reports))
         with ThreadPoolExecutor(options.workers) as pool:
-            outcomes = list(pool.map(runner.run, scenarios(ROOT)))
+            outcomes = list(pool.map(runner.run, scenarios(ROOT, is_wider())))
     if slow := slowest(outcomes):
         print(f"The slowest {len(slow)} tests:", *slow, "", sep="\n")
     print("\n".join(outcome.line() for outcome in outcomes), flush=True)
+    if not is_wider():
+        print(f"left to `make test-all`: {', '.join(BREADTH)}", flush=True)
     return 1 if any(outcome.status for outcome in outcomes) else 0
 
 

@@ -6,6 +6,7 @@
 - the hosts of a scenario's folder `breadth/`, an inventory beside `inventory/` (its molecule.yml names both), so that
   `make test` does not even create them;
 - tests that are marked `@pytest.mark.breadth("why it may wait")`, or single parameters of them (`wider`);
+- the scenarios of `BREADTH` in tools/scenarios.py, as a whole; `make molecule SCENARIO=` runs each of them always;
 - the images for other Pythons than 3.11 (molecule/image/converge.yml builds them, tests/images looks at them).
 
 pyproject.toml loads this file into pytest, so the two hooks below hold for every test. They deselect, and tell at the

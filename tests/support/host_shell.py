@@ -50,11 +50,11 @@ LIMIT = 120
 
 
 class Shell:
-    """The program in one container; it ends with its standard input."""
+    """The program in one container, or in what is within it; it ends with its standard input."""
 
-    def __init__(self, container: str) -> None:
+    def __init__(self, container: str, within: Sequence[str]) -> None:
         self._running = subprocess.Popen(
-            ["docker", "exec", "-i", container, "/usr/bin/python3", "-I", "-c", AGENT],
+            ["docker", "exec", "-i", container, *within, "/usr/bin/python3", "-I", "-c", AGENT],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -88,25 +88,28 @@ class Shells:
     """Those of all containers that nobody is asking."""
 
     def __init__(self) -> None:
-        self._idle: defaultdict[str, list[Shell]] = defaultdict(list)
+        self._idle: defaultdict[tuple[str, tuple[str, ...]], list[Shell]] = defaultdict(list)
         self._lock = threading.Lock()
 
-    def attempt(self, container: str, command: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
-        """How a command has ended in a container."""
+    def attempt(
+        self, container: str, command: Sequence[str], text: str, within: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """How a command has ended in a container, or where the program `within` leads to."""
+        place = (container, within)
         with self._lock:
-            idle = self._idle[container]
+            idle = self._idle[place]
             shell = idle.pop() if idle else None
-        shell = shell or Shell(container)
+        shell = shell or Shell(container, within)
         done = shell.attempt(command, text)
         if shell.is_there():
             with self._lock:
-                self._idle[container].append(shell)
+                self._idle[place].append(shell)
         return done
 
     def end(self, container: str) -> None:
         """End those of a container that is about to stop."""
         with self._lock:
-            idle = self._idle.pop(container, [])
+            idle = [shell for place in list(self._idle) if place[0] == container for shell in self._idle.pop(place)]
         for shell in idle:
             shell.end()
 

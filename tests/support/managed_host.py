@@ -58,6 +58,8 @@ class ManagedHost:
     """A host container, by its container name."""
 
     container: str
+    within: tuple[str, ...] = ()
+    """What leads from the container into a virtual machine there, which then is the host."""
 
     def run(self, *command: str, text: str | None = None, check: bool = True) -> str:
         """Standard output of a command run as root; AssertionError with both streams when it fails."""
@@ -67,7 +69,7 @@ class ManagedHost:
 
     def attempt(self, *command: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """A command run as root, whatever its exit status."""
-        return SHELLS.attempt(self.container, command, text or "")
+        return SHELLS.attempt(self.container, command, text or "", self.within)
 
     def python(self, program: str, *arguments: str) -> Any:
         """What a Python program printed as JSON, run by the host's own interpreter."""

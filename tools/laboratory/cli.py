@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.laboratory import engine, environment, furnished, hosts, images, machine, root_tests, wsgi_images
+from tools.laboratory import engine, environment, furnished, hosts, images, machine, root_tests, virtual, wsgi_images
 from tools.laboratory.console import Console, LabError
 from tools.laboratory.lock import lock
 from tools.laboratory.state import Lab
@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         "--mod-wsgi",
         action=argparse.BooleanOptionalAction,
         help="print on a second line that of one with httpd and the newest module for its Python, made by the roles",
+    )
+    image.add_argument(
+        "--machine",
+        action=argparse.BooleanOptionalAction,
+        help="print on a further line that of a virtual machine with the one before on its disk",
     )
     image.set_defaults(command=_image)
 
@@ -130,11 +135,14 @@ def _image(lab: Lab, console: Console, options: argparse.Namespace) -> None:
     suite = SUITES[options.suite]
     with lab.locked():
         engine.ensure(lab, console)
-        host = images.ensure(lab, console, suite, options.interpreter)
+        host = last = images.ensure(lab, console, suite, options.interpreter)
         print(host)
         if options.mod_wsgi:
             newest = wsgi_images.versions(lab.repository)[0].module
-            print(furnished.ensure(lab, console, suite, host, newest))
+            last = furnished.ensure(lab, console, suite, host, newest)
+            print(last)
+        if options.machine:
+            print(virtual.ensure(lab, console, suite, host, last))
 
 
 def _root_tests(lab: Lab, console: Console, options: argparse.Namespace) -> None:

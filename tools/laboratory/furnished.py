@@ -62,7 +62,7 @@ def ensure(lab: Lab, console: Console, suite: Suite, host: str, module: str) -> 
         with console.step(f"Test host image of {suite.title} with mod_wsgi {module}"):
             _furnish(lab, suite, host, module, image)
         lab.add("images", [image])
-        _remove_superseded(lab, _family(host, module), image)
+        images.remove_superseded(lab, _family(host, module), image)
     return image
 
 
@@ -84,10 +84,3 @@ def _furnish(lab: Lab, suite: Suite, host: str, module: str, image: str) -> None
         docker(["commit", *changes, container, image])
     finally:
         run(["docker", "rm", "--force", "--volumes", container])
-
-
-def _remove_superseded(lab: Lab, family: str, current: str) -> None:
-    """Removes what this lab made of other roles, unless a host still runs on it."""
-    for image in lab.recall("images", []):
-        if image.startswith(family) and image != current and run(["docker", "image", "rm", image]).returncode == 0:
-            lab.discard("images", image)

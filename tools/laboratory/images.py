@@ -284,6 +284,13 @@ def _pipe(source: list[str], sink: list[str]) -> None:
     raise LabError(f"`{failed}` failed to make the base image {sink[-1]}: {last_words(said)}")
 
 
+def remove_superseded(lab: Lab, family: str, current: str) -> None:
+    """Removes what this lab made of another definition, by the begin of its name, unless a host still runs on it."""
+    for image in lab.recall("images", []):
+        if image.startswith(family) and image != current and run(["docker", "image", "rm", image]).returncode == 0:
+            lab.discard("images", image)
+
+
 def remove(lab: Lab, console: Console) -> None:
     """Removes the images that this lab made or pulled, unless a container of others uses them."""
     for image in reversed(lab.recall("images", [])):  # with a second Python before without, test-host before base

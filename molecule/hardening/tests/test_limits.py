@@ -4,30 +4,13 @@
 from __future__ import annotations
 
 import pytest
+from support.greed import FORKS
 from support.managed_host import ManagedHost
 from support.site import Site
 
 TASKS, FILES, DATA = 100, 256, 400 * 1024 * 1024
 """What the inventory allows the greedy application."""
 
-FORKS = """
-import os, signal, time
-children = []
-try:
-    for _ in range(2000):
-        child = os.fork()
-        if not child:
-            try:
-                signal.pause()
-            finally:
-                os._exit(0)
-        children.append(child)
-finally:
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    print(len(children), "children", flush=True)
-"""
 OPENS = """
 kept = []
 try:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import resource
 import socket
 import ssl
@@ -15,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from support.greed import findings
 from support.managed_host import ManagedHost
 from support.site import Site
 from support.waiting import wait_for
@@ -52,12 +52,6 @@ def slowest(site: Site, path: str = "/healthz") -> float:
         assert site.get(path).status_code == 200
         seconds.append(time.monotonic() - begun)
     return max(seconds)
-
-
-def findings(machine: ManagedHost, application: str) -> list[str]:
-    """What wsgi-doctor finds."""
-    done = machine.attempt("wsgi-doctor", "--json", "--since", "5", "--hung", "0", application)
-    return [finding["id"] for finding in json.loads(done.stdout)["findings"]]
 
 
 def answer(address: str, found: list[tuple[str, float]]) -> None:

@@ -72,6 +72,8 @@ FILES = {
     "molecule/serving/breadth/hosts.yml": "wsgi: {hosts: {second: {}}}\n",
     "molecule/serving/tests/test_serving.py": SERVING,
     "molecule/image/molecule.yml": "verifier: {directory: ../../tests/images}\n",
+    "molecule/machine/molecule.yml": "---\n",
+    "molecule/machine/tests/test_kernel.py": "def test_the_kernel_holds_it(): pass\n",
     "tests/support/image_forms.py": FORMS,
     "tests/images/test_contents.py": IMAGES,
     "tests/images/test_later.py": LATER,
@@ -90,6 +92,7 @@ RIGHT = {
     "All pairs serve": (LINK, f"`{SERVES}::test_a_pair_serves`", "test-all"),
     "A wrong port is refused": (LINK, f"`{SERVES}::test_a_defect_is_refused[wrong port]`", "test"),
     "It serves for long": (LINK, f"`{SERVES}::test_it_serves_for_long`", "test-all"),
+    "The kernel holds it": (LINK, "`molecule/machine/tests/test_kernel.py::test_the_kernel_holds_it`", "test-all"),
     "An image is small": (LINK, "`tests/images/test_contents.py::test_an_image_is_small`", "test"),
     "All images are small": (LINK, "`tests/images/test_contents.py::test_an_image_is_small`", "test-all"),
     "Builds are equal": (LINK, "`tests/images/test_later.py::test_two_builds_are_equal`", "test-all"),
@@ -138,7 +141,7 @@ def test_it_is_one_of_the_fast_checks() -> None:
 def test_a_right_table_is_counted(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     assert repository.problems() == []
     assert tool.main([], repository.root) == 0
-    assert capsys.readouterr().out == "13 promises, 5 of them in test-all; 12 tests prove them.\n"
+    assert capsys.readouterr().out == "14 promises, 6 of them in test-all; 13 tests prove them.\n"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +163,7 @@ def test_a_right_table_is_counted(repository: Repository, capsys: pytest.Capture
         (LINK, f"`{SERVES}::test_it_serves_for_long`", "test", "so the row belongs to test-all"),
         (LINK, f"`{SERVES}::test_each_host_serves[second]`", "test", "so the row belongs to test-all"),
         (LINK, "`tests/images/test_later.py::test_two_builds_are_equal`", "test", "so the row belongs to test-all"),
+        (LINK, RIGHT["The kernel holds it"][1], "test", "so the row belongs to test-all"),
         (LINK, f"`{SERVES}::test_it_serves`", "test-all", "so the row belongs to test; or name a host of breadth/"),
         (LINK, f"`{SERVES}::test_each_host_serves[first]`", "test-all", "so the row belongs to test;"),
         (LINK, f"`{SERVES}::test_a_defect_is_refused`", "test-all", "so the row belongs to test;"),
@@ -186,7 +190,7 @@ def test_a_wrong_row_is_told_in_one_sentence(
 def test_a_promise_that_is_there_twice_is_found(repository: Repository) -> None:
     repository.rows["it  SERVES."] = repository.rows["It serves"]
     assert repository.problems() == [
-        "docs/proof.md:18: this promise is already in line 5; join the two rows, or say how they differ."
+        "docs/proof.md:19: this promise is already in line 5; join the two rows, or say how they differ."
     ]
 
 

@@ -32,19 +32,25 @@ def test_what_others_need_and_what_takes_long_begins_first(tmp_path: Path) -> No
         (tmp_path / "molecule" / name).mkdir(parents=True)
         if name != "no-scenario":
             (tmp_path / "molecule" / name / "molecule.yml").touch()
-    assert scenarios.scenarios(tmp_path) == ["default", "directives", "debug", "a-new-one"]
-    assert sorted(scenarios.scenarios(scenarios.ROOT)) == sorted(scenarios.ORDER)
+    assert scenarios.scenarios(tmp_path, wider=False) == ["default", "directives", "debug", "a-new-one"]
+    assert sorted(scenarios.scenarios(scenarios.ROOT, wider=False)) == sorted(scenarios.ORDER)
+
+
+def test_what_emulates_a_processor_is_left_to_the_wider_command_and_begins_last(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promised = scenarios.scenarios(scenarios.ROOT, wider=False)
+    assert scenarios.scenarios(scenarios.ROOT, wider=True) == [*promised, *scenarios.BREADTH]
+    for value, further in (("", ()), ("breadth", scenarios.BREADTH), ("ubuntu", ())):
+        monkeypatch.setenv("MODWSGI_ALSO_TEST", value)
+        assert scenarios.main(["--list"]) == 0
+        assert capsys.readouterr().out.split() == sorted([*promised, *further])
 
 
 def test_each_processor_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for processors, workers in ((1, 2), (2, 2), (8, 8)):
         monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
         assert scenarios.workers() == workers
-
-
-def test_each_is_listed_for_a_job_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert scenarios.main(["--list"]) == 0
-    assert capsys.readouterr().out.split() == sorted(scenarios.scenarios(scenarios.ROOT))
 
 
 def test_all_run_and_the_failed_one_is_named(
@@ -54,11 +60,14 @@ def test_all_run_and_the_failed_one_is_named(
     (tmp_path / "molecule").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.delenv("MODWSGI_ALSO_TEST", raising=False)
     assert scenarios.main(["destroy"]) == 1
-    names = scenarios.scenarios(scenarios.ROOT)
+    names = scenarios.scenarios(scenarios.ROOT, wider=False)
     assert sorted((tmp_path / "calls").read_text().split()) == sorted(names)
     output = capfd.readouterr().out
     assert all(f"destroy of {name}" in output for name in names)
+    output, _, last = output.rstrip().rpartition("\n")
+    assert last == "left to `make test-all`: machine"
     recap = output.splitlines()[-len(names) :]
     assert [line.split()[-1] for line in recap if line.startswith("failed")] == ["refusals"]
     # In seconds, and how many tests ran; one scenario has verified nothing.
