@@ -19,7 +19,7 @@ HOSTS ?= 1
 # How often `make bench-release` measures each case.
 ROUNDS ?= 5
 ACTION ?= test
-# How many scenarios run at once; empty for one on each processor, two at the least.
+# How many scenarios run at once; empty for one more than there are processors.
 WORKERS ?=
 
 # `make images PYTHON=3.11` names a version, which is no program.

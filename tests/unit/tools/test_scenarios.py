@@ -47,8 +47,8 @@ def test_what_emulates_a_processor_is_left_to_the_wider_command_and_begins_last(
         assert capsys.readouterr().out.split() == sorted([*promised, *further])
 
 
-def test_each_processor_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for processors, workers in ((1, 2), (2, 2), (8, 8)):
+def test_there_is_one_more_than_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    for processors, workers in ((None, 2), (1, 2), (2, 3), (8, 9)):
         monkeypatch.setattr(os, "cpu_count", lambda processors=processors: processors)
         assert scenarios.workers() == workers
 
@@ -77,6 +77,18 @@ def test_all_run_and_the_failed_one_is_named(
     seconds = ["2.0"] * (len(names) - 1) + ["1.0"] * scenarios.SLOWEST
     assert [line.split()[0] for line in slow] == seconds[: scenarios.SLOWEST]
     assert slow[0] == "   2.0 s  vhosts: test_it"
+
+
+@pytest.mark.parametrize("action", ["test", "converge"])
+def test_a_whole_run_builds_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    (tmp_path / "molecule").write_text("#!/bin/sh\n")
+    (tmp_path / "molecule").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(scenarios, "WHEELS", tmp_path / "wheels")
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels/of-before.whl").touch()
+    assert scenarios.main([action]) == 0
+    assert (tmp_path / "wheels").exists() == (action != "test")
 
 
 def test_the_tests_that_ran_are_counted(tmp_path: Path) -> None:
