@@ -5,9 +5,13 @@ import importlib
 import json
 import sys
 import sysconfig
+import threading
 
 import markupsafe._speedups  # compiled for one Python: another one does not find it
 import mod_wsgi
+
+importing = threading.Lock()
+"""Two threads that find a module anew at the same time take it from each other."""
 
 
 def libraries():
@@ -20,8 +24,9 @@ def libraries():
 def application(_environ, start_response):
     """Answer with a description of this process, as JSON."""
     # As a process does that imports late: found anew each time, wherever the deployment has got to.
-    sys.modules.pop("markupsafe._native", None)
-    importlib.import_module("markupsafe._native")
+    with importing:
+        sys.modules.pop("markupsafe._native", None)
+        importlib.import_module("markupsafe._native")
     description = {
         "python": sysconfig.get_python_version(),
         "mod_wsgi": ".".join(str(part) for part in mod_wsgi.version),
