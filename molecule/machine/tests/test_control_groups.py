@@ -85,13 +85,9 @@ def test_the_kernel_has_the_limits_of_the_inventory(machine: ManagedHost) -> Non
 def test_new_processes_are_in_their_groups(
     machine: ManagedHost, greedy: Site, victim: Site, command: tuple[str, ...]
 ) -> None:
-    before = machine.daemon_pids("greedy") | machine.daemon_pids("victim")
+    before = all_pids(machine)
     machine.run(*command)
-    wait_for(
-        lambda: not before & (machine.daemon_pids("greedy") | machine.daemon_pids("victim")),
-        "the old processes are gone",
-        BOUND,
-    )
+    wait_for(lambda: not before & all_pids(machine), "the old processes are gone", BOUND)
     for site in (greedy, victim):
         site.wait_until_it_answers(BOUND)
     assert are_apart(machine), "before they load the application"
