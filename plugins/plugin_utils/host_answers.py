@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.modwsgi.deploy.plugins.module_utils.distributions import DISTRIBUTIONS
-from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign import PHP
+from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.foreign import NEEDING_PREFORK
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.installation import COMPANIONS
 from ansible_collections.modwsgi.deploy.plugins.module_utils.mod_wsgi.versions import MODULE_PACKAGE, runtime_packages
 
@@ -210,7 +210,7 @@ _DESCRIPTION: dict[str, Check] = {
     "apparmor_ready": _boolean,
     "cores": _whole(1, MOST_CORES),
     "memory_mebibytes": _whole(1, MOST_MEMORY_MEBIBYTES),
-    "php": _text(re.compile(rf"(?:{PHP.pattern})?"), "a module of PHP, or nothing"),
+    "php": _text(re.compile(rf"(?:{NEEDING_PREFORK.pattern})?"), "a module that needs mpm_prefork, or nothing"),
     "foreign": _foreign,
     "blue_green": _names,
 }

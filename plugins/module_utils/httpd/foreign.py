@@ -26,7 +26,7 @@ from ansible_collections.modwsgi.deploy.plugins.module_utils.httpd.reading impor
 
 KEEP, IGNORE = "keep", "ignore"
 
-PHP = re.compile(r"php\d{1,3}(?:\.\d{1,3})?|mpm_itk")
+NEEDING_PREFORK = re.compile(r"php\d{1,3}(?:\.\d{1,3})?|mpm_itk")
 """The names of Debian's modules that httpd loads only with mpm_prefork: those of PHP, and one that is no MPM itself."""
 MPMS = ("mpm_event", "mpm_prefork", "mpm_worker")
 
@@ -206,7 +206,7 @@ def enabled_php(instance: Mapping[str, str]) -> str:
     if not instance["unit"]:
         return ""
     found = sorted(Path(instance["server_root"], "mods-enabled").glob("*.load"), reverse=True)
-    return next((path.stem for path in found if PHP.fullmatch(path.stem)), "")
+    return next((path.stem for path in found if NEEDING_PREFORK.fullmatch(path.stem)), "")
 
 
 def _default_files(everything: list[Directive], suspects: list[str], mine: Mapping[str, str]) -> set[str]:
